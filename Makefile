@@ -1,0 +1,47 @@
+# The front door for developers. Everything here runs as root and as an ordinary user; what cannot run
+# on this machine says so loudly, and fails where CI is set.
+
+BIN := .venv/bin
+SHELL := bash
+.DEFAULT_GOAL := test
+.PHONY: setup test lint unit kernel golden demo bench clean
+
+# A virtual environment with the compiler and what its tests need, and the system's half (nft,
+# libnftables, conntrack, ip) where root may install it. Runs again when pyproject.toml changes.
+setup: .venv/ready
+.venv/ready: pyproject.toml scripts/setup
+	@scripts/setup
+
+# All that CI asks for.
+test: lint unit kernel
+
+# Style and types.
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Whatever needs no kernel: unit tests, doctests, golden cases.
+unit: setup
+	$(BIN)/pytest --ignore=tests/kernel -n auto
+
+# Rulesets in a real kernel and packets through it, in namespaces that vanish with the tests.
+kernel: setup
+	@scripts/in-namespaces $(BIN)/pytest tests/kernel
+
+# Write the expected files of the golden cases anew; reading `git diff tests/golden` is the review.
+golden: setup
+	$(BIN)/pytest tests --ignore=tests/kernel -k golden --update-golden
+
+# Real packets from a few subscribers through a gateway, beside what `nfcompile lookup` foretells.
+demo: setup
+	@scripts/in-namespaces $(BIN)/python scripts/demo.py
+
+# How long things take, as ratios.
+bench: setup
+	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+# Back to what git has.
+clean:
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

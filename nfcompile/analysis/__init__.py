@@ -1,0 +1,63 @@
+"""What can be wrong with a well-formed site: one check, one file. `CHECKS` is their order.
+
+A check is a generator `check(survey) -> Diagnostic...`; its module docstring is its section in
+docs/errors.md. Finds faults only: knows nothing of nft and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from nfcompile.analysis import (
+    acls,
+    capacity,
+    global_addresses,
+    local_addresses,
+    marks,
+    priorities,
+    reachability,
+    rfc,
+    secondary_ips,
+    shadowing,
+    static_acl,
+    vlans,
+)
+from nfcompile.analysis.survey import Survey
+from nfcompile.claims import claims
+from nfcompile.diagnostics import Diagnostic
+from nfcompile.model.site import Site
+
+Check = Callable[[Survey], Iterator[Diagnostic]]
+
+CHECKS: tuple[Check, ...] = (
+    priorities.check,
+    global_addresses.check,
+    local_addresses.check,
+    vlans.check,
+    capacity.check,
+    reachability.check,
+    shadowing.check,
+    static_acl.check,
+    acls.check,
+    marks.check,
+    secondary_ips.check,
+)
+
+LINTS: dict[str, Check] = {"rfc": rfc.check}
+
+
+class Finding(NamedTuple):
+    """All that the checks found, and what they looked at."""
+
+    survey: Survey
+    diagnostics: list[Diagnostic]
+
+
+def analyse(site: Site, lints: tuple[str, ...] = ()) -> Finding:
+    """Run every check, and the lints asked for."""
+    survey = Survey(site, claims(site))
+    found: list[Diagnostic] = []
+    for check in (*CHECKS, *(LINTS[name] for name in lints)):
+        found += check(survey)
+    return Finding(survey, found)

@@ -1,0 +1,75 @@
+"""pool-capacity: a pool has fewer blocks (or addresses) than subscribers.
+
+A deterministic pool gives every subscriber a block beforehand, so all must fit: addresses times blocks
+per address. Add global addresses, lower the port limits, widen `port_range` or name fewer subscribers.
+
+subscribers-unbounded: a deterministic pool whose ACL allows `any` source.
+
+Blocks are handed out to addresses that can be counted. Name the networks in the ACL, or list them in
+`subscribers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfcompile.analysis.survey import Survey
+from nfcompile.claims import Claim
+from nfcompile.diagnostics import Diagnostic, Note
+
+
+def check(survey: Survey) -> Iterator[Diagnostic]:
+    """Count the subscribers of each cgnat and nat pool against what it has."""
+    for claim in survey.claims:
+        pool = claim.pool
+        if pool.type not in ("cgnat", "nat") or not pool.global_ip:
+            continue
+        if claim.stock.ports is not None and claim.stock.blocks_per_address == 0:
+            yield _block_too_large(claim)
+        elif pool.allocation == "deterministic":
+            yield from _unbounded(claim)
+            if not claim.unbounded and claim.demand > claim.stock.capacity:
+                yield _too_many(claim)
+
+
+def _unbounded(claim: Claim) -> Iterator[Diagnostic]:
+    for rule in claim.unbounded:
+        yield Diagnostic(
+            "subscribers-unbounded",
+            f"pool '{claim.pool.name}' is deterministic, but this rule allows any source",
+            rule.path,
+            hint=f"name the networks here, or add 'subscribers' to pool '{claim.pool.name}'",
+            notes=(Note(f"pool '{claim.pool.name}' is here", claim.pool.path, key=True),),
+        )
+
+
+def _block_too_large(claim: Claim) -> Diagnostic:
+    ports = claim.stock.ports
+    size = ports.size if ports else 0
+    return Diagnostic(
+        "pool-capacity",
+        f"pool '{claim.pool.name}' has {size} ports an address, but a block has {claim.stock.block_size}",
+        (*claim.pool.path, "port_range"),
+        hint="widen port_range or lower limits_peruser",
+    )
+
+
+def _too_many(claim: Claim) -> Diagnostic:
+    pool, stock = claim.pool, claim.stock
+    if stock.ports is None:
+        message = f"pool '{pool.name}' has {stock.capacity} addresses but {claim.demand} subscribers"
+        hint = f"add {claim.demand - stock.capacity} addresses to global_ip"
+        return Diagnostic("pool-capacity", message, (*pool.path, "global_ip"), hint=hint)
+    each = stock.blocks_per_address
+    message = (
+        f"pool '{pool.name}' has {stock.capacity} blocks ({stock.addresses} addresses x {each} of"
+        f" {stock.block_size} ports) but {claim.demand} subscribers"
+    )
+    missing = -(-(claim.demand - stock.capacity) // each)
+    plural = "address" if missing == 1 else "addresses"
+    hint = f"add {missing} {plural} to global_ip"
+    needed = -(-claim.demand // stock.addresses)
+    fitting = stock.ports.size // needed
+    if fitting:
+        hint += f", or lower the port limits so that a block has at most {fitting} ports"
+    return Diagnostic("pool-capacity", message, (*pool.path, "global_ip"), hint=hint)

@@ -1,0 +1,103 @@
+"""pool-overlap: one global address is given twice.
+
+Global addresses of enabled pools, of static entries and of the gateway itself must be disjoint: two
+owners of one address would hand out the same ports, and no log could tell the subscribers apart.
+
+global-inside: a global address is also somebody's subscriber address.
+
+Such a packet would be translated twice or come back to the wrong host (RFC 4787 REQ-7 asks that both
+realms stay apart).
+
+snat-in-pool: a customized SNAT rule leaves from an address that a pool hands out. The kernel keeps the
+connections apart, but the port no longer names the subscriber.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nfcompile.analysis.survey import Survey
+from nfcompile.diagnostics import Diagnostic, Note, Path
+from nfcompile.model.ranges import Range, intersect, range_text, union
+from nfcompile.model.site import Site
+
+
+class Given(NamedTuple):
+    """A global range, who has it and where that is written."""
+
+    range: Range
+    owner: str
+    path: Path
+
+
+def check(survey: Survey) -> Iterator[Diagnostic]:
+    """Sweep all global ranges once, ascending; then hold them against the subscribers."""
+    given = list(_given(survey.site))
+    order = {id(one): index for index, one in enumerate(given)}
+    widest: Given | None = None
+    for one in sorted(given, key=lambda g: (g.range, order[id(g)])):
+        if widest is not None and one.range.first <= widest.range.last:
+            early, late = sorted((widest, one), key=lambda g: order[id(g)])
+            yield _overlap(early, late)
+        if widest is None or one.range.last > widest.range.last:
+            widest = one
+    yield from _inside(survey, given)
+    yield from _snat(survey.site, given)
+
+
+def _given(site: Site) -> Iterator[Given]:
+    if site.gateway.primary_ip is not None:
+        primary = Range(site.gateway.primary_ip, site.gateway.primary_ip)
+        yield Given(primary, "gateway 'primary_ip'", ("gateway", "primary_ip"))
+    for index, one in enumerate(site.gateway.secondary_ips):
+        yield Given(one, "gateway 'secondary_ips'", ("gateway", "secondary_ips", index))
+    for pool in site.pools:
+        if not pool.enable:
+            continue
+        for index, one in enumerate(pool.global_ip):
+            yield Given(one, f"pool '{pool.name}'", (*pool.path, "global_ip", index))
+        for entry in pool.global_map:
+            yield Given(entry.globals, f"pool '{pool.name}'", entry.path)
+
+
+def _overlap(early: Given, late: Given) -> Diagnostic:
+    shared = Range(max(early.range.first, late.range.first), min(early.range.last, late.range.last))
+    if early.owner == late.owner:
+        message = f"{late.owner} has {range_text(shared)} twice"
+    else:
+        message = f"{early.owner} and {late.owner} share {range_text(shared)}"
+    note = Note(f"{early.owner} has it here", early.path)
+    hint = "give each global address once"
+    return Diagnostic("pool-overlap", message, late.path, hint=hint, notes=(note,))
+
+
+def _inside(survey: Survey, given: list[Given]) -> Iterator[Diagnostic]:
+    for claim in survey.claims:
+        if claim.unbounded:
+            continue
+        whole = union(claim.subscribers)
+        for one in given:
+            shared = intersect(whole, [one.range])
+            if shared:
+                message = (
+                    f"global address {range_text(shared[0])} of {one.owner} is a subscriber"
+                    f" of pool '{claim.pool.name}'"
+                )
+                note = Note(f"'{claim.pool.name}' serves it", claim.pool.path, key=True)
+                yield Diagnostic("global-inside", message, one.path, notes=(note,))
+
+
+def _snat(site: Site, given: list[Given]) -> Iterator[Diagnostic]:
+    for rule in site.snat:
+        for one in given:
+            shared = intersect([rule.snat_ip], [one.range])
+            if shared and one.path[0] == "pools":
+                message = f"snat rule '{rule.name}' leaves from {range_text(shared[0])} of {one.owner}"
+                yield Diagnostic(
+                    "snat-in-pool",
+                    message,
+                    (*rule.path, "snat_ip"),
+                    notes=(Note(f"{one.owner} has it here", one.path),),
+                    severity="warning",
+                )

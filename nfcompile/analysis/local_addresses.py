@@ -1,0 +1,38 @@
+"""local-twice: one local address stands in two static entries.
+
+A packet of that host could leave from either global address. Keep one entry; the same address on two
+VLANs is two hosts and needs `~vid` on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfcompile.analysis.survey import Survey
+from nfcompile.diagnostics import Diagnostic, Note
+from nfcompile.model.ranges import Range, range_text
+from nfcompile.model.site import StaticEntry
+
+
+def check(survey: Survey) -> Iterator[Diagnostic]:
+    """Sweep the entries of each VLAN; an entry without a VLAN means every VLAN."""
+    entries = [e for pool in survey.site.pools if pool.enable for e in pool.global_map]
+    order = {id(entry): index for index, entry in enumerate(entries)}
+    widest: dict[int | None, StaticEntry] = {}
+    for entry in sorted(entries, key=lambda e: (e.local, order[id(e)])):
+        for vid in widest if entry.vid is None else (entry.vid, None):
+            other = widest.get(vid)
+            if other is not None and entry.local.first <= other.local.last:
+                early, late = sorted((other, entry), key=lambda e: order[id(e)])
+                yield _twice(early, late)
+                break
+        seen = widest.get(entry.vid)
+        if seen is None or entry.local.last > seen.local.last:
+            widest[entry.vid] = entry
+
+
+def _twice(early: StaticEntry, late: StaticEntry) -> Diagnostic:
+    shared = Range(max(early.local.first, late.local.first), min(early.local.last, late.local.last))
+    note = Note("the other entry is here", early.path, key=True)
+    message = f"local address {range_text(shared)} is mapped twice"
+    return Diagnostic("local-twice", message, late.path, key=True, notes=(note,))

@@ -1,0 +1,44 @@
+"""mark-unset: an snat rule waits for a mark that no dnat rule sets (a warning).
+
+mark-unused: a dnat rule sets a mark that no snat rule looks at (a warning).
+
+The mark is what ties the two steps together. Another program may set or read it; otherwise one of the two
+numbers is a slip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfcompile.analysis.survey import Survey
+from nfcompile.diagnostics import Diagnostic
+from nfcompile.model.site import Mark
+
+
+def check(survey: Survey) -> Iterator[Diagnostic]:
+    """One warning for each mark without its counterpart."""
+    sets = [rule.mark for rule in survey.site.dnat if rule.mark]
+    uses = [rule.mark for rule in survey.site.snat if rule.mark]
+    for rule in survey.site.snat:
+        if rule.mark and not any(_meets(rule.mark, mark) for mark in sets):
+            message = f"no dnat rule sets mark {_text(rule.mark)}"
+            path = (*rule.path, "mark")
+            yield Diagnostic("mark-unset", message, path, hint=_near(rule.mark, sets), severity="warning")
+    for other in survey.site.dnat:
+        if other.mark and not any(_meets(mark, other.mark) for mark in uses):
+            message = f"no snat rule uses mark {_text(other.mark)}"
+            yield Diagnostic("mark-unused", message, (*other.path, "mark"), severity="warning")
+
+
+def _meets(used: Mark, set_: Mark) -> bool:
+    """Whether a connection with `set_` passes a test for `used` (bits that nobody set are 0)."""
+    return set_.value & used.mask == used.value
+
+
+def _near(mark: Mark, sets: list[Mark]) -> str:
+    words = sorted({_text(one) for one in sets})
+    return f"marks that are set: {', '.join(words)}" if words else ""
+
+
+def _text(mark: Mark) -> str:
+    return str(mark.value) if mark.mask == 0xFFFFFFFF else f"0x{mark.value:x}/0x{mark.mask:x}"

@@ -1,0 +1,50 @@
+"""rfc-timeout: a timeout is below what an RFC requires (only with `check --lint rfc`; a warning).
+
+EcoNAT's defaults are short, to win ports back early. RFC 5382 REQ-5 asks for 2 hours 4 minutes for an
+established TCP connection and 4 minutes for one that opens or closes, RFC 4787 REQ-5 for 2 minutes for
+UDP, RFC 5508 REQ-2 for 60 seconds for ICMP queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfcompile.analysis.survey import Survey
+from nfcompile.diagnostics import Diagnostic
+from nfcompile.model.site import Pool
+
+MINIMUM_SECONDS = {
+    "udp": (120, "RFC 4787 REQ-5"),
+    "icmp": (60, "RFC 5508 REQ-2"),
+    "tcp_handshake": (240, "RFC 5382 REQ-5"),
+    "tcp_active": (7440, "RFC 5382 REQ-5"),
+    "tcp_final": (240, "RFC 5382 REQ-5"),
+    "special": (7440, "RFC 5382 REQ-5"),
+}
+
+
+def check(survey: Survey) -> Iterator[Diagnostic]:
+    """One warning for each short translation timeout of each enabled pool that translates."""
+    for pool in survey.site.active_pools:
+        if pool.type == "fake":
+            continue
+        for key, (minimum, source) in MINIMUM_SECONDS.items():
+            seconds = getattr(pool.timeouts, key)
+            if key == "special" and not pool.timeouts.special_tcp_ports:
+                continue
+            if seconds < minimum:
+                yield _short(pool, key, seconds, minimum, source)
+
+
+def _short(pool: Pool, key: str, seconds: int, minimum: int, source: str) -> Diagnostic:
+    own = f"timeouts_inactivity.{key}" in pool.given
+    path = (*pool.path, "timeouts_inactivity", key) if own else pool.path
+    where = "" if own else " (from nat_defaults)"
+    return Diagnostic(
+        "rfc-timeout",
+        f"pool '{pool.name}' has {key} {seconds}{where}, below the {minimum} of {source}",
+        path,
+        key=not own,
+        hint=f"set timeouts_inactivity: {{{key}: {minimum}}}",
+        severity="warning",
+    )

@@ -1,0 +1,30 @@
+"""static-permit-any: the ACL of a static pool permits every source (a warning).
+
+A static pool has an implied rule for each of its entries; its ACL is tested first and is there to exclude
+traffic. EcoNAT warns against `permit any any`: deny rules below it can never be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfcompile.analysis.survey import Survey
+from nfcompile.diagnostics import Diagnostic, Note
+from nfcompile.model.ranges import EVERYWHERE
+
+
+def check(survey: Survey) -> Iterator[Diagnostic]:
+    """One warning for each `allow any any` of an ACL that a static pool uses."""
+    for pool in survey.site.pools:
+        if pool.type != "static" or not pool.enable or pool.acl is None:
+            continue
+        for rule in pool.acl.rules:
+            if rule.allow and rule.only_source and rule.source == EVERYWHERE:
+                yield Diagnostic(
+                    "static-permit-any",
+                    f"static pool '{pool.name}' has an acl that permits any source",
+                    rule.path,
+                    hint="delete the rule: each entry of global_map is allowed anyway",
+                    notes=(Note("the acl is used here", (*pool.path, "acl")),),
+                    severity="warning",
+                )

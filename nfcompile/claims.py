@@ -1,0 +1,146 @@
+"""Which sources each pool serves and what it has to give them: the ACLs read as sets of addresses.
+
+A packet asks the pools in ascending priority, and in each the rules of its ACL; so a pool serves what
+its allow rules name, less what its own deny rules and the pools before it take away for every
+destination. A subscriber that an earlier pool takes for some destinations only belongs to both.
+
+Knows nothing of nft and finds no fault; `analysis` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from nfcompile.ipalloc import Block, Layout, Stock
+from nfcompile.model.ranges import EVERYWHERE, Range, intersect, subtract, union
+from nfcompile.model.site import AclRule, Defaults, Pool, Site
+
+PORTED_POOL = "cgnat"
+
+
+class Claim(NamedTuple):
+    """One enabled pool: whom it serves, with what.
+
+    subscribers   runs of addresses in the order in which blocks are handed out, none twice
+    unbounded     allow rules whose source cannot be enumerated (`any`), if `subscribers` is not given
+    taken         sources that no later pool ever sees
+    stock         global addresses and their blocks (cgnat and nat pools)
+    tcp, udp      ports of a block that the protocol may use, from its first port on
+    """
+
+    pool: Pool
+    subscribers: tuple[Range, ...]
+    unbounded: tuple[AclRule, ...]
+    taken: tuple[Range, ...]
+    stock: Stock
+    tcp: int
+    udp: int
+
+    @property
+    def demand(self) -> int:
+        """How many subscribers there are."""
+        return sum(run.size for run in self.subscribers)
+
+    def layout(self) -> Layout:
+        """The deterministic allocation of this pool."""
+        return Layout(self.stock, self.subscribers)
+
+    def protocol_blocks(self, block: Block) -> tuple[tuple[str, Block], ...]:
+        """A block by protocols ('tcp+udp+icmp'), with the ports that each may use."""
+        return tuple(
+            ("+".join(words), block._replace(last=block.first + size - 1))
+            for words, size in self.protocol_ports
+        )
+
+    @property
+    def protocol_ports(self) -> tuple[tuple[tuple[str, ...], int], ...]:
+        """Protocols that may use the same number of ports of a block, together with that number."""
+        sizes: dict[int, tuple[str, ...]] = {}
+        for word, size in (("tcp", self.tcp), ("udp", self.udp), ("icmp", self.stock.block_size)):
+            sizes[size] = (*sizes.get(size, ()), word)
+        return tuple((words, size) for size, words in sizes.items())
+
+
+def claims(site: Site) -> tuple[Claim, ...]:
+    """The claims of the enabled pools, in the order in which a packet asks them."""
+    found: list[Claim] = []
+    taken_before: tuple[Range, ...] = ()
+    for pool in site.active_pools:
+        claim = _claim(pool, site.defaults, taken_before)
+        found.append(claim)
+        taken_before = union((*taken_before, *claim.taken))
+    return tuple(found)
+
+
+def rounded(limit: int, block_size: int) -> int:
+    """A port limit, rounded up to whole blocks of `port_block_size`."""
+    return -(-limit // block_size) * block_size
+
+
+def _claim(pool: Pool, defaults: Defaults, taken_before: tuple[Range, ...]) -> Claim:
+    rules = pool.acl.rules if pool.acl else ()
+    unbounded: tuple[AclRule, ...] = ()
+    if pool.subscribers is not None:
+        subscribers = _once(pool.subscribers)
+    elif pool.type == "static":
+        subscribers = _once(entry.local for entry in pool.global_map)
+    else:
+        unbounded = tuple(r for r in rules if r.allow and r.source == EVERYWHERE)
+        subscribers = _allowed(rules, taken_before)
+    tcp = udp = 0
+    stock = Stock(pool.global_ip)
+    if pool.type == PORTED_POOL:
+        tcp = rounded(pool.limits.portlimit_tcp, defaults.port_block_size)
+        udp = rounded(pool.limits.portlimit_udp, defaults.port_block_size)
+        stock = Stock(pool.global_ip, pool.port_range, max(tcp, udp))
+    return Claim(pool, subscribers, unbounded, _taken(pool, rules), stock, tcp, udp)
+
+
+def _once(runs: Iterable[Range]) -> tuple[Range, ...]:
+    """Runs in their order, less what an earlier run already has."""
+    kept: list[Range] = []
+    seen: list[Range] = []
+    waiting = list(runs)
+    if sum(run.size for run in waiting) == sum(run.size for run in union(waiting)):
+        return tuple(waiting)
+    for run in waiting:
+        kept += subtract([run], seen)
+        seen.append(run)
+    return tuple(kept)
+
+
+def _allowed(rules: Iterable[AclRule], taken_before: tuple[Range, ...]) -> tuple[Range, ...]:
+    """Sources of the allow rules in rule order, less those that certainly never get here."""
+    kept: list[Range] = []
+    denied: list[Range] = list(taken_before)
+    pending: list[Range] = []
+    for rule in rules:
+        if rule.allow:
+            pending.append(rule.source)
+            continue
+        if rule.only_source:
+            kept += subtract(pending, denied)
+            pending = []
+            denied.append(rule.source)
+    return _once((*kept, *subtract(pending, denied)))
+
+
+def _taken(pool: Pool, rules: Iterable[AclRule]) -> tuple[Range, ...]:
+    """Sources of which every packet is decided by this pool, whatever its destination."""
+    taken: list[Range] = []
+    denied: list[Range] = []
+    pending: list[Range] = []
+    for rule in rules:
+        if not rule.allow:
+            taken += subtract(pending, denied)
+            pending = []
+            denied.append(rule.source)
+        elif rule.only_source and pool.type != "static":
+            pending.append(rule.source)
+    if pool.type == "static":
+        pending += [entry.local for entry in pool.global_map if entry.vid is None]
+    taken += subtract(pending, denied)
+    if pool.subscribers is not None:
+        return intersect(taken, pool.subscribers)
+    return union(taken)

@@ -1,0 +1,68 @@
+"""Files that the command line names: the site to read, and what a verb writes."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+
+from nfcompile.cli.guard import UsageProblem
+
+STDIN = "-"
+
+
+def read(site: str) -> bytes:
+    """The bytes of SITE; '-' is standard input."""
+    if site == STDIN:
+        return sys.stdin.buffer.read()
+    try:
+        with open(site, "rb") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageProblem(f"cannot read '{site}': {reason}") from None
+
+
+def shown(site: str) -> str:
+    """The name that diagnostics give SITE."""
+    return "<stdin>" if site == STDIN else site
+
+
+def write(name: str, text: str) -> None:
+    """Write a file whole or not at all: what stood there stays until its successor is complete."""
+    try:
+        _write(name, text.encode())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageProblem(f"cannot write '{name}': {reason}") from None
+
+
+def _write(name: str, data: bytes) -> None:
+    target = os.path.realpath(name)
+    mode = _mode(target)
+    if not stat.S_ISREG(mode):
+        with open(target, "wb") as device:
+            device.write(data)
+        return
+    descriptor, temporary = tempfile.mkstemp(prefix=".nfcompile-", dir=os.path.dirname(target))
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            os.fchmod(descriptor, stat.S_IMODE(mode))
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _mode(target: str) -> int:
+    """The type and permissions of the file, or those that a new one gets."""
+    try:
+        return os.stat(target).st_mode
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return stat.S_IFREG | (0o666 & ~mask)

@@ -1,0 +1,43 @@
+"""`nfcompile init`: a commented starting site."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+from nfcompile.cli import files
+from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+
+_INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,14}", re.ASCII)
+
+
+def run(file: str, *, template: str, inside: str, outside: str, quiet: bool = False) -> int:
+    """Write FILE from a template; '-' is stdout, and a file that exists is left alone."""
+    for name in (inside, outside):
+        if not _INTERFACE.fullmatch(name):
+            raise UsageProblem(f"'{name}' is not the name of a network interface")
+    text = starting_site(template, inside, outside)
+    if file == "-":
+        sys.stdout.write(text)
+        return OK
+    if os.path.lexists(file):
+        print(f"nfcompile: error: '{file}' exists and is left as it is", file=sys.stderr)
+        return REFUSED
+    files.write(file, text)
+    if not quiet:
+        print(f"wrote {file}; next: nfcompile check {file}")
+    return OK
+
+
+def starting_site(template: str, inside: str, outside: str) -> str:
+    """The text of a starting site for a gateway with these interfaces."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    page = Environment(
+        loader=PackageLoader("nfcompile"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    return page.get_template(f"init-{template}.yaml.j2").render(inside=inside, outside=outside)

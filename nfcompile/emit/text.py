@@ -1,0 +1,119 @@
+"""The page: braces, tabs, newlines, one element a line; and which line of it serves which path.
+
+No decisions here: an object is written as it is. The text loads on nft 1.0.2 and later.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nfcompile.diagnostics import Path
+from nfcompile.emit.objects import (
+    Chain,
+    Counter,
+    CtHelper,
+    CtTimeout,
+    Map,
+    Object,
+    Set,
+    Table,
+)
+
+Line = tuple[str, Path]
+
+
+class Text(NamedTuple):
+    """A ruleset as text. `starts` and `paths` tell which site path each line serves."""
+
+    text: str
+    starts: tuple[int, ...]
+    paths: tuple[Path, ...]
+
+    def origin(self, line: int) -> Path:
+        """The site path that line `line` (from 1) serves; () for the frame around it."""
+        index = bisect_right(self.starts, line) - 1
+        return self.paths[index] if index >= 0 else ()
+
+
+def render(table: Table) -> Text:
+    """Write a table with the idiom that replaces it in one transaction (nft 1.0.2 has no `destroy`)."""
+    name = f"table ip {table.name}"
+    lines: list[str] = [name, f"delete {name}", f"{name} {{"]
+    starts: list[int] = []
+    paths: list[Path] = []
+    for index, thing in enumerate(table.objects):
+        if index:
+            lines.append("")
+        for line, path in _object(thing):
+            lines.append(line)
+            if not paths or paths[-1] != path:
+                starts.append(len(lines))
+                paths.append(path)
+    lines.append("}\n")
+    starts.append(len(lines))
+    paths.append(())
+    return Text("\n".join(lines), tuple(starts), tuple(paths))
+
+
+def _object(thing: Object) -> Iterator[Line]:
+    if isinstance(thing, Chain):
+        return _chain(thing)
+    if isinstance(thing, Counter):
+        return iter([(f"\tcounter {thing.name} {{", thing.origin), ("\t}", thing.origin)])
+    if isinstance(thing, CtTimeout):
+        return _timeout(thing)
+    if isinstance(thing, CtHelper):
+        return _helper(thing)
+    return _elements(thing)
+
+
+def _chain(chain: Chain) -> Iterator[Line]:
+    yield f"\tchain {chain.name} {{", chain.origin
+    if chain.comment:
+        yield f'\t\tcomment "{chain.comment}"', chain.origin
+    if chain.hook:
+        type_, hook, priority = chain.hook
+        yield f"\t\ttype {type_} hook {hook} priority {priority}; policy accept;", chain.origin
+    for rule in chain.rules:
+        text = " ".join(rule.phrases)
+        if rule.comment:
+            text += f' comment "{rule.comment}"'
+        yield f"\t\t{text}", rule.origin
+    yield "\t}", chain.origin
+
+
+def _elements(thing: Set | Map) -> Iterator[Line]:
+    is_map = isinstance(thing, Map)
+    yield f"\t{'map' if is_map else 'set'} {thing.name} {{", thing.origin
+    data = f" : {thing.data}" if isinstance(thing, Map) else ""
+    yield f"\t\ttype {thing.type}{data}", thing.origin
+    if thing.size:
+        yield f"\t\tsize {thing.size}", thing.origin
+    if thing.flags:
+        yield f"\t\tflags {', '.join(thing.flags)}", thing.origin
+    if thing.timeout:
+        yield f"\t\ttimeout {thing.timeout}s", thing.origin
+    if thing.elements:
+        yield "\t\telements = {", thing.origin
+        for key, datum, origin in thing.elements:
+            yield (f"\t\t\t{key} : {datum}," if is_map else f"\t\t\t{key},"), origin or thing.origin
+        yield "\t\t}", thing.origin
+    yield "\t}", thing.origin
+
+
+def _timeout(thing: CtTimeout) -> Iterator[Line]:
+    policy = ", ".join(f"{state} : {seconds}" for state, seconds in thing.policy)
+    yield f"\tct timeout {thing.name} {{", thing.origin
+    yield f"\t\tprotocol {thing.protocol}", thing.origin
+    yield "\t\tl3proto ip", thing.origin
+    yield f"\t\tpolicy = {{ {policy} }}", thing.origin
+    yield "\t}", thing.origin
+
+
+def _helper(thing: CtHelper) -> Iterator[Line]:
+    yield f"\tct helper {thing.name} {{", thing.origin
+    yield f'\t\ttype "{thing.type}" protocol {thing.protocol}', thing.origin
+    yield "\t\tl3proto ip", thing.origin
+    yield "\t}", thing.origin

@@ -1,0 +1,183 @@
+"""Deterministic allocation (RFC 7422): subscribers in order -> blocks of global addresses, in integers.
+
+A *block* is one global address with a contiguous range of its ports. The blocks of one `global_ip`
+entry are laid out block-major: first the first block of every address, then the second block of every
+address. Subscriber number i of an entry with A addresses therefore gets block i div A, and the addresses
+fill equally. Entries are used up one after the other, so that an entry appended later moves nobody.
+
+Inside a CIDR prefix of 2^n addresses the kernel's NETMAP keeps the low n bits of the source, so any 2^n
+neighbouring subscribers, aligned or not, take one block of each address: one *piece*, one map element.
+Where neighbours end before the prefix is full, the addresses left over are cut into smaller prefixes for
+the subscribers that follow. Where a subscriber lands depends only on those before it.
+
+Pieces: entries x CIDR parts of an entry x blocks used, plus at most 2 log2(addresses) for each run of
+subscribers; never one for each subscriber, unless the subscribers themselves lie scattered.
+
+Knows nothing of pools, YAML or nft.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from nfcompile.model.ranges import Range, cidrs
+
+
+class Block(NamedTuple):
+    """One global address and the ports `first` to `last` of it (0 and 0: the whole address)."""
+
+    address: int
+    first: int
+    last: int
+
+
+class Piece(NamedTuple):
+    """Neighbouring subscribers that share a rule of arithmetic: the global address of x is
+    `base | (x & (2**bits - 1))`, the block is number `block` of that address."""
+
+    first: int
+    last: int
+    base: int
+    bits: int
+    block: int
+
+    def address(self, subscriber: int) -> int:
+        return self.base | (subscriber & ((1 << self.bits) - 1))
+
+
+class Stock(NamedTuple):
+    """What a pool has to give: global addresses in order, and how each is cut into blocks.
+
+    `ports` is the usable range of each address, `block_size` the ports of a block. Without `ports`
+    the whole address is the block.
+    """
+
+    globals: tuple[Range, ...]
+    ports: Range | None = None
+    block_size: int = 1
+
+    @property
+    def blocks_per_address(self) -> int:
+        return self.ports.size // self.block_size if self.ports else 1
+
+    @property
+    def addresses(self) -> int:
+        return sum(one.size for one in self.globals)
+
+    @property
+    def capacity(self) -> int:
+        """How many subscribers it serves."""
+        return self.addresses * self.blocks_per_address
+
+    def block(self, address: int, number: int) -> Block:
+        """Block `number` (from 0) of a global address."""
+        if self.ports is None:
+            return Block(address, 0, 0)
+        first = self.ports.first + number * self.block_size
+        return Block(address, first, first + self.block_size - 1)
+
+    def number(self, port: int) -> int | None:
+        """The number of the block that holds a port, or None where no block does."""
+        if self.ports is None:
+            return 0
+        number = (port - self.ports.first) // self.block_size
+        return number if 0 <= number < self.blocks_per_address else None
+
+
+class Layout:
+    """Who has which block. Both directions cost O(log pieces).
+
+    >>> layout = Layout(Stock((Range(8, 11),), Range(1024, 3071), 1024), [Range(100, 107)])
+    >>> layout.pieces
+    (Piece(first=100, last=103, base=8, bits=2, block=0), Piece(first=104, last=107, base=8, bits=2, block=1))
+    >>> layout.binding(105)
+    Block(address=9, first=2048, last=3071)
+    >>> layout.owner(9, 2100), layout.owner(9, 5000), layout.binding(99)
+    (105, None, None)
+    """
+
+    __slots__ = ("_firsts", "_taken", "pieces", "stock")
+
+    def __init__(self, stock: Stock, subscribers: Sequence[Range]) -> None:
+        """Lay out; subscribers beyond `stock.capacity` get nothing. They must not repeat."""
+        self.stock = stock
+        self.pieces = tuple(sorted(_pieces(stock, subscribers)))
+        self._firsts = [piece.first for piece in self.pieces]
+        self._taken: list[tuple[int, int, int, Piece]] | None = None
+
+    def binding(self, subscriber: int) -> Block | None:
+        """The block of a subscriber, None for who has none."""
+        index = bisect_right(self._firsts, subscriber) - 1
+        if index < 0 or subscriber > self.pieces[index].last:
+            return None
+        piece = self.pieces[index]
+        return self.stock.block(piece.address(subscriber), piece.block)
+
+    def owner(self, address: int, port: int) -> int | None:
+        """The subscriber that has a global address and port, None where nobody has."""
+        number = self.stock.number(port)
+        if number is None:
+            return None
+        if self._taken is None:
+            self._taken = sorted(_taken(self.pieces))
+        index = bisect_right(self._taken, (number, address, 1 << 32)) - 1
+        if index < 0:
+            return None
+        block, first, last, piece = self._taken[index]
+        if block != number or not first <= address <= last:
+            return None
+        size = 1 << piece.bits
+        return piece.first + (address - piece.base - piece.first) % size
+
+    def owners(self, address: int) -> Iterator[int]:
+        """Every subscriber of a global address, by block."""
+        for number in range(self.stock.blocks_per_address):
+            port = self.stock.block(address, number).first
+            subscriber = self.owner(address, port)
+            if subscriber is not None:
+                yield subscriber
+
+
+def _pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:
+    runs = iter(subscribers)
+    run = next(runs, None)
+    for entry in stock.globals:
+        parts = list(cidrs(entry))
+        for number in range(stock.blocks_per_address):
+            for part in parts:
+                free = [part]
+                while free:
+                    if run is None:
+                        return
+                    base, bits = free.pop()
+                    last = min(run.last, run.first + (1 << bits) - 1)
+                    yield Piece(run.first, last, base, bits, number)
+                    free += _left_over(base, bits, run.first, last)
+                    run = Range(last + 1, run.last) if last < run.last else next(runs, None)
+
+
+def _left_over(base: int, bits: int, first: int, last: int) -> list[tuple[int, int]]:
+    """The prefixes of a part that subscribers `first` to `last` do not take; the next one is at the end."""
+    size = 1 << bits
+    free = size - (last - first + 1)
+    if not free:
+        return []
+    start = (last + 1) & (size - 1)
+    straight = min(free, size - start)
+    parts = list(cidrs(Range(base + start, base + start + straight - 1)))
+    if free > straight:
+        parts += cidrs(Range(base, base + free - straight - 1))
+    return parts[::-1]
+
+
+def _taken(pieces: Sequence[Piece]) -> Iterator[tuple[int, int, int, Piece]]:
+    """The global addresses of each piece as straight runs: (block, first, last, piece)."""
+    for piece in pieces:
+        start, end = piece.address(piece.first), piece.address(piece.last)
+        if start <= end and piece.last - piece.first < 1 << piece.bits:
+            yield piece.block, start, end, piece
+        else:
+            yield piece.block, start, piece.base + (1 << piece.bits) - 1, piece
+            yield piece.block, piece.base, end, piece

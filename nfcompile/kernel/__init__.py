@@ -1,0 +1,9 @@
+"""The machine: libnftables, network namespaces, and the one table that is ours.
+
+Knows nothing of pools and nothing of site.yaml: it takes a ruleset as text and says what the kernel
+thinks of it.
+"""
+
+
+class KernelError(Exception):
+    """The kernel cannot be asked: no library, no privilege, no such namespace. Its text is one sentence."""

@@ -1,0 +1,96 @@
+"""Network namespaces: do a piece of work in one, while the calling process stays where it is.
+
+The work runs in a forked child, which enters the namespace and sends its result back. Knows nothing
+of nft.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from nfcompile.kernel import KernelError
+
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
+NAMED = Path("/run/netns")
+
+T = TypeVar("T")
+
+
+def inside(netns: str | None, work: Callable[[], T]) -> T:
+    """Do the work in the namespace of that name (as `ip netns` knows it) or path; None is our own."""
+    if netns is None:
+        return work()
+    path = Path(netns) if "/" in netns else NAMED / netns
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise KernelError(f"cannot open network namespace '{path}': {error.strerror}") from None
+    try:
+        return _in_child(lambda: _enter(descriptor, str(path)), work)
+    finally:
+        os.close(descriptor)
+
+
+def in_scratch(work: Callable[[], T]) -> T:
+    """Do the work in a new, empty namespace that vanishes with it; works without root, too."""
+    return _in_child(_unshare, work)
+
+
+def _enter(descriptor: int, name: str) -> None:
+    if error := _system("setns", descriptor, CLONE_NEWNET):
+        raise KernelError(f"cannot enter network namespace '{name}': {error}")
+
+
+def _unshare() -> None:
+    if not _system("unshare", CLONE_NEWNET):
+        return
+    if error := _system("unshare", CLONE_NEWUSER | CLONE_NEWNET):
+        raise KernelError(f"cannot make a scratch network namespace: {error}")
+
+
+def _system(name: str, *arguments: int) -> str:
+    """Call the C library; '' or what went wrong. (os.setns and os.unshare came with Python 3.12.)"""
+    import ctypes
+
+    function = getattr(ctypes.CDLL(None, use_errno=True), name)
+    return "" if function(*arguments) == 0 else os.strerror(ctypes.get_errno())
+
+
+def _in_child(enter: Callable[[], None], work: Callable[[], T]) -> T:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _answer(writing, enter, work)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        sent = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if not sent:
+        raise KernelError(f"the child process that asked the kernel died (wait status {status})")
+    result, error = pickle.loads(sent)
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return]
+
+
+def _answer(writing: int, enter: Callable[[], None], work: Callable[[], object]) -> None:
+    """The child's whole life: enter, work, send (result, error), and leave without any clean-up."""
+    try:
+        try:
+            enter()
+            sent = pickle.dumps((work(), None))
+        except Exception as error:
+            if not isinstance(error, KernelError):
+                error.add_note(traceback.format_exc())
+            sent = pickle.dumps((None, error))
+        with open(writing, "wb") as pipe:
+            pipe.write(sent)
+    finally:
+        os._exit(0)

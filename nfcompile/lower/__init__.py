@@ -1,0 +1,5 @@
+"""Site words -> nft words: one file for each thing that a gateway does. Finds no faults."""
+
+from nfcompile.lower.table import lower
+
+__all__ = ["lower"]

@@ -1,0 +1,57 @@
+"""What every part of the lowering needs: the site, the claims of its pools, which interfaces are where."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nfcompile.claims import Claim
+from nfcompile.emit import words
+from nfcompile.model.site import Site
+
+
+class Gate(NamedTuple):
+    """A gateway with its two sides; `inside` includes the VLAN interfaces that carry subscribers."""
+
+    site: Site
+    claims: tuple[Claim, ...]
+    inside: tuple[str, ...]
+    outside: tuple[str, ...]
+
+    @property
+    def from_inside(self) -> str:
+        return f"iifname {words.interface_set(self.inside)}"
+
+    @property
+    def from_outside(self) -> str:
+        return f"iifname {words.interface_set(self.outside)}"
+
+    @property
+    def from_either(self) -> str:
+        return f"iifname {words.interface_set((*self.inside, *self.outside))}"
+
+    @property
+    def to_outside(self) -> str:
+        return f"oifname {words.interface_set(self.outside)}"
+
+    @property
+    def to_inside(self) -> str:
+        return f"oifname {words.interface_set(self.inside)}"
+
+    @property
+    def outward(self) -> tuple[str, str]:
+        """What is translated: from an inside to an outside interface."""
+        return self.from_inside, self.to_outside
+
+
+def gate(site: Site, claims: tuple[Claim, ...]) -> Gate:
+    """Work out the two sides; VLAN interfaces that the site names count as inside."""
+    inside = list(site.interfaces.inside)
+    if site.defaults.vlan_mode != "untagged":
+        vids = [vid for vid, _ in site.interfaces.vlans]
+        vids += [r.vid for acl in site.acls for r in acl.rules if r.vid is not None]
+        vids += [e.vid for p in site.pools for e in p.global_map if e.vid is not None]
+        for vid in sorted(set(vids)):
+            name = site.interfaces.vlan(vid)
+            if name not in inside:
+                inside.append(name)
+    return Gate(site, claims, tuple(inside), site.interfaces.outside)

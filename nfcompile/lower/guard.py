@@ -1,0 +1,108 @@
+"""What must not happen: packets that leave untranslated, and unsolicited ones that come back or loop.
+
+Packets that conntrack calls invalid never meet a nat chain and would leave with the subscriber's own
+address; so would a connection that was open before its pool was loaded. Packets to a global address that
+no mapping wants would be routed back out.
+"""
+
+from __future__ import annotations
+
+from nfcompile.emit import Chain, Counter, Hook, Rule
+from nfcompile.emit.objects import Object
+from nfcompile.lower import names
+from nfcompile.lower.acl import address_set
+from nfcompile.lower.gate import Gate
+from nfcompile.model.ranges import Range, subtract, union
+
+
+def guard_objects(gate: Gate) -> tuple[Object, ...]:
+    """Counters, sets and chains of the guard; nothing for a site without pools."""
+    if not gate.claims:
+        return ()
+    return (*_unsolicited(gate), *_forward(gate), *_untranslated(gate))
+
+
+def global_addresses(gate: Gate) -> tuple[Range, ...]:
+    """All global addresses of the enabled pools, joined."""
+    found = [one for claim in gate.claims for one in claim.pool.global_ip]
+    found += [entry.globals for claim in gate.claims for entry in claim.pool.global_map]
+    return union(found)
+
+
+def _unsolicited(gate: Gate) -> tuple[Object, ...]:
+    """After destination NAT a packet of a known connection no longer has a global address."""
+    globals_ = global_addresses(gate)
+    if not globals_:
+        return ()
+    rule = Rule(
+        (
+            gate.from_either,
+            f"ip daddr @{names.GLOBALS}",
+            "ct state { new, untracked, invalid }",
+            f"counter name {names.UNSOLICITED_COUNTER} drop",
+        ),
+        ("pools",),
+        "pools",
+    )
+    return (
+        Counter(names.UNSOLICITED_COUNTER, ("pools",)),
+        address_set(names.GLOBALS, globals_, ("pools",)),
+        Chain(names.UNSOLICITED, (rule,), ("pools",), Hook("filter", "prerouting", "dstnat + 10")),
+    )
+
+
+def _forward(gate: Gate) -> tuple[Object, ...]:
+    """`permit_invalid_flow: off`: no connection starts with anything but a SYN."""
+    if gate.site.defaults.permit_invalid_flow:
+        return ()
+    origin = ("nat_defaults", "permit_invalid_flow")
+    comment = "nat_defaults.permit_invalid_flow"
+    rules = (
+        Rule(
+            (*gate.outward, "ct state invalid", f"counter name {names.INVALID_COUNTER} drop"),
+            origin,
+            comment,
+        ),
+        Rule(
+            (
+                *gate.outward,
+                "ct state new tcp flags & (fin | syn | rst | ack) != syn",
+                f"counter name {names.MIDSTREAM_COUNTER} drop",
+            ),
+            origin,
+            comment,
+        ),
+    )
+    return (
+        Counter(names.INVALID_COUNTER, origin),
+        Counter(names.MIDSTREAM_COUNTER, origin),
+        Chain(names.FORWARD, rules, origin, Hook("filter", "forward", "filter")),
+    )
+
+
+def _untranslated(gate: Gate) -> tuple[Object, ...]:
+    owned = _owned(gate)
+    if not owned:
+        return ()
+    rule = Rule(
+        (*gate.outward, f"ip saddr @{names.OWNED}", f"counter name {names.LEAK_COUNTER} drop"),
+        ("pools",),
+        "pools",
+    )
+    return (
+        Counter(names.LEAK_COUNTER, ("pools",)),
+        address_set(names.OWNED, owned, ("pools",)),
+        Chain(names.GUARD, (rule,), ("pools",), Hook("filter", "postrouting", "srcnat + 10")),
+    )
+
+
+def _owned(gate: Gate) -> tuple[Range, ...]:
+    """Sources that must always be translated: those a translating pool takes before any fake pool does."""
+    owned: list[Range] = []
+    passed: list[Range] = []
+    for claim in gate.claims:
+        if claim.pool.type == "fake":
+            passed += subtract(claim.taken, owned)
+        else:
+            owned += subtract(claim.taken, passed)
+    return union(owned)

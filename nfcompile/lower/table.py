@@ -1,0 +1,65 @@
+"""The whole table: base chains first, as a packet meets them, then what they jump to."""
+
+from __future__ import annotations
+
+from nfcompile.claims import Claim
+from nfcompile.diagnostics import dotted
+from nfcompile.emit import Chain, Counter, CtHelper, CtTimeout, Hook, Map, Rule, Set, Table
+from nfcompile.emit.objects import Object
+from nfcompile.lower import names
+from nfcompile.lower.gate import Gate, gate
+from nfcompile.lower.guard import guard_objects
+from nfcompile.lower.marks import dnat_objects, snat_objects
+from nfcompile.lower.policy import helper_objects
+from nfcompile.lower.pools import has_hairpin, pool_objects
+from nfcompile.model.site import Site
+
+ORDER = (Counter, CtTimeout, CtHelper, Set, Map, Chain)
+"""Kinds of objects in the order in which they are written."""
+
+
+def lower(site: Site, claims: tuple[Claim, ...]) -> Table:
+    """Translate a site that analysis has accepted."""
+    this = gate(site, claims)
+    dnat = dnat_objects(this)
+    snat, elsewhere = snat_objects(this)
+    pools: list[Object] = []
+    inbound: list[Rule] = []
+    for claim in claims:
+        objects, rules = pool_objects(this, claim)
+        pools += objects
+        inbound += rules
+    base = (*_prerouting(this, bool(dnat), inbound), *_postrouting(this, bool(snat), elsewhere))
+    objects = (*base, *helper_objects(site), *dnat, *snat, *pools, *guard_objects(this))
+    return Table(names.TABLE, tuple(o for kind in ORDER for o in objects if isinstance(o, kind)))
+
+
+def _prerouting(this: Gate, dnat: bool, inbound: list[Rule]) -> tuple[Object, ...]:
+    rules = [Rule((f"jump {names.DNAT_RULES}",), ("dnat",), "dnat")] if dnat else []
+    rules += inbound
+    if not rules:
+        return ()
+    hook = Hook("nat", "prerouting", "dstnat")
+    return (Chain(names.PREROUTING, tuple(rules), (), hook),)
+
+
+def _postrouting(this: Gate, snat: bool, elsewhere: tuple[Rule, ...]) -> tuple[Object, ...]:
+    rules = list(elsewhere)
+    if snat:
+        rules.append(Rule((*this.outward, f"jump {names.SNAT_RULES}"), ("snat",), "snat"))
+    chains: list[Object] = []
+    if this.claims:
+        rules.append(Rule((*this.outward, f"jump {names.POOLS}"), ("pools",), "pools"))
+        if has_hairpin(this):
+            back = (this.from_inside, this.to_inside, "ct status dnat")
+            original = f"ct original ip daddr @{names.GLOBALS}"
+            rules.append(Rule((*back, original, f"jump {names.POOLS}"), ("pools",), "hairpin"))
+        jumps = tuple(
+            Rule((f"jump {names.pool_chain(c.pool.name)}",), c.pool.path, dotted(c.pool.path))
+            for c in this.claims
+        )
+        chains.append(Chain(names.POOLS, jumps, ("pools",), None, "pools"))
+    if not rules:
+        return ()
+    hook = Hook("nat", "postrouting", "srcnat")
+    return (Chain(names.POSTROUTING, tuple(rules), (), hook), *chains)

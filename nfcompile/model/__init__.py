@@ -1,0 +1,1 @@
+"""What the operator said, as frozen values. Knows nothing of nft."""

@@ -1,0 +1,163 @@
+"""Text of one value -> the value: addresses, prefixes, ranges, ports, marks.
+
+Raises `Fault` with the stretch of the text that is wrong. Knows neither YAML nor pools.
+"""
+
+from __future__ import annotations
+
+from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, range_text
+from nfcompile.model.site import ANY_PROTOCOL, Mark
+
+PROTOCOLS = {
+    "ip": ANY_PROTOCOL,
+    "all": ANY_PROTOCOL,
+    "icmp": 1,
+    "igmp": 2,
+    "ipip": 4,
+    "tcp": 6,
+    "udp": 17,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "sctp": 132,
+    "udplite": 136,
+}
+"""Protocol words of ACLs and their IANA numbers; `ip` is any."""
+
+
+class Fault(Exception):
+    """A wrong value: `start` and `end` are a half-open stretch of its text."""
+
+    def __init__(self, code: str, message: str, start: int, end: int, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.start = start
+        self.end = end
+        self.hint = hint
+
+
+def address(text: str, at: int = 0) -> int:
+    """Read a dotted quad. `at` is where `text` stands in its scalar, for the position of a fault."""
+    parts = text.split(".")
+    value = 0
+    if len(parts) == 4:
+        for part in parts:
+            if not (part.isascii() and part.isdigit()) or len(part) > 3 or int(part) > 255:
+                break
+            if part[0] == "0" and part != "0":
+                hint = "write each number without leading zeros"
+                raise _fault("bad-address", f"'{text}' has leading zeros", text, at, hint)
+            value = value << 8 | int(part)
+        else:
+            return value
+    message = f"'{text}' is not an IPv4 address"
+    if ":" in text:
+        message += " (IPv6 is not translated)"
+    raise _fault("bad-address", message, text, at)
+
+
+def prefix(text: str, at: int = 0) -> Range:
+    """Read 'A/LEN'; host bits must be zero."""
+    base, _, length = text.partition("/")
+    first = address(base, at)
+    if not (length.isascii() and length.isdigit()) or len(length) > 2 or int(length) > 32:
+        start = at + len(base) + 1
+        message = f"'{length}' is not a prefix length from 0 to 32"
+        raise Fault("bad-address", message, start, start + max(len(length), 1))
+    size = 1 << (32 - int(length))
+    if first & (size - 1):
+        network = Range(first & ~(size - 1), first | (size - 1))
+        hint = f"the prefix that holds it is {range_text(network)}"
+        raise _fault("host-bits", f"'{text}' has host bits set", text, at, hint)
+    return Range(first, first + size - 1)
+
+
+def addresses(text: str, at: int = 0) -> Range:
+    """Read an address, a prefix or a range 'A-B'."""
+    if "/" in text:
+        return prefix(text, at)
+    left, dash, right = text.partition("-")
+    if not dash:
+        value = address(text, at)
+        return Range(value, value)
+    first_text, last_text = left.rstrip(), right.lstrip()
+    first = address(first_text, at)
+    last = address(last_text, at + len(text) - len(last_text))
+    if first > last:
+        hint = f"write {last_text}-{first_text}"
+        raise _fault("reversed-range", f"range '{text}' ends before it starts", text, at, hint)
+    return Range(first, last)
+
+
+def any_addresses(text: str, at: int = 0) -> Range:
+    """As `addresses`, and `any` for all of them."""
+    return EVERYWHERE if text == "any" else addresses(text, at)
+
+
+def port(text: str, at: int = 0) -> int:
+    """Read a port, 1 to 65535."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 5 or int(text) > PORT_LAST:
+        raise _fault("bad-port", f"'{text}' is not a port from 1 to {PORT_LAST}", text, at)
+    if int(text) == 0:
+        raise _fault("bad-port", "port 0 cannot be used", text, at, "ports go from 1 to 65535")
+    return int(text)
+
+
+def ports(text: str, at: int = 0, separators: str = "-") -> Range:
+    """Read a port or a range of ports; `separators` lists the characters that may stand between."""
+    for mark in separators:
+        left, dash, right = text.partition(mark)
+        if dash:
+            first_text, last_text = left.rstrip(), right.lstrip()
+            first = port(first_text, at)
+            last = port(last_text, at + len(text) - len(last_text))
+            if first > last:
+                message = f"port range '{text}' ends before it starts"
+                hint = f"write {last_text}{mark}{first_text}"
+                raise _fault("reversed-range", message, text, at, hint)
+            return Range(first, last)
+    value = port(text, at)
+    return Range(value, value)
+
+
+def port_list(text: str, at: int = 0) -> tuple[Range, ...]:
+    """Read '443,8000-8080'."""
+    found = []
+    for part in text.split(","):
+        found.append(ports(part, at))
+        at += len(part) + 1
+    return tuple(found)
+
+
+def vlan_id(text: str, at: int = 0) -> int:
+    """Read a VLAN id, 0 to 4094 (the seed's range)."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 4 or int(text) > 4094:
+        raise _fault("bad-vlan", f"'{text}' is not a VLAN id from 0 to 4094", text, at)
+    return int(text)
+
+
+def mark(text: str) -> Mark:
+    """Read 'VALUE' or 'VALUE/MASK', decimal or 0x hex, 32 bits, not 0."""
+    value_text, slash, mask_text = text.partition("/")
+    value = _mark_number(value_text, 0)
+    mask = _mark_number(mask_text, len(value_text) + 1) if slash else 0xFFFFFFFF
+    if value & ~mask:
+        message = f"mark '{value_text}' has bits outside its mask '{mask_text}'"
+        raise _fault("bad-mark", message, text, 0)
+    return Mark(value, mask)
+
+
+def _mark_number(text: str, at: int) -> int:
+    try:
+        value = int(text, 16 if text.lower().startswith("0x") else 10)
+    except ValueError:
+        value = 0
+    if not 0 < value <= 0xFFFFFFFF or not text.isalnum():
+        message = f"'{text}' is not a mark from 1 to 4294967295"
+        raise _fault("bad-mark", message, text, at)
+    return value
+
+
+def _fault(code: str, message: str, text: str, at: int, hint: str = "") -> Fault:
+    return Fault(code, message, at, at + max(len(text), 1), hint)

@@ -1,0 +1,63 @@
+"""The compiler as one short function after the other: read it first.
+
+    bytes -> Document -> data that fits the schema -> Site -> Survey -> Table -> Text
+
+Each stage collects all its problems and raises SiteError with them; a later stage never sees a site that
+an earlier one refused.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nfcompile import schema, source
+from nfcompile.analysis import Finding, analyse
+from nfcompile.claims import Claim
+from nfcompile.diagnostics import Diagnostic, SiteError
+from nfcompile.emit import Table, Text, render
+from nfcompile.lower import lower
+from nfcompile.model.read import read_site
+from nfcompile.model.site import Site
+from nfcompile.source import Document
+
+
+class Compiled(NamedTuple):
+    """A site, what was found on the way (warnings only), what its pools claim, and its ruleset."""
+
+    site: Site
+    warnings: tuple[Diagnostic, ...]
+    claims: tuple[Claim, ...]
+    table: Table
+    text: Text
+
+
+def parse(data: bytes, name: str) -> Document:
+    """YAML -> plain data with places. Raises SiteError."""
+    return source.parse(data, name)
+
+
+def read(document: Document) -> Site:
+    """Plain data -> a site of checked values. Raises SiteError with every wrong value."""
+    _refuse(schema.check(document))
+    site, problems = read_site(document.data)
+    _refuse(problems)
+    return site
+
+
+def check(document: Document, lints: tuple[str, ...] = ()) -> Finding:
+    """Everything that analysis finds, errors too. Raises SiteError where the site cannot be read."""
+    return analyse(read(document), lints)
+
+
+def compile_site(document: Document) -> Compiled:
+    """The whole way. Raises SiteError with the problems of the first stage that has errors."""
+    finding = check(document)
+    _refuse(finding.diagnostics)
+    site, claims = finding.survey
+    table = lower(site, claims)
+    return Compiled(site, tuple(finding.diagnostics), claims, table, render(table))
+
+
+def _refuse(problems: list[Diagnostic] | tuple[Diagnostic, ...]) -> None:
+    if any(problem.severity == "error" for problem in problems):
+        raise SiteError(tuple(problems))

@@ -1,0 +1,109 @@
+"""Allocation: disjoint, complete, inverse, append-stable, and small where arithmetic allows it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nfcompile.ipalloc import Layout, Stock
+from nfcompile.model.ranges import Range
+
+
+@st.composite
+def disjoint_ranges(draw, low, high, count, size):
+    """Ranges in any order that share nothing."""
+    ranges, at = [], low
+    for _ in range(draw(st.integers(1, count))):
+        at += draw(st.integers(0, 20))
+        last = at + draw(st.integers(1, size)) - 1
+        if last > high:
+            break
+        ranges.append(Range(at, last))
+        at = last + 1
+    return draw(st.permutations(ranges)) if ranges else [Range(low, low)]
+
+
+stocks = st.builds(
+    Stock,
+    disjoint_ranges(1000, 5000, 4, 40).map(tuple),
+    st.builds(lambda lo, n: Range(lo, lo + n - 1), st.integers(1, 5000), st.integers(1, 60)),
+    st.integers(1, 20),
+)
+runs = disjoint_ranges(100_000, 200_000, 5, 300)
+
+
+def bindings(layout, subscribers):
+    return {s: layout.binding(s) for run in subscribers for s in range(run.first, run.last + 1)}
+
+
+@given(stocks, runs)
+def test_disjoint_complete_inverse(stock, subscribers):
+    layout = Layout(stock, subscribers)
+    found = bindings(layout, subscribers)
+    total = sum(run.size for run in subscribers)
+    served = {s: block for s, block in found.items() if block is not None}
+
+    assert len(served) == min(total, stock.capacity)
+    assert len(set(served.values())) == len(served)
+    for subscriber, block in served.items():
+        assert any(entry.first <= block.address <= entry.last for entry in stock.globals)
+        assert stock.ports.first <= block.first <= block.last <= stock.ports.last
+        assert block.last - block.first + 1 == stock.block_size
+        assert layout.owner(block.address, block.first) == subscriber
+        assert layout.owner(block.address, block.last) == subscriber
+
+
+@given(stocks, runs)
+def test_owner_is_exact(stock, subscribers):
+    layout = Layout(stock, subscribers)
+    owned = {b: s for s, b in bindings(layout, subscribers).items() if b is not None}
+    for entry in stock.globals:
+        for address in range(entry.first - 1, entry.last + 2):
+            for number in range(stock.blocks_per_address):
+                block = stock.block(address, number)
+                assert layout.owner(address, block.first) == owned.get(block)
+            assert layout.owner(address, stock.ports.first - 1) is None
+
+
+@given(stocks, runs, st.integers(1, 50), st.integers(1, 50))
+def test_append_moves_nobody(stock, subscribers, more, longer):
+    """A further run, a longer last run and a further global entry all leave every binding as it was."""
+    before = Layout(stock, subscribers)
+    old = {s: b for s, b in bindings(before, subscribers).items() if b is not None}
+    appended = [*subscribers, Range(300_000, 300_000 + more - 1)]
+    extended = [*subscribers[:-1], Range(subscribers[-1].first, subscribers[-1].last + longer)]
+    if any(a.first <= extended[-1].last and extended[-1].first < a.first for a in subscribers[:-1]):
+        extended = list(subscribers)
+    grown = stock._replace(globals=(*stock.globals, Range(9000, 9000 + more)))
+    for layout in (Layout(stock, appended), Layout(stock, extended), Layout(grown, subscribers)):
+        assert {s: layout.binding(s) for s in old} == old
+
+
+@given(stocks, runs)
+def test_addresses_fill_equally(stock, subscribers):
+    """Inside an entry no address has two blocks more than another."""
+    layout = Layout(stock, subscribers)
+    used = [b.address for b in bindings(layout, subscribers).values() if b is not None]
+    for entry in stock.globals:
+        counts = [used.count(a) for a in range(entry.first, entry.last + 1)]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_aligned_million_is_one_piece_a_block():
+    stock = Stock((Range(0xC6120000, 0xC6120000 + 16383),), Range(1024, 65535), 1008)
+    layout = Layout(stock, [Range(0x64400000, 0x64400000 + 2**20 - 1)])
+
+    assert len(layout.pieces) == 64
+    assert stock.capacity == 2**20
+    for number in (0, 1, 16383, 16384, 2**20 - 1):
+        block = layout.binding(0x64400000 + number)
+        assert block.address == 0xC6120000 + number % 16384
+        assert block.first == 1024 + 1008 * (number // 16384)
+
+
+@given(stocks, runs)
+def test_pieces_stay_few(stock, subscribers):
+    """The bound of the module's docstring."""
+    layout = Layout(stock, subscribers)
+    parts = sum(2 * entry.size.bit_length() for entry in stock.globals)
+    bound = parts * stock.blocks_per_address + len(subscribers) * 2 * 6
+
+    assert len(layout.pieces) <= bound
