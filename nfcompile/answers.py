@@ -87,7 +87,7 @@ def _of_global(compiled: Compiled, address: int, port: int | None, proto: str | 
             continue
         layout = claim.layout()
         if claim.stock.ports is None or port is not None:
-            owner = layout.owner(address, port or 0)
+            owner = claim.owner(layout, address, port or 0)
             owners = [] if owner is None else [owner]
         else:
             owners = list(layout.owners(address))
@@ -95,6 +95,9 @@ def _of_global(compiled: Compiled, address: int, port: int | None, proto: str | 
             block = layout.binding(owner)
             if block is None:
                 continue
+            low = claim.low_block(block)
+            if low is not None and port is not None and low.first <= port <= low.last:
+                block, proto = low, None
             answer = _answer(claim, owner, block, proto)
             if port is None or answer.port_last is None or port <= answer.port_last:
                 yield answer
@@ -141,9 +144,8 @@ def mappings(compiled: Compiled, compact: bool = False) -> Iterator[Row]:
 
 def _rows(claim: Claim, layout: Layout) -> Iterator[Row]:
     pool = claim.pool.name
-    ports = [("+".join(words), size) for words, size in claim.protocol_ports]
     for piece in layout.pieces:
-        first = layout.stock.block(piece.base, piece.block).first
+        ports = _ports(claim, layout.stock.block(piece.base, piece.block))
         mask = (1 << piece.bits) - 1
         for subscriber in range(piece.first, piece.last + 1):
             local = address_text(subscriber)
@@ -151,8 +153,15 @@ def _rows(claim: Claim, layout: Layout) -> Iterator[Row]:
             if claim.stock.ports is None:
                 yield Row(pool, local, global_ip, "", "", ALL)
                 continue
-            for words, size in ports:
-                yield Row(pool, local, global_ip, first, first + size - 1, words)
+            for first, last, words in ports:
+                yield Row(pool, local, global_ip, first, last, words)
+
+
+def _ports(claim: Claim, block: Block) -> list[tuple[int, int, str]]:
+    """The ports of a block by protocols, low ports last."""
+    found = [(b.first, b.last, words) for words, b in claim.protocol_blocks(block)]
+    low = claim.low_block(block)
+    return found if low is None else [*found, (low.first, low.last, "tcp+udp")]
 
 
 def _compact_rows(claim: Claim, layout: Layout) -> Iterator[Row]:
@@ -160,7 +169,7 @@ def _compact_rows(claim: Claim, layout: Layout) -> Iterator[Row]:
 
     pool = claim.pool.name
     for piece in layout.pieces:
-        first = layout.stock.block(piece.base, piece.block).first
+        ports = _ports(claim, layout.stock.block(piece.base, piece.block))
         for base, bits in cidrs(Range(piece.first, piece.last)):
             local = range_text(Range(base, base + (1 << bits) - 1))
             start = piece.address(base)
@@ -168,8 +177,8 @@ def _compact_rows(claim: Claim, layout: Layout) -> Iterator[Row]:
             if claim.stock.ports is None:
                 yield Row(pool, local, global_ip, "", "", ALL)
                 continue
-            for words, size in claim.protocol_ports:
-                yield Row(pool, local, global_ip, first, first + size - 1, "+".join(words))
+            for first, last, words in ports:
+                yield Row(pool, local, global_ip, first, last, words)
 
 
 def _static_rows(claim: Claim, compact: bool) -> Iterator[Row]:

@@ -17,6 +17,7 @@ from nfcompile.model.ranges import EVERYWHERE, Range, intersect, subtract, union
 from nfcompile.model.site import AclRule, Defaults, Pool, Site
 
 PORTED_POOL = "cgnat"
+LOW_PORT_LAST = 1023
 
 
 class Claim(NamedTuple):
@@ -27,6 +28,7 @@ class Claim(NamedTuple):
     taken         sources that no later pool ever sees
     stock         global addresses and their blocks (cgnat and nat pools)
     tcp, udp      ports of a block that the protocol may use, from its first port on
+    low           blocks of ports below 1024 for source ports below 1024 (`portlimit_low`), if any
     """
 
     pool: Pool
@@ -36,6 +38,7 @@ class Claim(NamedTuple):
     stock: Stock
     tcp: int
     udp: int
+    low: Stock | None = None
 
     @property
     def demand(self) -> int:
@@ -46,12 +49,31 @@ class Claim(NamedTuple):
         """The deterministic allocation of this pool."""
         return Layout(self.stock, self.subscribers)
 
+    def low_block(self, block: Block) -> Block | None:
+        """The ports below 1024 of a subscriber who has `block`, if there are enough for it."""
+        number = self.stock.number(block.first)
+        if self.low is None or number is None or number >= self.low.blocks_per_address:
+            return None
+        return self.low.block(block.address, number)
+
+    def owner(self, layout: Layout, address: int, port: int) -> int | None:
+        """Who has a global address and port, low ports included."""
+        number = self.low.number(port) if self.low else None
+        if number is not None and self.stock.ports and port < self.stock.ports.first:
+            port = self.stock.block(address, number).first
+        return layout.owner(address, port)
+
     def protocol_blocks(self, block: Block) -> tuple[tuple[str, Block], ...]:
         """A block by protocols ('tcp+udp+icmp'), with the ports that each may use."""
         return tuple(
             ("+".join(words), block._replace(last=block.first + size - 1))
             for words, size in self.protocol_ports
         )
+
+    @property
+    def blocks_each(self) -> int:
+        """How many blocks a subscriber may have: one, or in a dynamic pool as many as its limit holds."""
+        return max(1, max(self.tcp, self.udp) // self.stock.block_size)
 
     @property
     def protocol_ports(self) -> tuple[tuple[tuple[str, ...], int], ...]:
@@ -93,8 +115,17 @@ def _claim(pool: Pool, defaults: Defaults, taken_before: tuple[Range, ...]) -> C
     if pool.type == PORTED_POOL:
         tcp = rounded(pool.limits.portlimit_tcp, defaults.port_block_size)
         udp = rounded(pool.limits.portlimit_udp, defaults.port_block_size)
-        stock = Stock(pool.global_ip, pool.port_range, max(tcp, udp))
-    return Claim(pool, subscribers, unbounded, _taken(pool, rules), stock, tcp, udp)
+        size = max(tcp, udp) if pool.allocation == "deterministic" else defaults.port_block_size
+        stock = Stock(pool.global_ip, pool.port_range, size)
+    low = _low_stock(pool, defaults.portlimit_low)
+    return Claim(pool, subscribers, unbounded, _taken(pool, rules), stock, tcp, udp, low)
+
+
+def _low_stock(pool: Pool, size: int | None) -> Stock | None:
+    """Blocks of `portlimit_low` ports below 1024: the first blocks of each address get one."""
+    if size is None or pool.type != PORTED_POOL or pool.allocation != "deterministic":
+        return None
+    return Stock(pool.global_ip, Range(size, LOW_PORT_LAST), size)
 
 
 def _once(runs: Iterable[Range]) -> tuple[Range, ...]:

@@ -29,7 +29,7 @@ TYPES: Words = {
 
 def check(document: Document) -> tuple[Diagnostic, ...]:
     """Everything in which a document's keys and values differ from the schema."""
-    rule = json.loads(text())
+    rule = json.loads(schema_text())
     if accepts(rule, document.data, rule["$defs"]):
         return ()
     from jsonschema import Draft202012Validator
@@ -42,7 +42,7 @@ def check(document: Document) -> tuple[Diagnostic, ...]:
     return tuple(found.values())
 
 
-def text() -> str:
+def schema_text() -> str:
     """The JSON Schema as it is shipped: beside this file, or in the checkout's folder of schemas."""
     here = os.path.dirname(os.path.abspath(__file__))
     path = os.path.join(here, "site.schema.json")
@@ -50,6 +50,9 @@ def text() -> str:
         path = os.path.join(os.path.dirname(here), "schemas", "site.schema.json")
     with open(path, encoding="utf-8") as file:
         return file.read()
+
+
+text = schema_text  # outside this room `schema.text()` says it
 
 
 def accepts(rule: Rule, value: Any, defs: Rule) -> bool:
@@ -182,7 +185,7 @@ def _unknown_key(path: Path, key: str, known: list[str], rule: Rule) -> Diagnost
     if not near:
         homes = _homes(rule)
         elsewhere = _near(key, list(homes), 0.75)
-        if elsewhere == key:
+        if elsewhere and elsewhere == key:
             hint = f"'{key}' belongs in {homes[key]}"
         elif elsewhere:
             hint = f"did you mean '{elsewhere}'? it belongs in {homes[elsewhere]}"

@@ -52,7 +52,8 @@ UNSEEN_IN_FILE = re.compile(rf"[{UNSEEN}]|\r(?!\n)")
 UNSEEN_IN_VALUE = re.compile(rf"[{UNSEEN}\t\r\n]")
 TABS = re.compile(r"^(?:(?!^#| #)[^\t\n])*(\t+)", re.MULTILINE)
 """The first tabs of a line; those in a comment do no harm."""
-COMMENT = re.compile(r"\s+#.*")
+CODE = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|(?<!\s)#|[^#])*""")
+"""A line up to its comment."""
 PROPERTY = re.compile(r"\s*([&!][^\s,\[\]{}]*)")
 """An anchor or a tag."""
 
@@ -150,8 +151,7 @@ def _stretch(lines: list[str], node: Any, span: tuple[int, int] | None) -> Place
     line, first = node.start_mark.line, node.start_mark.column
     text = lines[line] if line < len(lines) else ""
     if node.end_mark.line != line:
-        quoted = '"' in text or "'" in text
-        last = len((text if quoted else COMMENT.sub("", text)).rstrip())
+        last = len(_code(text))
     else:
         last = node.end_mark.column
         if span and isinstance(node, ScalarEvent):
@@ -162,6 +162,11 @@ def _stretch(lines: list[str], node: Any, span: tuple[int, int] | None) -> Place
     if first >= last:  # an empty node stands behind the ':' or '-' that announces it
         first = max(min(first, len(text)) - 1, 0)
     return Place(line + 1, first + 1, max(last, first + 1))
+
+
+def _code(line: str) -> str:
+    found = CODE.match(line)
+    return (found[0] if found else line).rstrip()
 
 
 def _decode(data: bytes) -> tuple[str, Diagnostic | None]:
@@ -473,7 +478,7 @@ def _cannot_start(trouble: _Trouble) -> Diagnostic:
 
 
 def _no_colon(trouble: _Trouble) -> Diagnostic:
-    text = COMMENT.sub("", trouble.lines[trouble.opened_line]).rstrip()
+    text = _code(trouble.lines[trouble.opened_line])
     column = trouble.opened_column
     words = text[column:]
     place = Place(trouble.opened_line + 1, column + 1, max(len(text), column + 1))

@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from nfcompile.analysis import (
     acls,
+    algs,
     capacity,
     global_addresses,
     local_addresses,
+    low_ports,
     marks,
     priorities,
     reachability,
@@ -36,11 +38,13 @@ CHECKS: tuple[Check, ...] = (
     local_addresses.check,
     vlans.check,
     capacity.check,
+    low_ports.check,
     reachability.check,
     shadowing.check,
     static_acl.check,
     acls.check,
     marks.check,
+    algs.check,
     secondary_ips.check,
 )
 

@@ -64,8 +64,7 @@ def rendered(outcome: Outcome, format: str, color: bool = False) -> str:
     from nfcompile import report
 
     coloured = color and not os.environ.get("NO_COLOR") and sys.stderr.isatty()
-    text = report.render(list(outcome.diagnostics), outcome.document, outcome.name, format, coloured)
-    return text if text.endswith("\n") or not text else text + "\n"
+    return report.render(outcome.diagnostics, outcome.document, outcome.name, format, coloured)
 
 
 def as_data(outcome: Outcome) -> list[Any]:

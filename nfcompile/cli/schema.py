@@ -9,5 +9,5 @@ def run() -> int:
     """Write the schema to stdout as it is shipped."""
     from nfcompile import schema
 
-    sys.stdout.write(schema.text())
+    sys.stdout.write(schema.schema_text())
     return 0

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 _OBJECT = re.compile(r"^\t(?:set|map) ")
 _RUNTIME = re.compile(r"^\t\t(?:flags .*\b(?:dynamic|timeout)\b|timeout )")
 _ELEMENTS = re.compile(r"^\t\telements = \{")
-_SEPARATOR = re.compile(r',\s+(?=(?:[^"]*"[^"]*")*[^"]*$)')
+_ELEMENT = re.compile(r'(?:[^,"]|"[^"]*")+')
 # Beyond this many pairs of lines, finding the shortest difference takes longer than reading it.
 _PATIENCE = 40_000_000
 
@@ -58,7 +58,7 @@ def difference(live: str | None, desired: str, name: str) -> list[str]:
 def _elements(lines: list[str]) -> Iterator[str]:
     text = " ".join(line.strip() for line in lines)
     inner = text.removeprefix("elements = {").removesuffix("}").strip()
-    return (f"\t\t\t{element}," for element in _SEPARATOR.split(inner))
+    return (f"\t\t\t{element.strip()}," for element in _ELEMENT.findall(inner))
 
 
 def _coarse(old: list[str], new: list[str]) -> Iterator[str]:

@@ -87,7 +87,7 @@ def _set_dry_run(library: Any) -> None:
 def _run(library: Any, text: str) -> tuple[Refusal, ...]:
     # A file, because libnftables counts no lines in a string; in memory, so that none is left behind.
     with _in_memory(text) as path:
-        status, _, error = library.cmd(f'include "{path}"')
+        status, _, error = _command(library, f'include "{path}"')
     if status == 0:
         return ()
     _raise_if_not_permitted(error)
@@ -109,11 +109,25 @@ def refusals(error: str) -> Iterator[Refusal]:
 
 
 def _answer(library: Any, command: str) -> str:
-    status, output, error = library.cmd(command)
+    status, output, error = _command(library, command)
     if status == 0:
         return str(output)
     _raise_if_not_permitted(error)
     raise KernelError(f"'nft {command}' failed: {error.strip().splitlines()[0]}")
+
+
+def _command(library: Any, command: str) -> tuple[int, str, str]:
+    """Run a command; what the library writes to stderr besides its answer is not for the operator."""
+    shown = os.dup(2)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silence, 2)
+        status, output, error = library.cmd(command)
+    finally:
+        os.dup2(shown, 2)
+        os.close(silence)
+        os.close(shown)
+    return status, output, error
 
 
 def _raise_if_not_permitted(error: str) -> None:

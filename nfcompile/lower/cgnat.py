@@ -11,32 +11,39 @@ from collections.abc import Iterator
 
 from nfcompile.claims import Claim
 from nfcompile.diagnostics import dotted
-from nfcompile.emit import Element, Map, Rule, words
-from nfcompile.ipalloc import Layout, Piece
+from nfcompile.emit import Chain, Element, Map, Rule, Set, words
+from nfcompile.emit.objects import Object
+from nfcompile.ipalloc import Layout, Piece, Stock
+from nfcompile.lower.gate import Gate
 from nfcompile.lower.part import Part
 from nfcompile.model.ranges import Range, range_text
 
 BLOCK_DATA = "interval ipv4_addr . inet_service"
 ADDRESS_DATA = "interval ipv4_addr"
+LOW_PATH = ("nat_defaults", "portlimit_low")
 
 
-def deterministic_cgnat(claim: Claim) -> Part:
+def deterministic_cgnat(gate: Gate, claim: Claim) -> Part:
     """The maps and rules of one pool; where protocols have different limits, a map for each limit."""
     pool, comment = claim.pool, dotted(claim.pool.path)
     layout = claim.layout()
-    maps: list[Map] = []
+    objects: list[Object] = []
     rules: list[Rule] = []
+    if claim.low is not None:
+        objects += low_ports(gate, claim, layout)
+        match = "meta l4proto { tcp, udp } th sport < 1024"
+        rules.append(Rule((match, f"jump low_{pool.name}"), LOW_PATH, dotted(LOW_PATH)))
     for protocols, size in claim.protocol_ports:
         suffix = "" if len(claim.protocol_ports) == 1 else "_" + "_".join(protocols)
         name = f"blocks_{pool.name}{suffix}"
-        elements = tuple(_block_elements(layout, size))
-        maps.append(Map(name, "ipv4_addr", BLOCK_DATA, pool.path, elements, ("interval",)))
+        elements = tuple(_block_elements(layout, layout.stock, size))
+        objects.append(Map(name, "ipv4_addr", BLOCK_DATA, pool.path, elements, ("interval",)))
         match = f"meta l4proto {words.one_of(protocols)}"
         rules.append(Rule((match, f"snat ip prefix to ip saddr map @{name}"), pool.path, comment))
     name = f"addresses_{pool.name}"
-    maps.append(address_map(name, claim, layout))
+    objects.append(address_map(name, claim, layout))
     rules.append(Rule((f"snat ip prefix to ip saddr map @{name}",), pool.path, comment))
-    return Part(tuple(maps), tuple(rules))
+    return Part(tuple(objects), tuple(rules))
 
 
 def address_map(name: str, claim: Claim, layout: Layout) -> Map:
@@ -47,9 +54,34 @@ def address_map(name: str, claim: Claim, layout: Layout) -> Map:
     return Map(name, "ipv4_addr", ADDRESS_DATA, claim.pool.path, elements, ("interval",))
 
 
-def _block_elements(layout: Layout, size: int) -> Iterator[Element]:
+def low_ports(gate: Gate, claim: Claim, layout: Layout) -> Iterator[Object]:
+    """Source ports below 1024 keep to a small block below 1024 (`portlimit_low`).
+
+    Subscribers whose address has no low ports left use their ordinary block. With `low_to_all_udp` so
+    does udp beyond the limit; tcp beyond it is dropped by the kernel.
+    """
+    pool, low = claim.pool, claim.low
+    if low is None:
+        return
+    elements = tuple(_block_elements(layout, low, low.block_size))
+    yield Map(f"lowblocks_{pool.name}", "ipv4_addr", BLOCK_DATA, LOW_PATH, elements, ("interval",))
+    rules = []
+    if gate.site.defaults.low_to_all_udp:
+        path = ("nat_defaults", "low_to_all_udp")
+        name = f"lowudp_{pool.name}"
+        yield Set(name, "ipv4_addr", path, (), ("dynamic",), 0, 65536)
+        over = f"add @{name} {{ ip saddr ct count over {low.block_size} }}"
+        rules.append(Rule(("meta l4proto udp", over, "return"), path, dotted(path)))
+    statement = f"snat ip prefix to ip saddr map @lowblocks_{pool.name}"
+    rules.append(Rule(("meta l4proto { tcp, udp }", statement), LOW_PATH, dotted(LOW_PATH)))
+    yield Chain(f"low_{pool.name}", tuple(rules), LOW_PATH, None, dotted(LOW_PATH))
+
+
+def _block_elements(layout: Layout, stock: Stock, size: int) -> Iterator[Element]:
     for piece in layout.pieces:
-        first = layout.stock.block(piece.base, piece.block).first
+        if piece.block >= stock.blocks_per_address:
+            continue
+        first = stock.block(piece.base, piece.block).first
         datum = f"{words.prefix_datum(piece.base, piece.bits)} . {first}-{first + size - 1}"
         yield Element(range_text(Range(piece.first, piece.last)), datum)
 

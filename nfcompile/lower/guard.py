@@ -7,11 +7,13 @@ no mapping wants would be routed back out.
 
 from __future__ import annotations
 
+from nfcompile.diagnostics import dotted
 from nfcompile.emit import Chain, Counter, Hook, Rule
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
 from nfcompile.lower.gate import Gate
+from nfcompile.lower.limits import session_limit
 from nfcompile.model.ranges import Range, subtract, union
 
 
@@ -52,32 +54,27 @@ def _unsolicited(gate: Gate) -> tuple[Object, ...]:
 
 
 def _forward(gate: Gate) -> tuple[Object, ...]:
-    """`permit_invalid_flow: off`: no connection starts with anything but a SYN."""
-    if gate.site.defaults.permit_invalid_flow:
+    """What is refused before it is translated."""
+    counters, rules = ((), ()) if gate.site.defaults.permit_invalid_flow else _only_syn(gate)
+    objects, refusals = session_limit(gate)
+    if not (*rules, *refusals):
         return ()
+    hook = Hook("filter", "forward", "filter")
+    return (*counters, *objects, Chain(names.FORWARD, (*rules, *refusals), (), hook))
+
+
+def _only_syn(gate: Gate) -> tuple[tuple[Counter, ...], tuple[Rule, ...]]:
+    """`permit_invalid_flow: off`: no connection starts with anything but a SYN."""
     origin = ("nat_defaults", "permit_invalid_flow")
-    comment = "nat_defaults.permit_invalid_flow"
-    rules = (
-        Rule(
-            (*gate.outward, "ct state invalid", f"counter name {names.INVALID_COUNTER} drop"),
-            origin,
-            comment,
-        ),
-        Rule(
-            (
-                *gate.outward,
-                "ct state new tcp flags & (fin | syn | rst | ack) != syn",
-                f"counter name {names.MIDSTREAM_COUNTER} drop",
-            ),
-            origin,
-            comment,
-        ),
+    tests = (
+        ("ct state invalid", names.INVALID_COUNTER),
+        ("ct state new tcp flags & (fin | syn | rst | ack) != syn", names.MIDSTREAM_COUNTER),
     )
-    return (
-        Counter(names.INVALID_COUNTER, origin),
-        Counter(names.MIDSTREAM_COUNTER, origin),
-        Chain(names.FORWARD, rules, origin, Hook("filter", "forward", "filter")),
+    rules = tuple(
+        Rule((*gate.outward, test, f"counter name {counter} drop"), origin, dotted(origin))
+        for test, counter in tests
     )
+    return tuple(Counter(counter, origin) for _, counter in tests), rules
 
 
 def _untranslated(gate: Gate) -> tuple[Object, ...]:

@@ -43,3 +43,8 @@ def dropped(pool: str) -> str:
 def subscribers(pool: str) -> str:
     """The set of sources that `subscribers` or `global_map` names."""
     return f"subscribers_{pool}"
+
+
+def pool_counter(pool: str, word: str) -> str:
+    """A counter of a pool's allocator ('exhausted' ...)."""
+    return f"{word}_count_{pool}"

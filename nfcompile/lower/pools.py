@@ -12,7 +12,9 @@ from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.acl import acl_rules, address_set
 from nfcompile.lower.cgnat import deterministic_cgnat
+from nfcompile.lower.dynamic import dynamic
 from nfcompile.lower.gate import Gate
+from nfcompile.lower.limits import icmp_limit
 from nfcompile.lower.nat import deterministic_nat
 from nfcompile.lower.part import Part
 from nfcompile.lower.policy import policy
@@ -29,16 +31,19 @@ def pool_objects(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Ru
     sets, rules = _entry(gate, claim, (f"goto {names.translate_chain(pool.name)}",))
     part = _part(gate, claim)
     timeouts, first_packet = policy(gate, claim)
+    limits, refusals = icmp_limit(claim)
     counter = f"counter name {names.dropped(pool.name)} drop"
     translate = (
         *_no_hairpin(gate, claim, counter),
+        *refusals,
         *first_packet,
         *part.translate,
-        Rule((counter,), pool.path, comment),
+        *(() if pool.allocation == "dynamic" else (Rule((counter,), pool.path, comment),)),
     )
     return (
         Counter(names.dropped(pool.name), pool.path),
         *timeouts,
+        *limits,
         *sets,
         *part.objects,
         Chain(names.pool_chain(pool.name), rules, pool.path, None, comment),
@@ -49,9 +54,11 @@ def pool_objects(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Ru
 def _part(gate: Gate, claim: Claim) -> Part:
     if claim.pool.type == "static":
         return static(gate, claim)
+    if claim.pool.allocation == "dynamic":
+        return dynamic(gate, claim)
     if claim.pool.type == "nat":
         return deterministic_nat(gate, claim)
-    return deterministic_cgnat(claim)
+    return deterministic_cgnat(gate, claim)
 
 
 def _entry(gate: Gate, claim: Claim, accept: tuple[str, ...]) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:

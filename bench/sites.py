@@ -1,0 +1,123 @@
+"""The sites that the benches build, as an operator would write them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import NamedTuple
+
+FIRST_SUBSCRIBER = (100 << 24) + (64 << 16)
+FIRST_GLOBAL = (198 << 24) + (18 << 16)
+BLOCK = 1008
+BLOCKS = 64
+"""Blocks of 1008 ports that the 64,512 ports of an address have."""
+
+BARE = "hairpin: off, connection_logging: off"
+
+
+class Run(NamedTuple):
+    """Addresses `first` to `last`."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return text(self.first) if self.first == self.last else f"{text(self.first)}-{text(self.last)}"
+
+
+def text(address: int) -> str:
+    """An address in dots."""
+    return ".".join(str(address >> shift & 255) for shift in (24, 16, 8, 0))
+
+
+def cgnat(subscribers: str, global_ip: str, settings: str = BARE, defaults: str = "") -> str:
+    """A gateway with one cgnat pool of 1008 ports a subscriber. `settings` and `defaults` are YAML flow
+    style: `hairpin: off, allocation: dynamic`."""
+    return f"""\
+version: 1
+interfaces: {{inside: [lan0], outside: [wan0]}}
+nat_defaults: {{port_block_size: 16{", " if defaults else ""}{defaults}}}
+acls:
+  homes: {{10: allow ip {subscribers}}}
+pools:
+  homes:
+    {{type: cgnat, acl: homes, priority: 100, port_range: 1024-65535,
+     global_ip: [{global_ip}],
+     limits_peruser: {{portlimit_tcp: {BLOCK}, portlimit_udp: {BLOCK}}}{", " if settings else ""}{settings}}}
+"""
+
+
+def aligned(subscribers: int, settings: str = BARE, defaults: str = "") -> str:
+    """2^n subscribers from 100.64.0.0 on, 64 on each address from 198.18.0.0 on."""
+    bits = subscribers.bit_length() - 1
+    return cgnat(
+        f"{text(FIRST_SUBSCRIBER)}/{32 - bits}", f"{text(FIRST_GLOBAL)}/{32 - bits + 6}", settings, defaults
+    )
+
+
+def listed(subscribers: Iterable[Run], globals_: Iterable[Run]) -> str:
+    """Subscribers and global addresses as lists of ranges, one a line."""
+    return "\n".join(
+        [
+            "version: 1",
+            "interfaces: {inside: [lan0], outside: [wan0]}",
+            "nat_defaults: {port_block_size: 16}",
+            "acls:",
+            "  homes: {10: allow ip 100.64.0.0/10}",
+            "pools:",
+            "  homes:",
+            "    type: cgnat",
+            "    acl: homes",
+            "    priority: 100",
+            "    port_range: 1024-65535",
+            "    hairpin: off",
+            "    connection_logging: off",
+            f"    limits_peruser: {{portlimit_tcp: {BLOCK}, portlimit_udp: {BLOCK}}}",
+            "    global_ip:",
+            *(f"      - {run}" for run in globals_),
+            "    subscribers:",
+            *(f"      - {run}" for run in subscribers),
+            "",
+        ]
+    )
+
+
+def scattered(count: int) -> str:
+    """Every second address: no two subscribers are neighbours, so nothing can be shared."""
+    singles = (FIRST_SUBSCRIBER + 2 * number for number in range(count))
+    globals_ = [Run(FIRST_GLOBAL, FIRST_GLOBAL + count // BLOCKS - 1)]
+    return listed((Run(one, one) for one in singles), globals_)
+
+
+def runs(total: int, count: int, start: int, seed: int) -> list[Run]:
+    """`count` runs of odd lengths with gaps of odd lengths between them, `total` addresses in all."""
+    rng = random.Random(seed)
+    cuts = sorted(rng.sample(range(1, total), count - 1))
+    found, at = [], start
+    for low, high in zip([0, *cuts], [*cuts, total], strict=True):
+        at += rng.randrange(1, 250)
+        found.append(Run(at, at + high - low - 1))
+        at += high - low
+    return found
+
+
+def static(entries: int, last: str = "") -> str:
+    """A static pool of single addresses in no order; `last` is put in place of the last entry."""
+    numbers = list(range(entries))
+    random.Random(1).shuffle(numbers)
+    lines = [f"      {text((10 << 24) + n * 7 + 1)}: {text(FIRST_GLOBAL + n)}" for n in numbers]
+    if last:
+        lines[-1] = f"      {last}"
+    return "\n".join(
+        [
+            "version: 1",
+            "interfaces: {inside: [lan0], outside: [wan0]}",
+            "pools:",
+            "  servers:",
+            "    type: static",
+            "    priority: 50",
+            "    global_map:",
+            *lines,
+            "",
+        ]
+    )

@@ -1,0 +1,222 @@
+"""Dynamic allocation in the kernel alone: blocks (cgnat) or addresses (nat) on demand, exclusive, sticky.
+
+A subscriber's first packet takes the next free number, round robin, so all addresses fill equally. Which of
+two CPUs gets a number is decided by the token of a short-lived set element (`limit rate 1/week burst 1`): an
+insert and a token bucket are atomic, a look-up followed by an add is not. What is taken stays taken for
+`translation` seconds after the last new connection, and a little longer than the subscriber's own entry.
+
+A look-up that misses ends its rule, which is how a map is asked whether it has a key: kernel 6.1 cannot look
+up a map as a set. Numbers start at FIRST_ID, so that they cannot be taken for somebody's firewall marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain as chained
+
+from nfcompile.claims import Claim
+from nfcompile.diagnostics import dotted
+from nfcompile.emit import Chain, Counter, Element, Map, Rule, Set
+from nfcompile.emit.objects import Object
+from nfcompile.emit.words import one_of
+from nfcompile.lower import names
+from nfcompile.lower.cgnat import BLOCK_DATA
+from nfcompile.lower.gate import Gate
+from nfcompile.lower.nat import inbound_rule
+from nfcompile.lower.part import Part
+from nfcompile.model.ranges import address_text
+
+FIRST_ID = 0x1000001
+GRACE_SECONDS = 300
+"""How much longer a number stays taken than its subscriber's entry."""
+CLAIM_SECONDS = 10
+SEARCH_FACTOR = 8
+SEARCH_LIMIT = 4096
+"""A search looks at this many numbers at most; deep ones are limited to 50 a second."""
+SHALLOW_SEARCH = 64
+WAIT_LOOKS = 64
+"""How often a CPU looks for the entry that another one is just making for the same subscriber (3 us)."""
+LOG_GROUP = 5
+"""NFLOG group of block assignments."""
+
+
+def dynamic(gate: Gate, claim: Claim) -> Part:
+    """The allocator of one pool."""
+    allocator = _Allocator(claim)
+    inbound: tuple[Rule, ...] = ()
+    if claim.pool.type == "nat" and (claim.pool.allow_external_connect or claim.pool.hairpin):
+        ids, owners = allocator.named("ids"), allocator.named("owners")
+        statement = f"meta mark set ip daddr map @{ids} dnat to meta mark map @{owners}"
+        inbound = (inbound_rule(gate, claim.pool, statement),)
+    objects = tuple(chained(allocator.state(), allocator.numbers(), allocator.chains()))
+    return Part(objects, (allocator.rule(f"goto {allocator.slot_chain(1)}"),), inbound)
+
+
+class _Allocator:
+    """Names and numbers of one pool's allocator; methods yield its objects."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.pool = claim.pool
+        self.total = claim.stock.capacity
+        self.slots = claim.blocks_each
+
+    def named(self, word: str) -> str:
+        return f"{word}_{self.pool.name}"
+
+    def slot_chain(self, slot: int) -> str:
+        return f"slot{slot}_{self.pool.name}"
+
+    def assigned(self, slot: int) -> str:
+        return f"assigned{slot}_{self.pool.name}"
+
+    def rule(self, *phrases: str) -> Rule:
+        return Rule(phrases, self.pool.path, dotted(self.pool.path))
+
+    def chain(self, name: str, *rules: tuple[str, ...]) -> Chain:
+        made = tuple(self.rule(*phrases) for phrases in rules)
+        return Chain(name, made, self.pool.path, None, dotted(self.pool.path))
+
+    def state(self) -> Iterator[Object]:
+        """The sets and maps that the kernel fills, and the counters."""
+        path, lifetime, size = self.pool.path, self.pool.timeouts.translation, 2 * self.total
+        flags = ("dynamic", "timeout")
+        claim_seconds = min(CLAIM_SECONDS, lifetime)
+        for slot in range(1, self.slots + 1):
+            name = self.assigned(slot)
+            yield Map(name, "ipv4_addr", "mark", path, (), flags, lifetime, size)
+            yield Set(f"asking{slot}_{self.pool.name}", "ipv4_addr", path, (), flags, 1, 65536)
+            if slot > 1:
+                full = f"full{slot - 1}_{self.pool.name}"
+                yield Set(full, "inet_proto . ipv4_addr", path, (), ("dynamic",), 0, 65536 * 3)
+        yield Set(self.named("taken"), "mark", path, (), flags, lifetime + GRACE_SECONDS, size)
+        yield Set(self.named("claimed"), "mark", path, (), flags, claim_seconds, size)
+        if self._tracks_owners():
+            yield Map(self.named("owners"), "mark", "ipv4_addr", path, (), flags, lifetime, size)
+        for word in ("assigned", "exhausted", "waiting"):
+            yield Counter(names.pool_counter(self.pool.name, word), path)
+
+    def numbers(self) -> Iterator[Object]:
+        """What each number stands for: number k is address k mod A, block k div A."""
+        path, stock = self.pool.path, self.claim.stock
+        addresses = [a for one in stock.globals for a in range(one.first, one.last + 1)]
+        texts = [address_text(address) for address in addresses]
+        plain = tuple(Element(f"0x{FIRST_ID + k:x}", texts[k % len(texts)]) for k in range(self.total))
+        yield Map(self.named("addresses"), "mark", "ipv4_addr", path, plain)
+        if stock.ports is not None:
+            blocks = tuple(self._blocks(texts))
+            yield Map(self.named("blocks"), "mark", BLOCK_DATA, path, blocks)
+        if self._tracks_owners():
+            ids = sorted((address, FIRST_ID + k) for k, address in enumerate(addresses))
+            elements = tuple(Element(address_text(a), f"0x{number:x}") for a, number in ids)
+            yield Map(self.named("ids"), "ipv4_addr", "mark", path, elements)
+
+    def _blocks(self, texts: list[str]) -> Iterator[Element]:
+        for k in range(self.total):
+            _, first, last = self.claim.stock.block(0, k // len(texts))
+            yield Element(f"0x{FIRST_ID + k:x}", f"{texts[k % len(texts)]} . {first}-{last}")
+
+    def _tracks_owners(self) -> bool:
+        pool = self.pool
+        return pool.type == "nat" and (pool.allow_external_connect or pool.hairpin)
+
+    def chains(self) -> Iterator[Object]:
+        """The search, shared by all slots, and the chains of each slot."""
+        pool = self.pool.name
+        taken, claimed = self.named("taken"), self.named("claimed")
+        yield self.chain(f"use_{pool}", *self._use())
+        for slot in range(1, self.slots + 1):
+            yield from self._slot(slot)
+        once = "limit rate 1/week burst 1 packets"
+        yield self.chain(
+            f"try1_{pool}",
+            ("meta mark != 0", "return"),
+            (f"meta mark set numgen inc mod {self.total} offset {FIRST_ID}",),
+            (f"meta mark != @{taken} add @{claimed} {{ meta mark {once} }} goto take_{pool}",),
+            ("meta mark set 0",),
+        )
+        yield self.chain(
+            f"take_{pool}",
+            (f"meta mark @{taken}", "meta mark set 0", "return"),
+            (f"add @{taken} {{ meta mark }}",),
+        )
+        yield from self._tree("try", min(self.total, SEARCH_LIMIT))
+
+    def _tree(self, word: str, looks: int) -> Iterator[Chain]:
+        size = 1
+        while size < looks:
+            inner, size = size, size * SEARCH_FACTOR
+            jump = (f"jump {word}{inner}_{self.pool.name}",)
+            yield self.chain(f"{word}{size}_{self.pool.name}", *([jump] * SEARCH_FACTOR))
+
+    def _searches(self) -> list[tuple[str, ...]]:
+        """One shallow search, then a deep one where there is more to look at."""
+        pool = self.pool.name
+        if self.total <= 1:
+            return [(f"jump try1_{pool}",)]
+        sizes = [SEARCH_FACTOR**n for n in range(1, 5) if SEARCH_FACTOR ** (n - 1) < self.total]
+        shallow = min(SHALLOW_SEARCH, sizes[-1])
+        found: list[tuple[str, ...]] = [(f"jump try{shallow}_{pool}",)]
+        if sizes[-1] > shallow:
+            gate = "meta mark 0 limit rate 50/second burst 50 packets"
+            found.append((gate, f"jump try{sizes[-1]}_{pool}"))
+        return found
+
+    def _slot(self, slot: int) -> Iterator[Chain]:
+        """Use the slot's block; make one if there is none; go on to the next slot when it is full."""
+        pool, assigned = self.pool.name, self.assigned(slot)
+        known = f"meta mark set ip saddr map @{assigned} goto known{slot}_{pool}"
+        growing = [word for word, most in self._slots_of() if most > slot]
+        first: list[tuple[str, ...]] = []
+        if growing:
+            count = f"ct count over {self.claim.stock.block_size}"
+            add = f"add @full{slot}_{pool} {{ meta l4proto . ip saddr {count} }}"
+            first.append((f"meta l4proto {one_of(growing)}", add, f"goto {self.slot_chain(slot + 1)}"))
+        once = "limit rate 1/week burst 1 packets"
+        yield self.chain(
+            self.slot_chain(slot),
+            *first,
+            (known,),
+            (f"add @asking{slot}_{pool} {{ ip saddr {once} }} goto search{slot}_{pool}",),
+            (f"jump wait{slot}x{WAIT_LOOKS}_{pool}",),
+            (f"counter name {names.pool_counter(pool, 'waiting')} drop",),
+        )
+        refresh: list[tuple[str, ...]] = [
+            (f"update @{assigned} {{ ip saddr : meta mark }}",),
+            (f"update @{self.named('taken')} {{ meta mark }}",),
+        ]
+        if self._tracks_owners():
+            refresh.append((f"update @{self.named('owners')} {{ meta mark : ip saddr }}",))
+        yield self.chain(f"known{slot}_{pool}", *refresh, (f"goto use_{pool}",))
+        exhausted = names.pool_counter(pool, "exhausted")
+        yield self.chain(
+            f"search{slot}_{pool}",
+            (known,),
+            ("meta mark set 0",),
+            *self._searches(),
+            ("meta mark 0", f"counter name {exhausted} drop"),
+            *refresh,
+            (f"counter name {names.pool_counter(pool, 'assigned')}",),
+            *self._log(),
+            (f"goto use_{pool}",),
+        )
+        yield self.chain(f"wait{slot}x1_{pool}", (known,))
+        yield from self._tree(f"wait{slot}x", WAIT_LOOKS)
+
+    def _slots_of(self) -> tuple[tuple[str, int], ...]:
+        """How many blocks each protocol may use."""
+        size, claim = self.claim.stock.block_size, self.claim
+        icmp = min(self.slots, -(-claim.pool.limits.portlimit_icmp // size))
+        return ("tcp", claim.tcp // size), ("udp", claim.udp // size), ("icmp", icmp)
+
+    def _log(self) -> list[tuple[str, ...]]:
+        if not self.pool.connection_logging:
+            return []
+        return [(f'log prefix "nfcompile assign {self.pool.name} " group {LOG_GROUP}',)]
+
+    def _use(self) -> Iterator[tuple[str, ...]]:
+        """Translate by the number in the packet mark."""
+        if self.claim.stock.ports is not None:
+            yield "meta l4proto { tcp, udp, icmp }", f"snat ip to meta mark map @{self.named('blocks')}"
+        yield (f"snat to meta mark map @{self.named('addresses')}",)
+        yield (f"counter name {names.dropped(self.pool.name)} drop",)

@@ -1,0 +1,23 @@
+"""Options and the golden cases that several tests look at."""
+
+import os
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write the expected files of the golden cases anew; `git diff` is then the review",
+    )
+
+
+def pytest_configure(config):
+    if config.getoption("--update-golden") and os.environ.get("CI"):
+        raise pytest.UsageError("--update-golden is for a developer's machine; CI is set here")
+
+
+@pytest.fixture
+def update_golden(request):
+    return request.config.getoption("--update-golden")

@@ -1,0 +1,50 @@
+"""One lab for all kernel tests of a process. Where it cannot be built the tests skip and say why; with CI or
+NFCOMPILE_REQUIRE_KERNEL set that is a failure, since a ruleset that no kernel has seen proves nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from lab import Lab, Unavailable  # noqa: E402
+
+TOOLS = ("ip", "nft", "conntrack")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.kernel)
+
+
+@pytest.fixture(scope="session")
+def _lab() -> Iterator[Lab | str]:
+    """The lab, or why there is none."""
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        yield f"not installed: {', '.join(missing)}"
+        return
+    try:
+        with Lab() as lab:
+            yield lab
+    except Unavailable as error:
+        yield str(error)
+
+
+@pytest.fixture(scope="session")
+def lab(_lab: Lab | str) -> Lab:
+    """A gateway with subscribers and the Internet around it; each test loads its own ruleset."""
+    if isinstance(_lab, Lab):
+        return _lab
+    reason = f"kernel tests cannot run here: {_lab}"
+    if os.environ.get("CI") or os.environ.get("NFCOMPILE_REQUIRE_KERNEL"):
+        pytest.fail(reason)
+    pytest.skip(reason)
