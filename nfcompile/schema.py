@@ -52,9 +52,6 @@ def schema_text() -> str:
         return file.read()
 
 
-text = schema_text  # outside this room `schema.text()` says it
-
-
 def accepts(rule: Rule, value: Any, defs: Rule) -> bool:
     """Whether a value fits a rule; says the same as jsonschema for the keywords that the schema uses."""
     for keyword, argument in rule.items():

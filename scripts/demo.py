@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NAMESPACES = ("client", "gateway", "server")
 SERVER, PORT, SOURCE_PORT = "192.0.2.80", 7777, 40000
 LAN_GATEWAY, WAN_GATEWAY = "169.254.1.1", "169.254.2.1"
-SUBSCRIBERS_SHOWN = 2
+SHOWN_WITH_PORTS, SHOWN_WITHOUT = 2, 1
 PATIENCE_SECONDS = 3
 ECHO_REQUEST = 8
 
@@ -61,11 +61,12 @@ def main() -> int:
 
 
 def chosen(compiled: pipeline.Compiled) -> list[str]:
-    """The first few subscribers of every pool; those in VLANs are left out, there are none here."""
+    """The first subscribers of every pool; those in VLANs are left out, there are none here."""
     shown: dict[str, list[str]] = {}
     for row in answers.mappings(compiled):
         listed = shown.setdefault(row.pool, [])
-        if len(listed) < SUBSCRIBERS_SHOWN and "~" not in row.subscriber and row.subscriber not in listed:
+        enough = SHOWN_WITHOUT if row.port_first == "" else SHOWN_WITH_PORTS
+        if len(listed) < enough and "~" not in row.subscriber and row.subscriber not in listed:
             listed.append(row.subscriber)
     return [subscriber for listed in shown.values() for subscriber in listed]
 
@@ -173,7 +174,7 @@ def send_tcp(subscriber: str) -> Seen:
 def send_icmp(subscriber: str) -> Seen:
     """One echo request, whose id stands where others have the source port."""
     header = struct.pack("!BBHHH", ECHO_REQUEST, 0, 0, SOURCE_PORT, 1)
-    checksum = ~(ECHO_REQUEST * 256 + SOURCE_PORT + 1) % 0xFFFF
+    checksum = ~(ECHO_REQUEST * 256 + SOURCE_PORT + 1) & 0xFFFF
     with (
         bound("server", "0.0.0.0", 0, socket.SOCK_RAW) as server,
         bound("client", subscriber, 0, socket.SOCK_RAW) as client,

@@ -29,7 +29,7 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
         elif pool.allocation == "deterministic":
             yield from _unbounded(claim)
             if not claim.unbounded and claim.demand > claim.stock.capacity:
-                yield _too_many(claim)
+                yield _too_many(claim, survey.site.defaults.port_block_size)
 
 
 def _unbounded(claim: Claim) -> Iterator[Diagnostic]:
@@ -54,22 +54,25 @@ def _block_too_large(claim: Claim) -> Diagnostic:
     )
 
 
-def _too_many(claim: Claim) -> Diagnostic:
+def _too_many(claim: Claim, unit: int) -> Diagnostic:
     pool, stock = claim.pool, claim.stock
     if stock.ports is None:
-        message = f"pool '{pool.name}' has {stock.capacity} addresses but {claim.demand} subscribers"
-        hint = f"add {claim.demand - stock.capacity} addresses to global_ip"
+        message = f"pool '{pool.name}' has {_addresses(stock.capacity)} but {claim.demand} subscribers"
+        hint = f"add {_addresses(claim.demand - stock.capacity)} to global_ip"
         return Diagnostic("pool-capacity", message, (*pool.path, "global_ip"), hint=hint)
     each = stock.blocks_per_address
     message = (
-        f"pool '{pool.name}' has {stock.capacity} blocks ({stock.addresses} addresses x {each} of"
+        f"pool '{pool.name}' has {stock.capacity} blocks ({_addresses(stock.addresses)} x {each} of"
         f" {stock.block_size} ports) but {claim.demand} subscribers"
     )
     missing = -(-(claim.demand - stock.capacity) // each)
-    plural = "address" if missing == 1 else "addresses"
-    hint = f"add {missing} {plural} to global_ip"
+    hint = f"add {_addresses(missing)} to global_ip"
     needed = -(-claim.demand // stock.addresses)
-    fitting = stock.ports.size // needed
+    fitting = stock.ports.size // needed // unit * unit
     if fitting:
         hint += f", or lower the port limits so that a block has at most {fitting} ports"
     return Diagnostic("pool-capacity", message, (*pool.path, "global_ip"), hint=hint)
+
+
+def _addresses(count: int) -> str:
+    return "1 address" if count == 1 else f"{count} addresses"

@@ -2,7 +2,8 @@
 
 EcoNAT's defaults are short, to win ports back early. RFC 5382 REQ-5 asks for 2 hours 4 minutes for an
 established TCP connection and 4 minutes for one that opens or closes, RFC 4787 REQ-5 for 2 minutes for
-UDP, RFC 5508 REQ-2 for 60 seconds for ICMP queries.
+UDP, RFC 5508 REQ-2 for 60 seconds for ICMP queries. In a pool that keeps mapping entries the session
+timeout of TCP counts as well: when conntrack has forgotten a connection, its next packet is refused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ MINIMUM_SECONDS = {
     "tcp_active": (7440, "RFC 5382 REQ-5"),
     "tcp_final": (240, "RFC 5382 REQ-5"),
     "special": (7440, "RFC 5382 REQ-5"),
+    "tcp_session_active": (7440, "RFC 5382 REQ-5"),
 }
 
 
@@ -31,6 +33,8 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
         for key, (minimum, source) in MINIMUM_SECONDS.items():
             seconds = getattr(pool.timeouts, key)
             if key == "special" and not pool.timeouts.special_tcp_ports:
+                continue
+            if key == "tcp_session_active" and not pool.keeps_mapping_entries:
                 continue
             if seconds < minimum:
                 yield _short(pool, key, seconds, minimum, source)

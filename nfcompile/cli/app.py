@@ -67,7 +67,7 @@ class Protocol(StrEnum):
     icmp = "icmp"
 
 
-Site = Annotated[str, typer.Argument(metavar="[SITE]", help="The site; - is standard input.")]
+Site = Annotated[str, typer.Argument(metavar="SITE", help="The site; - is standard input.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (as with NO_COLOR set).")]
 As = Annotated[Format, typer.Option("--format", help="For people or for programs.")]
@@ -166,8 +166,10 @@ def apply(
 
 @app.command()
 def lookup(
-    first: Annotated[str, typer.Argument(metavar="[SITE]")],
-    second: Annotated[str | None, typer.Argument(metavar="ADDR[:PORT]")] = None,
+    asked: Annotated[
+        list[str],
+        typer.Argument(metavar="[SITE] ADDR[:PORT]", help="The site, and a subscriber or global address."),
+    ],
     proto: Annotated[Protocol | None, typer.Option("--proto", help="Of that protocol.")] = None,
     format: As = Format.text,
     quiet: Quiet = False,
@@ -176,8 +178,10 @@ def lookup(
     """Show who has a global address and port, or which block a subscriber has."""
     from nfcompile.cli import lookup as verb
 
-    site, asked = ("site.yaml", first) if second is None else (first, second)
-    _finish(lambda: verb.run(site, asked, protocol=proto, format=format, quiet=quiet, color=not no_color))
+    if len(asked) > 2:
+        raise typer.BadParameter(f"one ADDR[:PORT] at a time, not {len(asked) - 1}")
+    site = asked[0] if len(asked) == 2 else "site.yaml"
+    _finish(lambda: verb.run(site, asked[-1], protocol=proto, format=format, quiet=quiet, color=not no_color))
 
 
 @app.command()
@@ -198,7 +202,7 @@ def mappings(
 
 @app.command()
 def init(
-    file: Annotated[str, typer.Argument(metavar="[FILE]", help="- is stdout.")] = "site.yaml",
+    file: Annotated[str, typer.Argument(metavar="FILE", help="- is stdout.")] = "site.yaml",
     template: Annotated[Template, typer.Option("--template", help="Which gateway.")] = (Template.isp),
     inside: Annotated[str, typer.Option("--inside", help="The subscribers' interface.")] = "lan0",
     outside: Annotated[str, typer.Option("--outside", help="The global interface.")] = "wan0",

@@ -22,13 +22,6 @@ ALGS = {
 """Key of `alg` -> (name in the kernel, protocol, server port). Mainline kernels have no rtsp helper."""
 
 
-def keeps_mapping_entries(pool: Pool) -> bool:
-    """Whether a pool keeps mapping entries (CONTRACT: hairpin, endpoint-independent filtering, ports)."""
-    return pool.type == "cgnat" and (
-        pool.hairpin or pool.filtering == "endpoint_independent" or pool.randomize_ports is not None
-    )
-
-
 def policy(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The timeout objects and the rules of one pool."""
     pool = claim.pool
@@ -89,7 +82,7 @@ def _events(pool: Pool) -> Rule:
 def _timeouts(pool: Pool) -> tuple[tuple[CtTimeout, ...], tuple[Rule, ...]]:
     """tcp and udp are all that nft's grammar has; icmp and other protocols: see docs/behaviour.md."""
     times, path = pool.timeouts, (*pool.path, "timeouts_inactivity")
-    session = keeps_mapping_entries(pool)
+    session = pool.keeps_mapping_entries
     established = times.tcp_session_active if session else times.tcp_active
     udp = times.udp_session if session else times.udp
     comment = dotted(path)

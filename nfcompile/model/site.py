@@ -156,6 +156,12 @@ class Pool(NamedTuple):
     global_map: tuple[StaticEntry, ...]
     given: frozenset[str]
 
+    @property
+    def keeps_mapping_entries(self) -> bool:
+        """Whether the pool keeps an entry for each inside socket, longer than its sessions live."""
+        wanted = self.hairpin or self.filtering == "endpoint_independent"
+        return self.type == "cgnat" and (wanted or self.randomize_ports is not None)
+
 
 class Mark(NamedTuple):
     """A conntrack mark; only the bits of `mask` belong to it."""

@@ -14,7 +14,7 @@ from table import check, compare, predicted, probe, read_expectation, send, site
 from nfcompile.model.parse import address, addresses
 from nfcompile.model.ranges import Range
 
-FAR = address("198.18.0.1")
+FAR, FAR_AWAY = address("198.18.0.1"), address("198.19.0.1")
 
 ALIGNED = """
 nat_defaults: {port_block_size: 64}
@@ -101,7 +101,9 @@ def test_everybody_comes_out_where_lookup_says(lab: Lab, text: str) -> None:
             if any(run.first <= subscriber <= run.last for run in taken):
                 continue
             for protocol in (TCP, UDP, ICMP, GRE, 253):
-                packets.append(probe(protocol, subscriber, FAR, 443))
+                # Protocols without ports have one session for each global address and destination.
+                far = FAR_AWAY + len(packets) if protocol in (GRE, 253) else FAR
+                packets.append(probe(protocol, subscriber, far, 443))
                 expected.append(predicted(compiled, claim.pool.name, packets[-1][1]))
         taken += claim.subscribers
     lab.load(compiled.text.text)
