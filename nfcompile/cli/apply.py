@@ -42,7 +42,7 @@ def run(site: str, wish: Wish) -> int:
         if load:
             apply.load(text.text, text.origin, wish.netns)
     except SiteError as error:
-        return _tell(result.plus(error.diagnostics), changes, False, wish)
+        return _tell(result.refused(error.diagnostics), changes, False, wish)
     return _tell(result, changes, load, wish)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from nfcompile.cli import outcome
-from nfcompile.cli.files import shown
 from nfcompile.cli.guard import OK, REFUSED
 from nfcompile.cli.outcome import Outcome
 from nfcompile.diagnostics import SiteError
@@ -35,20 +34,20 @@ def run(
     elif found.diagnostics:
         outcome.tell(found, quiet, color)
     elif not quiet:
-        print(f"{found.name}: no problems")
+        print(f"{found.document.name}: no problems")
     return REFUSED if _refused(found) else OK
 
 
 def _checked(site: str, lints: tuple[str, ...]) -> Outcome:
     from nfcompile import pipeline
 
-    document, problems = outcome.document(site)
-    if document is not None:
-        try:
-            problems = tuple(pipeline.check(document, lints).diagnostics)
-        except SiteError as error:
-            problems = error.diagnostics
-    return Outcome(shown(site), document, None, problems)
+    read = outcome.parsed(site)
+    if read.diagnostics:
+        return read
+    try:
+        return Outcome(read.document, None, tuple(pipeline.check(read.document, lints).diagnostics))
+    except SiteError as error:
+        return read.refused(error.diagnostics)
 
 
 def _asked_of_kernel(found: Outcome) -> Outcome:
@@ -56,12 +55,11 @@ def _asked_of_kernel(found: Outcome) -> Outcome:
     from nfcompile import pipeline
     from nfcompile.kernel import apply
 
-    assert found.document is not None
     try:
         text = pipeline.compile_site(found.document).text
         apply.check(text.text, text.origin)
     except SiteError as error:
-        return found.plus(error.diagnostics)
+        return found.refused(error.diagnostics)
     return found
 
 

@@ -40,7 +40,7 @@ def run(
     elif found:
         print("\n\n".join(_text(one) for one in found))
     else:
-        print(f"{result.name}: nobody has {asked}", file=sys.stderr)
+        print(f"{result.document.name}: nobody has {asked}", file=sys.stderr)
     return OK if found else REFUSED
 
 

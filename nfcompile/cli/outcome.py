@@ -16,40 +16,39 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """A compiled site, or None and the reasons; the document is None where the text is no YAML."""
+    """A site as far as it got: compiled, or refused for reasons that are in the diagnostics."""
 
-    name: str
-    document: Document | None
-    compiled: Compiled | None
-    diagnostics: tuple[Diagnostic, ...]
+    document: Document
+    compiled: Compiled | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
 
-    def plus(self, diagnostics: tuple[Diagnostic, ...]) -> Outcome:
-        """The same site after the kernel has refused it."""
-        return self._replace(compiled=None, diagnostics=self.diagnostics + diagnostics)
+    def refused(self, reasons: tuple[Diagnostic, ...]) -> Outcome:
+        """The same site after a stage, or the kernel, has refused it."""
+        return self._replace(compiled=None, diagnostics=self.diagnostics + reasons)
 
 
-def document(site: str) -> tuple[Document | None, tuple[Diagnostic, ...]]:
-    """Read SITE; None and the reasons where its text is no YAML."""
+def parsed(site: str) -> Outcome:
+    """Read SITE; diagnostics where its text is none that a site can be read from."""
     from nfcompile import source
 
     try:
-        return source.parse(files.read(site), files.shown(site)), ()
-    except SiteError as error:
-        return None, error.diagnostics
+        return Outcome(source.parse(files.read(site), files.shown(site)))
+    except source.SourceError as error:
+        return Outcome(error.document, None, error.diagnostics)
 
 
 def compiled(site: str) -> Outcome:
     """Read and compile SITE."""
     from nfcompile import pipeline
 
-    read, problems = document(site)
-    if read is None:
-        return Outcome(files.shown(site), None, None, problems)
+    read = parsed(site)
+    if read.diagnostics:
+        return read
     try:
-        done = pipeline.compile_site(read)
+        done = pipeline.compile_site(read.document)
     except SiteError as error:
-        return Outcome(files.shown(site), read, None, error.diagnostics)
-    return Outcome(files.shown(site), read, done, done.warnings)
+        return read.refused(error.diagnostics)
+    return Outcome(read.document, done, done.warnings)
 
 
 def tell(outcome: Outcome, quiet: bool = False, color: bool = True) -> None:
@@ -64,7 +63,7 @@ def rendered(outcome: Outcome, format: str, color: bool = False) -> str:
     from nfcompile import report
 
     coloured = color and not os.environ.get("NO_COLOR") and sys.stderr.isatty()
-    return report.render(outcome.diagnostics, outcome.document, outcome.name, format, coloured)
+    return report.render(outcome.diagnostics, outcome.document, outcome.document.name, format, coloured)
 
 
 def as_data(outcome: Outcome) -> list[Any]:

@@ -15,11 +15,12 @@ from nfcompile.lower.acl import address_set
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.limits import session_limit
 from nfcompile.model.ranges import Range, subtract, union
+from nfcompile.model.site import Pool
 
 
 def guard_objects(gate: Gate) -> tuple[Object, ...]:
-    """Counters, sets and chains of the guard; nothing for a site without pools."""
-    if not gate.claims:
+    """Counters, sets and chains of the guard; nothing for a site that translates no source."""
+    if not gate.claims and not gate.site.snat:
         return ()
     return (*_unsolicited(gate), *_forward(gate), *_untranslated(gate))
 
@@ -64,33 +65,48 @@ def _forward(gate: Gate) -> tuple[Object, ...]:
 
 
 def _only_syn(gate: Gate) -> tuple[tuple[Counter, ...], tuple[Rule, ...]]:
-    """`permit_invalid_flow: off`: no connection starts with anything but a SYN."""
+    """`permit_invalid_flow: off`: no connection starts with anything but a SYN, in either direction."""
     origin = ("nat_defaults", "permit_invalid_flow")
-    tests = (
-        ("ct state invalid", names.INVALID_COUNTER),
-        ("ct state new tcp flags & (fin | syn | rst | ack) != syn", names.MIDSTREAM_COUNTER),
-    )
+    midstream = "ct state new tcp flags & (fin | syn | rst | ack) != syn"
+    tests = [
+        ((*gate.outward, "ct state invalid"), names.INVALID_COUNTER),
+        ((*gate.outward, midstream), names.MIDSTREAM_COUNTER),
+    ]
+    if gate.claims:
+        tests.append(((gate.from_either, "ct status dnat", midstream), names.MIDSTREAM_COUNTER))
     rules = tuple(
-        Rule((*gate.outward, test, f"counter name {counter} drop"), origin, dotted(origin))
-        for test, counter in tests
+        Rule((*match, f"counter name {counter} drop"), origin, dotted(origin)) for match, counter in tests
     )
-    return tuple(Counter(counter, origin) for _, counter in tests), rules
+    counters = (names.INVALID_COUNTER, names.MIDSTREAM_COUNTER)
+    return tuple(Counter(counter, origin) for counter in counters), rules
 
 
 def _untranslated(gate: Gate) -> tuple[Object, ...]:
     owned = _owned(gate)
     if not owned:
         return ()
-    rule = Rule(
-        (*gate.outward, f"ip saddr @{names.OWNED}", f"counter name {names.LEAK_COUNTER} drop"),
-        ("pools",),
-        "pools",
+    match = (*gate.outward, f"ip saddr @{names.OWNED}")
+    drop = Rule((*match, f"counter name {names.LEAK_COUNTER} drop"), ("pools",), "pools")
+    passed = tuple(
+        Rule((*match, f"jump {names.pool_chain(pool.name)}"), pool.path, dotted(pool.path))
+        for pool in _partly_fake(gate)
     )
     return (
         Counter(names.LEAK_COUNTER, ("pools",)),
         address_set(names.OWNED, owned, ("pools",)),
-        Chain(names.GUARD, (rule,), ("pools",), Hook("filter", "postrouting", "srcnat + 10")),
+        Chain(names.GUARD, (*passed, drop), ("pools",), Hook("filter", "postrouting", "srcnat + 10")),
     )
+
+
+def _partly_fake(gate: Gate) -> list[Pool]:
+    """Fake pools that pass a source for some destinations, before another pool translates it."""
+    found: list[Pool] = []
+    for index, claim in enumerate(gate.claims):
+        later = any(other.pool.type != "fake" for other in gate.claims[index:])
+        rules = claim.pool.acl.rules if claim.pool.acl else ()
+        if claim.pool.type == "fake" and later and not all(rule.only_source for rule in rules):
+            found.append(claim.pool)
+    return found
 
 
 def _owned(gate: Gate) -> tuple[Range, ...]:

@@ -97,20 +97,21 @@ def _dnat_map(gate: Gate, group: list[DnatRule]) -> tuple[list[Map], list[Rule]]
     rules = sorted(first.values(), key=lambda rule: rule.match.dst_port or EVERYWHERE)
     protocol = words.protocol(group[0].match.protocol)
     origin, comment = group[0].path, _comment(group)
+    before = (gate.from_inside, *_not_for_us(gate))
     maps: list[Map] = []
     lines: list[Rule] = []
     if group[0].mark:
         name = _map_name("mark", group)
         elements = tuple(Element(_port(r), str(r.mark.value if r.mark else 0), r.path) for r in rules)
         maps.append(Map(name, "inet_service", "mark", origin, elements))
-        phrases = (gate.from_inside, f"ct mark set {protocol} dport map @{name}")
+        phrases = (*before, f"ct mark set {protocol} dport map @{name}")
         lines.append(Rule(phrases, origin, comment))
     name = _map_name("dnat", group)
     if group[0].dnat_ip is None:
-        data, before = "inet_service", "to :"
+        data, target = "inet_service", "to :"
         elements = tuple(Element(_port(r), port_text(r.dnat_port or EVERYWHERE), r.path) for r in rules)
     else:
-        data, before = "ipv4_addr . inet_service", "ip to"
+        data, target = "ipv4_addr . inet_service", "ip to"
         elements = tuple(
             Element(
                 _port(r),
@@ -120,9 +121,14 @@ def _dnat_map(gate: Gate, group: list[DnatRule]) -> tuple[list[Map], list[Rule]]
             for r in rules
         )
     maps.append(Map(name, "inet_service", data, origin, elements))
-    statement = f"dnat {before} {protocol} dport map @{name}"
-    lines.append(Rule((gate.from_inside, f"meta l4proto {protocol}", statement), origin, comment))
+    statement = f"dnat {target} {protocol} dport map @{name}"
+    lines.append(Rule((*before, f"meta l4proto {protocol}", statement), origin, comment))
     return maps, lines
+
+
+def _not_for_us(gate: Gate) -> tuple[str, str]:
+    """Before routing: what goes to the gateway itself or back to an inside network stays untouched."""
+    return "fib daddr type != local", f"fib daddr oifname != {words.interface_set(gate.inside)}"
 
 
 def _port(rule: DnatRule) -> str:
@@ -130,8 +136,11 @@ def _port(rule: DnatRule) -> str:
 
 
 def _dnat_rule(gate: Gate, rule: DnatRule) -> Rule:
-    interface = rule.match.interface
-    phrases = [f'iifname "{interface}"' if interface else gate.from_inside, *_match(rule.match)]
+    interface, destination = rule.match.interface, rule.match.dst_cidr
+    phrases = [f'iifname "{interface}"' if interface else gate.from_inside]
+    if interface is None and destination in (None, EVERYWHERE):
+        phrases += _not_for_us(gate)
+    phrases += _match(rule.match)
     if rule.mark:
         phrases.append(_set_mark(rule.mark))
     if rule.dnat_ip is None and rule.dnat_port is None:

@@ -56,7 +56,7 @@ SEVERAL_POOLS = """
 nat_defaults: {port_block_size: 64}
 acls:
   a: {10: allow ip 100.64.0.0/25}
-  b: {10: allow ip 100.64.0.0/24 dst net 198.18.0.0/24}
+  b: {10: allow ip 100.64.0.0/24 dst net 198.18.0.0/15}
   c: {10: allow ip 10.0.0.0/28}
 pools:
   pa: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/29], port_range: 1024-30000}
