@@ -6,7 +6,7 @@ insert and a token bucket are atomic, a look-up followed by an add is not. What 
 `translation` seconds after the last new connection, and a little longer than the subscriber's own entry.
 
 A look-up that misses ends its rule, which is how a map is asked whether it has a key: kernel 6.1 cannot look
-up a map as a set. Numbers start at FIRST_ID, so that they cannot be taken for somebody's firewall marks.
+up a map as a set. Numbers start at the pool's own packet marks, so that nobody takes them for firewall marks.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from nfcompile.emit.words import one_of
 from nfcompile.lower import names
 from nfcompile.lower.cgnat import BLOCK_DATA
 from nfcompile.lower.gate import Gate
+from nfcompile.lower.mapping import FIRST_NUMBER, mark_base
 from nfcompile.lower.nat import inbound_rule
 from nfcompile.lower.part import Part
 from nfcompile.model.ranges import address_text
 
-FIRST_ID = 0x1000001
 GRACE_SECONDS = 300
 """How much longer a number stays taken than its subscriber's entry."""
 CLAIM_SECONDS = 10
@@ -42,7 +42,7 @@ LOG_GROUP = 5
 
 def dynamic(gate: Gate, claim: Claim) -> Part:
     """The allocator of one pool."""
-    allocator = _Allocator(claim)
+    allocator = _Allocator(claim, mark_base(gate, claim) + FIRST_NUMBER)
     inbound: tuple[Rule, ...] = ()
     if claim.pool.type == "nat" and (claim.pool.allow_external_connect or claim.pool.hairpin):
         ids, owners = allocator.named("ids"), allocator.named("owners")
@@ -55,8 +55,9 @@ def dynamic(gate: Gate, claim: Claim) -> Part:
 class _Allocator:
     """Names and numbers of one pool's allocator; methods yield its objects."""
 
-    def __init__(self, claim: Claim) -> None:
+    def __init__(self, claim: Claim, first: int) -> None:
         self.claim = claim
+        self.first = first
         self.pool = claim.pool
         self.total = claim.stock.capacity
         self.slots = claim.blocks_each
@@ -101,20 +102,20 @@ class _Allocator:
         path, stock = self.pool.path, self.claim.stock
         addresses = [a for one in stock.globals for a in range(one.first, one.last + 1)]
         texts = [address_text(address) for address in addresses]
-        plain = tuple(Element(f"0x{FIRST_ID + k:x}", texts[k % len(texts)]) for k in range(self.total))
+        plain = tuple(Element(f"0x{self.first + k:x}", texts[k % len(texts)]) for k in range(self.total))
         yield Map(self.named("addresses"), "mark", "ipv4_addr", path, plain)
         if stock.ports is not None:
             blocks = tuple(self._blocks(texts))
             yield Map(self.named("blocks"), "mark", BLOCK_DATA, path, blocks)
         if self._tracks_owners():
-            ids = sorted((address, FIRST_ID + k) for k, address in enumerate(addresses))
+            ids = sorted((address, self.first + k) for k, address in enumerate(addresses))
             elements = tuple(Element(address_text(a), f"0x{number:x}") for a, number in ids)
             yield Map(self.named("ids"), "ipv4_addr", "mark", path, elements)
 
     def _blocks(self, texts: list[str]) -> Iterator[Element]:
         for k in range(self.total):
             _, first, last = self.claim.stock.block(0, k // len(texts))
-            yield Element(f"0x{FIRST_ID + k:x}", f"{texts[k % len(texts)]} . {first}-{last}")
+            yield Element(f"0x{self.first + k:x}", f"{texts[k % len(texts)]} . {first}-{last}")
 
     def _tracks_owners(self) -> bool:
         pool = self.pool
@@ -131,7 +132,7 @@ class _Allocator:
         yield self.chain(
             f"try1_{pool}",
             ("meta mark != 0", "return"),
-            (f"meta mark set numgen inc mod {self.total} offset {FIRST_ID}",),
+            (f"meta mark set numgen inc mod {self.total} offset {self.first}",),
             (f"meta mark != @{taken} add @{claimed} {{ meta mark {once} }} goto take_{pool}",),
             ("meta mark set 0",),
         )

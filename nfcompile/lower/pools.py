@@ -15,6 +15,7 @@ from nfcompile.lower.cgnat import deterministic_cgnat
 from nfcompile.lower.dynamic import dynamic
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.limits import icmp_limit
+from nfcompile.lower.mapping import sockets
 from nfcompile.lower.nat import deterministic_nat
 from nfcompile.lower.part import Part
 from nfcompile.lower.policy import policy
@@ -32,11 +33,13 @@ def pool_objects(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Ru
     part = _part(gate, claim)
     timeouts, first_packet = policy(gate, claim)
     limits, refusals = icmp_limit(claim)
+    entries = sockets(gate, claim)
     counter = f"counter name {names.dropped(pool.name)} drop"
     translate = (
         *_no_hairpin(gate, claim, counter),
         *refusals,
         *first_packet,
+        *entries.lookup,
         *part.translate,
         *(() if pool.allocation == "dynamic" else (Rule((counter,), pool.path, comment),)),
     )
@@ -44,11 +47,12 @@ def pool_objects(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Ru
         Counter(names.dropped(pool.name), pool.path),
         *timeouts,
         *limits,
+        *entries.objects,
         *sets,
         *part.objects,
         Chain(names.pool_chain(pool.name), rules, pool.path, None, comment),
         Chain(names.translate_chain(pool.name), translate, pool.path, None, comment),
-    ), part.inbound
+    ), (*entries.inbound, *part.inbound)
 
 
 def _part(gate: Gate, claim: Claim) -> Part:

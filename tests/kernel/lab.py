@@ -30,7 +30,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ipaddress import IPv6Address
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
@@ -76,11 +76,11 @@ WIRES = (
     Wire("lan0", INSIDE, "172.31.0", ("100.64.0.0/10", "10.0.0.0/8", "192.168.0.0/16")),
     Wire("lan1", INSIDE, "172.31.1", ("10.1.0.0/16", "100.127.0.0/16")),
     Wire("lan0.102", INSIDE, "172.31.102", ("10.102.0.0/16", "192.168.1.0/24")),
-    Wire("wan0", OUTSIDE, "192.0.2", ("default",)),
-    Wire("wan1", OUTSIDE, "192.0.3", ("198.18.1.0/24",)),
+    Wire("wan0", OUTSIDE, "172.31.9", ("default",)),
+    Wire("wan1", OUTSIDE, "172.31.10", ("198.18.1.0/24",)),
 )
 WIRE = {wire.name: wire for wire in WIRES}
-GATEWAY_OUTSIDE, GATEWAY_INSIDE = "192.0.2.1", "172.31.0.1"
+GATEWAY_ADDRESS = "172.31.9.1"
 
 
 def route(address: int) -> str:
@@ -179,20 +179,33 @@ class Lab:
         """A real socket in a namespace, bound to an address that it has."""
         return self.ask(side, _bound_socket, kind, address)  # type: ignore[no-any-return]
 
-    def give_address(self, side: str, address: str, wire: str) -> None:
-        """Let the kernel of a side be the host with that address behind the wire, for real sockets."""
-        gateway = f"{WIRE[wire].subnet}.1"
-        batch = [
-            f"address replace {address}/32 dev lo",
-            f"route replace {gateway} dev {wire} scope link",
-            f"route replace default via {gateway} dev {wire}",
-            f"neighbour replace {gateway} lladdr {_mac(WIRE[wire].mac(1))} dev {wire} nud permanent",
-        ]
-        self.must("ip", "-batch", "-", stdin="\n".join(batch), side=side)
+    @contextmanager
+    def connection(self, near: str, far: str, port: int = 8080) -> Iterator[tuple[socket.socket, socket.socket]]:
+        """A real TCP connection from a subscriber behind lan0 to a server behind wan0: both ends.
 
-    def take_address(self, side: str, address: str) -> None:
-        """The end of `give_address`."""
-        self.must("ip", "address", "del", f"{address}/32", "dev", "lo", side=side)
+        While it lasts the kernels of the two sides are these two hosts.
+        """
+        hosts = ((INSIDE, near, WIRE["lan0"]), (OUTSIDE, far, WIRE["wan0"]))
+        with ExitStack() as stack:
+            for side, address, wire in hosts:
+                self.must("ip", "-batch", "-", stdin="\n".join(_host_lines(address, wire)), side=side)
+                stack.callback(self.must, "ip", "address", "flush", "dev", "lo", side=side)
+            server = stack.enter_context(self.socket(OUTSIDE, socket.SOCK_STREAM, (far, port)))
+            server.listen()
+            here = stack.enter_context(self.socket(INSIDE, socket.SOCK_STREAM, (near, 0)))
+            here.connect((far, port))
+            there, _ = server.accept()
+            there.settimeout(PATIENCE)
+            yield here, stack.enter_context(there)
+
+    @contextmanager
+    def sysctl(self, name: str, value: str) -> Iterator[None]:
+        """Another value of one of the gateway's sysctls, for a while."""
+        before = self.ask(GATEWAY, _sysctls, [(name, value)])
+        try:
+            yield
+        finally:
+            self.ask(GATEWAY, _sysctls, before)
 
     # ---- packets
 
@@ -212,6 +225,7 @@ class Lab:
                     self.put(wire, frame(packet, WIRE[wire].mac(1), WIRE[wire].mac(2)))
                 for seen in self.drain():
                     if seen.packet.token in arrived:
+                        assert seen.packet.sound, f"wrong checksum: {seen.packet} at {seen.wire}"
                         arrived[seen.packet.token].append(seen)
         return [tuple(arrived[packet.token]) for _, packet in sent]
 
@@ -269,7 +283,11 @@ class Lab:
         kind, value = self._pipe.recv()
         if kind == "error":
             raise value
-        return socket.socket(fileno=recv_handle(self._pipe)) if kind == "socket" else value
+        if kind != "socket":
+            return value
+        made = socket.socket(fileno=recv_handle(self._pipe))
+        made.settimeout(PATIENCE)
+        return made
 
     def _build(self) -> None:
         self._marked = 0
@@ -314,6 +332,14 @@ def _gateway_lines() -> Iterator[str]:
         yield f"neighbour add {wire.subnet}.2 lladdr {_mac(wire.mac(2))} dev {wire.name} nud permanent"
         for prefix in wire.routes:
             yield f"route add {prefix} via {wire.subnet}.2 dev {wire.name}"
+
+
+def _host_lines(address: str, wire: Wire) -> Iterator[str]:
+    gateway = f"{wire.subnet}.1"
+    yield f"address replace {address}/32 dev lo"
+    yield f"neighbour replace {gateway} lladdr {_mac(wire.mac(1))} dev {wire.name} nud permanent"
+    yield f"route replace {gateway} dev {wire.name} scope link"
+    yield f"route replace default via {gateway} dev {wire.name} src {address}"
 
 
 def _marker_lines() -> Iterator[str]:
@@ -415,10 +441,15 @@ def _link(side: str, wires: Sequence[Wire]) -> None:
             raise OSError(done.stderr.strip())
 
 
-def _sysctls(values: Iterable[tuple[str, str]]) -> None:
+def _sysctls(values: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Write sysctls; what was there before."""
+    before = []
     for name, value in values:
+        with open(f"/proc/sys/{name}") as file:
+            before.append((name, file.read().strip()))
         with open(f"/proc/sys/{name}", "w") as file:
             file.write(value)
+    return before
 
 
 def _far_end(name: str) -> socket.socket:
@@ -432,6 +463,5 @@ def _far_end(name: str) -> socket.socket:
 def _bound_socket(kind: int, address: tuple[str, int]) -> socket.socket:
     made = socket.socket(socket.AF_INET, kind)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.settimeout(PATIENCE)
     made.bind(address)
     return made

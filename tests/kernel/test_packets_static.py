@@ -174,7 +174,7 @@ def test_several_static_pools_and_outside_interfaces(lab: Lab) -> None:
 interfaces: {inside: [lan0], outside: [wan0, wan1]}
 pools:
   one: {type: static, priority: 1, global_map: {192.168.0.5: 200.0.0.3}}
-  two: {type: static, priority: 2, allow_external_connect: off, global_map: {192.168.0.5: 200.0.0.9, 192.168.0.6: 200.0.0.4}}
+  two: {type: static, priority: 2, allow_external_connect: off, global_map: {192.168.0.6: 200.0.0.4}}
 """),
         """
         tcp 192.168.0.5:1000 > 198.18.1.1:80       -> from 200.0.0.3:1000     # out at wan1

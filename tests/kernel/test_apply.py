@@ -1,0 +1,294 @@
+"""`apply` and `check --kernel` against a kernel: what changes, what stays, and what is said."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+SITE = """version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+nat_defaults:
+  alg: {ftp: off}
+acls:
+  home: {10: allow ip 100.64.0.0/24}
+pools:
+  home:
+    type: cgnat
+    acl: home
+    priority: 1
+    global_ip: [203.0.113.0/30]
+    limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896, portlimit_icmp: 896}
+"""
+OTHER = SITE.replace("203.0.113.0/30", "198.51.100.0/30")
+# No kernel.org kernel has a helper for RTSP.
+REFUSED = (
+    SITE.replace("ftp: off", "rtsp: on, alg_on_bnat: on")
+    .replace("type: cgnat", "type: nat")
+    .replace("    limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896, portlimit_icmp: 896}\n", "")
+)
+FOREIGN = """
+table ip kept { chain c { type filter hook forward priority 0; policy accept; counter packets 7 bytes 77 ; }
+}
+table inet nfcompile { set s { type mark; elements = { 5 } ; }
+}
+"""
+
+
+def cannot(reason):
+    """Skip, or fail where a skip is a failure."""
+    if os.environ.get("CI") or os.environ.get("NFCOMPILE_REQUIRE_KERNEL"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class Namespace:
+    """A network namespace that lives as long as a process that sleeps in it."""
+
+    def __init__(self):
+        command = ["unshare", "-n", "sh", "-c", "echo ready; exec sleep infinity"]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self.ready = self.process.stdout.readline() == "ready\n"
+        self.path = f"/proc/{self.process.pid}/ns/net"
+
+    def nft(self, *arguments, text=None):
+        """Run nft there."""
+        command = ["nsenter", f"--net={self.path}", "nft", *arguments]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def tables(self):
+        return self.nft("list", "tables").splitlines()
+
+
+@pytest.fixture
+def gateway():
+    namespace = Namespace()
+    try:
+        if not namespace.ready:
+            cannot(f"no network namespace can be made here: {namespace.process.stderr.read().strip()}")
+        yield namespace
+    finally:
+        namespace.process.kill()
+        namespace.process.communicate()
+
+
+def nfcompile(*arguments, site=SITE, before=(), **options):
+    command = [*before, *NFCOMPILE, *arguments]
+    options = {"input": site, "capture_output": True, "text": True} | options
+    return subprocess.run(command, env=ENVIRONMENT, check=False, **options)
+
+
+def apply(gateway, *arguments, site=SITE):
+    return nfcompile("apply", "-", "--netns", gateway.path, *arguments, site=site)
+
+
+def test_apply_shows_the_change_and_makes_it(gateway):
+    ran = apply(gateway)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("--- live table ip nfcompile\n+++ desired table ip nfcompile\n@@")
+    assert ran.stdout.endswith("\napplied\n")
+    assert gateway.tables() == ["table ip nfcompile"]
+    assert "203.0.113.0/30" in gateway.nft("list", "table", "ip", "nfcompile")
+
+
+def test_apply_is_quiet_when_asked(gateway):
+    ran = apply(gateway, "-q")
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert gateway.tables() == ["table ip nfcompile"]
+
+
+def test_what_is_live_is_not_loaded_again(gateway):
+    apply(gateway)
+    before = gateway.nft("-a", "list", "ruleset")
+
+    ran = apply(gateway)
+
+    assert (ran.returncode, ran.stdout) == (0, "nothing to change\n")
+    assert gateway.nft("-a", "list", "ruleset") == before
+
+
+def test_dry_run_changes_nothing(gateway):
+    assert apply(gateway, "--dry-run").returncode == 0
+    assert apply(gateway, "--dry-run", "--exit-code").returncode == 3
+    assert gateway.tables() == []
+
+    apply(gateway)
+
+    assert apply(gateway, "--dry-run", "--exit-code").returncode == 0
+    other = apply(gateway, "--dry-run", "--exit-code", site=OTHER)
+    assert other.returncode == 3
+    assert "-\t\t\t100.64.0.0/30 : 203.0.113.0/30 . 1024-1919," in other.stdout.splitlines()
+    assert "+\t\t\t100.64.0.0/30 : 198.51.100.0/30 . 1024-1919," in other.stdout.splitlines()
+    assert other.stdout.endswith("\nnot applied (dry run)\n")
+    assert "198.51.100" not in gateway.nft("list", "ruleset")
+
+
+def test_json_says_the_same(gateway):
+    dry = json.loads(apply(gateway, "--dry-run", "--format", "json").stdout)
+    done = json.loads(apply(gateway, "--format", "json").stdout)
+    again = json.loads(apply(gateway, "--format", "json").stdout)
+
+    assert (dry["changed"], dry["applied"]) == (True, False)
+    assert (done["changed"], done["applied"], done["diff"]) == (True, True, dry["diff"])
+    assert again == {"changed": False, "applied": False, "diff": [], "diagnostics": []}
+
+
+def test_other_tables_are_left_alone(gateway):
+    gateway.nft("-f", "-", text=FOREIGN)
+    before = gateway.nft("list", "ruleset")
+
+    assert apply(gateway).returncode == 0
+    assert apply(gateway, site=OTHER).returncode == 0
+
+    gateway.nft("delete", "table", "ip", "nfcompile")
+    assert gateway.nft("list", "ruleset") == before
+
+
+def test_the_namespace_of_the_caller_is_left_alone(gateway):
+    program = "import os, sys; from nfcompile.kernel import netns, nft\n"
+    program += f"before = os.readlink('/proc/self/ns/net'); netns.inside({gateway.path!r}, nft.listing)\n"
+    program += "netns.in_scratch(lambda: nft.load('table ip scratch'))\n"
+    program += "sys.exit(before != os.readlink('/proc/self/ns/net'))"
+
+    assert subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, check=False).returncode == 0
+    assert gateway.tables() == []
+
+
+def test_a_table_changed_by_hand_is_a_difference_that_apply_takes_back(gateway):
+    apply(gateway)
+    before = gateway.nft("list", "ruleset")
+    gateway.nft("add", "chain", "ip", "nfcompile", "by_hand")
+
+    ran = apply(gateway)
+
+    assert "-\tchain by_hand {" in ran.stdout.splitlines()
+    assert gateway.nft("list", "ruleset") == before
+
+
+def test_what_packets_write_is_no_difference(gateway):
+    """The table stands for a compiled one with state in it: a dynamic set, a counter."""
+    program = """if 1:
+        import sys
+        from nfcompile.kernel import apply, netns, nft
+        text = '''table ip nfcompile {
+            counter c {
+            }
+            set s {
+                type ipv4_addr
+                flags dynamic,timeout
+                timeout 3600s
+            }
+        }
+        '''
+        path = sys.argv[1]
+        apply.load(text, lambda line: (), path)
+        state = "add element ip nfcompile s { 100.64.0.1, 100.64.0.2 timeout 5s }\\n"
+        assert netns.inside(path, lambda: nft.load(state)) == ()
+        assert apply.changes(text, lambda line: (), path) == []
+        assert apply.changes(text.replace("3600", "60"), lambda line: (), path) != []
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", program, gateway.path],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "100.64.0.1" in gateway.nft("list", "ruleset")
+
+
+def test_a_helper_that_the_kernel_lacks_is_said_at_its_line_and_the_old_ruleset_stays(gateway):
+    apply(gateway)
+    before = gateway.nft("-a", "list", "ruleset")
+
+    ran = apply(gateway, site=REFUSED)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "the running kernel has no 'rtsp' helper for tcp [helper-missing]" in ran.stderr
+    assert "rtsp: on" in ran.stderr
+    assert gateway.nft("-a", "list", "ruleset") == before
+
+
+def test_check_asks_the_kernel_when_told_to(gateway):
+    """`gateway` is not used: it says whether namespaces can be made."""
+    assert nfcompile("check", "-", "--kernel").returncode == 0
+    assert nfcompile("check", "-", site=REFUSED).returncode == 0
+    refused = nfcompile("check", "-", "--kernel", "--format", "json", site=REFUSED)
+    assert refused.returncode == 1
+    codes = [one["code"] for one in json.loads(refused.stdout)["diagnostics"]]
+    assert "helper-missing" in codes
+
+
+def test_check_asks_the_kernel_without_any_privilege(gateway):
+    """In a user namespace that does not own its network namespace, as an ordinary user's session."""
+    assert nfcompile("check", "-", "--kernel", before=("unshare", "-Ur")).returncode == 0
+
+
+def test_apply_without_privilege_is_one_sentence(gateway):
+    ran = nfcompile("apply", "-", before=("unshare", "-Ur"))
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == (
+        "nfcompile: error: the kernel does not let this user at its ruleset; run as root, "
+        "or with CAP_NET_ADMIN in the network namespace\n"
+    )
+
+
+def test_a_namespace_is_known_by_its_name(gateway):
+    name = f"nfcompile-test-{os.getpid()}"
+    made = subprocess.run(["ip", "netns", "attach", name, str(gateway.process.pid)], check=False)
+    if made.returncode:
+        cannot("no namespace can be given a name here (/run/netns)")
+    try:
+        assert nfcompile("apply", "-", "--netns", name).returncode == 0
+        assert gateway.tables() == ["table ip nfcompile"]
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def answered(gateway, site, answer, *arguments):
+    """Apply with a terminal as standard input, and type an answer."""
+    leader, follower = pty.openpty()
+    os.write(leader, answer)
+    ran = nfcompile("apply", site, "--netns", gateway.path, *arguments, stdin=follower, input=None)
+    os.close(follower)
+    os.close(leader)
+    return ran
+
+
+def test_a_person_is_asked(gateway, tmp_path):
+    site = tmp_path / "site.yaml"
+    site.write_text(SITE)
+
+    refused = answered(gateway, str(site), b"n\n")
+    tables = gateway.tables()
+    agreed = answered(gateway, str(site), b"y\n")
+
+    assert (refused.returncode, tables) == (1, [])
+    assert refused.stdout.endswith("\nnot applied\n")
+    assert refused.stderr == "load this into the kernel? [y/N] "
+    assert agreed.returncode == 0
+    assert gateway.tables() == ["table ip nfcompile"]
+
+
+@pytest.mark.parametrize("option", ["--yes", "--dry-run"])
+def test_a_person_is_not_asked(gateway, tmp_path, option):
+    site = tmp_path / "site.yaml"
+    site.write_text(SITE)
+
+    ran = answered(gateway, str(site), b"", option)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
