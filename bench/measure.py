@@ -56,8 +56,15 @@ def nfcompile(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "from nfcompile.cli import main; main()", *arguments]
 
 
-def run(command: Sequence[str], output: Path | str = os.devnull, status: int = 0) -> Cost:
-    """Run a command, its stdout to a file; Failed when it exits with another status.
+def environment() -> dict[str, str]:
+    """What measured commands see: the checkout's package, compiled once as on any user's machine."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+
+
+def run(command: Sequence[str], output: Path | str = os.devnull, status: int = 0, limit: int = 0) -> Cost:
+    """Run a command, its stdout to a file; Failed when it exits with another status, or after more than
+    `limit` seconds of CPU.
 
     A child starts with the memory of the process that forks it, so what is smaller than this process
     shows as the size of this process (`floor`).
@@ -65,24 +72,27 @@ def run(command: Sequence[str], output: Path | str = os.devnull, status: int = 0
     program = shutil.which(command[0])
     if program is None:
         raise Failed(f"no such command: {command[0]}")
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    if limit:
+        program, command = "/bin/sh", ["sh", "-c", f'ulimit -t {limit}; exec "$@"', "sh", *command]
     with open(output, "wb") as out, tempfile.TemporaryFile() as errors:
         streams = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, errors.fileno(), 2)]
         began = time.perf_counter()
-        pid = os.posix_spawn(program, list(command), environment, file_actions=streams)
+        pid = os.posix_spawn(program, list(command), environment(), file_actions=streams)
         _, ended, usage = os.wait4(pid, 0)
         wall = time.perf_counter() - began
         if os.waitstatus_to_exitcode(ended) != status:
             errors.seek(0)
-            said = errors.read().decode(errors="replace").strip()
-            raise Failed(f"{' '.join(command)[:200]}: exit {os.waitstatus_to_exitcode(ended)}: {said[-600:]}")
+            words = errors.read().decode(errors="replace").strip()[-600:]
+            code = os.waitstatus_to_exitcode(ended)
+            if limit and code in (-signal.SIGXCPU, -signal.SIGKILL):
+                raise Failed(f"more than {limit} s of CPU")
+            raise Failed(f"{' '.join(command)[:200]}: exit {code}: {words}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def said(command: Sequence[str]) -> tuple[int, str, str]:
     """Exit status, stdout and stderr of a command that is not measured."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -35,10 +35,12 @@ from nfcompile.model.site import Mark
 def spelt(rule):
     """A rule as one line, so that a table can be read."""
     words = ["allow" if rule.allow else "deny", str(rule.protocol)]
-    for side, ports in ((rule.source, rule.source_ports), (rule.destination, rule.destination_ports)):
+    for side, vid, ports in (
+        (rule.source, rule.vid, rule.source_ports),
+        (rule.destination, None, rule.destination_ports),
+    ):
         word = "any" if side == EVERYWHERE else range_text(side)
-        if side is rule.source and rule.vid is not None:
-            word += f"~{rule.vid}"
+        word += "" if vid is None else f"~{vid}"
         words.append(word + (":" + ",".join(map(port_text, ports)) if ports else ""))
     return " ".join(words)
 
@@ -123,7 +125,7 @@ ACL_FAULTS = [
     ("allow tcp any any dport", "acl-syntax", "t"),
     ("allow tcp any any dport 0", "bad-port", "0"),
     ("allow tcp any any dport 80,65536", "bad-port", "65536"),
-    ("allow tcp any any dport 80,,81", "bad-port", ""),
+    ("allow tcp any any dport 80,,81", "bad-port", ","),
     ("allow tcp any any dport 90-80", "reversed-range", "90-80"),
     ("allow ip any any dport 80", "port-without-protocol", "dport 80"),
     ("allow icmp any sport 80 any", "port-without-protocol", "sport 80"),
@@ -378,15 +380,6 @@ OUTSIDE_QUOTES = re.compile(r"[A-Za-z0-9_.,:;{}()|&!=<>@/+\-\s]*")
 INSIDE_QUOTES = re.compile(r"[A-Za-z0-9_.@~\[\] -]*")
 
 
-def assert_is_ours(ruleset, text):
-    for line in ruleset.splitlines():
-        parts = line.split('"')
-        assert len(parts) % 2 == 1, line
-        assert all(OUTSIDE_QUOTES.fullmatch(part) for part in parts[::2]), line
-        assert all(INSIDE_QUOTES.fullmatch(part) for part in parts[1::2]), line
-    assert text not in ruleset.replace(" ", "\0") or text.isspace()
-
-
 def compiled(data):
     """The ruleset of a site given as data, or None where it is refused."""
     text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
@@ -397,20 +390,23 @@ def compiled(data):
         return None
 
 
-def test_full_site_passes_the_tests_below():
-    ruleset = compiled(plain(FULL_SITE))
+HARMLESS = compiled(plain(FULL_SITE))
 
-    assert ruleset is not None
-    assert_is_ours(ruleset, "\n\n\n")
+
+def test_ruleset_has_quotes_around_names_only():
+    """An nft string has no escapes: what stands in quotes must never hold one."""
+    for line in HARMLESS.splitlines():
+        parts = line.split('"')
+        assert len(parts) % 2 == 1, line
+        assert all(OUTSIDE_QUOTES.fullmatch(part) for part in parts[::2]), line
+        assert all(INSIDE_QUOTES.fullmatch(part) for part in parts[1::2]), line
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from([path for path in SPOTS if path]), hostile)
 def test_hostile_value_is_refused_or_left_out(path, text):
-    ruleset = compiled(changed(path, lambda _: text))
-
-    if ruleset is not None:
-        assert_is_ours(ruleset, text)
+    """Accepted where it is free text, and then the ruleset is the one without it."""
+    assert compiled(changed(path, lambda _: text)) in (None, HARMLESS)
 
 
 @settings(max_examples=300, deadline=None)
@@ -418,21 +414,18 @@ def test_hostile_value_is_refused_or_left_out(path, text):
     st.sampled_from([path for path in SPOTS if path and isinstance(path[-1], str)]),
     hostile,
 )
-def test_hostile_key_is_refused_or_left_out(path, text):
+def test_hostile_key_is_refused(path, text):
     data = changed(path[:-1], lambda old: {text if key == path[-1] else key: v for key, v in old.items()})
-    ruleset = compiled(data)
 
-    if ruleset is not None:
-        assert_is_ours(ruleset, text)
+    assert compiled(data) is None
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(SPOTS), st.text(alphabet=ODD, min_size=1, max_size=3), st.booleans())
 def test_odd_characters_beside_a_value_are_refused_or_left_out(path, odd, before):
-    ruleset = compiled(changed(path, lambda old: f"{odd}{old}" if before else f"{old}{odd}"))
+    data = changed(path, lambda old: f"{odd}{old}" if before else f"{old}{odd}")
 
-    if ruleset is not None:
-        assert_is_ours(ruleset, odd)
+    assert compiled(data) in (None, HARMLESS)
 
 
 # Whatever the bytes, there is a ruleset or there are diagnostics

@@ -7,6 +7,11 @@ subscribers-unbounded: a deterministic pool whose ACL allows `any` source.
 
 Blocks are handed out to addresses that can be counted. Name the networks in the ACL, or list them in
 `subscribers`.
+
+dynamic-too-large: a dynamic pool has more than 1,048,576 blocks.
+
+The kernel holds an element for each block that it may hand out. Raise `port_block_size`, split the pool, or
+make it deterministic, where the ruleset grows with the blocks of one address only.
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ from nfcompile.analysis.survey import Survey
 from nfcompile.claims import Claim
 from nfcompile.diagnostics import Diagnostic, Note
 
+DYNAMIC_BLOCKS_MOST = 1 << 20
+
 
 def check(survey: Survey) -> Iterator[Diagnostic]:
     """Count the subscribers of each cgnat and nat pool against what it has."""
@@ -26,10 +33,22 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
             continue
         if claim.stock.ports is not None and claim.stock.blocks_per_address == 0:
             yield _block_too_large(claim)
-        elif pool.allocation == "deterministic":
+        elif pool.allocation == "dynamic":
+            yield from _too_large(claim)
+        else:
             yield from _unbounded(claim)
             if not claim.unbounded and claim.demand > claim.stock.capacity:
                 yield _too_many(claim, survey.site.defaults.port_block_size)
+
+
+def _too_large(claim: Claim) -> Iterator[Diagnostic]:
+    if claim.stock.capacity > DYNAMIC_BLOCKS_MOST:
+        message = (
+            f"dynamic pool '{claim.pool.name}' has {claim.stock.capacity} blocks, more than"
+            f" {DYNAMIC_BLOCKS_MOST}"
+        )
+        hint = "raise port_block_size, split the pool or make it deterministic"
+        yield Diagnostic("dynamic-too-large", message, (*claim.pool.path, "global_ip"), hint=hint)
 
 
 def _unbounded(claim: Claim) -> Iterator[Diagnostic]:

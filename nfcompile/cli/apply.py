@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nfcompile.cli import outcome
 from nfcompile.cli.guard import DIFFERS, OK, REFUSED
 from nfcompile.cli.outcome import Outcome
-from nfcompile.diagnostics import SiteError
+from nfcompile.diagnostics import Diagnostic, SiteError
 
 
 class Wish(NamedTuple):
@@ -24,26 +24,53 @@ class Wish(NamedTuple):
     color: bool = True
 
 
+class Done(NamedTuple):
+    """What came of it."""
+
+    changes: list[str]
+    loaded: bool = False
+    refusals: tuple[Diagnostic, ...] = ()
+
+
 def run(site: str, wish: Wish) -> int:
     """Compile SITE and bring it into the kernel; what is live already is not loaded again."""
+    result = outcome.compiled(site)
+    text = wish.format == "text"
+    if text:
+        outcome.tell(result, wish.quiet, wish.color)
+    done = Done([]) if result.compiled is None else _bring(site, result, wish)
+    if text and done.refusals:
+        outcome.tell(result._replace(diagnostics=done.refusals), wish.quiet, wish.color)
+    result = result.refused(done.refusals) if done.refusals else result
+    if not text:
+        print(json.dumps(_as_data(result, done), indent=2))
+    if result.compiled is None:
+        return REFUSED
+    if text and not wish.quiet:
+        print(_summary(done, wish.dry_run))
+    if wish.dry_run:
+        return DIFFERS if done.changes and wish.exit_code else OK
+    return OK if done.loaded or not done.changes else REFUSED
+
+
+def _bring(site: str, result: Outcome, wish: Wish) -> Done:
+    """Show the change, ask, load; or learn what the kernel has against it."""
     from nfcompile.kernel import apply
 
-    result = outcome.compiled(site)
-    if result.compiled is None:
-        return _tell(result, [], False, wish)
+    assert result.compiled is not None
     text = result.compiled.text
     changes: list[str] = []
     try:
         changes = apply.changes(text.text, text.origin, wish.netns)
-        if not wish.quiet and wish.format == "text":
+        if wish.format == "text" and not wish.quiet:
             sys.stdout.writelines(f"{line}\n" for line in changes)
             sys.stdout.flush()
-        load = bool(changes) and not wish.dry_run and _agreed(site, wish)
-        if load:
-            apply.load(text.text, text.origin, wish.netns)
+        if not changes or wish.dry_run or not _agreed(site, wish):
+            return Done(changes)
+        apply.load(text.text, text.origin, wish.netns)
     except SiteError as error:
-        return _tell(result.refused(error.diagnostics), changes, False, wish)
-    return _tell(result, changes, load, wish)
+        return Done(changes, refusals=error.diagnostics)
+    return Done(changes, loaded=True)
 
 
 def _agreed(site: str, wish: Wish) -> bool:
@@ -54,29 +81,18 @@ def _agreed(site: str, wish: Wish) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _tell(result: Outcome, changes: list[str], loaded: bool, wish: Wish) -> int:
-    if wish.format == "json":
-        answer = {
-            "changed": bool(changes),
-            "applied": loaded,
-            "diff": changes,
-            "diagnostics": outcome.as_data(result),
-        }
-        print(json.dumps(answer, indent=2))
-    else:
-        outcome.tell(result, wish.quiet, wish.color)
-        if result.compiled is not None and not wish.quiet:
-            print(_summary(changes, loaded, wish.dry_run))
-    if result.compiled is None:
-        return REFUSED
-    if wish.dry_run:
-        return DIFFERS if changes and wish.exit_code else OK
-    return OK if loaded or not changes else REFUSED
+def _as_data(result: Outcome, done: Done) -> dict[str, object]:
+    return {
+        "changed": bool(done.changes),
+        "applied": done.loaded,
+        "diff": done.changes,
+        "diagnostics": outcome.as_data(result),
+    }
 
 
-def _summary(changes: list[str], loaded: bool, dry_run: bool) -> str:
-    if not changes:
+def _summary(done: Done, dry_run: bool) -> str:
+    if not done.changes:
         return "nothing to change"
-    if loaded:
+    if done.loaded:
         return "applied"
     return "not applied (dry run)" if dry_run else "not applied"

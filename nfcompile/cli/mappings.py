@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
+from nfcompile import answers
+from nfcompile.answers import Row
 from nfcompile.cli import outcome
 from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+
+CHUNK_LINES = 4096
 
 
 def run(
@@ -21,32 +24,33 @@ def run(
     color: bool = True,
 ) -> int:
     """Write one row a subscriber and pool; compact lets a prefix stand for many subscribers."""
-    from nfcompile import answers
-
     if format == "parquet":
         raise UsageProblem("parquet is not offered yet; take csv or json")
     result = outcome.compiled(site)
     outcome.tell(result, quiet, color)
     if result.compiled is None:
         return REFUSED
-    rows = answers.mappings(result.compiled, compact)
-    (_write_json if format == "json" else _write_csv)(answers.Row._fields, rows)
+    lines = (_json_lines if format == "json" else _csv_lines)(answers.mappings(result.compiled, compact))
+    while chunk := "".join(islice(lines, CHUNK_LINES)):
+        sys.stdout.write(chunk)
     return OK
 
 
-def _write_csv(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-
-
-def _write_json(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
-    """An array with one object a line, never held in memory whole; what is empty in csv is null."""
-    encode = json.JSONEncoder().encode
-    sys.stdout.write("[")
-    separator = "\n"
+def _csv_lines(rows: Iterable[Row]) -> Iterator[str]:
+    """Nothing is quoted: addresses, numbers and the names of pools need none."""
+    yield ",".join(Row._fields) + "\n"
     for row in rows:
-        named = {column: None if value == "" else value for column, value in zip(columns, row, strict=True)}
-        sys.stdout.write(separator + encode(named))
-        separator = ",\n"
-    sys.stdout.write("\n]\n")
+        yield f"{row[0]},{row[1]},{row[2]},{row[3]},{row[4]},{row[5]}\n"
+
+
+def _json_lines(rows: Iterable[Row]) -> Iterator[str]:
+    """An array with one object a line; what is empty in csv is null."""
+    encode = json.JSONEncoder().encode
+    before = "[\n"
+    for row in rows:
+        named: dict[str, str | int | None] = row._asdict()
+        if row.port_first == "":
+            named |= {"port_first": None, "port_last": None}
+        yield before + encode(named)
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"

@@ -56,7 +56,7 @@ def _unsolicited(gate: Gate) -> tuple[Object, ...]:
 
 def _forward(gate: Gate) -> tuple[Object, ...]:
     """What is refused before it is translated."""
-    counters, rules = ((), ()) if gate.site.defaults.permit_invalid_flow else _only_syn(gate)
+    counters, rules = _no_invalid(gate)
     objects, refusals = session_limit(gate)
     if not (*rules, *refusals):
         return ()
@@ -64,21 +64,20 @@ def _forward(gate: Gate) -> tuple[Object, ...]:
     return (*counters, *objects, Chain(names.FORWARD, (*rules, *refusals), (), hook))
 
 
-def _only_syn(gate: Gate) -> tuple[tuple[Counter, ...], tuple[Rule, ...]]:
-    """`permit_invalid_flow: off`: no connection starts with anything but a SYN, in either direction."""
+def _no_invalid(gate: Gate) -> tuple[tuple[Counter, ...], tuple[Rule, ...]]:
+    """Invalid packets meet no nat chain, so they never leave. `permit_invalid_flow: off`: no connection
+    starts with anything but a SYN, in either direction."""
     origin = ("nat_defaults", "permit_invalid_flow")
     midstream = "ct state new tcp flags & (fin | syn | rst | ack) != syn"
-    tests = [
-        ((*gate.outward, "ct state invalid"), names.INVALID_COUNTER),
-        ((*gate.outward, midstream), names.MIDSTREAM_COUNTER),
-    ]
-    if gate.claims:
-        tests.append(((gate.from_either, "ct status dnat", midstream), names.MIDSTREAM_COUNTER))
+    tests = [((*gate.outward, "ct state invalid"), names.INVALID_COUNTER)]
+    if not gate.site.defaults.permit_invalid_flow:
+        tests.append(((*gate.outward, midstream), names.MIDSTREAM_COUNTER))
+        if gate.claims:
+            tests.append(((gate.from_either, "ct status dnat", midstream), names.MIDSTREAM_COUNTER))
     rules = tuple(
         Rule((*match, f"counter name {counter} drop"), origin, dotted(origin)) for match, counter in tests
     )
-    counters = (names.INVALID_COUNTER, names.MIDSTREAM_COUNTER)
-    return tuple(Counter(counter, origin) for counter in counters), rules
+    return tuple(Counter(counter, origin) for counter in {counter: None for _, counter in tests}), rules
 
 
 def _untranslated(gate: Gate) -> tuple[Object, ...]:

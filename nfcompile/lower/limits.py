@@ -21,9 +21,9 @@ SESSIONS_SIZE = 1048576
 
 
 def icmp_limit(claim: Claim) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
-    """`portlimit_icmp` of one pool, where it is below the ids that a block has."""
+    """`portlimit_icmp` of one pool: the ids of a block bound the sessions to each destination only."""
     pool, limit = claim.pool, claim.pool.limits.portlimit_icmp
-    if pool.type != "cgnat" or limit >= claim.stock.block_size * claim.blocks_each:
+    if pool.type != "cgnat":
         return (), ()
     path = (*pool.path, "limits_peruser", "portlimit_icmp")
     name, counter = f"icmp_{pool.name}", names.pool_counter(pool.name, "icmp_limit")

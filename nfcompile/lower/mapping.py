@@ -2,9 +2,10 @@
 
 Two maps for each protocol: `eim` leads from an inside socket to its global one, `eif` back. A new connection
 asks `eim` first; a socket that is not in it takes a port of its block, and the learn chain, right after
-source NAT, enters both directions. The entry of `eif` carries a token (`limit rate 1/week burst 1`): a port
-that another socket still owns has none left, the first packet is dropped and its retransmission draws another
-port. Without that, two sockets would share a global port and one of them would lose its answers.
+source NAT, enters both directions. A third set says who owns a port; its elements carry a token (`limit rate
+1/week burst 1`): a port that another socket still owns has none left, the first packet is dropped and its
+retransmission draws another port. Without that, two sockets would share a global port and one of them would
+lose its answers. (The token cannot be in `eif`: a look-up evaluates it again, and breaks.)
 
 The packet mark tells the learn chain which pool and protocol a new connection belongs to, and whether its
 socket was known; established packets pay one comparison.
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 from nfcompile.claims import Claim
 from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Counter, Hook, Map, Rule
+from nfcompile.emit import Chain, Counter, Hook, Map, Rule, Set
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.gate import Gate
@@ -107,9 +108,11 @@ def _protocol_objects(pool: Pool, protocol: str, base: int) -> Iterator[Object]:
     name, path = pool.name, pool.path
     lifetime = pool.timeouts.tcp_active if protocol == "tcp" else pool.timeouts.udp
     flags = ("dynamic", "timeout")
+    yield Set(f"owned_{protocol}_{name}", SOCKET, path, (), flags, lifetime, ENTRIES)
     for word in ("eim", "eif"):
         yield Map(f"{word}_{protocol}_{name}", SOCKET, SOCKET, path, (), flags, lifetime, ENTRIES)
-    match, eim, eif = f"meta l4proto {protocol}", f"@eim_{protocol}_{name}", f"@eif_{protocol}_{name}"
+    match, owned = f"meta l4proto {protocol}", f"@owned_{protocol}_{name}"
+    eim, eif = f"@eim_{protocol}_{name}", f"@eif_{protocol}_{name}"
     yield _chain(
         pool,
         f"sockets_{protocol}_{name}",
@@ -123,7 +126,8 @@ def _protocol_objects(pool: Pool, protocol: str, base: int) -> Iterator[Object]:
         _rule(
             pool,
             match,
-            f"add {eif} {{ {OUTSIDE} {once} : {INSIDE} }}",
+            f"add {owned} {{ {OUTSIDE} {once} }}",
+            f"add {eif} {{ {OUTSIDE} : {INSIDE} }}",
             f"add {eim} {{ {INSIDE} : {OUTSIDE} }}",
             "meta mark set 0 accept",
         ),
@@ -138,6 +142,7 @@ def _protocol_objects(pool: Pool, protocol: str, base: int) -> Iterator[Object]:
             "meta mark set 0",
             f"update {eim} {{ {INSIDE} : {OUTSIDE} }}",
             f"update {eif} {{ {OUTSIDE} : {INSIDE} }}",
+            f"update {owned} {{ {OUTSIDE} }}",
         ),
     )
 

@@ -51,11 +51,13 @@ class Packet(NamedTuple):
         return f"{NAMES.get(self.protocol, self.protocol)} {left} > {right}"
 
     def reply(self, token: int) -> Packet:
-        """What a willing peer answers: an echo, or the SYN/ACK of a handshake."""
-        flags = {ICMP: ECHO_REPLY, TCP: SYN | ACK}.get(self.protocol, 0)
+        """What a willing peer answers: an echo, or the next segment of a handshake."""
+        opens = self.flags & SYN
+        flags = {ICMP: ECHO_REPLY, TCP: ACK | opens}.get(self.protocol, 0)
         ports = (self.source_port, 0) if self.protocol == ICMP else (self.destination_port, self.source_port)
+        acknowledged = self.token + (1 if opens else 0)
         return Packet(
-            self.protocol, self.destination, ports[0], self.source, ports[1], flags, token, self.token + 1
+            self.protocol, self.destination, ports[0], self.source, ports[1], flags, token, acknowledged
         )
 
 

@@ -180,20 +180,22 @@ class Lab:
         return self.ask(side, _bound_socket, kind, address)  # type: ignore[no-any-return]
 
     @contextmanager
-    def connection(self, near: str, far: str, port: int = 8080) -> Iterator[tuple[socket.socket, socket.socket]]:
+    def connection(
+        self, near: str, far: str, asked: int = 8080
+    ) -> Iterator[tuple[socket.socket, socket.socket]]:
         """A real TCP connection from a subscriber behind lan0 to a server behind wan0: both ends.
 
-        While it lasts the kernels of the two sides are these two hosts.
+        The server listens on port 8080, `asked` is the one that the subscriber connects to. While it lasts the kernels of the two sides are these two hosts.
         """
         hosts = ((INSIDE, near, WIRE["lan0"]), (OUTSIDE, far, WIRE["wan0"]))
         with ExitStack() as stack:
             for side, address, wire in hosts:
                 self.must("ip", "-batch", "-", stdin="\n".join(_host_lines(address, wire)), side=side)
                 stack.callback(self.must, "ip", "address", "flush", "dev", "lo", side=side)
-            server = stack.enter_context(self.socket(OUTSIDE, socket.SOCK_STREAM, (far, port)))
+            server = stack.enter_context(self.socket(OUTSIDE, socket.SOCK_STREAM, (far, 8080)))
             server.listen()
             here = stack.enter_context(self.socket(INSIDE, socket.SOCK_STREAM, (near, 0)))
-            here.connect((far, port))
+            here.connect((far, asked))
             there, _ = server.accept()
             there.settimeout(PATIENCE)
             yield here, stack.enter_context(there)

@@ -82,16 +82,16 @@ def send(lab: Lab, compiled: Compiled, table: str) -> list[Outcome]:
     packets = [read_packet(left) for left, _ in asked]
     outcomes = lab.exchange(packets)
     faults = []
-    for line, (_, right), (wire, packet), outcome in zip(lines, asked, packets, outcomes, strict=True):
+    for line, (_, right), (_, packet), outcome in zip(lines, asked, packets, outcomes, strict=True):
         expected = read_expectation(compiled, right, packet)
-        fault = compare(wire, packet, expected, outcome)
+        fault = compare(packet, expected, outcome)
         if fault:
             faults.append(f"{line}\n    {fault}")
     assert not faults, "\n".join(faults)
     return outcomes
 
 
-def compare(wire: str, packet: Packet, expected: Expectation | None, outcome: Outcome) -> str:
+def compare(packet: Packet, expected: Expectation | None, outcome: Outcome) -> str:
     """'' or what is wrong with what became of a packet."""
     if expected is None:
         return f"came out: {spelled(outcome)}" if outcome.out else ""
@@ -107,8 +107,9 @@ def compare(wire: str, packet: Packet, expected: Expectation | None, outcome: Ou
     ):
         return f"{wanted}, came out: {spelled(outcome)}"
     answer = packet.reply(0)
-    if len(outcome.back) != 1 or outcome.back[0].wire != wire:
-        return f"the answer did not come back to {wire}: {spelled(outcome)}"
+    home = route(packet.source)
+    if len(outcome.back) != 1 or outcome.back[0].wire != home:
+        return f"the answer did not come back to {home}: {spelled(outcome)}"
     back = outcome.back[0].packet
     if back[1:5] != answer[1:5]:
         return f"the answer came back as {back}"

@@ -108,10 +108,10 @@ def test_everybody_comes_out_where_lookup_says(lab: Lab, text: str) -> None:
         taken += claim.subscribers
     lab.load(compiled.text.text)
     outcomes = lab.exchange(packets)
-    for (wire, packet), source, outcome in zip(packets, expected, outcomes, strict=True):
+    for (_, packet), source, outcome in zip(packets, expected, outcomes, strict=True):
         stays = read_expectation(compiled, "untranslated", packet)
         assert stays
-        assert compare(wire, packet, stays._replace(source=source), outcome) == "", str(packet)
+        assert compare(packet, stays._replace(source=source), outcome) == "", str(packet)
 
 
 def test_a_million_subscribers(lab: Lab) -> None:
@@ -259,14 +259,10 @@ def test_nat_pool_without_external_connections(lab: Lab) -> None:
 def test_nat_pool_with_unaligned_subscribers_in_both_directions(lab: Lab) -> None:
     compiled = site(WHOLE_ADDRESSES)
     lab.load(compiled.text.text)
-    for subscriber in members(addresses_of(compiled), 36):
+    for subscriber in members((addresses("10.0.0.5-10.0.0.40"),), 36):
         wire, packet = probe(UDP, subscriber, FAR, 53)
         source = predicted(compiled, "p", packet)
         inbound = ("wan0", packet._replace(source=FAR, destination=source.addresses.first))
         outcome, back = lab.exchange([(wire, packet), inbound])
         assert source.holds(outcome.out[0].packet.source, outcome.out[0].packet.source_port)
         assert [seen.packet.destination for seen in back.out] == [subscriber]
-
-
-def addresses_of(compiled) -> tuple[Range, ...]:
-    return (addresses("10.0.0.5-10.0.0.40"),)

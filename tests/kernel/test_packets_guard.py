@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from frames import ACK, FIN, ICMP, RST, SYN, TCP, UDP, UNREACHABLE, Packet, datagram, fragments
-from lab import GATEWAY, GATEWAY_ADDRESS, WIRE, Lab
+from lab import GATEWAY, GATEWAY_ADDRESS, WIRE, Lab, Seen
 from table import check, predicted, probe, send, site
 
 from nfcompile.model.parse import address
@@ -39,27 +39,31 @@ ODD_SEGMENTS = {
 }
 
 
-@pytest.mark.parametrize("flags", ODD_SEGMENTS.values(), ids=ODD_SEGMENTS)
-@pytest.mark.parametrize("loose", ["1", "0"])
-def test_a_segment_without_syn_does_not_leave(lab: Lab, flags: int, loose: str) -> None:
+@pytest.mark.parametrize("loose", ["0", "1"])
+def test_a_segment_without_syn_does_not_leave(lab: Lab, loose: str) -> None:
     lab.load(site(STRICT).text.text)
     with lab.sysctl(LOOSE, loose):
-        for subscriber in SUBSCRIBERS:
-            wire, packet = probe(TCP, address(subscriber), FAR, 80)
-            assert lab.flight([(wire, packet._replace(flags=flags))]) == [()]
+        assert {name: places for name, places in odd_segments(lab).items() if places} == {}
 
 
-@pytest.mark.parametrize("flags", ODD_SEGMENTS.values(), ids=ODD_SEGMENTS)
-@pytest.mark.parametrize("loose", ["1", "0"])
-def test_with_permit_invalid_flow_it_leaves_translated_or_not_at_all(lab: Lab, flags: int, loose: str) -> None:
+@pytest.mark.parametrize("loose", ["0", "1"])
+def test_with_permit_invalid_flow_it_leaves_translated_or_not_at_all(lab: Lab, loose: str) -> None:
+    """Translated, if the kernel starts a connection with it; what conntrack calls invalid never does."""
     lab.load(site(PERMISSIVE).text.text)
     with lab.sysctl(LOOSE, loose):
-        for subscriber in SUBSCRIBERS:
-            wire, packet = probe(TCP, address(subscriber), FAR, 80)
-            (places,) = lab.flight([(wire, packet._replace(flags=flags))])
-            assert [seen for seen in places if seen.packet.source == packet.source] == []
-            if flags == ACK and loose == "1":
-                assert len(places) == 1
+        found = odd_segments(lab)
+    subscribers = {address(one) for one in SUBSCRIBERS}
+    leaks = {name: seen for name, places in found.items() for seen in places if seen.packet.source in subscribers}
+    assert leaks == {}
+    if loose == "1":
+        assert all(found[one, "ack"] for one in SUBSCRIBERS)
+
+
+def odd_segments(lab: Lab) -> dict[tuple[str, str], tuple[Seen, ...]]:
+    """Where the odd segments of each subscriber come out."""
+    asked = {(one, name): probe(TCP, address(one), FAR, 80) for one in SUBSCRIBERS for name in ODD_SEGMENTS}
+    packets = [(wire, packet._replace(flags=ODD_SEGMENTS[name])) for (_, name), (wire, packet) in asked.items()]
+    return dict(zip(asked, lab.flight(packets), strict=True))
 
 
 def test_a_lone_echo_reply_does_not_leave(lab: Lab) -> None:

@@ -154,17 +154,19 @@ pools:
 
 def test_a_vlan_entry_is_for_its_vlan_only(lab: Lab) -> None:
     """What comes untagged with that address is another host: not translated."""
-    compiled = site("""
+    check(
+        lab,
+        site("""
 nat_defaults: {vlan_mode: vlan}
 pools:
-  servers: {type: static, priority: 50, global_map: {192.168.1.2~102: 200.0.0.4}}
-""")
-    lab.load(compiled.text.text)
-    from table import read_packet
-
-    (wire, packet) = read_packet("udp@lan0 192.168.1.2:1000 > 198.18.0.1:53")
-    ((seen,),) = lab.flight([(wire, packet)])
-    assert seen.packet[1:3] == packet[1:3]
+  servers: {type: static, priority: 50, global_map: {192.168.1.2~102: 200.0.0.4, 10.102.8.0/28~102: 200.0.8.0/28}}
+"""),
+        """
+        udp@lan0.102 192.168.1.2:1000 > 198.18.0.1:53   -> from 200.0.0.4:1000
+        udp@lan0 192.168.1.2:1001 > 198.18.0.1:53       -> untranslated
+        udp@lan0 10.102.8.1:1001 > 198.18.0.1:53        -> untranslated
+        """,
+    )
 
 
 def test_several_static_pools_and_outside_interfaces(lab: Lab) -> None:

@@ -1,0 +1,119 @@
+"""Dynamic pools: blocks and addresses on demand, exclusive, sticky, filled equally, dropped when none is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from frames import ECHO, ICMP, SYN, TCP, UDP, Packet
+from lab import Lab, route
+from table import site
+
+from nfcompile.model.parse import address
+from nfcompile.model.ranges import address_text
+
+BLOCKS = """
+nat_defaults: {port_block_size: 8}
+acls: {homes: {10: allow ip 100.64.0.0/24}}
+pools:
+  homes:
+    type: cgnat
+    acl: homes
+    priority: 100
+    allocation: dynamic
+    global_ip: [203.0.113.1, 203.0.113.8/31, 203.0.113.4]
+    port_range: 1024-1151
+    hairpin: HAIRPIN
+    limits_peruser: {portlimit_tcp: TCP, portlimit_udp: 8, portlimit_icmp: 8}
+"""
+ADDRESSES = """
+acls: {lines: {10: allow ip 10.0.0.0/24}}
+pools:
+  lines: {type: nat, acl: lines, priority: 100, global_ip: [203.0.113.0/29], allow_external_connect: EXTERNAL}
+"""
+FAR, FAR2 = address("198.18.0.1"), address("198.18.0.2")
+
+
+def send(lab: Lab, protocol: int, sources: list[tuple[int, int]], far: int = FAR) -> list[tuple[int, int] | None]:
+    """What a server sees of each source, None for a packet that was dropped."""
+    flags = {TCP: SYN, ICMP: ECHO}.get(protocol, 0)
+    port = 0 if protocol == ICMP else 443
+    packets = [(route(a), Packet(protocol, a, p, far, port, flags)) for a, p in sources]
+    return [(o.out[0].packet[1:3] if o.out else None) for o in lab.exchange(packets)]  # type: ignore[misc]
+
+
+def home(number: int) -> int:
+    return address("100.64.0.0") + number
+
+
+def dynamic(tcp: int = 8, hairpin: str = "off") -> str:
+    return site(BLOCKS.replace("TCP", str(tcp)).replace("HAIRPIN", hairpin)).text.text
+
+
+def block(end: tuple[int, int] | None) -> tuple[int, int]:
+    assert end is not None
+    return end[0], (end[1] - 1024) // 8
+
+
+def test_exclusive_equal_and_exhausted(lab: Lab) -> None:
+    """64 blocks for 80 subscribers: 64 get one each, every address gives 16, the rest is dropped."""
+    lab.load(dynamic())
+    ends = send(lab, UDP, [(home(n), 5000) for n in range(80)])
+    blocks = [block(end) for end in ends if end]
+
+    assert len(blocks) == len(set(blocks)) == 64
+    assert set(Counter(a for a, _ in blocks).values()) == {16}
+    assert "packets 16" in lab.must("nft", "list", "counter", "ip", "nfcompile", "exhausted_count_homes")
+
+
+def test_sticky_for_all_protocols(lab: Lab) -> None:
+    """Paired pooling (RFC 6888 REQ-2): one block for everything that a subscriber sends."""
+    lab.load(dynamic())
+    first = [block(end) for end in send(lab, UDP, [(home(n), 5000) for n in range(20)])]
+    lab.forget()
+    for protocol in (TCP, ICMP, UDP):
+        again = send(lab, protocol, [(home(n), 6000) for n in range(20)], FAR2)
+        assert [block(end) for end in again] == first
+    others = send(lab, 253, [(home(n), 0) for n in range(4)])  # a peer knows only one of them by address
+    assert [end[0] for end in others if end] == [a for a, _ in first[:4]]
+
+
+def test_more_blocks_on_demand(lab: Lab) -> None:
+    """portlimit_tcp of 24 is three blocks of 8, taken as they are needed; udp stops after one."""
+    for count, expected in ((8, 1), (16, 2), (24, 3), (40, 3)):
+        lab.load(dynamic(tcp=24))
+        ends = send(lab, TCP, [(home(1), 20000 + n) for n in range(count)])
+        assert len({block(end) for end in ends if end}) == expected
+    lab.load(dynamic(tcp=24))
+    ends = send(lab, TCP, [(home(1), 20000 + n) for n in range(40)])
+    assert sum(end is not None for end in ends) == 24
+    assert len(set(ends) - {None}) == 24
+    ends = send(lab, UDP, [(home(1), 20000 + n) for n in range(40)])
+    assert sum(end is not None for end in ends) == 8
+
+
+def test_mapping_entries_on_dynamic_blocks(lab: Lab) -> None:
+    lab.load(dynamic(hairpin="on"))
+    for far in (FAR, FAR2):
+        seen = send(lab, UDP, [(home(n), 5000) for n in range(30)], far)
+        lab.forget()
+        first = seen if far == FAR else first  # noqa: F821
+    assert seen == first
+    assert None not in seen
+
+
+def test_whole_addresses(lab: Lab) -> None:
+    """A nat pool serves who comes first, keeps ports, and lets the outside in where it may."""
+    for external in ("on", "off"):
+        lab.load(site(ADDRESSES.replace("EXTERNAL", external)).text.text)
+        hosts = [address("10.0.0.1") + n for n in range(12)]
+        ends = send(lab, TCP, [(host, 4000 + n) for n, host in enumerate(hosts)])
+        got = {host: end for host, end in zip(hosts, ends, strict=True) if end}
+        assert len(got) == 8
+        assert len({a for a, _ in got.values()}) == 8
+        assert [p for _, p in got.values()] == [4000 + n for n, h in enumerate(hosts) if h in got]
+        host, (mine, _) = next(iter(got.items()))
+        knock = [("wan0", Packet(TCP, FAR2, 999, mine, 22, SYN))]
+        (outcome,) = lab.exchange(knock)
+        assert bool(outcome.out) == (external == "on")
+        if outcome.out:
+            assert address_text(outcome.out[0].packet.destination) == address_text(host)

@@ -1,0 +1,126 @@
+"""Mapping entries: endpoint-independent mapping and filtering, hairpin, against RFC 4787's words."""
+
+from __future__ import annotations
+
+import pytest
+from frames import SYN, TCP, UDP, Packet
+from lab import Lab, route
+from table import site
+
+from nfcompile.answers import lookups
+from nfcompile.model.parse import address
+from nfcompile.model.ranges import address_text
+from nfcompile.pipeline import Compiled
+
+CGNAT = """
+nat_defaults: {port_block_size: 128}
+acls: {homes: {10: allow ip 100.64.0.0/26}}
+pools:
+  homes:
+    type: cgnat
+    acl: homes
+    priority: 100
+    global_ip: [203.0.113.0/28]
+    limits_peruser: {portlimit_tcp: 128, portlimit_udp: 128}
+    hairpin: HAIRPIN
+    filtering: FILTERING
+"""
+SERVERS = [address(f"198.18.0.{n}") for n in range(1, 5)]
+HOME, OTHER = address("100.64.0.5"), address("100.64.0.17")
+
+
+def homes(hairpin: str = "on", filtering: str = "address_and_port_dependent") -> Compiled:
+    return site(CGNAT.replace("HAIRPIN", hairpin).replace("FILTERING", filtering))
+
+
+def packet(protocol: int, source: tuple[int, int], destination: tuple[int, int]) -> tuple[str, Packet]:
+    flags = SYN if protocol == TCP else 0
+    return route(source[0]), Packet(protocol, *source, *destination, flags)
+
+
+def outside(lab: Lab, protocol: int, source: tuple[int, int], far: int, tries: int = 20) -> tuple[int, int]:
+    """The global address and port that a server sees; a refused first packet is sent again."""
+    for _ in range(tries):
+        (outcome,) = lab.exchange([packet(protocol, source, (far, 443))])
+        if outcome.out:
+            assert outcome.back[0].packet.destination == source[0]
+            return outcome.out[0].packet.source, outcome.out[0].packet.source_port
+    raise AssertionError(f"never came out: {source}")
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+def test_a_socket_has_one_global_port(lab: Lab, protocol: int) -> None:
+    """RFC 4787 REQ-1: the same mapping towards every server, also when others crowd the block."""
+    compiled = homes()
+    lab.load(compiled.text.text)
+    seen: dict[int, set[tuple[int, int]]] = {}
+    for far in SERVERS:
+        for port in range(40000, 40064):
+            seen.setdefault(port, set()).add(outside(lab, protocol, (HOME, port), far))
+
+    assert all(len(ends) == 1 for ends in seen.values())
+    ends = [next(iter(found)) for found in seen.values()]
+    assert len(set(ends)) == len(ends)
+    block = lookups(compiled, HOME)[0]
+    assert {address_text(a) for a, _ in ends} == {block.global_ip}
+    assert all(block.port_first <= port <= block.port_last for _, port in ends)
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+def test_the_block_is_the_limit(lab: Lab, protocol: int) -> None:
+    """Ports are counted, not sessions: 128 sockets get a port each, to whatever server; no more do."""
+    lab.load(homes().text.text)
+    ends = {outside(lab, protocol, (HOME, 20000 + n), SERVERS[n % 4], 400) for n in range(120)}
+    assert len(ends) == 120
+    more = [packet(protocol, (HOME, 30000 + n), (SERVERS[n % 4], 443)) for n in range(300)]
+    ends |= {
+        (o.out[0].packet.source, o.out[0].packet.source_port) for o in lab.exchange(more) if o.out
+    }
+    assert len(ends) <= 128
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+def test_endpoint_independent_filtering(lab: Lab, protocol: int) -> None:
+    """RFC 4787 REQ-8: whoever knows the mapping may answer, if the pool says so; nobody else if not."""
+    for filtering, open_to_all in (("endpoint_independent", True), ("address_and_port_dependent", False)):
+        lab.load(homes(filtering=filtering).text.text)
+        mapped = outside(lab, protocol, (HOME, 41000), SERVERS[0])
+        stranger = packet(protocol, (SERVERS[3], 999), mapped)
+        nobody = packet(protocol, (SERVERS[3], 999), (mapped[0], mapped[1] ^ 1))
+        reached, dropped = lab.exchange([stranger, nobody])
+        assert not dropped.out
+        assert bool(reached.out) == open_to_all
+        if open_to_all:
+            assert reached.out[0].packet[3:5] == (HOME, 41000)
+            assert reached.back[0].packet[1:3] == mapped
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+def test_hairpin(lab: Lab, protocol: int) -> None:
+    """RFC 4787 REQ-9: each subscriber sees the other's global address and port; himself too."""
+    lab.load(homes().text.text)
+    theirs = outside(lab, protocol, (OTHER, 42000), SERVERS[0])
+    mine = outside(lab, protocol, (HOME, 41000), SERVERS[0])
+    for source, seen_as in (((HOME, 41000), mine), ((OTHER, 42000), theirs)):
+        (outcome,) = lab.exchange([packet(protocol, source, theirs)])
+        assert outcome.out[0].packet[1:5] == (*seen_as, OTHER, 42000)
+        assert outcome.out[0].wire == "lan0"
+        assert outcome.back[0].packet[1:5] == (*theirs, *source)
+
+
+def test_hairpin_off(lab: Lab) -> None:
+    lab.load(homes(hairpin="off", filtering="endpoint_independent").text.text)
+    theirs = outside(lab, UDP, (OTHER, 42000), SERVERS[0])
+    (outcome,) = lab.exchange([packet(UDP, (HOME, 41000), theirs)])
+    assert not outcome.out
+
+
+def test_an_idle_mapping_keeps_its_port(lab: Lab) -> None:
+    """The session has ended, the mapping has not: its port goes to nobody else, and comes back to it."""
+    lab.load(homes().text.text)
+    mine = outside(lab, UDP, (HOME, 41000), SERVERS[0])
+    lab.forget()
+    others = {outside(lab, UDP, (HOME, 50000 + n), SERVERS[0], 400) for n in range(100)}
+    assert mine not in others
+    lab.forget()
+    assert outside(lab, UDP, (HOME, 41000), SERVERS[1]) == mine

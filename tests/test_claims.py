@@ -1,0 +1,221 @@
+"""Who belongs to which pool, against the packet rules of docs/site.md spelt out for a dozen addresses."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nfcompile.claims import claims, rounded
+from nfcompile.model.ranges import EVERYWHERE, Range
+from nfcompile.model.site import (
+    ANY_PROTOCOL,
+    Acl,
+    AclRule,
+    Defaults,
+    Gateway,
+    Interfaces,
+    Limits,
+    Pool,
+    Site,
+    StaticEntry,
+    Timeouts,
+)
+
+SOURCES = range(16)
+TCP, UDP = 6, 17
+HERE, THERE = 1000, 2000
+PACKETS = [(source, protocol, to) for source in SOURCES for protocol in (TCP, UDP) for to in (HERE, THERE)]
+"""Every packet that can be: a source, a protocol and a destination."""
+
+
+def acl_rule(number, allow, source, protocol=ANY_PROTOCOL, destination=EVERYWHERE):
+    return AclRule(("acls", "a", str(number)), number, allow, protocol, source, None, destination)
+
+
+def pool(name, priority, rules, kind="cgnat", given=None, entries=()):
+    acl = Acl(("acls", name), name, tuple(rules)) if rules is not None else None
+    static = tuple(StaticEntry((), one, None, Range(one.first + 9000, one.last + 9000)) for one in entries)
+    return Pool(
+        path=("pools", name),
+        name=name,
+        type=kind,
+        enable=True,
+        acl=acl,
+        priority=priority,
+        global_ip=(Range(5000, 5063),),
+        port_range=Range(1024, 65535),
+        allocation="deterministic",
+        subscribers=given,
+        filtering="address_and_port_dependent",
+        hairpin=False,
+        allow_external_connect=True,
+        connection_logging=True,
+        randomize_ports=None,
+        timeouts=Timeouts(),
+        limits=Limits(),
+        global_map=static,
+        given=frozenset(),
+    )
+
+
+def site(*pools):
+    return Site("", Interfaces(("lan0",), ("wan0",)), Gateway(), Defaults(), (), tuple(pools), (), ())
+
+
+runs = st.builds(
+    lambda first, size: Range(first, min(first + size, SOURCES[-1])), st.integers(0, 15), st.integers(0, 8)
+)
+plain_rules = st.lists(st.tuples(st.booleans(), runs), max_size=5).map(
+    lambda found: [acl_rule(10 * n, allow, source) for n, (allow, source) in enumerate(found, 1)]
+)
+any_rules = st.lists(
+    st.tuples(
+        st.booleans(),
+        runs,
+        st.sampled_from([ANY_PROTOCOL, ANY_PROTOCOL, TCP]),
+        st.sampled_from([EVERYWHERE, EVERYWHERE, Range(HERE, HERE)]),
+    ),
+    max_size=5,
+).map(lambda found: [acl_rule(10 * n, *words) for n, words in enumerate(found, 1)])
+
+
+@st.composite
+def sites(draw, rules):
+    """Up to four pools in any order of priority; static ones have entries, some say who is served."""
+    made = []
+    for priority in draw(st.permutations(range(1, draw(st.integers(1, 4)) + 1))):
+        kind = draw(st.sampled_from(["cgnat", "nat", "fake", "static"]))
+        given = None
+        if kind in ("cgnat", "nat") and draw(st.booleans()):
+            given = tuple(draw(st.lists(runs, min_size=1, max_size=3)))
+        entries = draw(st.lists(runs, min_size=1, max_size=2)) if kind == "static" else ()
+        listed = draw(rules) if kind != "static" or draw(st.booleans()) else None
+        made.append(pool(f"p{priority}", priority, listed, kind, given, entries))
+    return site(*made)
+
+
+def accepts(one, packet):
+    """Whether a pool accepts a packet that has come to it: point 4 of "What a packet meets"."""
+    source, protocol, to = packet
+    if one.subscribers is not None and not within(source, one.subscribers):
+        return False
+    hit = None
+    for rule in one.acl.rules if one.acl else ():
+        fits = rule.protocol in (ANY_PROTOCOL, protocol) and within(to, [rule.destination])
+        if fits and within(source, [rule.source]):
+            hit = rule
+            break
+    if one.type == "static":
+        return within(source, [entry.local for entry in one.global_map]) and (hit is None or hit.allow)
+    return hit is not None and hit.allow
+
+
+def within(number, ranges):
+    return any(one.first <= number <= one.last for one in ranges)
+
+
+def owner(this, packet):
+    """The pool that a packet belongs to, or None."""
+    return next((one for one in this.active_pools if accepts(one, packet)), None)
+
+
+def addresses(ranges):
+    return [n for one in ranges for n in range(one.first, one.last + 1)]
+
+
+@given(sites(any_rules))
+def test_who_is_accepted_has_been_counted(this):
+    """The other way round a subscriber may be counted of whom no packet can come; that costs a block."""
+    subscribers = {claim.pool.name: set(addresses(claim.subscribers)) for claim in claims(this)}
+    for packet in PACKETS:
+        one = owner(this, packet)
+        if one is not None:
+            assert packet[0] in subscribers[one.name]
+
+
+@given(sites(plain_rules))
+def test_sources_alone_are_counted_exactly(this):
+    for claim in claims(this):
+        if claim.pool.subscribers is None and claim.pool.type != "static":
+            served = {packet[0] for packet in PACKETS if owner(this, packet) == claim.pool}
+            assert set(addresses(claim.subscribers)) == served
+
+
+@given(sites(any_rules))
+def test_no_later_pool_sees_what_is_taken(this):
+    pools = this.active_pools
+    for claim in claims(this):
+        taken = set(addresses(claim.taken))
+        later = pools[pools.index(claim.pool) + 1 :]
+        for packet in PACKETS:
+            if packet[0] in taken:
+                one = owner(this, packet)
+                assert one is not None
+                assert one not in later
+
+
+@given(sites(plain_rules))
+def test_taken_is_exact_where_sources_alone_decide(this):
+    for claim in claims(this):
+        accepted = {p[0] for p in PACKETS if accepts(claim.pool, p)}
+        if claim.pool.type != "static" or claim.pool.acl is None:
+            assert set(addresses(claim.taken)) == accepted
+
+
+@given(sites(any_rules))
+def test_nobody_is_counted_twice(this):
+    for claim in claims(this):
+        found = addresses(claim.subscribers)
+        assert len(found) == len(set(found)) == claim.demand
+
+
+@given(plain_rules, runs)
+def test_an_allow_rule_at_the_end_moves_nobody(rules, more):
+    """Blocks are handed out in this order, so the old order must be the beginning of the new one."""
+    (before,) = claims(site(pool("p", 1, rules)))
+    (after,) = claims(site(pool("p", 1, [*rules, acl_rule(999, True, more)])))
+    old, new = addresses(before.subscribers), addresses(after.subscribers)
+
+    assert new[: len(old)] == old
+
+
+@given(st.lists(runs, min_size=1, max_size=4), runs)
+def test_a_subscriber_entry_at_the_end_moves_nobody(given_, more):
+    (before,) = claims(site(pool("p", 1, [], given=tuple(given_))))
+    (after,) = claims(site(pool("p", 1, [], given=(*given_, more))))
+    old, new = addresses(before.subscribers), addresses(after.subscribers)
+
+    assert new[: len(old)] == old
+    assert set(new) == set(addresses([*given_, more]))
+
+
+def test_subscribers_come_in_the_order_of_the_rules():
+    rules = [acl_rule(10, True, Range(8, 9)), acl_rule(20, False, Range(1, 1)), acl_rule(30, True, Range(0, 3))]
+    (claim,) = claims(site(pool("p", 1, rules)))
+
+    assert addresses(claim.subscribers) == [8, 9, 0, 2, 3]
+
+
+def test_any_source_is_not_counted_but_named():
+    rule = acl_rule(10, True, EVERYWHERE)
+    (claim,) = claims(site(pool("p", 1, [rule])))
+    assert claim.unbounded == (rule,)
+
+    (claim,) = claims(site(pool("p", 1, [rule], given=(Range(1, 4),))))
+    assert claim.unbounded == ()
+    assert claim.demand == 4
+
+
+def test_disabled_pools_claim_nothing():
+    off = pool("off", 1, [acl_rule(10, True, Range(0, 9))])._replace(enable=False)
+    on = pool("on", 2, [acl_rule(10, True, Range(0, 9))])
+    (claim,) = claims(site(off, on))
+
+    assert claim.pool.name == "on"
+    assert claim.demand == 10
+
+
+@given(st.integers(1, 64512), st.integers(2, 2048))
+def test_limits_are_rounded_up_to_blocks(limit, block_size):
+    size = rounded(limit, block_size)
+
+    assert size % block_size == 0
+    assert 0 <= size - limit < block_size
