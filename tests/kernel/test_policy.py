@@ -1,0 +1,152 @@
+"""What a pool's connections get: timeouts, helpers, events, limits; read from conntrack itself."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from frames import ACK, ECHO, ICMP, RST, SYN, TCP, UDP, Packet
+from lab import Lab, route
+from table import site
+
+from nfcompile.model.parse import address
+
+HOME, FAR = address("100.64.0.5"), address("198.18.0.1")
+
+POOL = """
+nat_defaults: {NATDEFAULTS}
+acls: {homes: {10: allow ip 100.64.0.0/26}}
+pools:
+  homes:
+    type: cgnat
+    acl: homes
+    priority: 100
+    global_ip: [203.0.113.0/28]
+    POOLKEYS
+"""
+
+
+def ruleset(defaults: str = "vlan_mode: untagged", keys: str = "hairpin: off") -> str:
+    return site(POOL.replace("NATDEFAULTS", defaults).replace("POOLKEYS", keys)).text.text
+
+
+def packet(protocol: int, port: int, far_port: int = 443, source: int = HOME) -> tuple[str, Packet]:
+    flags = {TCP: SYN, ICMP: ECHO}.get(protocol, 0)
+    return route(source), Packet(protocol, source, port, FAR, 0 if protocol == ICMP else far_port, flags)
+
+
+def seconds(lab: Lab, protocol: str, port: int) -> int:
+    """The remaining seconds of a connection."""
+    listing = lab.must("conntrack", "-L", "-p", protocol, "--orig-port-src", str(port))
+    found = re.search(r"^\S+\s+\d+ (\d+) ", listing, re.M)
+    assert found, listing
+    return int(found[1])
+
+
+TIMES = """
+    timeouts_inactivity: {tcp_handshake: 20, tcp_active: 4000, tcp_session_active: 3000, tcp_final: 200, tcp_reset: 9,
+      udp: 250, udp_session: 150, special: 6000, special_tcp_ports: [22, 179]}"""
+
+
+@pytest.mark.parametrize(("hairpin", "established", "udp"), [("off", 4000, 250), ("on", 3000, 150)])
+def test_timeouts(lab: Lab, hairpin: str, established: int, udp: int) -> None:
+    """Without mapping entries the translation's timeouts hold, with them the session's."""
+    lab.load(ruleset(keys=f"hairpin: {hairpin}{TIMES}"))
+    lab.exchange([packet(UDP, 5000)])
+    assert udp - 5 <= seconds(lab, "udp", 5000) <= udp
+    lab.flight([packet(TCP, 5001)])
+    assert 15 <= seconds(lab, "tcp", 5001) <= 20
+    for port, far_port, expected in ((5002, 443, established), (5003, 22, 6000)):
+        _, syn = packet(TCP, port, far_port)
+        lab.exchange([("lan0", syn)])
+        lab.flight([("lan0", syn._replace(flags=ACK, token=0, acknowledged=0))])
+        if "ESTABLISHED" in lab.must("conntrack", "-L", "-p", "tcp", "--orig-port-src", str(port)):
+            assert expected - 5 <= seconds(lab, "tcp", port) <= expected
+
+
+def test_helpers(lab: Lab) -> None:
+    """The helper stands on connections to its port, and only where it is on."""
+    for defaults, helped in (("alg: {ftp: on, sip: on}", True), ("alg: {ftp: off}", False)):
+        lab.load(ruleset(defaults))
+        lab.exchange([packet(TCP, 5000, 21), packet(UDP, 5001, 5060), packet(TCP, 5002, 22)])
+        listing = lab.must("conntrack", "-L")
+        assert ("helper=ftp" in listing) == helped
+        assert ("helper=sip" in listing) == helped
+        assert listing.count("helper=") == (2 if helped else 0)
+
+
+def test_sessions_of_a_socket_are_limited(lab: Lab) -> None:
+    """The session too many is refused at once with ICMP admin-prohibited, others are free."""
+    lab.load(ruleset("sessions_per_translation: 2"))
+    fars = [address(f"198.18.0.{n}") for n in range(1, 4)]
+    probes = [("lan0", Packet(UDP, HOME, 5000, far, 53)) for far in fars]
+    outcomes = lab.flight(probes)
+    assert [bool(seen and seen[0].wire == "wan0") for seen in outcomes] == [True, True, False]
+    (other,) = lab.flight([packet(UDP, 5001)])
+    assert other
+    assert "packets 1" in lab.must("nft", "list", "counter", "ip", "nfcompile", "refused_sessions")
+
+
+def test_icmp_sessions_are_limited(lab: Lab) -> None:
+    lab.load(ruleset(keys="hairpin: off\n    limits_peruser: {portlimit_icmp: 5}"))
+    outcomes = lab.flight([packet(ICMP, 100 + n) for n in range(9)])
+    assert sum(bool(seen) for seen in outcomes) == 5
+    assert "packets 4" in lab.must("nft", "list", "counter", "ip", "nfcompile", "icmp_limit_count_homes")
+
+
+@pytest.mark.parametrize("all_udp", ["on", "off"])
+def test_low_ports(lab: Lab, all_udp: str) -> None:
+    """Source ports below 1024 keep below 1024, 64 for each; more udp goes on in the block if allowed."""
+    lab.load(ruleset(f"portlimit_low: 64, low_to_all_udp: {all_udp}"))
+    for protocol in (TCP, UDP):
+        outs = lab.flight([packet(protocol, 500 + n) for n in range(80)])
+        ports = {seen[0].packet.source_port for seen in outs if seen}
+        low = {port for port in ports if port < 1024}
+        assert len(low) <= 64
+        assert len(low) >= 60
+        spills = protocol == UDP and all_udp == "on"
+        assert bool(ports - low) == spills
+    (high,) = lab.flight([packet(UDP, 5000)])
+    assert high[0].packet.source_port >= 1024
+
+
+TWO_POOLS = """
+acls: {loud: {10: allow ip 100.64.0.0/26}, silent: {10: allow ip 100.64.1.0/26}}
+pools:
+  loud: {type: cgnat, acl: loud, priority: 1, global_ip: [203.0.113.0/28], connection_logging: on}
+  silent: {type: cgnat, acl: silent, priority: 2, global_ip: [203.0.113.16/28], connection_logging: off}
+"""
+
+
+def test_events(lab: Lab, tmp_path: Path) -> None:
+    """Listeners of conntrack events hear of logging pools only: new and destroy, with both tuples."""
+    lab.load(site(TWO_POOLS).text.text)
+    heard = tmp_path / "events"
+    lab.must("sh", "-c", f"timeout 30 conntrack -E >{heard} 2>/dev/null & echo $! >{tmp_path}/pid")
+    silent, text = address("100.64.1.5"), ""
+    try:
+        for number in range(100):
+            lab.flight([packet(UDP, 5000 + number, source=silent), packet(UDP, 5000 + number)])
+            text = heard.read_text()
+            if "NEW" in text:
+                break
+            time.sleep(0.1)
+        lab.forget()
+        for _ in range(100):
+            text = heard.read_text()
+            if "DESTROY" in text:
+                break
+            time.sleep(0.1)
+    finally:
+        lab.run("sh", "-c", f"kill $(cat {tmp_path}/pid)")
+    assert "NEW" in text and "DESTROY" in text
+    assert "src=100.64.0.5" in text and "dst=203.0.113.5" in text
+    assert "src=100.64.1.5" not in text
+
+
+def test_invalid_never_leaves(lab: Lab) -> None:
+    lab.load(ruleset("permit_invalid_flow: on"))
+    (seen,) = lab.flight([("lan0", Packet(TCP, HOME, 5000, FAR, 443, RST))])
+    assert not seen
