@@ -33,7 +33,9 @@ pools:
 FAR, FAR2 = address("198.18.0.1"), address("198.18.0.2")
 
 
-def send(lab: Lab, protocol: int, sources: list[tuple[int, int]], far: int = FAR) -> list[tuple[int, int] | None]:
+def send(
+    lab: Lab, protocol: int, sources: list[tuple[int, int]], far: int = FAR
+) -> list[tuple[int, int] | None]:
     """What a server sees of each source, None for a packet that was dropped."""
     flags = {TCP: SYN, ICMP: ECHO}.get(protocol, 0)
     port = 0 if protocol == ICMP else 443

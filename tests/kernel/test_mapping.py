@@ -73,9 +73,7 @@ def test_the_block_is_the_limit(lab: Lab, protocol: int) -> None:
     ends = {outside(lab, protocol, (HOME, 20000 + n), SERVERS[n % 4], 400) for n in range(120)}
     assert len(ends) == 120
     more = [packet(protocol, (HOME, 30000 + n), (SERVERS[n % 4], 443)) for n in range(300)]
-    ends |= {
-        (o.out[0].packet.source, o.out[0].packet.source_port) for o in lab.exchange(more) if o.out
-    }
+    ends |= {(o.out[0].packet.source, o.out[0].packet.source_port) for o in lab.exchange(more) if o.out}
     assert len(ends) <= 128
 
 

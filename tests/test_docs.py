@@ -1,0 +1,81 @@
+"""What the documents show is true: their sites compile or fail as they say, and their links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nfcompile import pipeline
+from nfcompile.diagnostics import SiteError
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+HEAD = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n"
+FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+ERRORS = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+SECTIONS = {
+    code: FENCE.findall(text)
+    for code, text in re.findall(r"^### ([a-z0-9-]+)\n(.*?)(?=^##|\Z)", ERRORS, re.MULTILINE | re.DOTALL)
+}
+SHOWN = {code: blocks for code, blocks in SECTIONS.items() if blocks}
+
+
+def sites():
+    """The sites of the other documents, each with its file and number."""
+    for file in [ROOT / "README.md", ROOT / "docs" / "site.md", *sorted(ROOT.glob("docs/why/*.md"))]:
+        for number, text in enumerate(FENCE.findall(file.read_text(encoding="utf-8")), 1):
+            yield pytest.param(text, id=f"{file.name}-{number}")
+
+
+def found(text, whole):
+    """What `check --lint rfc` finds: code and severity of each diagnostic."""
+    # A site that is about the text itself is taken as it stands.
+    data = (text if whole else HEAD + text).encode()
+    try:
+        problems = pipeline.check(pipeline.parse(data, "site.yaml"), ("rfc",)).diagnostics
+    except SiteError as error:
+        problems = error.diagnostics
+    return {(one.code, one.severity) for one in problems}
+
+
+@pytest.mark.parametrize("code", SHOWN)
+def test_errors_page_shows_a_fault_and_a_site_without_it(code):
+    assert len(SHOWN[code]) == 2, "one bad site and one good site"
+    bad, good = SHOWN[code]
+    whole = code.startswith("yaml-") or "version:" in bad
+
+    assert code in {one for one, _ in found(bad, whole)}
+    after = found(good, whole)
+    assert code not in {one for one, _ in after}
+    assert "error" not in {severity for _, severity in after}
+
+
+@pytest.mark.parametrize("text", sites())
+def test_sites_in_the_documents_compile(text):
+    assert [one for one in found(text, "version:" in text) if one[1] == "error"] == []
+
+
+def anchors(file):
+    """The anchors of a page, as GitHub makes them."""
+    for heading in HEADING.findall(file.read_text(encoding="utf-8")):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_links_lead_somewhere(file):
+    for target in LINK.findall(file.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        page = (file.parent / path).resolve() if path else file
+        assert page.exists(), target
+        if anchor:
+            assert anchor in anchors(page), target
+
+
+def test_why_pages_are_half_a_page():
+    for file in ROOT.glob("docs/why/*.md"):
+        assert len(file.read_text(encoding="utf-8").splitlines()) <= 45, file.name
