@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nfcompile.claims import Claim
-from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
+from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Acl, AclRule, DnatRule, Match, Pool, Site, SnatRule, StaticEntry
 
 ICMP, TCP, UDP = 1, 6, 17
@@ -57,7 +57,7 @@ def fate(site: Site, claims: Sequence[Claim], probe: Probe, route: Callable[[int
     mark = 0
     hairpin = False
 
-    dnat = first_dnat(site, probe, inside)
+    dnat = first_dnat(site, probe, inside, route(probe.destination))
     if dnat is not None:
         mark = dnat.mark.value if dnat.mark else 0
         destinations = dnat.dnat_ip or destinations
@@ -77,10 +77,12 @@ def fate(site: Site, claims: Sequence[Claim], probe: Probe, route: Callable[[int
 
     untouched = forwarded(single(probe.source), single(probe.source_port), "untranslated")
     out = route(probe.destination)
+    leaves = probe.interface in inside and out in outside
+    rewritten = bool(claims) and probe[4:6] != original[4:6] and probe.interface in (*inside, *outside)
+    if not opens(site, claims, probe) and (leaves or rewritten):
+        return dropped("no session starts without SYN")
     if probe.interface not in inside:
         return untouched
-    if out in outside and probe.protocol == TCP and not probe.opens and not site.defaults.permit_invalid_flow:
-        return dropped("no session starts without SYN")
     snat = None if hairpin else first_snat(site, probe, mark, out, outside)
     if snat is not None:
         return forwarded(snat.snat_ip, snat.snat_port or ANY_PORT, f"snat {snat.name}")
@@ -97,6 +99,12 @@ def fate(site: Site, claims: Sequence[Claim], probe: Probe, route: Callable[[int
         found = translation(site, claim, probe)
         return forwarded(*found, f"pool {pool.name}") if found else dropped(f"nothing left in {pool.name}")
     return untouched
+
+
+def opens(site: Site, claims: Sequence[Claim], probe: Probe) -> bool:
+    """Whether a session may start with the packet: TCP needs a SYN, on a gateway that translates sources."""
+    translates = bool(claims or site.snat)
+    return probe.opens or probe.protocol != TCP or not translates or site.defaults.permit_invalid_flow
 
 
 def dropped(reason: str) -> Fate:
@@ -127,10 +135,13 @@ def sides(site: Site) -> tuple[set[str], set[str]]:
 # ---- marks
 
 
-def first_dnat(site: Site, probe: Probe, inside: set[str]) -> DnatRule | None:
+def first_dnat(site: Site, probe: Probe, inside: set[str], towards: str) -> DnatRule | None:
+    """`towards` is where the packet would go: between inside interfaces only a rule that says so acts."""
     for rule in site.dnat:
-        interface = rule.match.interface
+        interface, destination = rule.match.interface, rule.match.dst_cidr
         here = probe.interface == interface if interface else probe.interface in inside
+        if interface is None and destination in (None, EVERYWHERE) and towards in inside:
+            here = False
         if here and qualifies(rule.match, probe):
             return rule
     return None

@@ -160,6 +160,16 @@ def test_every_subscriber_has_one_row_a_protocol(compiled):
 
 @settings_
 @given(sites())
+def test_rows_ascend_in_each_pool(compiled):
+    pools = [row.pool for row in mappings(compiled)]
+    assert pools == sorted(pools, key=[claim.pool.name for claim in compiled.claims].index)
+    for name in set(pools):
+        found = [address(row.subscriber) for row in mappings(compiled) if row.pool == name]
+        assert found == sorted(found)
+
+
+@settings_
+@given(sites())
 def test_compact_rows_are_the_same_rows(compiled):
     """A prefix row keeps the low bits of the subscriber in the global prefix."""
     opened = []

@@ -188,7 +188,11 @@ def test_a_subscriber_entry_at_the_end_moves_nobody(given_, more):
 
 
 def test_subscribers_come_in_the_order_of_the_rules():
-    rules = [acl_rule(10, True, Range(8, 9)), acl_rule(20, False, Range(1, 1)), acl_rule(30, True, Range(0, 3))]
+    rules = [
+        acl_rule(10, True, Range(8, 9)),
+        acl_rule(20, False, Range(1, 1)),
+        acl_rule(30, True, Range(0, 3)),
+    ]
     (claim,) = claims(site(pool("p", 1, rules)))
 
     assert addresses(claim.subscribers) == [8, 9, 0, 2, 3]

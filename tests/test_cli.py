@@ -198,6 +198,25 @@ def test_a_reader_that_leaves_is_no_error(here):
     assert ran.stdout.splitlines() == ["pool,subscriber,global_ip,port_first,port_last,protocols", "141"]
 
 
+def test_a_full_disk_is_one_sentence(here):
+    with open("/dev/full", "w") as full:
+        command = [*NFCOMPILE, "build", "-"]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        ran = subprocess.run(
+            command, input=GOOD.encode(), stdout=full, stderr=subprocess.PIPE, env=environment, check=False
+        )
+
+    assert (ran.returncode, ran.stderr) == (2, b"nfcompile: error: cannot write: No space left on device\n")
+
+
+def test_a_name_that_is_no_text_can_be_said(here):
+    Path(os.fsdecode(b"\xff.yaml")).write_text(GOOD)
+
+    ran = nfcompile("check", os.fsdecode(b"\xff.yaml"))
+
+    assert (ran.returncode, ran.stdout) == (0, "\\udcff.yaml: no problems\n")
+
+
 # check
 
 

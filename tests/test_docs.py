@@ -1,4 +1,4 @@
-"""What the documents show is true: their sites compile or fail as they say, and their links lead somewhere."""
+"""What the documents show is true: their sites compile or fail as they say, their links lead somewhere."""
 
 import re
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_errors_page_shows_a_fault_and_a_site_without_it(code):
     assert "error" not in {severity for _, severity in after}
 
 
-@pytest.mark.parametrize("text", sites())
+@pytest.mark.parametrize("text", list(sites()))
 def test_sites_in_the_documents_compile(text):
     assert [one for one in found(text, "version:" in text) if one[1] == "error"] == []
 

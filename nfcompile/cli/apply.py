@@ -75,7 +75,7 @@ def _bring(site: str, result: Outcome, wish: Wish) -> Done:
 
 def _agreed(site: str, wish: Wish) -> bool:
     """Ask, when there is somebody to ask."""
-    if wish.yes or site == "-" or not sys.stdin.isatty():
+    if wish.yes or site == "-" or sys.stdin is None or not sys.stdin.isatty():
         return True
     print("load this into the kernel? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

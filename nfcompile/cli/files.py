@@ -15,6 +15,8 @@ STDIN = "-"
 def read(site: str) -> bytes:
     """The bytes of SITE; '-' is standard input."""
     if site == STDIN:
+        if sys.stdin is None:
+            raise UsageProblem("cannot read standard input: it is closed")
         return sys.stdin.buffer.read()
     try:
         with open(site, "rb") as file:
@@ -25,8 +27,8 @@ def read(site: str) -> bytes:
 
 
 def shown(site: str) -> str:
-    """The name that diagnostics give SITE."""
-    return "<stdin>" if site == STDIN else site
+    """The name that diagnostics give SITE; bytes that are no UTF-8 can be printed in it, too."""
+    return "<stdin>" if site == STDIN else site.encode(errors="backslashreplace").decode()
 
 
 def write(name: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -33,9 +34,18 @@ def guarded(verb: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone; point stdout elsewhere, or the interpreter complains when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()
         return BROKEN_PIPE
+    except OSError as problem:
+        if problem.errno != errno.ENOSPC:
+            raise
+        _forget_stdout()
+        return _say(f"cannot write: {problem.strerror}", USAGE)
+
+
+def _forget_stdout() -> None:
+    """Point it elsewhere, or the interpreter tries what failed once more when it ends, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(problem: str, status: int) -> int:

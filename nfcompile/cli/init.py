@@ -26,7 +26,7 @@ def run(file: str, *, template: str, inside: str, outside: str, quiet: bool = Fa
         return REFUSED
     files.write(file, text)
     if not quiet:
-        print(f"wrote {file}; next: nfcompile check {file}")
+        print(f"wrote {files.shown(file)}; next: nfcompile check {files.shown(file)}")
     return OK
 
 

@@ -99,7 +99,11 @@ Object = Counter | CtTimeout | CtHelper | Set | Map | Chain
 
 
 class Table(NamedTuple):
-    """One table of family ip, its objects in the order in which they are written."""
+    """One table of family ip, its objects in the order in which they are written.
+
+    `remarks` are comment lines below it: what the table needs and nft's grammar has no word for.
+    """
 
     name: str
     objects: tuple[Object, ...]
+    remarks: tuple[str, ...] = ()

@@ -51,9 +51,11 @@ def render(table: Table) -> Text:
             if not paths or paths[-1] != path:
                 starts.append(len(lines))
                 paths.append(path)
-    lines.append("}\n")
+    lines.append("}")
     starts.append(len(lines))
     paths.append(())
+    lines += (f"# {remark}" for remark in table.remarks)
+    lines.append("")
     return Text("\n".join(lines), tuple(starts), tuple(paths))
 
 

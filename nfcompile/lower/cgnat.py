@@ -17,6 +17,7 @@ from nfcompile.ipalloc import Layout, Piece, Stock
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.part import Part
 from nfcompile.model.ranges import Range, range_text
+from nfcompile.model.site import Pool
 
 BLOCK_DATA = "interval ipv4_addr . inet_service"
 ADDRESS_DATA = "interval ipv4_addr"
@@ -39,11 +40,17 @@ def deterministic_cgnat(gate: Gate, claim: Claim) -> Part:
         elements = tuple(_block_elements(layout, layout.stock, size))
         objects.append(Map(name, "ipv4_addr", BLOCK_DATA, pool.path, elements, ("interval",)))
         match = f"meta l4proto {words.one_of(protocols)}"
-        rules.append(Rule((match, f"snat ip prefix to ip saddr map @{name}"), pool.path, comment))
+        statement = f"snat ip prefix to ip saddr map @{name}{port_choice(pool)}"
+        rules.append(Rule((match, statement), pool.path, comment))
     name = f"addresses_{pool.name}"
     objects.append(address_map(name, claim, layout))
     rules.append(Rule((f"snat ip prefix to ip saddr map @{name}",), pool.path, comment))
     return Part(tuple(objects), tuple(rules))
+
+
+def port_choice(pool: Pool) -> str:
+    """`randomize_ports: on` draws every port; otherwise the kernel keeps the source port where it can."""
+    return " random" if pool.randomize_ports else ""
 
 
 def address_map(name: str, claim: Claim, layout: Layout) -> Map:

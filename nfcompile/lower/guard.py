@@ -14,6 +14,7 @@ from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.limits import session_limit
+from nfcompile.lower.mapping import tracking
 from nfcompile.model.ranges import Range, subtract, union
 from nfcompile.model.site import Pool
 
@@ -22,7 +23,7 @@ def guard_objects(gate: Gate) -> tuple[Object, ...]:
     """Counters, sets and chains of the guard; nothing for a site that translates no source."""
     if not gate.claims and not gate.site.snat:
         return ()
-    return (*_unsolicited(gate), *_forward(gate), *_untranslated(gate))
+    return (*_unsolicited(gate), *_forward(gate), *_after_translation(gate))
 
 
 def global_addresses(gate: Gate) -> tuple[Range, ...]:
@@ -80,21 +81,23 @@ def _no_invalid(gate: Gate) -> tuple[tuple[Counter, ...], tuple[Rule, ...]]:
     return tuple(Counter(counter, origin) for counter in {counter: None for _, counter in tests}), rules
 
 
-def _untranslated(gate: Gate) -> tuple[Object, ...]:
+def _after_translation(gate: Gate) -> tuple[Object, ...]:
+    """One chain for all that looks at packets after source NAT: every base chain costs 4 % of a packet."""
+    tracked, track = tracking(gate)
     owned = _owned(gate)
-    if not owned:
-        return ()
-    match = (*gate.outward, f"ip saddr @{names.OWNED}")
-    drop = Rule((*match, f"counter name {names.LEAK_COUNTER} drop"), ("pools",), "pools")
-    passed = tuple(
-        Rule((*match, f"jump {names.pool_chain(pool.name)}"), pool.path, dotted(pool.path))
-        for pool in _partly_fake(gate)
-    )
-    return (
-        Counter(names.LEAK_COUNTER, ("pools",)),
-        address_set(names.OWNED, owned, ("pools",)),
-        Chain(names.GUARD, (*passed, drop), ("pools",), Hook("filter", "postrouting", "srcnat + 10")),
-    )
+    objects: list[Object] = [*tracked]
+    rules: list[Rule] = [*track]
+    if owned:
+        match = (*gate.outward, f"ip saddr @{names.OWNED}")
+        for pool in _partly_fake(gate):
+            rules.append(Rule((*match, f"jump {names.pool_chain(pool.name)}"), pool.path, dotted(pool.path)))
+        rules.append(Rule((*match, f"counter name {names.LEAK_COUNTER} drop"), ("pools",), "pools"))
+        objects.append(Counter(names.LEAK_COUNTER, ("pools",)))
+        objects.append(address_set(names.OWNED, owned, ("pools",)))
+    if rules:
+        hook = Hook("filter", "postrouting", "srcnat + 1")
+        objects.append(Chain(names.GUARD, tuple(rules), ("pools",), hook))
+    return tuple(objects)
 
 
 def _partly_fake(gate: Gate) -> list[Pool]:

@@ -1,14 +1,15 @@
 """Mapping entries of cgnat pools: endpoint-independent mapping, filtering and hairpin (RFC 4787).
 
 Two maps for each protocol: `eim` leads from an inside socket to its global one, `eif` back. A new connection
-asks `eim` first; a socket that is not in it takes a port of its block, and the learn chain, right after
-source NAT, enters both directions. A third set says who owns a port; its elements carry a token (`limit rate
-1/week burst 1`): a port that another socket still owns has none left, the first packet is dropped and its
-retransmission draws another port. Without that, two sockets would share a global port and one of them would
-lose its answers. (The token cannot be in `eif`: a look-up evaluates it again, and breaks.)
+asks `eim` first. A socket that is not in it takes a port of its block, and right after source NAT claims both
+ways: first the port in `eif`, then itself in `eim`. `limit rate over 1/week burst 1` makes a claim atomic: the
+rule ends for who makes the element and goes on for everybody who finds it made. A port that another socket
+owns, or a socket that another CPU has just given another port, drops the first packet; its retransmission
+finds its place. (The limit is evaluated by every later look-up too: only the `over` form lets those pass.)
 
-The packet mark tells the learn chain which pool and protocol a new connection belongs to, and whether its
-socket was known; established packets pay one comparison.
+Entries live as long as somebody uses them: each connection carries a token in the top byte of its mark, good
+for YOUNG_SECONDS; a packet with a token that has run out renews the entries and takes another. Busy
+connections so renew twice a minute, sparse ones with every packet, and the others pay one look-up.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import NamedTuple
 
 from nfcompile.claims import Claim
 from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Counter, Hook, Map, Rule, Set
+from nfcompile.emit import Chain, Counter, Map, Rule, Set
 from nfcompile.emit.objects import Object
+from nfcompile.emit.words import addresses
 from nfcompile.lower import names
 from nfcompile.lower.gate import Gate
-from nfcompile.model.ranges import range_text, union
+from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
 
 SOCKET = "ipv4_addr . inet_service"
@@ -32,10 +34,15 @@ MARKS_EACH = 0x1000000
 KNOWN = {"tcp": 1, "udp": 2}
 FRESH = {"tcp": 3, "udp": 4}
 FIRST_NUMBER = 0x10
-"""Marks of a pool: its own base, small offsets for the two states of a socket, then block numbers."""
+"""Packet marks of a pool: its own base, small offsets for the two states of a socket, then numbers."""
 ENTRIES = 1 << 20
+FIRST_TOKEN, TOKENS, NO_TOKEN = 0x1000000, 512, 0x1FFFFFF
+YOUNG_SECONDS = 30
 INSIDE = "ct original ip saddr . ct original proto-src"
-OUTSIDE = "ip saddr . th sport"
+OUTSIDE = "ct reply ip daddr . ct reply proto-dst"
+"""Both ends of a mapping as conntrack has them. (With `th sport` in its place nft lists rules that it cannot
+read again.)"""
+CLAIM = "limit rate over 1/week burst 1 packets"
 
 
 class Sockets(NamedTuple):
@@ -57,43 +64,52 @@ def sockets(gate: Gate, claim: Claim) -> Sockets:
     if not pool.keeps_mapping_entries:
         return Sockets((), (), ())
     base = mark_base(gate, claim)
-    objects: list[Object] = [Counter(names.pool_counter(pool.name, "conflict"), pool.path)]
+    objects: list[Object] = [
+        Counter(names.pool_counter(pool.name, word), pool.path) for word in ("conflict", "race")
+    ]
     for protocol in PROTOCOLS:
-        objects += _protocol_objects(pool, protocol, base)
+        objects += _maps(pool, protocol, _young_seconds(gate))
+        objects += _learning(pool, protocol, base)
+    objects += _refreshing(pool)
     jumps = ", ".join(f"{protocol} : jump sockets_{protocol}_{pool.name}" for protocol in PROTOCOLS)
-    lookup = _rule(pool, f"meta l4proto vmap {{ {jumps} }}")
+    lookup = (_take_token(pool), _rule(pool, f"meta l4proto vmap {{ {jumps} }}"))
     inbound = _inbound(gate, pool)
     if inbound:
         objects.append(_inbound_chain(pool))
-    return Sockets(tuple(objects), (lookup,), inbound)
+    return Sockets(tuple(objects), lookup, inbound)
 
 
-def learn_chain(gate: Gate) -> tuple[Object, ...]:
-    """Right after source NAT: dispatch new connections by the mark that their pool has set."""
+def tracking(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+    """The rules right after source NAT: let pass what is young, learn what is new, renew the rest."""
+    pools = [claim.pool for claim in gate.claims if claim.pool.keeps_mapping_entries]
+    if not pools:
+        return (), ()
     verdicts: list[str] = []
     ranges: list[Rule] = []
     for claim in gate.claims:
-        pool = claim.pool
-        if not pool.keeps_mapping_entries:
-            continue
-        base = mark_base(gate, claim)
-        for protocol in PROTOCOLS:
-            verdicts.append(f"0x{base + KNOWN[protocol]:x} : goto known_{protocol}_{pool.name}")
-            verdicts.append(f"0x{base + FRESH[protocol]:x} : goto fresh_{protocol}_{pool.name}")
-        if pool.allocation == "dynamic":
-            ranges += _by_number(pool, base + FIRST_NUMBER, claim.stock.capacity)
-    if not verdicts:
-        return ()
-    new = Rule((f"ct state new meta mark vmap {{ {', '.join(verdicts)} }}",), ("pools",), "pools")
-    hook = Hook("filter", "postrouting", "srcnat + 1")
-    return (Chain("learn", (new, *ranges), ("pools",), hook),)
+        if claim.pool.keeps_mapping_entries:
+            base = mark_base(gate, claim)
+            verdicts += _verdicts(claim.pool, base)
+            ranges += _by_number(claim, base + FIRST_NUMBER)
+    path = ("pools",)
+    rules = (
+        Rule(("ct mark != 0 ct mark @young accept",), path, "pools"),
+        Rule((f"ct state new meta mark vmap {{ {', '.join(verdicts)} }}",), path, "pools"),
+        *ranges,
+        Rule(("ct mark & 0xff000000 == 0x01000000 goto stale",), path, "pools"),
+    )
+    return (*_renewal(gate, pools),), rules
 
 
-def _by_number(pool: Pool, first: int, count: int) -> Iterator[Rule]:
-    """A dynamic pool leaves the number of the block in the mark."""
-    match = f"ct state new meta mark 0x{first:x}-0x{first + count - 1:x}"
-    for protocol in PROTOCOLS:
-        yield _rule(pool, match, f"meta l4proto {protocol} goto fresh_{protocol}_{pool.name}")
+def _young_seconds(gate: Gate) -> int:
+    """A token lives an eighth of the shortest entry at most, so that an entry in use never ends."""
+    lifetimes = [
+        seconds
+        for claim in gate.claims
+        if claim.pool.keeps_mapping_entries
+        for seconds in (claim.pool.timeouts.udp, claim.pool.timeouts.tcp_active)
+    ]
+    return max(1, min(YOUNG_SECONDS, min(lifetimes) // 8))
 
 
 def _rule(pool: Pool, *phrases: str) -> Rule:
@@ -104,47 +120,115 @@ def _chain(pool: Pool, name: str, *rules: Rule) -> Chain:
     return Chain(name, rules, pool.path, None, dotted(pool.path))
 
 
-def _protocol_objects(pool: Pool, protocol: str, base: int) -> Iterator[Object]:
-    name, path = pool.name, pool.path
-    lifetime = pool.timeouts.tcp_active if protocol == "tcp" else pool.timeouts.udp
-    flags = ("dynamic", "timeout")
-    yield Set(f"owned_{protocol}_{name}", SOCKET, path, (), flags, lifetime, ENTRIES)
+def _take_token(pool: Pool) -> Rule:
+    """A connection with a mark of the operator keeps it, and its entries are not renewed by its packets."""
+    return _rule(pool, f"ct mark 0 ct mark set 0x{NO_TOKEN:x}")
+
+
+def _verdicts(pool: Pool, base: int) -> Iterator[str]:
+    for protocol in PROTOCOLS:
+        yield f"0x{base + KNOWN[protocol]:x} : goto known_{pool.name}"
+        yield f"0x{base + FRESH[protocol]:x} : goto fresh_{protocol}_{pool.name}"
+
+
+def _by_number(claim: Claim, first: int) -> Iterator[Rule]:
+    """Pools that leave a number in the mark: that of the block (dynamic) or the port (in order)."""
+    count = claim.stock.capacity
+    if claim.pool.allocation != "dynamic":
+        if claim.pool.randomize_ports is not False:
+            return
+        count = 65536
+    match = f"ct state new meta mark 0x{first:x}-0x{first + count - 1:x}"
+    for protocol in PROTOCOLS:
+        yield _rule(claim.pool, match, f"meta l4proto {protocol} goto fresh_{protocol}_{claim.pool.name}")
+
+
+def _maps(pool: Pool, protocol: str, young: int) -> Iterator[Object]:
+    lifetime = (pool.timeouts.tcp_active if protocol == "tcp" else pool.timeouts.udp) + young
     for word in ("eim", "eif"):
-        yield Map(f"{word}_{protocol}_{name}", SOCKET, SOCKET, path, (), flags, lifetime, ENTRIES)
-    match, owned = f"meta l4proto {protocol}", f"@owned_{protocol}_{name}"
+        name = f"{word}_{protocol}_{pool.name}"
+        yield Map(name, SOCKET, SOCKET, pool.path, (), ("dynamic", "timeout"), lifetime, ENTRIES)
+
+
+def _learning(pool: Pool, protocol: str, base: int) -> Iterator[Object]:
+    """Before the translation: look a socket up. After it: renew a known one, claim a fresh one."""
+    match, name = f"meta l4proto {protocol}", pool.name
     eim, eif = f"@eim_{protocol}_{name}", f"@eif_{protocol}_{name}"
+    conflict, race = (names.pool_counter(name, word) for word in ("conflict", "race"))
     yield _chain(
         pool,
         f"sockets_{protocol}_{name}",
-        _rule(pool, match, f"meta mark set 0x{base + KNOWN[protocol]:x}", f"snat ip to {OUTSIDE} map {eim}"),
+        _rule(
+            pool,
+            match,
+            f"meta mark set 0x{base + KNOWN[protocol]:x}",
+            f"snat ip to ip saddr . th sport map {eim}",
+        ),
         _rule(pool, f"meta mark set 0x{base + FRESH[protocol]:x}"),
     )
-    once = "limit rate 1/week burst 1 packets"
+    claim_port = f"add {eif} {{ {OUTSIDE} {CLAIM} : {INSIDE} }}"
+    claim_socket = f"add {eim} {{ {INSIDE} {CLAIM} : {OUTSIDE} }}"
+    give_back = f"delete {eif} {{ {OUTSIDE} : {INSIDE} }}"
     yield _chain(
         pool,
         f"fresh_{protocol}_{name}",
-        _rule(
-            pool,
-            match,
-            f"add {owned} {{ {OUTSIDE} {once} }}",
-            f"add {eif} {{ {OUTSIDE} : {INSIDE} }}",
-            f"add {eim} {{ {INSIDE} : {OUTSIDE} }}",
-            "meta mark set 0 accept",
-        ),
-        _rule(pool, f"counter name {names.pool_counter(name, 'conflict')} drop"),
+        _rule(pool, match, claim_port, f"counter name {conflict} drop"),
+        _rule(pool, match, claim_socket, give_back, f"counter name {race} drop"),
+        _rule(pool, "meta mark set 0"),
     )
-    yield _chain(
-        pool,
-        f"known_{protocol}_{name}",
-        _rule(
-            pool,
-            match,
-            "meta mark set 0",
-            f"update {eim} {{ {INSIDE} : {OUTSIDE} }}",
-            f"update {eif} {{ {OUTSIDE} : {INSIDE} }}",
-            f"update {owned} {{ {OUTSIDE} }}",
+
+
+def _refreshing(pool: Pool) -> Iterator[Chain]:
+    """Renew both entries from any packet of a connection, opened from inside or from outside."""
+    ends = {
+        "opened_inside": (INSIDE, OUTSIDE),
+        "opened_outside": (
+            "ct reply ip saddr . ct reply proto-src",
+            "ct original ip daddr . ct original proto-dst",
         ),
+    }
+    for word, (inside, outside) in ends.items():
+        rules = [
+            _rule(pool, f"meta l4proto {protocol}", f"update @{map_}_{protocol}_{pool.name} {{ {entry} }}")
+            for protocol in PROTOCOLS
+            for map_, entry in (("eim", f"{inside} : {outside}"), ("eif", f"{outside} : {inside}"))
+        ]
+        yield _chain(pool, f"{word}_{pool.name}", *rules)
+    known = _rule(pool, "meta mark set 0"), _rule(pool, f"goto opened_inside_{pool.name}")
+    yield _chain(pool, f"known_{pool.name}", *known)
+
+
+def _renewal(gate: Gate, pools: list[Pool]) -> Iterator[Object]:
+    """A packet whose token has run out; inbound ones count only for udp, and where the site says so."""
+    path, option = ("pools",), ("nat_defaults", "udp_inbound_refresh")
+    yield Set("young", "mark", path, (), ("dynamic", "timeout"), 0, 2 * TOKENS)
+    inbound_counts = Rule(("meta l4proto udp goto renew",), option, dotted(option))
+    yield Chain(
+        "stale",
+        (
+            *((inbound_counts,) if gate.site.defaults.udp_inbound_refresh else ()),
+            Rule(("ct direction original ct status dnat ct status & snat == 0 accept",), path, "pools"),
+            Rule(("ct direction reply ct status & dnat == 0 accept",), path, "pools"),
+            Rule(("goto renew",), path, "pools"),
+        ),
+        path,
+        None,
+        "pools",
     )
+    rules = [
+        Rule((f"ct mark set numgen random mod {TOKENS} offset 0x{FIRST_TOKEN:x}",), path, "pools"),
+        Rule((f"add @young {{ ct mark timeout {_young_seconds(gate)}s }}",), path, "pools"),
+    ]
+    for pool in pools:
+        globals_ = addresses(union(pool.global_ip))
+        rules.append(
+            _rule(pool, f"ct status snat ct reply ip daddr {globals_} jump opened_inside_{pool.name}")
+        )
+        rules.append(
+            _rule(pool, f"ct status dnat ct original ip daddr {globals_} jump opened_outside_{pool.name}")
+        )
+    rules.append(Rule(("accept",), path, "pools"))
+    yield Chain("renew", tuple(rules), path, None, "pools")
 
 
 def _inbound(gate: Gate, pool: Pool) -> tuple[Rule, ...]:
@@ -159,8 +243,7 @@ def _inbound(gate: Gate, pool: Pool) -> tuple[Rule, ...]:
         if filtering
         else gate.from_inside
     )
-    globals_ = ", ".join(range_text(one) for one in union(pool.global_ip))
-    return (_rule(pool, side, f"ip daddr {{ {globals_} }} jump inbound_{pool.name}"),)
+    return (_rule(pool, side, f"ip daddr {addresses(union(pool.global_ip))} jump inbound_{pool.name}"),)
 
 
 def _inbound_chain(pool: Pool) -> Chain:
@@ -172,4 +255,4 @@ def _inbound_chain(pool: Pool) -> Chain:
         )
         for protocol in PROTOCOLS
     )
-    return _chain(pool, f"inbound_{pool.name}", *rules)
+    return _chain(pool, f"inbound_{pool.name}", _take_token(pool), *rules)

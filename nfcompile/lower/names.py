@@ -14,7 +14,7 @@ DNAT_RULES = "dnat_rules"
 SNAT_RULES = "snat_rules"
 UNSOLICITED = "drop_unsolicited"
 FORWARD = "forward_policy"
-GUARD = "drop_untranslated"
+GUARD = "after_translation"
 
 GLOBALS = "global_addresses"
 OWNED = "translated_sources"

@@ -9,7 +9,7 @@ from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.gate import Gate, gate
 from nfcompile.lower.guard import guard_objects
-from nfcompile.lower.mapping import learn_chain
+from nfcompile.lower.host_timeouts import remarks
 from nfcompile.lower.marks import dnat_objects, snat_objects
 from nfcompile.lower.policy import helper_objects
 from nfcompile.lower.pools import has_hairpin, pool_objects
@@ -31,8 +31,9 @@ def lower(site: Site, claims: tuple[Claim, ...]) -> Table:
         pools += objects
         inbound += rules
     base = (*_prerouting(this, bool(dnat), inbound), *_postrouting(this, bool(snat), elsewhere))
-    objects = (*base, *helper_objects(site), *dnat, *snat, *pools, *learn_chain(this), *guard_objects(this))
-    return Table(names.TABLE, tuple(o for kind in ORDER for o in objects if isinstance(o, kind)))
+    objects = (*base, *helper_objects(site), *dnat, *snat, *pools, *guard_objects(this))
+    ordered = tuple(o for kind in ORDER for o in objects if isinstance(o, kind))
+    return Table(names.TABLE, ordered, remarks(site))
 
 
 def _prerouting(this: Gate, dnat: bool, inbound: list[Rule]) -> tuple[Object, ...]:

@@ -132,7 +132,7 @@ SMALL_BLOCKS = """
 nat_defaults: {port_block_size: 8}
 acls: {a: {10: allow ip 100.64.0.0/29}}
 pools:
-  p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.9, 203.0.113.10],
+  p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.9, 203.0.113.10], hairpin: off,
       limits_peruser: {portlimit_tcp: 8, portlimit_udp: 16, portlimit_icmp: 16}}
 """
 
@@ -151,7 +151,7 @@ def test_a_full_block_drops_and_nobody_else_notices(lab: Lab) -> None:
 
 
 def test_a_full_block_is_full_for_one_destination_only(lab: Lab) -> None:
-    """A port serves several sessions as long as they go to other destinations."""
+    """Without mapping entries a port serves several sessions, as long as they go to other destinations."""
     compiled = site(SMALL_BLOCKS)
     lab.load(compiled.text.text)
     for far in (FAR, FAR + 1, FAR + 2):
