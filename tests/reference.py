@@ -86,6 +86,7 @@ def fate(site: Site, claims: Sequence[Claim], probe: Probe, route: Callable[[int
     snat = None if hairpin else first_snat(site, probe, mark, out, outside)
     if snat is not None:
         return forwarded(snat.snat_ip, snat.snat_port or ANY_PORT, f"snat {snat.name}")
+    hairpin = hairpin and out in inside
     if out not in outside and not hairpin:
         return untouched
     for claim in claims:

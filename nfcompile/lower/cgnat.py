@@ -16,8 +16,8 @@ from nfcompile.emit.objects import Object
 from nfcompile.ipalloc import Layout, Piece, Stock
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.part import Part
+from nfcompile.lower.ports import chosen_ports
 from nfcompile.model.ranges import Range, range_text
-from nfcompile.model.site import Pool
 
 BLOCK_DATA = "interval ipv4_addr . inet_service"
 ADDRESS_DATA = "interval ipv4_addr"
@@ -34,23 +34,30 @@ def deterministic_cgnat(gate: Gate, claim: Claim) -> Part:
         objects += low_ports(gate, claim, layout)
         match = "meta l4proto { tcp, udp } th sport < 1024"
         rules.append(Rule((match, f"jump low_{pool.name}"), LOW_PATH, dotted(LOW_PATH)))
-    for protocols, size in claim.protocol_ports:
-        suffix = "" if len(claim.protocol_ports) == 1 else "_" + "_".join(protocols)
-        name = f"blocks_{pool.name}{suffix}"
-        elements = tuple(_block_elements(layout, layout.stock, size))
-        objects.append(Map(name, "ipv4_addr", BLOCK_DATA, pool.path, elements, ("interval",)))
-        match = f"meta l4proto {words.one_of(protocols)}"
-        statement = f"snat ip prefix to ip saddr map @{name}{port_choice(pool)}"
-        rules.append(Rule((match, statement), pool.path, comment))
+    if pool.randomize_ports is None:
+        more, lines = _block_maps(claim, layout)
+    else:
+        more, lines = chosen_ports(gate, claim, layout)
+    objects += more
+    rules += lines
     name = f"addresses_{pool.name}"
     objects.append(address_map(name, claim, layout))
     rules.append(Rule((f"snat ip prefix to ip saddr map @{name}",), pool.path, comment))
     return Part(tuple(objects), tuple(rules))
 
 
-def port_choice(pool: Pool) -> str:
-    """`randomize_ports: on` draws every port; otherwise the kernel keeps the source port where it can."""
-    return " random" if pool.randomize_ports else ""
+def _block_maps(claim: Claim, layout: Layout) -> tuple[list[Object], list[Rule]]:
+    pool, comment = claim.pool, dotted(claim.pool.path)
+    maps: list[Object] = []
+    rules: list[Rule] = []
+    for protocols, size in claim.protocol_ports:
+        suffix = "" if len(claim.protocol_ports) == 1 else "_" + "_".join(protocols)
+        name = f"blocks_{pool.name}{suffix}"
+        elements = tuple(_block_elements(layout, layout.stock, size))
+        maps.append(Map(name, "ipv4_addr", BLOCK_DATA, pool.path, elements, ("interval",)))
+        match = f"meta l4proto {words.one_of(protocols)}"
+        rules.append(Rule((match, f"snat ip prefix to ip saddr map @{name}"), pool.path, comment))
+    return maps, rules
 
 
 def address_map(name: str, claim: Claim, layout: Layout) -> Map:

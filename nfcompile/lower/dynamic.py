@@ -20,7 +20,7 @@ from nfcompile.emit import Chain, Counter, Element, Map, Rule, Set
 from nfcompile.emit.objects import Object
 from nfcompile.emit.words import one_of
 from nfcompile.lower import names
-from nfcompile.lower.cgnat import BLOCK_DATA, port_choice
+from nfcompile.lower.cgnat import BLOCK_DATA
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.mapping import FIRST_NUMBER, mark_base
 from nfcompile.lower.nat import inbound_rule
@@ -217,10 +217,11 @@ class _Allocator:
 
     def _use(self) -> Iterator[tuple[str, ...]]:
         """Translate by the number in the packet mark."""
+        choice = " random" if self.pool.randomize_ports else ""
         if self.claim.stock.ports is not None:
             yield (
                 "meta l4proto { tcp, udp, icmp }",
-                f"snat ip to meta mark map @{self.named('blocks')}{port_choice(self.pool)}",
+                f"snat ip to meta mark map @{self.named('blocks')}{choice}",
             )
         yield (f"snat to meta mark map @{self.named('addresses')}",)
         yield (f"counter name {names.dropped(self.pool.name)} drop",)

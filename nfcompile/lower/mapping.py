@@ -2,8 +2,8 @@
 
 Two maps for each protocol: `eim` leads from an inside socket to its global one, `eif` back. A new connection
 asks `eim` first. A socket that is not in it takes a port of its block, and right after source NAT claims both
-ways: first the port in `eif`, then itself in `eim`. `limit rate over 1/week burst 1` makes a claim atomic: the
-rule ends for who makes the element and goes on for everybody who finds it made. A port that another socket
+ways: first the port in `eif`, then itself in `eim`. `limit rate over 1/week burst 1` makes a claim atomic:
+the rule ends for who makes the element and goes on for all who find it made. A port that another socket
 owns, or a socket that another CPU has just given another port, drops the first packet; its retransmission
 finds its place. (The limit is evaluated by every later look-up too: only the `over` form lets those pass.)
 
@@ -31,8 +31,8 @@ SOCKET = "ipv4_addr . inet_service"
 PROTOCOLS = ("tcp", "udp")
 FIRST_MARK = 0x1000000
 MARKS_EACH = 0x1000000
-KNOWN = {"tcp": 1, "udp": 2}
-FRESH = {"tcp": 3, "udp": 4}
+KNOWN = 1
+FRESH = {"tcp": 2, "udp": 3}
 FIRST_NUMBER = 0x10
 """Packet marks of a pool: its own base, small offsets for the two states of a socket, then numbers."""
 ENTRIES = 1 << 20
@@ -126,8 +126,8 @@ def _take_token(pool: Pool) -> Rule:
 
 
 def _verdicts(pool: Pool, base: int) -> Iterator[str]:
+    yield f"0x{base + KNOWN:x} : goto known_{pool.name}"
     for protocol in PROTOCOLS:
-        yield f"0x{base + KNOWN[protocol]:x} : goto known_{pool.name}"
         yield f"0x{base + FRESH[protocol]:x} : goto fresh_{protocol}_{pool.name}"
 
 
@@ -161,7 +161,7 @@ def _learning(pool: Pool, protocol: str, base: int) -> Iterator[Object]:
         _rule(
             pool,
             match,
-            f"meta mark set 0x{base + KNOWN[protocol]:x}",
+            f"meta mark set 0x{base + KNOWN:x}",
             f"snat ip to ip saddr . th sport map {eim}",
         ),
         _rule(pool, f"meta mark set 0x{base + FRESH[protocol]:x}"),

@@ -122,3 +122,32 @@ def test_an_idle_mapping_keeps_its_port(lab: Lab) -> None:
     assert mine not in others
     lab.forget()
     assert outside(lab, UDP, (HOME, 41000), SERVERS[1]) == mine
+
+
+def test_ports_in_order(lab: Lab) -> None:
+    """`randomize_ports: off`: the ports of the block one by one."""
+    compiled = site(
+        CGNAT.replace("HAIRPIN", "on\n    randomize_ports: off").replace("    filtering: FILTERING\n", "")
+    )
+    lab.load(compiled.text.text)
+    ends = [outside(lab, UDP, (HOME, 50000 - n), SERVERS[n % 4]) for n in range(20)]
+    first = lookups(compiled, HOME)[0].port_first
+    assert first is not None
+    assert [port for _, port in ends] == list(range(first, first + 20))
+    assert outside(lab, UDP, (HOME, 50000), SERVERS[3]) == ends[0]
+
+
+def test_ports_at_random(lab: Lab) -> None:
+    """`randomize_ports: on`: anywhere in the block, at the right address, and still one port for a socket."""
+    compiled = site(
+        CGNAT.replace("HAIRPIN", "on\n    randomize_ports: on").replace("    filtering: FILTERING\n", "")
+    )
+    lab.load(compiled.text.text)
+    for home in (HOME, OTHER):
+        block = lookups(compiled, home)[0]
+        inside = range(block.port_first or 0, (block.port_last or 0) + 1)
+        ends = [outside(lab, TCP, (home, inside[n]), SERVERS[n % 4]) for n in range(30)]
+        assert {address_text(a) for a, _ in ends} == {block.global_ip}
+        assert all(port in inside for _, port in ends)
+        assert sum(port == inside[n] for n, (_, port) in enumerate(ends)) < 10  # source ports are not kept
+        assert [outside(lab, TCP, (home, inside[n]), SERVERS[3]) for n in range(30)] == ends

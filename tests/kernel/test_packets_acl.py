@@ -203,7 +203,9 @@ def test_many_sources_are_one_lookup(lab: Lab) -> None:
     """Two hundred rules of single hosts, every second address."""
     rules = "".join(f"    {n}: allow ip 10.0.0.{n}\n" for n in range(1, 255, 2))
     compiled = site(f"acls:\n  a:\n{rules}  b: {{10: allow ip any}}\n" + POOLS)
-    lines = [f"udp 10.0.0.{n} > 198.18.0.1 -> pool {'first' if n % 2 else 'second'}" for n in range(1, 255, 5)]
+    lines = [
+        f"udp 10.0.0.{n} > 198.18.0.1 -> pool {'first' if n % 2 else 'second'}" for n in range(1, 255, 5)
+    ]
     check(lab, compiled, "\n".join(lines))
 
 

@@ -204,7 +204,11 @@ def test_a_source_port_in_the_block_is_kept(lab: Lab) -> None:
     compiled = site(ALIGNED)
     inside = predicted(compiled, "p", probe(UDP, address("100.64.5.5"), FAR)[1])
     port = inside.ports.first + 17
-    check(lab, compiled, f"udp 100.64.5.5:{port} > 198.18.0.1:53 -> from {inside._replace(ports=Range(port, port))}")
+    check(
+        lab,
+        compiled,
+        f"udp 100.64.5.5:{port} > 198.18.0.1:53 -> from {inside._replace(ports=Range(port, port))}",
+    )
 
 
 def test_two_destinations_see_the_same_mapping(lab: Lab) -> None:

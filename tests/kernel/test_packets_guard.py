@@ -53,7 +53,9 @@ def test_with_permit_invalid_flow_it_leaves_translated_or_not_at_all(lab: Lab, l
     with lab.sysctl(LOOSE, loose):
         found = odd_segments(lab)
     subscribers = {address(one) for one in SUBSCRIBERS}
-    leaks = {name: seen for name, places in found.items() for seen in places if seen.packet.source in subscribers}
+    leaks = {
+        name: seen for name, places in found.items() for seen in places if seen.packet.source in subscribers
+    }
     assert leaks == {}
     if loose == "1":
         assert all(found[one, "ack"] for one in SUBSCRIBERS)
@@ -62,7 +64,9 @@ def test_with_permit_invalid_flow_it_leaves_translated_or_not_at_all(lab: Lab, l
 def odd_segments(lab: Lab) -> dict[tuple[str, str], tuple[Seen, ...]]:
     """Where the odd segments of each subscriber come out."""
     asked = {(one, name): probe(TCP, address(one), FAR, 80) for one in SUBSCRIBERS for name in ODD_SEGMENTS}
-    packets = [(wire, packet._replace(flags=ODD_SEGMENTS[name])) for (_, name), (wire, packet) in asked.items()]
+    packets = [
+        (wire, packet._replace(flags=ODD_SEGMENTS[name])) for (_, name), (wire, packet) in asked.items()
+    ]
     return dict(zip(asked, lab.flight(packets), strict=True))
 
 
@@ -125,7 +129,11 @@ def test_another_peer_is_unsolicited(lab: Lab) -> None:
     out = outcome.out[0].packet
     mapped = out.source_port
     right = Packet(UDP, FAR, 53, out.source, mapped)
-    wrong = [right._replace(source=FAR + 1), right._replace(source_port=54), right._replace(destination_port=mapped - 1)]
+    wrong = [
+        right._replace(source=FAR + 1),
+        right._replace(source_port=54),
+        right._replace(destination_port=mapped - 1),
+    ]
     first, *others = lab.flight(("wan0", packet) for packet in (right, *wrong))
     assert [seen.packet.destination for seen in first] == [address("100.64.0.9")]
     assert others == [(), (), ()]
@@ -153,7 +161,9 @@ def test_icmp_errors_find_the_subscriber(lab: Lab) -> None:
 def test_an_icmp_error_about_nothing_is_dropped(lab: Lab) -> None:
     lab.load(site(STRICT).text.text)
     never_sent = Packet(UDP, address("203.0.113.5"), 2000, FAR, 53, token=lab.token())
-    error = Packet(ICMP, FAR, 0, never_sent.source, 0, UNREACHABLE, never_sent.token, quoted=datagram(never_sent))
+    error = Packet(
+        ICMP, FAR, 0, never_sent.source, 0, UNREACHABLE, never_sent.token, quoted=datagram(never_sent)
+    )
     assert lab.flight([("wan0", error)]) == [()]
 
 
@@ -197,7 +207,9 @@ def test_the_gateways_own_traffic_is_untouched(lab: Lab, text: str) -> None:
         token = lab.token()
         own.sendto(token.to_bytes(8, "big"), ("198.18.0.1", 53))
         seen = [one for one in lab.drain() if one.packet.token == token]
-        assert [(one.wire, one.packet.source, one.packet.source_port) for one in seen] == [("wan0", gateway, 5353)]
+        assert [(one.wire, one.packet.source, one.packet.source_port) for one in seen] == [
+            ("wan0", gateway, 5353)
+        ]
         for wire, source in (("wan0", "198.18.0.9"), ("lan0", "100.64.0.9")):
             lab.flight([(wire, Packet(UDP, address(source), 7, gateway, 5353))])
             assert own.recvfrom(100)[1] == (source, 7)
@@ -211,7 +223,11 @@ pools:
   p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.9], limits_peruser: {portlimit_tcp: 8, portlimit_udp: 8}}
 """)
     lab.load(compiled.text.text)
-    send(lab, compiled, "ack 100.64.0.1:1000 > 198.18.0.1:80 -> drop\nudp@wan0 198.18.0.1 > 203.0.113.9:80 -> drop")
+    send(
+        lab,
+        compiled,
+        "ack 100.64.0.1:1000 > 198.18.0.1:80 -> drop\nudp@wan0 198.18.0.1 > 203.0.113.9:80 -> drop",
+    )
     listing = lab.must("nft", "list", "counters")
     counted = [line.split()[1] for line in listing.splitlines() if line.strip().startswith("packets")]
     assert counted.count("1") == 2

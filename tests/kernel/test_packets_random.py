@@ -33,7 +33,9 @@ fars = st.sampled_from(sorted(FAR.values()))
 
 
 @st.composite
-def blocks(draw: st.DrawFn, prefix: st.SearchStrategy[str], forms: tuple[str, ...] = ("host", "net", "range")) -> str:
+def blocks(
+    draw: st.DrawFn, prefix: st.SearchStrategy[str], forms: tuple[str, ...] = ("host", "net", "range")
+) -> str:
     """Addresses as the site writes them: a host, a net or a range."""
     form, start = draw(st.sampled_from(forms)), draw(prefix)
     low = draw(hosts)
