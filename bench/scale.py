@@ -72,7 +72,7 @@ def _loaded(folder: Path, text: Path) -> None:
         files[name] = path
         # Costly, so fewer rounds; each stands beside our own of the same size again.
         pair = {name: partial(_load, path), "ours": partial(_load, files[f"nfcompile, {count:,}"])}
-        again = measure.interleave(pair, 3 if count == PEERS[0] else 1, warm_up=False)
+        again = measure.interleave(pair, 2 if count == PEERS[0] else 1, warm_up=False)
         costs[name] = again[name]
         costs[f"nfcompile, {count:,}"] += again["ours"]
     rows = []
@@ -117,12 +117,12 @@ def _asked(folder: Path) -> None:
     asked = {
         "lookup 198.18.33.7:40000": (measure.nfcompile("lookup", str(site), "198.18.33.7:40000"), 5),
         "lookup 100.70.1.2": (measure.nfcompile("lookup", str(site), "100.70.1.2"), 5),
-        "mappings (csv)": (measure.nfcompile("mappings", str(site)), 2),
+        "mappings (csv)": (measure.nfcompile("mappings", str(site)), 1),
         "mappings --compact": (measure.nfcompile("mappings", "--compact", str(site)), 3),
     }
     lines = []
     for name, (command, rounds) in asked.items():
-        cost = middle(measure.interleave({name: partial(measure.run, command, rows)}, rounds)[name])
+        cost = middle(measure.interleave({name: partial(measure.run, command, rows)}, rounds, rounds > 1)[name])
         with rows.open() as file:
             count = sum(1 for _ in file) - 1 if name.startswith("mappings") else 0
         speed = f"{count:,} rows, {count / cost.cpu:,.0f} rows/s of CPU" if count else ""

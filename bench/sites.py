@@ -30,29 +30,22 @@ def text(address: int) -> str:
     return ".".join(str(address >> shift & 255) for shift in (24, 16, 8, 0))
 
 
-def cgnat(subscribers: str, global_ip: str, settings: str = BARE, defaults: str = "") -> str:
-    """A gateway with one cgnat pool of 1008 ports a subscriber. `settings` and `defaults` are YAML flow
-    style: `hairpin: off, allocation: dynamic`."""
+def aligned(subscribers: int, settings: str = BARE, defaults: str = "port_block_size: 16") -> str:
+    """2^n subscribers from 100.64.0.0 on, 64 on each address from 198.18.0.0 on, 1008 ports for each.
+    `settings` and `defaults` are the pool's and the device's, in YAML's flow style."""
+    bits = subscribers.bit_length() - 1
     return f"""\
 version: 1
 interfaces: {{inside: [lan0], outside: [wan0]}}
-nat_defaults: {{port_block_size: 16{", " if defaults else ""}{defaults}}}
+nat_defaults: {{{defaults}}}
 acls:
-  homes: {{10: allow ip {subscribers}}}
+  homes: {{10: allow ip {text(FIRST_SUBSCRIBER)}/{32 - bits}}}
 pools:
   homes:
     {{type: cgnat, acl: homes, priority: 100, port_range: 1024-65535,
-     global_ip: [{global_ip}],
+     global_ip: [{text(FIRST_GLOBAL)}/{32 - bits + 6}],
      limits_peruser: {{portlimit_tcp: {BLOCK}, portlimit_udp: {BLOCK}}}{", " if settings else ""}{settings}}}
 """
-
-
-def aligned(subscribers: int, settings: str = BARE, defaults: str = "") -> str:
-    """2^n subscribers from 100.64.0.0 on, 64 on each address from 198.18.0.0 on."""
-    bits = subscribers.bit_length() - 1
-    return cgnat(
-        f"{text(FIRST_SUBSCRIBER)}/{32 - bits}", f"{text(FIRST_GLOBAL)}/{32 - bits + 6}", settings, defaults
-    )
 
 
 def listed(subscribers: Iterable[Run], globals_: Iterable[Run]) -> str:

@@ -15,20 +15,24 @@ from nfcompile.analysis import Finding, analyse
 from nfcompile.claims import Claim
 from nfcompile.diagnostics import Diagnostic, SiteError
 from nfcompile.emit import Table, Text, render
-from nfcompile.lower import lower
+from nfcompile.lower import lower, sysctls
 from nfcompile.model.read import read_site
 from nfcompile.model.site import Site
 from nfcompile.source import Document
 
 
 class Compiled(NamedTuple):
-    """A site, what was found on the way (warnings only), what its pools claim, and its ruleset."""
+    """A site, what was found on the way (warnings only), what its pools claim, and its ruleset.
+
+    `sysctls` are the settings of the host that the ruleset counts on; `apply` sets none of them.
+    """
 
     site: Site
     warnings: tuple[Diagnostic, ...]
     claims: tuple[Claim, ...]
     table: Table
     text: Text
+    sysctls: dict[str, int]
 
 
 def parse(data: bytes, name: str) -> Document:
@@ -55,7 +59,7 @@ def compile_site(document: Document) -> Compiled:
     _refuse(finding.diagnostics)
     site, claims = finding.survey
     table = lower(site, claims)
-    return Compiled(site, tuple(finding.diagnostics), claims, table, render(table))
+    return Compiled(site, tuple(finding.diagnostics), claims, table, render(table), sysctls(site))
 
 
 def _refuse(problems: list[Diagnostic] | tuple[Diagnostic, ...]) -> None:

@@ -63,6 +63,7 @@ def fate(site: Site, claims: Sequence[Claim], probe: Probe, route: Callable[[int
         destinations = dnat.dnat_ip or destinations
         destination_ports = dnat.dnat_port or destination_ports
         probe = probe._replace(destination=destinations.first, destination_port=destination_ports.first)
+    asks_global = probe.interface in (*inside, *outside) and is_global(site, probe.destination)
     if probe[4:6] == original[4:6] and probe.interface in (*inside, *outside):
         local = local_address(site, claims, probe, probe.interface in inside)
         if local is not None:
@@ -78,8 +79,7 @@ def fate(site: Site, claims: Sequence[Claim], probe: Probe, route: Callable[[int
     untouched = forwarded(single(probe.source), single(probe.source_port), "untranslated")
     out = route(probe.destination)
     leaves = probe.interface in inside and out in outside
-    rewritten = bool(claims) and probe[4:6] != original[4:6] and probe.interface in (*inside, *outside)
-    if not opens(site, claims, probe) and (leaves or rewritten):
+    if not opens(site, claims, probe) and (leaves or asks_global):
         return dropped("no session starts without SYN")
     if probe.interface not in inside:
         return untouched
@@ -242,6 +242,11 @@ def translation(site: Site, claim: Claim, probe: Probe) -> tuple[Range, Range] |
     if pool.type == "static":
         entry = static_entry(site, pool, probe)
         return (single(entry.globals.first + probe.source - entry.local.first), port) if entry else None
+    if pool.allocation == "dynamic":
+        # Who comes first has the choice: any block of the pool.
+        everywhere = Range(min(one.first for one in pool.global_ip), max(one.last for one in pool.global_ip))
+        ported = pool.type == "cgnat" and probe.protocol in (TCP, UDP, ICMP)
+        return everywhere, pool.port_range if ported else port
     block = claim.layout().binding(probe.source)
     if block is None:
         return None

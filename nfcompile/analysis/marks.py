@@ -4,6 +4,11 @@ mark-unused: a dnat rule sets a mark that no snat rule looks at (a warning).
 
 The mark is what ties the two steps together. Another program may set or read it; otherwise one of the two
 numbers is a slip.
+
+mark-reserved: a dnat rule sets a mark from 0x01000000 to 0x01ffffff, while a pool keeps mapping entries.
+
+Pools with hairpin, endpoint-independent filtering or randomize_ports use the marks of that range to see
+which connections are in use. Take another number.
 """
 
 from __future__ import annotations
@@ -14,9 +19,12 @@ from nfcompile.analysis.survey import Survey
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.site import Mark
 
+RESERVED_TOP_BYTE = 0x01
+
 
 def check(survey: Survey) -> Iterator[Diagnostic]:
-    """One warning for each mark without its counterpart."""
+    """One warning for each mark without its counterpart, one error for each that is taken."""
+    yield from _reserved(survey)
     sets = [rule.mark for rule in survey.site.dnat if rule.mark]
     uses = [rule.mark for rule in survey.site.snat if rule.mark]
     for rule in survey.site.snat:
@@ -28,6 +36,16 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
         if other.mark and not any(_meets(mark, other.mark) for mark in uses):
             message = f"no snat rule uses mark {_text(other.mark)}"
             yield Diagnostic("mark-unused", message, (*other.path, "mark"), severity="warning")
+
+
+def _reserved(survey: Survey) -> Iterator[Diagnostic]:
+    if not any(pool.keeps_mapping_entries for pool in survey.site.active_pools):
+        return
+    for rule in survey.site.dnat:
+        if rule.mark and rule.mark.value >> 24 == RESERVED_TOP_BYTE:
+            message = f"mark {_text(rule.mark)} is in the range that pools with mapping entries use"
+            hint = "take a mark below 0x01000000 or from 0x02000000 on"
+            yield Diagnostic("mark-reserved", message, (*rule.path, "mark"), hint=hint)
 
 
 def _meets(used: Mark, set_: Mark) -> bool:

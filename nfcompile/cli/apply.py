@@ -30,6 +30,7 @@ class Done(NamedTuple):
     changes: list[str]
     loaded: bool = False
     refusals: tuple[Diagnostic, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def run(site: str, wish: Wish) -> int:
@@ -39,9 +40,10 @@ def run(site: str, wish: Wish) -> int:
     if text:
         outcome.tell(result, wish.quiet, wish.color)
     done = Done([]) if result.compiled is None else _bring(site, result, wish)
-    if text and done.refusals:
-        outcome.tell(result._replace(diagnostics=done.refusals), wish.quiet, wish.color)
+    if text and (done.refusals or done.warnings):
+        outcome.tell(result._replace(diagnostics=done.refusals + done.warnings), wish.quiet, wish.color)
     result = result.refused(done.refusals) if done.refusals else result
+    result = result._replace(diagnostics=result.diagnostics + done.warnings)
     if not text:
         print(json.dumps(_as_data(result, done), indent=2))
     if result.compiled is None:
@@ -55,7 +57,7 @@ def run(site: str, wish: Wish) -> int:
 
 def _bring(site: str, result: Outcome, wish: Wish) -> Done:
     """Show the change, ask, load; or learn what the kernel has against it."""
-    from nfcompile.kernel import apply
+    from nfcompile.kernel import apply, sysctls
 
     assert result.compiled is not None
     text = result.compiled.text
@@ -70,7 +72,7 @@ def _bring(site: str, result: Outcome, wish: Wish) -> Done:
         apply.load(text.text, text.origin, wish.netns)
     except SiteError as error:
         return Done(changes, refusals=error.diagnostics)
-    return Done(changes, loaded=True)
+    return Done(changes, loaded=True, warnings=sysctls.differing(result.compiled.sysctls, wish.netns))
 
 
 def _agreed(site: str, wish: Wish) -> bool:

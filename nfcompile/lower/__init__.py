@@ -1,5 +1,6 @@
 """Site words -> nft words: one file for each thing that a gateway does. Finds no faults."""
 
+from nfcompile.lower.host_timeouts import sysctls
 from nfcompile.lower.table import lower
 
-__all__ = ["lower"]
+__all__ = ["lower", "sysctls"]

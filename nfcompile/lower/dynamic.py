@@ -49,7 +49,7 @@ def dynamic(gate: Gate, claim: Claim) -> Part:
         statement = f"meta mark set ip daddr map @{ids} dnat to meta mark map @{owners}"
         inbound = (inbound_rule(gate, claim.pool, statement),)
     objects = tuple(chained(allocator.state(), allocator.numbers(), allocator.chains()))
-    return Part(objects, (allocator.rule(f"goto {allocator.slot_chain(1)}"),), inbound)
+    return Part(objects, (allocator.rule(f"goto {allocator.named('slots')}"),), inbound)
 
 
 class _Allocator:
@@ -126,6 +126,7 @@ class _Allocator:
         pool = self.pool.name
         taken, claimed = self.named("taken"), self.named("claimed")
         yield self.chain(f"use_{pool}", *self._use())
+        yield self.chain(self.named("slots"), *self._choose_slot())
         for slot in range(1, self.slots + 1):
             yield from self._slot(slot)
         once = "limit rate 1/week burst 1 packets"
@@ -142,6 +143,21 @@ class _Allocator:
             (f"add @{taken} {{ meta mark }}",),
         )
         yield from self._tree("try", min(self.total, SEARCH_LIMIT))
+
+    def _choose_slot(self) -> Iterator[tuple[str, ...]]:
+        """The first block that is not full: of as many as its protocol may use, the last one unasked."""
+        for slot in range(1, self.slots):
+            more = [word for word, most in self._slots_of() if most > slot]
+            last = [word for word, most in self._slots_of() if most == slot]
+            count = f"{{ meta l4proto . ip saddr ct count {self.claim.stock.block_size} }}"
+            go = f"goto {self.slot_chain(slot)}"
+            if more:
+                yield f"meta l4proto {one_of(more)}", f"add @full{slot}_{self.pool.name} {count}", go
+            if last:
+                yield f"meta l4proto {one_of(last)}", go
+            if slot == 1:
+                yield f"meta l4proto != {one_of(('tcp', 'udp', 'icmp'))}", go
+        yield (f"goto {self.slot_chain(self.slots)}",)
 
     def _tree(self, word: str, looks: int) -> Iterator[Chain]:
         size = 1
@@ -164,19 +180,12 @@ class _Allocator:
         return found
 
     def _slot(self, slot: int) -> Iterator[Chain]:
-        """Use the slot's block; make one if there is none; go on to the next slot when it is full."""
+        """Use the slot's block; make one if there is none."""
         pool, assigned = self.pool.name, self.assigned(slot)
         known = f"meta mark set ip saddr map @{assigned} goto known{slot}_{pool}"
-        growing = [word for word, most in self._slots_of() if most > slot]
-        first: list[tuple[str, ...]] = []
-        if growing:
-            count = f"ct count over {self.claim.stock.block_size}"
-            add = f"add @full{slot}_{pool} {{ meta l4proto . ip saddr {count} }}"
-            first.append((f"meta l4proto {one_of(growing)}", add, f"goto {self.slot_chain(slot + 1)}"))
         once = "limit rate 1/week burst 1 packets"
         yield self.chain(
             self.slot_chain(slot),
-            *first,
             (known,),
             (f"add @asking{slot}_{pool} {{ ip saddr {once} }} goto search{slot}_{pool}",),
             (f"jump wait{slot}x{WAIT_LOOKS}_{pool}",),

@@ -70,7 +70,7 @@ def sockets(gate: Gate, claim: Claim) -> Sockets:
     for protocol in PROTOCOLS:
         objects += _maps(pool, protocol, _young_seconds(gate))
         objects += _learning(pool, protocol, base)
-    objects += _refreshing(pool)
+    objects += _refreshing(pool, claim.blocks_each if pool.allocation == "dynamic" else 0)
     jumps = ", ".join(f"{protocol} : jump sockets_{protocol}_{pool.name}" for protocol in PROTOCOLS)
     lookup = (_take_token(pool), _rule(pool, f"meta l4proto vmap {{ {jumps} }}"))
     inbound = _inbound(gate, pool)
@@ -97,6 +97,7 @@ def tracking(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
         Rule((f"ct state new meta mark vmap {{ {', '.join(verdicts)} }}",), path, "pools"),
         *ranges,
         Rule(("ct mark & 0xff000000 == 0x01000000 goto stale",), path, "pools"),
+        Rule(("ct mark != 0 ct direction original numgen inc mod 16 0 jump renew_entries",), path, "pools"),
     )
     return (*_renewal(gate, pools),), rules
 
@@ -121,7 +122,7 @@ def _chain(pool: Pool, name: str, *rules: Rule) -> Chain:
 
 
 def _take_token(pool: Pool) -> Rule:
-    """A connection with a mark of the operator keeps it, and its entries are not renewed by its packets."""
+    """A connection with a mark of the operator keeps it; its entries are renewed by every 16th packet."""
     return _rule(pool, f"ct mark 0 ct mark set 0x{NO_TOKEN:x}")
 
 
@@ -178,8 +179,11 @@ def _learning(pool: Pool, protocol: str, base: int) -> Iterator[Object]:
     )
 
 
-def _refreshing(pool: Pool) -> Iterator[Chain]:
-    """Renew both entries from any packet of a connection, opened from inside or from outside."""
+def _refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
+    """Renew both entries from any packet of a connection, opened from inside or from outside.
+
+    In a dynamic pool the blocks of the subscriber too, or they could go to another one while in use.
+    """
     ends = {
         "opened_inside": (INSIDE, OUTSIDE),
         "opened_outside": (
@@ -193,9 +197,23 @@ def _refreshing(pool: Pool) -> Iterator[Chain]:
             for protocol in PROTOCOLS
             for map_, entry in (("eim", f"{inside} : {outside}"), ("eif", f"{outside} : {inside}"))
         ]
+        if slots:
+            subscriber = inside.partition(" . ")[0]
+            rules += (_renew_block(pool, slot, subscriber) for slot in range(1, slots + 1))
+            rules.append(_rule(pool, "meta mark set 0"))
         yield _chain(pool, f"{word}_{pool.name}", *rules)
     known = _rule(pool, "meta mark set 0"), _rule(pool, f"goto opened_inside_{pool.name}")
     yield _chain(pool, f"known_{pool.name}", *known)
+
+
+def _renew_block(pool: Pool, slot: int, subscriber: str) -> Rule:
+    assigned = f"@assigned{slot}_{pool.name}"
+    return _rule(
+        pool,
+        f"meta mark set {subscriber} map {assigned}",
+        f"update {assigned} {{ {subscriber} : meta mark }}",
+        f"update @taken_{pool.name} {{ meta mark }}",
+    )
 
 
 def _renewal(gate: Gate, pools: list[Pool]) -> Iterator[Object]:
@@ -218,7 +236,11 @@ def _renewal(gate: Gate, pools: list[Pool]) -> Iterator[Object]:
     rules = [
         Rule((f"ct mark set numgen random mod {TOKENS} offset 0x{FIRST_TOKEN:x}",), path, "pools"),
         Rule((f"add @young {{ ct mark timeout {_young_seconds(gate)}s }}",), path, "pools"),
+        Rule(("jump renew_entries",), path, "pools"),
+        Rule(("accept",), path, "pools"),
     ]
+    yield Chain("renew", tuple(rules), path, None, "pools")
+    rules = []
     for pool in pools:
         globals_ = addresses(union(pool.global_ip))
         rules.append(
@@ -227,8 +249,7 @@ def _renewal(gate: Gate, pools: list[Pool]) -> Iterator[Object]:
         rules.append(
             _rule(pool, f"ct status dnat ct original ip daddr {globals_} jump opened_outside_{pool.name}")
         )
-    rules.append(Rule(("accept",), path, "pools"))
-    yield Chain("renew", tuple(rules), path, None, "pools")
+    yield Chain("renew_entries", tuple(rules), path, None, "pools")
 
 
 def _inbound(gate: Gate, pool: Pool) -> tuple[Rule, ...]:

@@ -118,8 +118,8 @@ def test_unsolicited_packets_are_dropped_and_do_not_loop(lab: Lab) -> None:
         udp 10.9.9.9:999 > 203.0.113.5:80             -> drop     # from inside, too
         """,
     )
-    dropped = lab.must("nft", "list", "counter", "ip", "nfcompile", "dropped_unsolicited")
-    assert "packets 7 " in dropped
+    for counter, packets in (("dropped_unsolicited", 6), ("dropped_midstream", 1)):
+        assert f"packets {packets} " in lab.must("nft", "list", "counter", "ip", "nfcompile", counter)
 
 
 def test_another_peer_is_unsolicited(lab: Lab) -> None:
