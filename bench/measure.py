@@ -299,10 +299,13 @@ class Batch:
         self._data = ctypes.create_string_buffer(b"".join(frames), size * len(frames))
         start = ctypes.addressof(self._data)
         self.count = len(frames) * times
-        self._vectors = (_Vector * len(frames))(*((start + size * i, size) for i in range(len(frames))))
+        self._vectors = (_Vector * len(frames))(
+            *(_Vector(start + size * i, size) for i in range(len(frames)))
+        )
         first, step = ctypes.addressof(self._vectors), ctypes.sizeof(_Vector)
+        at = [first + step * i for i in range(len(frames))]
         self._messages = (_Message * self.count)(
-            *((None, 0, first + step * (i % len(frames)), 1, None, 0, 0, 0) for i in range(self.count))
+            *(_Message(None, 0, at[i % len(at)], 1, None, 0, 0, 0) for i in range(self.count))
         )
         self._send = ctypes.CDLL(None, use_errno=True).sendmmsg
         self._send.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]

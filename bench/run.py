@@ -16,7 +16,9 @@ def main() -> int:
     """Run what is named on the command line, or everything."""
     wanted = sys.argv[1:] or list(BENCHES)
     if unknown := set(wanted) - set(BENCHES):
-        print(f"no bench called {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}", file=sys.stderr)
+        print(
+            f"no bench called {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}", file=sys.stderr
+        )
         return 2
     print(f"nfcompile, {measure.machine()}", flush=True)
     began, failed = time.monotonic(), []

@@ -34,7 +34,9 @@ def main() -> None:
 
 
 def _built(folder: Path) -> Path:
-    measure.heading(f"{MILLION:,} subscribers on {ADDRESSES:,} addresses: `nfcompile build`, the whole process")
+    measure.heading(
+        f"{MILLION:,} subscribers on {ADDRESSES:,} addresses: `nfcompile build`, the whole process"
+    )
     site, text = folder / "million.yaml", folder / "million.nft"
     site.write_text(sites.aligned(MILLION))
     costs = measure.interleave(
@@ -122,7 +124,9 @@ def _asked(folder: Path) -> None:
     }
     lines = []
     for name, (command, rounds) in asked.items():
-        cost = middle(measure.interleave({name: partial(measure.run, command, rows)}, rounds, rounds > 1)[name])
+        cost = middle(
+            measure.interleave({name: partial(measure.run, command, rows)}, rounds, rounds > 1)[name]
+        )
         with rows.open() as file:
             count = sum(1 for _ in file) - 1 if name.startswith("mappings") else 0
         speed = f"{count:,} rows, {count / cost.cpu:,.0f} rows/s of CPU" if count else ""
@@ -148,7 +152,9 @@ def _unaligned(folder: Path) -> None:
         found.append((name, *_figures(folder, text), f"{_bound(subscribers, globals_):,}"))
     count = 1 << 13
     worst = sites.scattered(count)
-    found.append((f"worst: {count:,} scattered addresses", *_figures(folder, worst), f"{count:,} (each its own)"))
+    found.append(
+        (f"worst: {count:,} scattered addresses", *_figures(folder, worst), f"{count:,} (each its own)")
+    )
     columns = ["subscribers, global addresses", "elements", "build s", "RSS MB", "text KB", "load s", "bound"]
     measure.table(columns, found)
     print(

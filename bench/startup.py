@@ -36,7 +36,9 @@ def main() -> None:
             {name: partial(measure.run, command) for name, command in commands.items()}, ROUNDS
         )
         _compare(costs)
-        measure.heading("What `build` imports, most expensive first (own time, without what it imports in turn)")
+        measure.heading(
+            "What `build` imports, most expensive first (own time, without what it imports in turn)"
+        )
         _imports(build)
 
 
@@ -64,7 +66,10 @@ def _imports(command: list[str]) -> None:
     times = {module: median(each) for module, each in found.items()}
     total = sum(times.values())
     ours = sum(time for module, time in times.items() if module.startswith("nfcompile"))
-    rows = [("all", f"{total / 1000:.1f}", "100 %"), ("nfcompile.*", f"{ours / 1000:.1f}", _share(ours, total))]
+    rows = [
+        ("all", f"{total / 1000:.1f}", "100 %"),
+        ("nfcompile.*", f"{ours / 1000:.1f}", _share(ours, total)),
+    ]
     for module, time in sorted(times.items(), key=lambda item: -item[1])[:12]:
         rows.append((module, f"{time / 1000:.1f}", _share(time, total)))
     measure.table(["module", "ms", "share"], rows)

@@ -162,15 +162,15 @@ def _taken(pool: Pool, rules: Iterable[AclRule]) -> tuple[Range, ...]:
     taken: list[Range] = []
     denied: list[Range] = []
     pending: list[Range] = []
+    local = [entry.local for entry in pool.global_map if entry.vid is None]
     for rule in rules:
         if not rule.allow:
             taken += subtract(pending, denied)
             pending = []
             denied.append(rule.source)
-        elif rule.only_source and pool.type != "static":
-            pending.append(rule.source)
-    if pool.type == "static":
-        pending += [entry.local for entry in pool.global_map if entry.vid is None]
+        elif rule.only_source:
+            pending += intersect([rule.source], local) if pool.type == "static" else [rule.source]
+    pending += local
     taken += subtract(pending, denied)
     if pool.subscribers is not None:
         return intersect(taken, pool.subscribers)

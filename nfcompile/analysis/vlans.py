@@ -2,6 +2,11 @@
 
 An untagged gateway passes tagged frames through untouched, so the rule could never match. Set
 `nat_defaults.vlan_mode` to vlan (one tag) or qinq (two tags).
+
+vlan-shared: one pool serves the same address in two VLANs.
+
+Two hosts would share a block, and no log could tell them apart. Give each VLAN a pool of its own; the same
+addresses may then be used in both.
 """
 
 from __future__ import annotations
@@ -9,24 +14,46 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.analysis.survey import Survey
-from nfcompile.diagnostics import Diagnostic
+from nfcompile.diagnostics import Diagnostic, Note, Path
+from nfcompile.model.ranges import Range, range_text
+from nfcompile.model.site import Pool, Site
+from nfcompile.model.vlans import pairs, tagged
 
 
 def check(survey: Survey) -> Iterator[Diagnostic]:
-    """One error for each ACL rule or static entry with a VLAN."""
-    if survey.site.defaults.vlan_mode != "untagged":
+    """One error for each VLAN that cannot be, one for each address that two VLANs of a pool share."""
+    if survey.site.defaults.vlan_mode == "untagged":
+        yield from _untagged_site(survey.site)
         return
-    for acl in survey.site.acls:
+    for pool in survey.site.active_pools:
+        if pool.type in ("cgnat", "nat"):
+            yield from _shared_in(pool)
+
+
+def _shared_in(pool: Pool) -> Iterator[Diagnostic]:
+    for first_vid, second_vid, first, second in pairs(list(tagged(pool))):
+        address = range_text(Range(second[0].first, min(first[0].last, second[0].last)))
+        yield Diagnostic(
+            "vlan-shared",
+            f"pool '{pool.name}' serves {address} in VLANs {first_vid} and {second_vid}",
+            second[2],
+            hint="give each VLAN a pool of its own",
+            notes=(Note(f"VLAN {first_vid} is named here", first[2]),),
+        )
+
+
+def _untagged_site(site: Site) -> Iterator[Diagnostic]:
+    for acl in site.acls:
         for rule in acl.rules:
             if rule.vid is not None:
                 yield _untagged(rule.vid, rule.path, False)
-    for pool in survey.site.pools:
+    for pool in site.pools:
         for entry in pool.global_map:
             if entry.vid is not None:
                 yield _untagged(entry.vid, entry.path, True)
 
 
-def _untagged(vid: int, path: tuple[str | int, ...], key: bool) -> Diagnostic:
+def _untagged(vid: int, path: Path, key: bool) -> Diagnostic:
     return Diagnostic(
         "vlan-untagged",
         f"'~{vid}' needs VLANs, but vlan_mode is untagged",

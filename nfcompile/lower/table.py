@@ -13,6 +13,7 @@ from nfcompile.lower.host_timeouts import remarks
 from nfcompile.lower.marks import dnat_objects, snat_objects
 from nfcompile.lower.policy import helper_objects
 from nfcompile.lower.pools import has_hairpin, pool_objects
+from nfcompile.lower.vlans import zone_objects, zone_remarks
 from nfcompile.model.site import Site
 
 ORDER = (Counter, CtTimeout, CtHelper, Set, Map, Chain)
@@ -31,9 +32,9 @@ def lower(site: Site, claims: tuple[Claim, ...]) -> Table:
         pools += objects
         inbound += rules
     base = (*_prerouting(this, bool(dnat), inbound), *_postrouting(this, bool(snat), elsewhere))
-    objects = (*base, *helper_objects(site), *dnat, *snat, *pools, *guard_objects(this))
+    objects = (*base, *helper_objects(site), *dnat, *snat, *pools, *guard_objects(this), *zone_objects(this))
     ordered = tuple(o for kind in ORDER for o in objects if isinstance(o, kind))
-    return Table(names.TABLE, ordered, remarks(site))
+    return Table(names.TABLE, ordered, (*remarks(site), *zone_remarks(site)))
 
 
 def _prerouting(this: Gate, dnat: bool, inbound: list[Rule]) -> tuple[Object, ...]:

@@ -185,7 +185,7 @@ class Lab:
     ) -> Iterator[tuple[socket.socket, socket.socket]]:
         """A real TCP connection from a subscriber behind lan0 to a server behind wan0: both ends.
 
-        The server listens on port 8080, `asked` is the one that the subscriber connects to. While it lasts the kernels of the two sides are these two hosts.
+        The server listens on port 8080, `asked` is the one that the subscriber connects to. While it lasts
         """
         hosts = ((INSIDE, near, WIRE["lan0"]), (OUTSIDE, far, WIRE["wan0"]))
         with ExitStack() as stack:

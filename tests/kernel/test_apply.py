@@ -94,7 +94,9 @@ def apply(gateway, *arguments, site=SITE):
 def test_apply_shows_the_change_and_makes_it(gateway):
     ran = apply(gateway)
 
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.returncode == 0
+    assert "[host-sysctl]" in ran.stderr  # apply sets no sysctl, it says which ones differ
+    assert "error" not in ran.stderr
     assert ran.stdout.startswith("--- live table ip nfcompile\n+++ desired table ip nfcompile\n@@")
     assert ran.stdout.endswith("\napplied\n")
     assert gateway.tables() == ["table ip nfcompile"]
@@ -291,4 +293,5 @@ def test_a_person_is_not_asked(gateway, tmp_path, option):
 
     ran = answered(gateway, str(site), b"", option)
 
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.returncode == 0
+    assert "error" not in ran.stderr

@@ -9,8 +9,10 @@ from table import check, site
 
 POOLS = """
 pools:
-  first: {type: nat, acl: a, priority: 10, allocation: deterministic, subscribers: [10.0.0.0/24], global_ip: [203.0.1.0/24]}
-  second: {type: nat, acl: b, priority: 20, allocation: deterministic, subscribers: [10.0.0.0/24], global_ip: [203.0.2.0/24]}
+  first: {type: nat, acl: a, priority: 10, allocation: deterministic,
+          subscribers: [10.0.0.0/24], global_ip: [203.0.1.0/24]}
+  second: {type: nat, acl: b, priority: 20, allocation: deterministic,
+           subscribers: [10.0.0.0/24], global_ip: [203.0.2.0/24]}
 """
 
 CASES = {
@@ -253,7 +255,8 @@ nat_defaults: {port_block_size: 64}
 acls: {a: {10: allow ip 10.0.0.0/28}, b: {10: allow ip any}}
 pools:
   first: {type: cgnat, acl: a, priority: 10, subscribers: [10.0.0.0/29], global_ip: [203.0.1.1]}
-  second: {type: nat, acl: b, priority: 20, allocation: deterministic, subscribers: [10.0.0.0/24], global_ip: [203.0.2.0/24]}
+  second: {type: nat, acl: b, priority: 20, allocation: deterministic,
+           subscribers: [10.0.0.0/24], global_ip: [203.0.2.0/24]}
 """)
     check(
         lab,
@@ -279,7 +282,8 @@ pools:
     acl: no-mail
     priority: 1
     global_map: {192.168.0.5: 200.0.0.5, 192.168.0.6: 200.0.0.6, 192.168.0.7: 200.0.0.7}
-  rest: {type: nat, acl: rest, priority: 2, allocation: deterministic, subscribers: [192.168.0.0/24], global_ip: [203.0.113.0/24]}
+  rest: {type: nat, acl: rest, priority: 2, allocation: deterministic,
+         subscribers: [192.168.0.0/24], global_ip: [203.0.113.0/24]}
 """),
         """
         tcp 192.168.0.5 > 198.18.0.1:25    -> pool rest
@@ -301,8 +305,10 @@ acls:
   a: {10: allow ip src host 10.102.0.1~102 dst any, 20: allow tcp any~102}
   b: {10: allow ip any}
 pools:
-  first: {type: nat, acl: a, priority: 10, allocation: deterministic, subscribers: [10.102.0.0/24], global_ip: [203.0.1.0/24]}
-  second: {type: nat, acl: b, priority: 20, allocation: deterministic, subscribers: [10.102.0.0/24, 10.0.0.0/24], global_ip: [203.0.2.0/23]}
+  first: {type: nat, acl: a, priority: 10, allocation: deterministic,
+          subscribers: [10.102.0.0/24], global_ip: [203.0.1.0/24]}
+  second: {type: nat, acl: b, priority: 20, allocation: deterministic,
+           subscribers: [10.102.0.0/24, 10.0.0.0/24], global_ip: [203.0.2.0/23]}
 """),
         """
         udp 10.102.0.1 > 198.18.0.1   -> pool first
@@ -323,8 +329,10 @@ acls:
   a: {10: allow ip 10.0.0.0/24 dst net 198.18.0.0/24, 20: allow ip 10.0.0.128/25}
   b: {10: allow ip 10.0.0.0/24}
 pools:
-  partners: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.1.0/28], limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
-  others: {type: cgnat, acl: b, priority: 2, global_ip: [203.0.2.0/28], limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
+  partners: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.1.0/28],
+             limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
+  others: {type: cgnat, acl: b, priority: 2, global_ip: [203.0.2.0/28],
+           limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
 """),
         """
         udp 10.0.0.1 > 198.18.0.1     -> pool partners

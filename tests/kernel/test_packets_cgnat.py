@@ -25,7 +25,8 @@ pools:
 """
 UNALIGNED_SUBSCRIBERS = """
 nat_defaults: {port_block_size: 16}
-acls: {a: {10: allow ip 100.64.0.3-100.64.0.201, 20: allow ip host 100.64.9.9, 30: allow ip 10.0.0.77-10.0.1.13}}
+acls:
+  a: {10: allow ip 100.64.0.3-100.64.0.201, 20: allow ip host 100.64.9.9, 30: allow ip 10.0.0.77-10.0.1.13}
 pools:
   p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/27],
       limits_peruser: {portlimit_tcp: 64, portlimit_udp: 64}}
@@ -42,7 +43,8 @@ SUBSCRIBERS_OUT_OF_ORDER = """
 nat_defaults: {port_block_size: 64}
 acls: {a: {10: allow ip any}}
 pools:
-  p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/28], subscribers: [10.7.0.0/25, 10.2.0.9, 10.3.3.0/26],
+  p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/28],
+      subscribers: [10.7.0.0/25, 10.2.0.9, 10.3.3.0/26],
       limits_peruser: {portlimit_tcp: 1024, portlimit_udp: 1024}}
 """
 OWN_LIMITS = """
@@ -225,7 +227,8 @@ def test_two_destinations_see_the_same_mapping(lab: Lab) -> None:
 BUSINESS = """
 acls: {a: {10: allow ip 10.20.0.0/28}}
 pools:
-  p: {type: nat, acl: a, priority: 1, allocation: deterministic, global_ip: [203.0.113.32/28], allow_external_connect: SWITCH}
+  p: {type: nat, acl: a, priority: 1, allocation: deterministic,
+      global_ip: [203.0.113.32/28], allow_external_connect: SWITCH}
 """
 
 

@@ -19,8 +19,10 @@ acls:
   lines: {10: allow tcp 10.0.0.0/28, 20: allow ip 10.0.0.0/28 dst net 198.18.0.0/24}
 pools:
   servers: {type: static, priority: 1, global_map: {192.168.0.5: 200.0.0.3}}
-  lines: {type: nat, acl: lines, priority: 2, allocation: deterministic, global_ip: [203.0.114.0/28], allow_external_connect: off}
-  homes: {type: cgnat, acl: homes, priority: 3, global_ip: [203.0.113.0/28], limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
+  lines: {type: nat, acl: lines, priority: 2, allocation: deterministic,
+          global_ip: [203.0.114.0/28], allow_external_connect: off}
+  homes: {type: cgnat, acl: homes, priority: 3, global_ip: [203.0.113.0/28],
+          limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
 """
 STRICT, PERMISSIVE = HOMES.replace("PERMIT", "off"), HOMES.replace("PERMIT", "on")
 SUBSCRIBERS = ("100.64.0.9", "10.0.0.3", "192.168.0.5")
@@ -220,7 +222,8 @@ def test_counters_tell_what_was_dropped(lab: Lab) -> None:
 nat_defaults: {port_block_size: 8}
 acls: {a: {10: allow ip 100.64.0.0/29}}
 pools:
-  p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.9], limits_peruser: {portlimit_tcp: 8, portlimit_udp: 8}}
+  p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.9],
+      limits_peruser: {portlimit_tcp: 8, portlimit_udp: 8}}
 """)
     lab.load(compiled.text.text)
     send(
@@ -234,7 +237,7 @@ pools:
 
 
 def test_real_sockets(lab: Lab) -> None:
-    """A TCP connection between two kernels, subscriber and server, as a last proof of the lab's own frames."""
+    """A TCP connection between two kernels, subscriber and server, a last proof of the lab's own frames."""
     lab.load(site(STRICT).text.text)
     with lab.connection("100.64.0.9", "198.18.0.200") as (near, far):
         near.sendall(b"hello")

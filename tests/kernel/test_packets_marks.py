@@ -58,7 +58,8 @@ def test_a_segment_keeps_one_address_for_a_client(lab: Lab) -> None:
 QUALIFIERS = """
 interfaces: {inside: [lan0, lan1], outside: [wan0, wan1]}
 snat:
-  exact: {protocol: udp, src_cidr: 10.0.0.5, src_port: 1000-1999, dst_cidr: 198.18.0.0/24, dst_port: 53, snat_ip: 172.32.0.1}
+  exact: {protocol: udp, src_cidr: 10.0.0.5, src_port: 1000-1999, dst_cidr: 198.18.0.0/24,
+          dst_port: 53, snat_ip: 172.32.0.1}
   range: {src_cidr: 10.0.0.7-10.0.0.9, snat_ip: 172.32.0.2}
   ping: {protocol: icmp, snat_ip: 172.32.0.3}
   second: {interface: wan1, snat_ip: 172.32.0.4}
@@ -98,11 +99,13 @@ def test_qualifiers_of_dnat(lab: Lab) -> None:
         site("""
 interfaces: {inside: [lan0, lan1], outside: [wan0, wan1]}
 dnat:
-  exact: {protocol: udp, src_cidr: 10.0.0.5, src_port: 1000-1999, dst_cidr: 198.18.0.0/24, dst_port: 53, dnat_ip: 198.18.3.3, mark: 1}
+  exact: {protocol: udp, src_cidr: 10.0.0.5, src_port: 1000-1999, dst_cidr: 198.18.0.0/24, dst_port: 53,
+          dnat_ip: 198.18.3.3, mark: 1}
   segment: {dst_cidr: 198.18.4.4, dnat_ip: 198.18.5.16-198.18.5.19}
   ports: {protocol: tcp, dst_port: 7000-7010, dnat_port: 8000-8010, mark: 2}
   second: {interface: lan1, protocol: tcp, dnat_ip: 198.18.6.6, dnat_port: 9}
-  forward: {interface: wan0, protocol: tcp, dst_cidr: 172.31.9.1, dst_port: 2222, dnat_ip: 10.0.0.8, dnat_port: 22}
+  forward: {interface: wan0, protocol: tcp, dst_cidr: 172.31.9.1, dst_port: 2222,
+            dnat_ip: 10.0.0.8, dnat_port: 22}
   mark-only: {protocol: icmp, mark: 3}
   icmp-again: {protocol: icmp, dnat_ip: 198.18.7.7}
 snat:

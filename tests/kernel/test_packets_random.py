@@ -17,7 +17,7 @@ from table import Expectation, compare, expected_by_reference
 
 from nfcompile.diagnostics import SiteError
 from nfcompile.model.parse import address
-from nfcompile.model.ranges import Range, range_text
+from nfcompile.model.ranges import Range
 from nfcompile.pipeline import compile_site, parse
 
 SITES = int(os.environ.get("NFCOMPILE_RANDOM_SITES", "0"))
@@ -94,7 +94,7 @@ def pools(draw: st.DrawFn, number: int, acls: list[str], vlan: bool) -> dict[str
             # Who has which address is for the kernel to choose, so nobody can say who would be reached.
             pool["allow_external_connect"] = pool["hairpin"] = False
     if kind == "cgnat" and pool["allocation"] == "dynamic":
-        pool["global_ip"], pool["port_range"] = [f"203.0.{number}.0/28"], "1024-9215"
+        pool["global_ip"], pool["port_range"] = [f"203.0.{number}.0/29"], "1024-5119"
     elif kind == "cgnat":
         first = f"203.0.{number}."
         pool["global_ip"] = draw(
@@ -202,7 +202,7 @@ def sites(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def packets(dice: Random) -> Iterator[tuple[str, Packet]]:
-    """Mostly from inside to outside; some to other insiders, to global addresses, and from outside to those."""
+    """Mostly from inside to outside; some to other insiders, to global addresses, also from outside."""
     for index in range(PACKETS):
         protocol = dice.choice((TCP, TCP, UDP, UDP, ICMP, GRE, 253))
         way = dice.choice(("out", "out", "out", "out", "across", "hairpin", "in", "in"))

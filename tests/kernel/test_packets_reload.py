@@ -13,7 +13,8 @@ nat_defaults: {port_block_size: 64}
 acls: {homes: {10: allow ip 100.64.0.0/24}}
 pools:
   servers: {type: static, priority: 1, global_map: {192.168.0.5: 200.0.0.3}}
-  homes: {type: cgnat, acl: homes, priority: 3, global_ip: [203.0.113.0/28], limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
+  homes: {type: cgnat, acl: homes, priority: 3, global_ip: [203.0.113.0/28],
+          limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
 dnat: {web: {protocol: tcp, dst_port: 8001, dnat_port: 8080, mark: 10}}
 snat: {web: {mark: 10, snat_ip: 172.32.0.201}}
 """

@@ -1,4 +1,4 @@
-"""Static and fake pools: one to one in both directions, with prefixes and VLANs; hairpin; untouched passing."""
+"""Static and fake pools: one to one in both directions, with prefixes and VLANs; hairpin; passing untouched."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_no_external_connections(lab: Lab) -> None:
         tcp@wan0 198.18.0.9:999 > 200.0.0.3:22       -> drop
         udp@wan0 198.18.0.9:999 > 200.0.8.31:53      -> drop
         icmp@wan0 198.18.0.9:9 > 200.0.0.1           -> drop
-        tcp@lan0 192.168.0.5:999 > 200.0.8.16:22     -> from 200.0.0.3 to 192.168.8.0   # hairpin is another thing
+        tcp@lan0 192.168.0.5:999 > 200.0.8.16:22     -> from 200.0.0.3 to 192.168.8.0   # a hairpin
         """,
     )
 
@@ -109,7 +109,8 @@ pools:
   homes: {type: cgnat, acl: homes, priority: 3, global_ip: [203.0.113.0/28],
           limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
   business: {type: nat, acl: business, priority: 4, allocation: deterministic, global_ip: [203.0.113.16/28]}
-  closed: {type: nat, acl: closed, priority: 5, allocation: deterministic, hairpin: off, global_ip: [203.0.113.32/28]}
+  closed: {type: nat, acl: closed, priority: 5, allocation: deterministic, hairpin: off,
+           global_ip: [203.0.113.32/28]}
 """),
         """
         tcp 100.64.0.77 > 200.0.0.3:80               -> pool homes to 192.168.0.5
@@ -117,11 +118,12 @@ pools:
         tcp 10.1.0.5:1000 > 200.0.0.3:80             -> from 203.0.113.21:1000 to 192.168.0.5
         udp 192.168.0.5:1000 > 203.0.113.21:53       -> from 200.0.0.3:1000 to 10.1.0.5
         udp 10.1.0.6:1000 > 203.0.113.21:53          -> from 203.0.113.22:1000 to 10.1.0.5
+        udp 10.1.0.6:1001 > 203.0.113.22:53          -> from 203.0.113.22:1001 to 10.1.0.6
         udp 192.168.0.5:1000 > 203.0.113.33:53       -> drop    # off where the packet goes
         udp 10.0.9.1:1000 > 200.0.0.3:53             -> drop    # off where it comes from
         udp 192.168.0.6:1000 > 200.0.0.3:53          -> drop
         udp 10.0.9.1:1000 > 198.18.0.1:53            -> from 203.0.113.33:1000
-        tcp 100.64.0.77 > 203.0.113.5:2000           -> drop    # a port of a cgnat address that nobody has mapped
+        tcp 100.64.0.77 > 203.0.113.5:2000           -> drop     # nobody has mapped that port
         """,
     )
 
@@ -159,7 +161,10 @@ def test_a_vlan_entry_is_for_its_vlan_only(lab: Lab) -> None:
         site("""
 nat_defaults: {vlan_mode: vlan}
 pools:
-  servers: {type: static, priority: 50, global_map: {192.168.1.2~102: 200.0.0.4, 10.102.8.0/28~102: 200.0.8.0/28}}
+  servers:
+    type: static
+    priority: 50
+    global_map: {192.168.1.2~102: 200.0.0.4, 10.102.8.0/28~102: 200.0.8.0/28}
 """),
         """
         udp@lan0.102 192.168.1.2:1000 > 198.18.0.1:53   -> from 200.0.0.4:1000

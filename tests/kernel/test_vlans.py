@@ -1,0 +1,58 @@
+"""One address on two VLANs at once: two hosts, each with its own translation and its own answers."""
+
+from __future__ import annotations
+
+from frames import SYN, TCP, UDP, Packet
+from lab import Lab
+from table import site
+
+from nfcompile.model.parse import address
+
+SITE = """
+interfaces: {inside: [lan0], outside: [wan0], vlans: {101: lan1, 102: lan0.102}}
+nat_defaults: {vlan_mode: vlan}
+acls:
+  red: {10: allow ip src net 192.168.1.0/24~101}
+  blue: {10: allow ip src net 192.168.1.0/24~102}
+pools:
+  servers: {type: static, priority: 1, global_map: {10.9.0.2~101: 200.0.0.1, 10.9.0.2~102: 200.0.0.2}}
+  red: {type: cgnat, acl: red, priority: 2, global_ip: [203.0.113.0/29], hairpin: off}
+  blue: {type: cgnat, acl: blue, priority: 3, global_ip: [203.0.113.8/29], hairpin: off}
+"""
+VLANS = {"lan1": 101, "lan0.102": 102}
+FAR, HOST, SERVER = (address(text) for text in ("198.18.0.1", "192.168.1.7", "10.9.0.2"))
+
+
+def routed_by_mark(lab: Lab) -> None:
+    """The host's part: what goes back to a VLAN is routed by its mark."""
+    for wire, vid in VLANS.items():
+        gateway = lab.must("ip", "-o", "route", "show", "dev", wire).split(" via ")[1].split()[0]
+        lab.must("ip", "route", "replace", "default", "via", gateway, "dev", wire, "table", str(vid))
+        if f"lookup {vid}" not in lab.must("ip", "rule"):
+            lab.must("ip", "rule", "add", "fwmark", str(vid), "lookup", str(vid))
+
+
+def test_both_hosts_at_the_same_time(lab: Lab) -> None:
+    """The same five-tuple from both: each leaves from its own pool, and each gets its own answer."""
+    lab.load(site(SITE).text.text)
+    routed_by_mark(lab)
+    for protocol, flags in ((UDP, 0), (TCP, SYN)):
+        for host, globals_ in ((HOST, (203 << 24, None)), (SERVER, (200 << 24, None))):
+            packets = [(wire, Packet(protocol, host, 5000, FAR, 443, flags)) for wire in VLANS]
+            outcomes = lab.exchange(packets)
+            sources = [outcome.out[0].packet.source for outcome in outcomes]
+            assert len(set(sources)) == 2
+            assert all(source >> 24 == globals_[0] >> 24 for source in sources)
+            assert [outcome.back[0].wire for outcome in outcomes] == list(VLANS)
+            assert all(o.back[0].packet[3:5] == (host, 5000) for o in outcomes)
+
+
+def test_inbound_finds_its_vlan(lab: Lab) -> None:
+    lab.load(site(SITE).text.text)
+    routed_by_mark(lab)
+    for number, wire in enumerate(VLANS, 1):
+        knock = ("wan0", Packet(TCP, FAR, 900 + number, address(f"200.0.0.{number}"), 22, SYN))
+        (outcome,) = lab.exchange([knock])
+        assert outcome.out[0].wire == wire
+        assert outcome.out[0].packet.destination == SERVER
+        assert outcome.back[0].packet.source == address(f"200.0.0.{number}")
