@@ -223,7 +223,8 @@ def hits(site: Site, rule: AclRule, probe: Probe) -> bool:
         and (rule.vid is None or probe.interface == site.interfaces.vlan(rule.vid))
         and (not rule.source_ports or any(has(one, probe.source_port) for one in rule.source_ports))
         and (
-            not rule.destination_ports or any(has(one, probe.destination_port) for one in rule.destination_ports)
+            not rule.destination_ports
+            or any(has(one, probe.destination_port) for one in rule.destination_ports)
         )
     )
 

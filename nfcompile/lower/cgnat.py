@@ -51,8 +51,8 @@ def _block_maps(claim: Claim, layout: Layout) -> tuple[list[Object], list[Rule]]
     maps: list[Object] = []
     rules: list[Rule] = []
     for protocols, size in claim.protocol_ports:
-        suffix = "" if len(claim.protocol_ports) == 1 else "_" + "_".join(protocols)
-        name = f"blocks_{pool.name}{suffix}"
+        word = "blocks" if len(claim.protocol_ports) == 1 else f"blocksof-{'-'.join(protocols)}"
+        name = f"{word}_{pool.name}"
         elements = tuple(_block_elements(layout, layout.stock, size))
         maps.append(Map(name, "ipv4_addr", BLOCK_DATA, pool.path, elements, ("interval",)))
         match = f"meta l4proto {words.one_of(protocols)}"

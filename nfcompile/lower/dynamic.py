@@ -36,8 +36,6 @@ SEARCH_LIMIT = 4096
 SHALLOW_SEARCH = 64
 WAIT_LOOKS = 64
 """How often a CPU looks for the entry that another one is just making for the same subscriber (3 us)."""
-LOG_GROUP = 5
-"""NFLOG group of block assignments."""
 
 
 def dynamic(gate: Gate, claim: Claim) -> Part:
@@ -222,7 +220,7 @@ class _Allocator:
     def _log(self) -> list[tuple[str, ...]]:
         if not self.pool.connection_logging:
             return []
-        return [(f'log prefix "nfcompile assign {self.pool.name} " group {LOG_GROUP}',)]
+        return [(f'log prefix "nfcompile assign {self.pool.name} " group {names.LOG_GROUP}',)]
 
     def _use(self) -> Iterator[tuple[str, ...]]:
         """Translate by the number in the packet mark."""

@@ -18,6 +18,7 @@ from nfcompile.lower.acl import address_set
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.limits import session_limit
 from nfcompile.lower.mapping import tracking
+from nfcompile.lower.policy import expected_flows
 from nfcompile.model.ranges import Range, subtract, union
 from nfcompile.model.site import Pool
 
@@ -78,8 +79,9 @@ def global_addresses(gate: Gate) -> tuple[Range, ...]:
 def _after_translation(gate: Gate) -> tuple[Object, ...]:
     """The one base chain after source NAT: mapping entries, then the guard."""
     tracked, track = tracking(gate)
-    objects: list[Object] = [*tracked]
-    rules: list[Rule] = [*track, Rule((*gate.outward, f"jump {names.OUTGOING}"), POOLS, "pools")]
+    expected, expect = expected_flows(gate)
+    objects: list[Object] = [*tracked, *expected]
+    rules: list[Rule] = [*expect, *track, Rule((*gate.outward, f"jump {names.OUTGOING}"), POOLS, "pools")]
     invalid = Rule(("ct state invalid", f"counter name {names.INVALID_COUNTER} drop"), POOLS, "pools")
     outgoing = [invalid]
     owned = _owned(gate)
@@ -88,7 +90,7 @@ def _after_translation(gate: Gate) -> tuple[Object, ...]:
         objects.append(address_set(names.OWNED, owned, POOLS))
         outgoing.append(Rule((f"ip saddr @{names.OWNED}", f"goto {names.LEAK}"), POOLS, "pools"))
     if global_addresses(gate):
-        loop = (gate.from_outside, gate.to_outside, f"ip daddr @{names.GLOBALS}")
+        loop = (gate.from_either, gate.to_outside, f"ip daddr @{names.GLOBALS}")
         rules.append(Rule((*loop, f"counter name {names.UNSOLICITED_COUNTER} drop"), POOLS, "pools"))
     hook = Hook("filter", "postrouting", "srcnat + 1")
     objects.append(Chain(names.GUARD, tuple(rules), POOLS, hook))

@@ -1,11 +1,14 @@
 """The names of our nft objects. Always prefixed: a chain called `log` or `fwd` is a syntax error.
 
-Site names match [A-Za-z][A-Za-z0-9_-]*, which nft takes as they are, so they are never mangled.
+Site names match [A-Za-z][A-Za-z0-9_-]*, which nft takes as they are, so they are never mangled. A prefix is
+one word, or words that always stand there, so that no two names can meet whatever the pools are called.
 """
 
 from __future__ import annotations
 
 TABLE = "nfcompile"
+LOG_GROUP = 5
+"""NFLOG group of block assignments and of connections that helpers expect."""
 
 PREROUTING = "nat_prerouting"
 POSTROUTING = "nat_postrouting"
@@ -38,7 +41,12 @@ def translate_chain(pool: str) -> str:
 
 def dropped(pool: str) -> str:
     """The counter of packets that a pool accepted but could not translate."""
-    return f"dropped_{pool}"
+    return f"dropped_pool_{pool}"
+
+
+def tagged_subscribers(pool: str) -> str:
+    """The set of those sources of `global_map` that are on a VLAN."""
+    return f"subscribersvlan_{pool}"
 
 
 def subscribers(pool: str) -> str:

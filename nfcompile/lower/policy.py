@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from nfcompile.claims import Claim
 from nfcompile.diagnostics import Path, dotted
-from nfcompile.emit import CtHelper, CtTimeout, Rule
+from nfcompile.emit import Chain, CtHelper, CtTimeout, Rule
 from nfcompile.emit.objects import Object
 from nfcompile.emit.words import one_of
 from nfcompile.lower.gate import Gate
+from nfcompile.lower.names import LOG_GROUP
 from nfcompile.model.site import Pool, Site
 
 ALGS = {
@@ -21,6 +22,8 @@ ALGS = {
 }
 """Key of `alg` -> (name in the kernel, protocol, server port). Mainline kernels have no rtsp helper."""
 
+EXPECTED = "expected_flows"
+
 
 def policy(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The timeout objects and the rules of one pool."""
@@ -28,6 +31,22 @@ def policy(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Rule, ..
     timeouts, set_timeouts = _timeouts(pool)
     rules = (*set_timeouts, *_helpers(gate.site, pool), _events(pool))
     return timeouts, rules
+
+
+def expected_flows(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+    """Connections that a helper expects get their ports from the helper, not from the block: log them.
+
+    They meet no nat chain, so their events are set here: as pools do that log, or silent if none does.
+    """
+    if not helper_objects(gate.site):
+        return (), ()
+    path: Path = ("nat_defaults", "alg")
+    logging = any(p.connection_logging and _uses_algs(gate.site, p) for p in gate.site.active_pools)
+    phrases = [f'log prefix "nfcompile alg " group {LOG_GROUP}', "ct event set new,destroy"]
+    lines = phrases if logging else ["ct event set 0"]
+    rules = tuple(Rule((line,), path, dotted(path)) for line in lines)
+    jump = Rule((f"ct state related ct status expected jump {EXPECTED}",), path, dotted(path))
+    return (Chain(EXPECTED, rules, path, None, dotted(path)),), (jump,)
 
 
 def helper_objects(site: Site) -> tuple[CtHelper, ...]:

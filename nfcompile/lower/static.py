@@ -26,9 +26,9 @@ def static(gate: Gate, claim: Claim) -> Part:
     tagged = [entry for entry in pool.global_map if entry.vid is not None]
     objects: list[Object] = []
     rules: list[Rule] = []
-    for key, suffix, entries in (("ip saddr", "", plain), ("iifname . ip saddr", "_vlan", tagged)):
+    for key, word, entries in (("ip saddr", "outward", plain), ("iifname . ip saddr", "outwardvlan", tagged)):
         if entries:
-            name = f"outward_{pool.name}{suffix}"
+            name = f"{word}_{pool.name}"
             objects.append(_outward(gate, name, entries, pool.path))
             statement = f"snat ip {_prefix(entries)}to {key} map @{name}"
             rules.append(Rule((statement,), pool.path, dotted(pool.path)))
@@ -55,8 +55,9 @@ def static_sources(gate: Gate, claim: Claim) -> tuple[tuple[Set, ...], tuple[str
     if tagged:
         elements = tuple(Element(_key(gate, entry), "", entry.path) for entry in tagged)
         flags = ("interval",) if _prefix(tagged) else ()
-        sets.append(Set(f"{name}_vlan", "ifname . ipv4_addr", pool.path, elements, flags))
-        matches.append(f"iifname . ip saddr @{name}_vlan")
+        tagged_name = names.tagged_subscribers(pool.name)
+        sets.append(Set(tagged_name, "ifname . ipv4_addr", pool.path, elements, flags))
+        matches.append(f"iifname . ip saddr @{tagged_name}")
     return tuple(sets), tuple(matches)
 
 

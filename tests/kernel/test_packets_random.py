@@ -94,7 +94,7 @@ def pools(draw: st.DrawFn, number: int, acls: list[str], vlan: bool) -> dict[str
             # Who has which address is for the kernel to choose, so nobody can say who would be reached.
             pool["allow_external_connect"] = pool["hairpin"] = False
     if kind == "cgnat" and pool["allocation"] == "dynamic":
-        pool["global_ip"], pool["port_range"] = [f"203.0.{number}.0/29"], "1024-5119"
+        pool["global_ip"], pool["port_range"] = [f"203.0.{number}.0/29"], "1024-2047"
     elif kind == "cgnat":
         first = f"203.0.{number}."
         pool["global_ip"] = draw(

@@ -1,4 +1,4 @@
-"""Static and fake pools: one to one in both directions, with prefixes and VLANs; hairpin; passing untouched."""
+"""Static and fake pools: one to one both ways, with prefixes and VLANs; hairpin; what passes untouched."""
 
 from __future__ import annotations
 
