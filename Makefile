@@ -39,7 +39,7 @@ demo: setup
 
 # How long things take, as ratios.
 bench: setup
-	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	$(BIN)/python bench/run.py
 
 # Back to what git has.
 clean:

@@ -5,10 +5,10 @@ mark-unused: a dnat rule sets a mark that no snat rule looks at (a warning).
 The mark is what ties the two steps together. Another program may set or read it; otherwise one of the two
 numbers is a slip.
 
-mark-reserved: a dnat rule sets a mark from 0x01000000 to 0x01ffffff, while a pool keeps mapping entries.
+mark-reserved: a dnat rule sets a mark from 0x01000000 to 0x01ffffff, which pools use themselves.
 
-Pools with hairpin, endpoint-independent filtering or randomize_ports use the marks of that range to see
-which connections are in use. Take another number.
+Dynamic pools and those with hairpin, endpoint-independent filtering or randomize_ports see by the marks of
+that range which connections are in use. Take another number.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
 
 
 def _reserved(survey: Survey) -> Iterator[Diagnostic]:
-    if not any(pool.keeps_mapping_entries for pool in survey.site.active_pools):
+    if not any(pool.renews for pool in survey.site.active_pools):
         return
     for rule in survey.site.dnat:
         if rule.mark and rule.mark.value >> 24 == RESERVED_TOP_BYTE:
-            message = f"mark {_text(rule.mark)} is in the range that pools with mapping entries use"
+            message = f"mark {_text(rule.mark)} is in the range that pools use themselves"
             hint = "take a mark below 0x01000000 or from 0x02000000 on"
             yield Diagnostic("mark-reserved", message, (*rule.path, "mark"), hint=hint)
 

@@ -59,10 +59,13 @@ def mark_base(gate: Gate, claim: Claim) -> int:
 
 
 def sockets(gate: Gate, claim: Claim) -> Sockets:
-    """The mapping entries of one pool; nothing for a pool that keeps none."""
+    """The mapping entries of one pool; a dynamic pool without them only has its blocks renewed."""
     pool = claim.pool
+    slots = claim.blocks_each if pool.allocation == "dynamic" else 0
     if not pool.keeps_mapping_entries:
-        return Sockets((), (), ())
+        if not pool.renews:
+            return Sockets((), (), ())
+        return Sockets(tuple(_refreshing(pool, slots)), (_take_token(pool),), ())
     base = mark_base(gate, claim)
     objects: list[Object] = [
         Counter(names.pool_counter(pool.name, word), pool.path) for word in ("conflict", "race")
@@ -70,7 +73,7 @@ def sockets(gate: Gate, claim: Claim) -> Sockets:
     for protocol in PROTOCOLS:
         objects += _maps(pool, protocol, _young_seconds(gate))
         objects += _learning(pool, protocol, base)
-    objects += _refreshing(pool, claim.blocks_each if pool.allocation == "dynamic" else 0)
+    objects += _refreshing(pool, slots)
     jumps = ", ".join(f"{protocol} : jump sockets_{protocol}_{pool.name}" for protocol in PROTOCOLS)
     lookup = (_take_token(pool), _rule(pool, f"meta l4proto vmap {{ {jumps} }}"))
     inbound = _inbound(gate, pool)
@@ -81,7 +84,7 @@ def sockets(gate: Gate, claim: Claim) -> Sockets:
 
 def tracking(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The rules right after source NAT: let pass what is young, learn what is new, renew the rest."""
-    pools = [claim.pool for claim in gate.claims if claim.pool.keeps_mapping_entries]
+    pools = [claim.pool for claim in gate.claims if claim.pool.renews]
     if not pools:
         return (), ()
     verdicts: list[str] = []
@@ -92,9 +95,11 @@ def tracking(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
             verdicts += _verdicts(claim.pool, base)
             ranges += _by_number(claim, base + FIRST_NUMBER)
     path = ("pools",)
+    dispatch = f"ct state new meta mark vmap {{ {', '.join(verdicts)} }}"
+    learn = [Rule((dispatch,), path, "pools")] if verdicts else []
     rules = (
         Rule(("ct mark != 0 ct mark @young accept",), path, "pools"),
-        Rule((f"ct state new meta mark vmap {{ {', '.join(verdicts)} }}",), path, "pools"),
+        *learn,
         *ranges,
         Rule(("ct mark & 0xff000000 == 0x01000000 goto stale",), path, "pools"),
         Rule(("ct mark != 0 ct direction original numgen inc mod 16 0 jump renew_entries",), path, "pools"),
@@ -104,12 +109,13 @@ def tracking(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
 
 def _young_seconds(gate: Gate) -> int:
     """A token lives an eighth of the shortest entry at most, so that an entry in use never ends."""
-    lifetimes = [
-        seconds
-        for claim in gate.claims
-        if claim.pool.keeps_mapping_entries
-        for seconds in (claim.pool.timeouts.udp, claim.pool.timeouts.tcp_active)
-    ]
+    lifetimes = []
+    for claim in gate.claims:
+        times = claim.pool.timeouts
+        if claim.pool.keeps_mapping_entries:
+            lifetimes += [times.udp, times.tcp_active]
+        if claim.pool.renews:
+            lifetimes.append(times.translation)
     return max(1, min(YOUNG_SECONDS, min(lifetimes) // 8))
 
 
@@ -194,7 +200,7 @@ def _refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
     for word, (inside, outside) in ends.items():
         rules = [
             _rule(pool, f"meta l4proto {protocol}", f"update @{map_}_{protocol}_{pool.name} {{ {entry} }}")
-            for protocol in PROTOCOLS
+            for protocol in (PROTOCOLS if pool.keeps_mapping_entries else ())
             for map_, entry in (("eim", f"{inside} : {outside}"), ("eif", f"{outside} : {inside}"))
         ]
         if slots:
@@ -202,18 +208,22 @@ def _refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
             rules += (_renew_block(pool, slot, subscriber) for slot in range(1, slots + 1))
             rules.append(_rule(pool, "meta mark set 0"))
         yield _chain(pool, f"{word}_{pool.name}", *rules)
+    if not pool.keeps_mapping_entries:
+        return
     known = _rule(pool, "meta mark set 0"), _rule(pool, f"goto opened_inside_{pool.name}")
     yield _chain(pool, f"known_{pool.name}", *known)
 
 
 def _renew_block(pool: Pool, slot: int, subscriber: str) -> Rule:
     assigned = f"@assigned{slot}_{pool.name}"
-    return _rule(
-        pool,
+    phrases = [
         f"meta mark set {subscriber} map {assigned}",
         f"update {assigned} {{ {subscriber} : meta mark }}",
         f"update @taken_{pool.name} {{ meta mark }}",
-    )
+    ]
+    if pool.type == "nat" and (pool.allow_external_connect or pool.hairpin):
+        phrases.append(f"update @owners_{pool.name} {{ meta mark : {subscriber} }}")
+    return _rule(pool, *phrases)
 
 
 def _renewal(gate: Gate, pools: list[Pool]) -> Iterator[Object]:

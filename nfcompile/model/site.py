@@ -157,6 +157,12 @@ class Pool(NamedTuple):
     given: frozenset[str]
 
     @property
+    def renews(self) -> bool:
+        """Whether packets of running connections renew what the kernel holds for a subscriber."""
+        dynamic = self.allocation == "dynamic" and self.type in ("cgnat", "nat")
+        return self.keeps_mapping_entries or dynamic
+
+    @property
     def keeps_mapping_entries(self) -> bool:
         """Whether the pool keeps an entry for each inside socket, longer than its sessions live."""
         wanted = self.hairpin or self.filtering == "endpoint_independent"

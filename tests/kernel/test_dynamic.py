@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 from frames import ECHO, ICMP, SYN, TCP, UDP, Packet
@@ -119,3 +120,16 @@ def test_whole_addresses(lab: Lab) -> None:
         assert bool(outcome.out) == (external == "on")
         if outcome.out:
             assert address_text(outcome.out[0].packet.destination) == address_text(host)
+
+
+def test_a_running_connection_keeps_its_block(lab: Lab) -> None:
+    """`translation` counts from the last packet of any connection, not from the last new connection."""
+    short = BLOCKS.replace("TCP", "8").replace("HAIRPIN", "off") + "    timeouts_inactivity: {translation: 2}\n"
+    lab.load(site(short).text.text)
+    (first,) = send(lab, UDP, [(home(1), 5000)])
+    for _ in range(16):
+        time.sleep(0.25)
+        assert send(lab, UDP, [(home(1), 5000)]) == [first]
+    assert f"{address_text(home(1))} " in lab.must("nft", "list", "map", "ip", "nfcompile", "assigned1_homes")
+    (again,) = send(lab, UDP, [(home(1), 6000)])
+    assert block(again) == block(first)

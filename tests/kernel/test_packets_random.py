@@ -93,18 +93,17 @@ def pools(draw: st.DrawFn, number: int, acls: list[str], vlan: bool) -> dict[str
         if pool["allocation"] == "dynamic":
             # Who has which address is for the kernel to choose, so nobody can say who would be reached.
             pool["allow_external_connect"] = pool["hairpin"] = False
-    if kind == "cgnat" and pool["allocation"] == "dynamic":
-        pool["global_ip"], pool["port_range"] = [f"203.0.{number}.0/29"], "1024-2047"
-    elif kind == "cgnat":
+    if kind == "cgnat":
         first = f"203.0.{number}."
         pool["global_ip"] = draw(
             st.sampled_from(
                 ([first + "0/27"], [first + "7"], [first + "3-" + first + "21", first + "64/29", first + "1"])
             )
         )
+        if pool["allocation"] == "dynamic":
+            pool["global_ip"], pool["port_range"] = [first + "0/29"], "1024-2047"
         sizes = st.sampled_from((128, 200, 256))
         pool["limits_peruser"] = {"portlimit_tcp": draw(sizes), "portlimit_udp": draw(sizes)}
-    if kind == "cgnat":
         pool["filtering"] = draw(st.sampled_from(("address_and_port_dependent", "endpoint_independent")))
     if kind == "static":
         pool["global_map"] = draw(global_maps(number, vlan))

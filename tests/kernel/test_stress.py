@@ -256,3 +256,186 @@ def storm(processors: Processors, halves: Sequence[Sequence[Packet]], tries: int
             ends.update(processors.drain())
         written += sum(map(len, frames))
     return Storm(ends, written, sum(p.token not in ends for half in halves for p in half))
+
+
+# ---- blocks
+
+
+class Faults(NamedTuple):
+    """What must not be; all zero where allocation is exclusive."""
+
+    shared_blocks: int
+    numbers_of_two: int
+    subscribers_of_two: int
+    leaked_numbers: int
+    elsewhere: int
+
+
+def elements(lab: Lab, kind: str, name: str) -> list[Any]:
+    """The elements of a set, or the pairs of a map, without their timeouts."""
+    said = json.loads(lab.must("nft", "-j", "list", kind, "ip", "nfcompile", name))
+    found = next(entry[kind] for entry in said["nftables"] if kind in entry).get("elem", [])
+
+    def plain(value: Any) -> Any:
+        value = value["elem"]["val"] if isinstance(value, dict) and "elem" in value else value
+        return tuple(value["concat"]) if isinstance(value, dict) and "concat" in value else value
+
+    return [tuple(map(plain, one)) if isinstance(one, list) else plain(one) for one in found]
+
+
+def counted(lab: Lab, word: str) -> int:
+    said = lab.must("nft", "list", "counter", "ip", "nfcompile", f"{word}_count_homes")
+    return int(re.findall(r"packets (\d+)", said)[0])
+
+
+def homes(count: int, seed: int) -> list[int]:
+    """So many subscribers in some order."""
+    found = [FIRST_HOME + number for number in range(count)]
+    random.Random(seed).shuffle(found)
+    return found
+
+
+def connections(
+    lab: Lab, subscribers: Sequence[int], each: int, first_port: int, far: str = "198.18.0.1", protocol: int = UDP
+) -> list[Packet]:
+    """The first connection of all, then the second of all, and so on."""
+    flags = SYN if protocol == TCP else 0
+    return [
+        Packet(protocol, home, first_port + port, address(far), 443, flags, lab.token())
+        for port in range(each)
+        for home in subscribers
+    ]
+
+
+def faults(lab: Lab, seen: Storm, halves: Sequence[Sequence[Packet]]) -> tuple[Faults, dict[str, int]]:
+    """What is wrong with the blocks of all who sent; and the numbers that the kernel has them under."""
+    (first, *_), *_ = blocks = elements(lab, "map", "blocks_homes")
+    size = blocks[0][1][1]["range"][1] - blocks[0][1][1]["range"][0] + 1
+    assert first > 0
+    place = {number: (address(at), ports["range"][0]) for number, (at, ports) in blocks}
+    assigned = dict(elements(lab, "map", "assigned1_homes"))
+    taken = set(elements(lab, "set", "taken_homes"))
+    blocks_of, homes_of = defaultdict(set), defaultdict(set)
+    for packet in (p for half in halves for p in half if p.token in seen.ends):
+        end, port = seen.ends[packet.token]
+        block = end, port - (port - FIRST_PORT) % size
+        blocks_of[packet.source].add(block)
+        homes_of[block].add(packet.source)
+    elsewhere = sum(
+        found != {place[assigned[address_text(home)]]}
+        for home, found in blocks_of.items()
+        if address_text(home) in assigned and len(found) == 1
+    )
+    return Faults(
+        sum(len(found) > 1 for found in homes_of.values()),
+        len(assigned) - len(set(assigned.values())),
+        sum(len(found) > 1 for found in blocks_of.values()),
+        len(taken ^ set(assigned.values())),
+        elsewhere + sum(address_text(home) not in assigned for home in blocks_of),
+    ), assigned
+
+
+def filled(lab: Lab, assigned: dict[str, int]) -> Counter[str]:
+    """How many subscribers each global address has."""
+    place = {number: at for number, (at, _) in elements(lab, "map", "blocks_homes")}
+    return Counter(place[number] for number in assigned.values())
+
+
+def fill(lab: Lab, processors: Processors, text: str, seeds: tuple[int, int], protocol: int = UDP) -> Faults:
+    """As many new subscribers as blocks, three connections of each on both processors; the pool in the end."""
+    lab.load(text)
+    processors.met = Meeting()
+    halves = [
+        connections(lab, homes(SUBSCRIBERS, seed), 3, port, protocol=protocol)
+        for seed, port in zip(seeds, (5000, 6000), strict=True)
+    ]
+    seen = storm(processors, halves)
+    found, assigned = faults(lab, seen, halves)
+    counters = {word: counted(lab, word) for word in ("assigned", "exhausted", "waiting")}
+    print(f"{seen.written} frames for {sum(map(len, halves))}, {seen.lost} lost, {len(assigned)} assigned,", end=" ")
+    print(f"{found}, {counters}, {processors.met}, fill {set(filled(lab, assigned).values())}")
+    if not any(found):
+        assert seen.lost == 0
+        assert len(assigned) == counters["assigned"] == SUBSCRIBERS
+        assert set(filled(lab, assigned).values()) == {BLOCKS_EACH}
+    return found
+
+
+NO_FAULTS = Faults(0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("slowed", [as_it_is, widened])
+@pytest.mark.parametrize("protocol", [UDP, TCP])
+@pytest.mark.parametrize("seeds", [(1, 2), (3, 3)], ids=["other-order", "same-order"])
+def test_every_subscriber_one_block(
+    lab: Lab,
+    processors: Processors,
+    slowed: Callable[[str], str],
+    protocol: int,
+    seeds: tuple[int, int],
+) -> None:
+    """512 subscribers on 512 blocks, all of them new to both processors at once."""
+    text = slowed(dynamic(ADDRESSES, BLOCKS_EACH))
+    assert fill(lab, processors, text, seeds, protocol) == NO_FAULTS
+    assert processors.met.together > processors.met.frames / 10, "the two did not run at the same time"
+
+
+def test_the_storm_finds_two_searches_for_one_subscriber(lab: Lab, processors: Processors) -> None:
+    """Without the claim of the subscriber, both processors take him a block and one is leaked."""
+    found = fill(lab, processors, without_asking(dynamic(ADDRESSES, BLOCKS_EACH)), (4, 4))
+    assert found.leaked_numbers
+    assert found.subscribers_of_two
+
+
+def test_half_a_pool_is_spread_equally(lab: Lab, processors: Processors) -> None:
+    lab.load(dynamic(ADDRESSES, BLOCKS_EACH))
+    everybody = homes(SUBSCRIBERS // 2, 5)
+    halves = [connections(lab, everybody[side::2], 3, 5000) for side in (0, 1)]
+    seen = storm(processors, halves)
+    found, assigned = faults(lab, seen, halves)
+    assert found == NO_FAULTS
+    assert seen.lost == 0
+    assert set(filled(lab, assigned).values()) == {BLOCKS_EACH // 2}
+
+
+ROUNDS, FEW, MANY = 60, 9, 32
+
+
+def scramble(lab: Lab, processors: Processors, text: str) -> Faults:
+    """Again and again 32 new subscribers on 9 blocks: at the ninth, both processors look at once for the last.
+
+    What has been assigned is forgotten between the rounds.
+    """
+    lab.load(text)
+    processors.met = Meeting()
+    total, served, lost = NO_FAULTS, Counter[int](), 0
+    for number in range(ROUNDS):
+        everybody = homes(MANY, number)
+        far = f"198.18.{10 + number}.1"
+        halves = [connections(lab, everybody[side::2], 2, 5000, far) for side in (0, 1)]
+        seen = storm(processors, halves, 2)
+        found, assigned = faults(lab, seen, halves)
+        total = Faults(*map(sum, zip(total, found, strict=True)))
+        served[len(assigned)] += 1
+        lost += sum(address_text(p.source) in assigned and p.token not in seen.ends for h in halves for p in h)
+        names = "set asking1", "set claimed", "set taken", "map assigned1"
+        lines = [f"flush {name.replace(' ', ' ip nfcompile ')}_homes" for name in names]
+        lab.reload("\n".join(lines))
+    print(f"{ROUNDS} rounds, blocks in use {dict(served)}, {lost} lost, {total}, {processors.met}")
+    if not any(total):
+        assert served == {FEW: ROUNDS}
+        assert lost == 0
+    return total
+
+
+@pytest.mark.parametrize("slowed", [as_it_is, widened])
+def test_few_blocks_for_many(lab: Lab, processors: Processors, slowed: Callable[[str], str]) -> None:
+    """Every block is used, and by one subscriber; the others are refused."""
+    assert scramble(lab, processors, slowed(dynamic(3, FEW // 3))) == NO_FAULTS
+
+
+def test_the_scramble_finds_a_shared_block(lab: Lab, processors: Processors) -> None:
+    """Without the claim of the number, both processors take the same free one."""
+    found = scramble(lab, processors, widened(without_claims(dynamic(3, FEW // 3))))
+    assert found.shared_blocks
+    assert found.numbers_of_two
