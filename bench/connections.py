@@ -454,7 +454,7 @@ def _measure(gateways: list[Gateway], count: int, rounds: int, buckets: str) -> 
     _report(title, gateways, costs, broken, judge=True)
 
     some = flows(LONG_LIVED, 2)
-    faults = {gateway.name: fault for gateway in gateways if (fault := _establish(gateway, some))}
+    faults = broken | {g.name: fault for g in gateways if (fault := _establish(g, some))}
     many = Batch([flow.frame() for flow in some], ESTABLISHED_PACKETS // LONG_LIVED)
     turns = {g.name: partial(_established, g, many, faults) for g in gateways}
     costs = measure.interleave(turns, rounds)

@@ -32,6 +32,9 @@ PR_SET_PDEATHSIG = 1
 
 T = TypeVar("T")
 
+HOST_NETWORK = os.readlink("/proc/self/ns/net") if os.path.exists("/proc/self/ns/net") else ""
+"""The namespace that this process was started in; no ruleset is ever loaded there."""
+
 
 class Cost(NamedTuple):
     """One run of a process: seconds, and the most memory it held (MB)."""
@@ -186,6 +189,11 @@ def private_network() -> None:
         raise Failed(f"this user may make no network namespaces here ({error}); run as root")
     _quiet()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def in_private_network() -> bool:
+    """Whether this process has left the namespace that it was started in."""
+    return bool(HOST_NETWORK) and os.readlink("/proc/self/ns/net") != HOST_NETWORK
 
 
 class Namespace:

@@ -109,6 +109,8 @@ def _small(folder: Path, count: int) -> Path:
 
 
 def _load(path: Path) -> Cost:
+    if not measure.in_private_network():
+        raise Failed("not in a namespace of our own")
     measure.run(["nft", "flush", "ruleset"])
     return measure.run(["nft", "-f", str(path)])
 
@@ -171,9 +173,9 @@ def _figures(folder: Path, site_text: str) -> tuple[str, ...]:
     try:
         load = f"{middle([_load(text) for _ in range(3)]).wall:.3f}"
     except Failed as problem:
-        load = "-" if "Operation not permitted" in str(problem) else "refused"
-        if load == "refused":
-            print(problem, file=sys.stderr)
+        load = "-"
+        if measure.in_private_network():
+            print(f"*** refused: {problem}", file=sys.stderr)
     size = f"{text.stat().st_size / 1000:,.1f}"
     return f"{_elements(text, 'blocks_homes'):,}", f"{cost.wall:.2f}", f"{cost.rss:.0f}", size, load
 

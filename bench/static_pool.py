@@ -50,7 +50,9 @@ def main() -> None:
             target = verdict(cost.wall, TARGET, " s")
             rows.append((name, f"{cost.wall:.2f}", f"{cost.cpu:.2f}", f"{cost.rss:.0f}", target))
         measure.table(["command", "wall s", "CPU s", "RSS MB", ""], rows)
-        print(f"The ruleset has {text.stat().st_size / 1000:,.0f} KB. The mistake is in line {last_line}:")
+        if "build" not in slow:
+            print(f"The ruleset has {text.stat().st_size / 1000:,.0f} KB.")
+        print(f"The mistake is in line {last_line}:")
         for case, command in told:
             if case not in slow:
                 first = measure.said(command)[2].splitlines()[0].removeprefix(f"{folder}/")

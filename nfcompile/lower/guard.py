@@ -38,6 +38,7 @@ def guard_objects(gate: Gate) -> tuple[Object, ...]:
     if globals_:
         objects.append(Counter(names.UNSOLICITED_COUNTER, POOLS))
         objects.append(address_set(names.GLOBALS, globals_, POOLS))
+        objects.append(_local(gate))
     limits, refusals = session_limit(gate)
     if refusals:
         hook = Hook("filter", "forward", "filter")
@@ -53,20 +54,27 @@ def before_inbound(gate: Gate) -> tuple[Rule, ...]:
     return (Rule((*match, f"counter name {names.MIDSTREAM_COUNTER} drop"), PERMIT, dotted(PERMIT)),)
 
 
-def after_inbound(gate: Gate) -> tuple[Rule, ...]:
-    """Whatever still goes to a global address after destination NAT is wanted by nobody."""
-    if not global_addresses(gate):
-        return ()
-    match = (gate.from_either, f"ip daddr @{names.GLOBALS}")
-    return (Rule((*match, f"counter name {names.UNSOLICITED_COUNTER} drop"), POOLS, "pools"),)
-
-
 def before_outbound(gate: Gate) -> tuple[Rule, ...]:
-    """`permit_invalid_flow: off`: no connection starts with anything but a SYN."""
-    if gate.site.defaults.permit_invalid_flow or not (gate.claims or gate.site.snat):
-        return ()
-    match = (*gate.outward, NOT_SYN)
-    return (Rule((*match, f"counter name {names.MIDSTREAM_COUNTER} drop"), PERMIT, dotted(PERMIT)),)
+    """What still goes to a global address after destination NAT is wanted by nobody and would come back; and
+    with `permit_invalid_flow: off` no connection starts with anything but a SYN."""
+    rules: list[Rule] = []
+    if global_addresses(gate):
+        rules.append(_unsolicited(gate.from_either, gate.to_outside))
+    if (gate.claims or gate.site.snat) and not gate.site.defaults.permit_invalid_flow:
+        match = (NOT_SYN, *gate.outward)
+        rules.append(Rule((*match, f"counter name {names.MIDSTREAM_COUNTER} drop"), PERMIT, dotted(PERMIT)))
+    return tuple(rules)
+
+
+def _unsolicited(*match: str) -> Rule:
+    drop = f"ip daddr @{names.GLOBALS}", f"counter name {names.UNSOLICITED_COUNTER} drop"
+    return Rule((*match, *drop), POOLS, "pools")
+
+
+def _local(gate: Gate) -> Chain:
+    """Global addresses that the gateway has on an interface: nobody outside reaches the gateway by them."""
+    rule = _unsolicited(gate.from_either, "ct state { new, untracked, invalid }")
+    return Chain(names.LOCAL, (rule,), POOLS, Hook("filter", "input", "filter"))
 
 
 def global_addresses(gate: Gate) -> tuple[Range, ...]:
@@ -81,7 +89,9 @@ def _after_translation(gate: Gate) -> tuple[Object, ...]:
     tracked, track = tracking(gate)
     expected, expect = expected_flows(gate)
     objects: list[Object] = [*tracked, *expected]
-    rules: list[Rule] = [*expect, *track, Rule((*gate.outward, f"jump {names.OUTGOING}"), POOLS, "pools")]
+    translated = Rule(("ct status snat,dnat accept",), POOLS, "pools")
+    rules: list[Rule] = [*expect, *track, translated]
+    rules.append(Rule((*gate.outward, f"jump {names.OUTGOING}"), POOLS, "pools"))
     invalid = Rule(("ct state invalid", f"counter name {names.INVALID_COUNTER} drop"), POOLS, "pools")
     outgoing = [invalid]
     owned = _owned(gate)
@@ -90,8 +100,7 @@ def _after_translation(gate: Gate) -> tuple[Object, ...]:
         objects.append(address_set(names.OWNED, owned, POOLS))
         outgoing.append(Rule((f"ip saddr @{names.OWNED}", f"goto {names.LEAK}"), POOLS, "pools"))
     if global_addresses(gate):
-        loop = (gate.from_either, gate.to_outside, f"ip daddr @{names.GLOBALS}")
-        rules.append(Rule((*loop, f"counter name {names.UNSOLICITED_COUNTER} drop"), POOLS, "pools"))
+        rules.append(_unsolicited(gate.from_either, gate.to_outside))
     hook = Hook("filter", "postrouting", "srcnat + 1")
     objects.append(Chain(names.GUARD, tuple(rules), POOLS, hook))
     objects.append(Chain(names.OUTGOING, tuple(outgoing), POOLS, None, "pools"))

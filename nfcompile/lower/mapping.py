@@ -1,11 +1,12 @@
 """Mapping entries of cgnat pools: endpoint-independent mapping, filtering and hairpin (RFC 4787).
 
 Two maps for each protocol: `eim` leads from an inside socket to its global one, `eif` back. A new connection
-asks `eim` first. A socket that is not in it takes a port of its block, and right after source NAT claims both
-ways: first the port in `eif`, then itself in `eim`. `limit rate over 1/week burst 1` makes a claim atomic:
-the rule ends for who makes the element and goes on for all who find it made. A port that another socket
-owns, or a socket that another CPU has just given another port, drops the first packet; its retransmission
-finds its place. (The limit is evaluated by every later look-up too: only the `over` form lets those pass.)
+asks `eim` first. A socket that is not in it takes a port of its block, and right after source NAT claims its
+place. Of two CPUs with packets of one socket, one gets the token of the element in `asking` (a set without
+data: in a map one could get the token and the other write the data). Then the port is claimed in `eif`, by
+`limit rate over 1/week burst 1`: the rule ends for who makes the element and goes on for all who find it made.
+Who is too late, or meets a port that another socket owns, has its first packet dropped; the retransmission
+finds its place. (A limit is evaluated by every later look-up too: only the `over` form lets those pass.)
 
 Entries live as long as somebody uses them: each connection carries a token in the top byte of its mark, good
 for YOUNG_SECONDS; a packet with a token that has run out renews the entries and takes another. Busy
@@ -36,13 +37,17 @@ FRESH = {"tcp": 2, "udp": 3}
 FIRST_NUMBER = 0x10
 """Packet marks of a pool: its own base, small offsets for the two states of a socket, then numbers."""
 ENTRIES = 1 << 20
-FIRST_TOKEN, TOKENS, NO_TOKEN = 0x1000000, 512, 0x1FFFFFF
+FIRST_TOKEN, TOKENS = 0x1000000, 512
+ANY_TOKEN = f"numgen random mod {TOKENS} offset 0x{FIRST_TOKEN:x}"
 YOUNG_SECONDS = 30
 INSIDE = "ct original ip saddr . ct original proto-src"
 OUTSIDE = "ct reply ip daddr . ct reply proto-dst"
 """Both ends of a mapping as conntrack has them. (With `th sport` in its place nft lists rules that it cannot
 read again.)"""
 CLAIM = "limit rate over 1/week burst 1 packets"
+ONCE = "limit rate 1/week burst 1 packets"
+ASKING_SECONDS = 1
+"""Longer than a packet takes through the chain, shorter than any entry lives."""
 
 
 class Sockets(NamedTuple):
@@ -98,9 +103,9 @@ def tracking(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     dispatch = f"ct state new meta mark vmap {{ {', '.join(verdicts)} }}"
     learn = [Rule((dispatch,), path, "pools")] if verdicts else []
     rules = (
-        Rule(("ct mark != 0 ct mark @young accept",), path, "pools"),
         *learn,
         *ranges,
+        Rule(("ct mark != 0 ct mark @young accept",), path, "pools"),
         Rule(("ct mark & 0xff000000 == 0x01000000 goto stale",), path, "pools"),
         Rule(("ct mark != 0 ct direction original numgen inc mod 16 0 jump renew_entries",), path, "pools"),
     )
@@ -129,7 +134,7 @@ def _chain(pool: Pool, name: str, *rules: Rule) -> Chain:
 
 def _take_token(pool: Pool) -> Rule:
     """A connection with a mark of the operator keeps it; its entries are renewed by every 16th packet."""
-    return _rule(pool, f"ct mark 0 ct mark set 0x{NO_TOKEN:x}")
+    return _rule(pool, f"ct mark 0 ct mark set {ANY_TOKEN}")
 
 
 def _verdicts(pool: Pool, base: int) -> Iterator[str]:
@@ -152,6 +157,8 @@ def _by_number(claim: Claim, first: int) -> Iterator[Rule]:
 
 def _maps(pool: Pool, protocol: str, young: int) -> Iterator[Object]:
     lifetime = (pool.timeouts.tcp_active if protocol == "tcp" else pool.timeouts.udp) + young
+    asking = f"asking_{protocol}_{pool.name}"
+    yield Set(asking, SOCKET, pool.path, (), ("dynamic", "timeout"), ASKING_SECONDS, ENTRIES)
     for word in ("eim", "eif"):
         name = f"{word}_{protocol}_{pool.name}"
         yield Map(name, SOCKET, SOCKET, pool.path, (), ("dynamic", "timeout"), lifetime, ENTRIES)
@@ -173,14 +180,19 @@ def _learning(pool: Pool, protocol: str, base: int) -> Iterator[Object]:
         ),
         _rule(pool, f"meta mark set 0x{base + FRESH[protocol]:x}"),
     )
-    claim_port = f"add {eif} {{ {OUTSIDE} {CLAIM} : {INSIDE} }}"
-    claim_socket = f"add {eim} {{ {INSIDE} {CLAIM} : {OUTSIDE} }}"
-    give_back = f"delete {eif} {{ {OUTSIDE} : {INSIDE} }}"
+    asking = f"@asking_{protocol}_{name}"
     yield _chain(
         pool,
         f"fresh_{protocol}_{name}",
-        _rule(pool, match, claim_port, f"counter name {conflict} drop"),
-        _rule(pool, match, claim_socket, give_back, f"counter name {race} drop"),
+        _rule(pool, match, f"add {asking} {{ {INSIDE} {ONCE} }}", f"goto claim_{protocol}_{name}"),
+        _rule(pool, f"counter name {race} drop"),
+    )
+    taken = f"add {eif} {{ {OUTSIDE} {CLAIM} : {INSIDE} }}", f"delete {asking} {{ {INSIDE} }}"
+    yield _chain(
+        pool,
+        f"claim_{protocol}_{name}",
+        _rule(pool, match, *taken, f"counter name {conflict} drop"),
+        _rule(pool, match, f"add {eim} {{ {INSIDE} : {OUTSIDE} }}"),
         _rule(pool, "meta mark set 0"),
     )
 
@@ -244,7 +256,7 @@ def _renewal(gate: Gate, pools: list[Pool]) -> Iterator[Object]:
         "pools",
     )
     rules = [
-        Rule((f"ct mark set numgen random mod {TOKENS} offset 0x{FIRST_TOKEN:x}",), path, "pools"),
+        Rule((f"ct mark set {ANY_TOKEN}",), path, "pools"),
         Rule((f"add @young {{ ct mark timeout {_young_seconds(gate)}s }}",), path, "pools"),
         Rule(("jump renew_entries",), path, "pools"),
         Rule(("accept",), path, "pools"),

@@ -18,6 +18,7 @@ SNAT_RULES = "snat_rules"
 FORWARD = "forward_policy"
 GUARD = "after_translation"
 OUTGOING = "outgoing"
+LOCAL = "to_gateway"
 LEAK = "untranslated"
 
 GLOBALS = "global_addresses"

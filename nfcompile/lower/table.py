@@ -8,7 +8,7 @@ from nfcompile.emit import Chain, Counter, CtHelper, CtTimeout, Hook, Map, Rule,
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.gate import Gate, gate
-from nfcompile.lower.guard import after_inbound, before_inbound, before_outbound, guard_objects
+from nfcompile.lower.guard import before_inbound, before_outbound, guard_objects
 from nfcompile.lower.host_timeouts import remarks
 from nfcompile.lower.marks import dnat_objects, snat_objects
 from nfcompile.lower.policy import helper_objects
@@ -39,7 +39,7 @@ def lower(site: Site, claims: tuple[Claim, ...]) -> Table:
 
 def _prerouting(this: Gate, dnat: bool, inbound: list[Rule]) -> tuple[Object, ...]:
     rules = [Rule((f"jump {names.DNAT_RULES}",), ("dnat",), "dnat")] if dnat else []
-    rules += (*before_inbound(this), *inbound, *after_inbound(this))
+    rules += (*before_inbound(this), *inbound) if inbound else ()
     if not rules:
         return ()
     hook = Hook("nat", "prerouting", "dstnat")

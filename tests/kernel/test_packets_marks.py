@@ -195,15 +195,16 @@ snat:
         """
     alone = table.replace("LOW", "172.32.0.2").replace("HIGH", "172.32.0.3").replace("OTHER", "172.32.0.4")
     check(lab, compiled, alone)
-    lab.reload("""table ip somebody_else {
-        chain before {
-            type filter hook prerouting priority mangle
-            ct state new ct mark set 0x1310
-        }
-    }""")
-    lab.forget()
-    foreign = table.replace("LOW", "172.32.0.1").replace("HIGH", "172.32.0.1").replace("OTHER", "172.32.0.4")
-    send(lab, compiled, foreign)
+    both = table.replace("LOW", "172.32.0.1").replace("HIGH", "172.32.0.1").replace("OTHER", "172.32.0.4")
+    for foreign, expected in ((0x80000005, alone), (0x1310, both)):
+        lab.load(compiled.text.text)
+        lab.reload(f"""table ip somebody_else {{
+            chain before {{
+                type filter hook prerouting priority mangle
+                ct state new ct mark set {foreign}
+            }}
+        }}""")
+        send(lab, compiled, expected)
 
 
 def test_snat_comes_before_the_pools(lab: Lab) -> None:

@@ -79,9 +79,9 @@ def dynamic(addresses: int, blocks_each: int, size: int = BLOCK, hairpin: str = 
 # ---- the same ruleset, naive or slowed down
 
 
-def replaced(text: str, pattern: str, by: str) -> str:
+def replaced(text: str, pattern: str, by: str, most: int = 0) -> str:
     """The text with a rule written otherwise; it has to be there."""
-    made, count = re.subn(pattern, by, text)
+    made, count = re.subn(pattern, by, text, count=most)
     assert count, f"no rule like {pattern}"
     return made
 
@@ -99,20 +99,22 @@ def without_asking(text: str) -> str:
 
 def without_sockets(text: str) -> str:
     """A socket's port is written down, whoever else does so for it."""
-    return replaced(text, r"(add @eim_\w+ \{[^}]*?) limit rate over [^}:]*?packets", r"\1")
+    return replaced(text, r"(add @eim_\w+ \{[^}]*?) limit rate over [^}:]*?packets([^}]*\}) [^\n]* drop", r"\1\2")
 
 
 def without_ports(text: str) -> str:
     """The owner of a port is written down, whoever else owns it."""
-    return replaced(text, r"(add @eif_\w+ \{[^}]*?) limit rate over [^}:]*?packets", r"\1")
+    return replaced(text, r"(add @eif_\w+ \{[^}]*?) limit rate over [^}:]*?packets([^}]*\}) [^\n]* drop", r"\1\2")
 
 
-def widened(text: str, rules: int = 100) -> str:
-    """Each look at a number or a subscriber is followed by rules that match nothing, before it is acted on."""
-    nothing = "\t\tip protocol 255 drop\n" * rules
+def widened(text: str) -> str:
+    """Every look at a number or a subscriber takes some microseconds until it is acted on."""
+    idle = "\tchain idle {\n" + "\t\tip protocol 255 drop\n" * 100 + "\t}\n\n"
+    wait = "\t\tjump idle\n" * 20
     for chain in ("take_homes", "search1_homes"):
-        text = replaced(text, rf"(\tchain {chain} \{{\n(?:\t\tcomment .*\n)?)", lambda m: m[1] + nothing)
-    return replaced(text, r"(\t\tupdate @assigned1_homes)", lambda m: nothing + m[1])
+        text = replaced(text, rf"(\tchain {chain} \{{\n(?:\t\tcomment .*\n)?)", rf"\1{wait}")
+    text = replaced(text, r"(\t\tupdate @assigned1_homes)", rf"{wait}\1")
+    return replaced(text, r"(?m)^(\tchain)", rf"{idle}\1", 1)
 
 
 def as_it_is(text: str) -> str:
@@ -439,3 +441,76 @@ def test_the_scramble_finds_a_shared_block(lab: Lab, processors: Processors) -> 
     found = scramble(lab, processors, widened(without_claims(dynamic(3, FEW // 3))))
     assert found.shared_blocks
     assert found.numbers_of_two
+
+
+# ---- sockets
+
+
+class SocketFaults(NamedTuple):
+    """What must not be in mapping entries; all zero where both claims hold."""
+
+    sockets_of_two: int
+    shared_ports: int
+    entries_apart: int
+
+
+NO_SOCKET_FAULTS = SocketFaults(0, 0, 0)
+HOMES, SOCKETS, DYNAMIC_SOCKETS = 60, 16, (16, 8, 128)
+
+
+def static() -> str:
+    return site(STATIC).text.text
+
+
+def on_demand() -> str:
+    return dynamic(*DYNAMIC_SOCKETS, hairpin="on")
+
+
+def learn(lab: Lab, processors: Processors, text: str, seed: int, protocol: int) -> SocketFaults:
+    """New sockets, each on both processors at once, towards a server each."""
+    lab.load(text)
+    processors.met = Meeting()
+    everybody = homes(HOMES, seed)
+    halves = [
+        connections(lab, everybody, SOCKETS, 5000, server, protocol) for server in ("198.18.0.1", "198.18.0.2")
+    ]
+    seen = storm(processors, halves)
+    ends_of, sockets_of = defaultdict(set), defaultdict(set)
+    for packet in (p for half in halves for p in half if p.token in seen.ends):
+        ends_of[packet[1:3]].add(seen.ends[packet.token])
+        sockets_of[seen.ends[packet.token]].add(packet[1:3])
+    word = {TCP: "tcp", UDP: "udp"}[protocol]
+    outside = {tuple(pair) for pair in elements(lab, "map", f"eim_{word}_homes")}
+    inside = {(socket, end) for end, socket in elements(lab, "map", f"eif_{word}_homes")}
+    found = SocketFaults(
+        sum(len(found) > 1 for found in ends_of.values()),
+        sum(len(found) > 1 for found in sockets_of.values()),
+        len(outside ^ inside),
+    )
+    counters = {name: counted(lab, name) for name in ("conflict", "race")}
+    print(f"{seen.written} frames for {sum(map(len, halves))}, {seen.lost} lost, {found}, {counters},", end=" ")
+    print(processors.met)
+    if not any(found):
+        assert seen.lost == 0
+        assert len(ends_of) == len(outside) == HOMES * SOCKETS
+    return found
+
+
+@pytest.mark.parametrize("protocol", [UDP, TCP])
+@pytest.mark.parametrize("pool", [static, on_demand])
+def test_every_socket_one_port(
+    lab: Lab, processors: Processors, pool: Callable[[], str], protocol: int
+) -> None:
+    """RFC 4787 REQ-1 for a socket's first two packets at once: one port for it, and for nobody else."""
+    for seed in range(3):
+        assert learn(lab, processors, pool(), seed, protocol) == NO_SOCKET_FAULTS
+
+
+def test_the_storm_finds_two_ports_of_a_socket(lab: Lab, processors: Processors) -> None:
+    """Without the claim of the socket, both processors give it a port."""
+    assert learn(lab, processors, without_sockets(static()), 1, UDP).sockets_of_two
+
+
+def test_the_storm_finds_a_shared_port(lab: Lab, processors: Processors) -> None:
+    """Without the claim of the port, two sockets that go to two servers share it."""
+    assert learn(lab, processors, without_ports(static()), 1, UDP).shared_ports

@@ -1,0 +1,183 @@
+"""The log of a dynamic pool as ulogd2 writes it: one message for each block, that leads to address and ports."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from frames import ECHO, ICMP, SYN, TCP, UDP, Packet
+from lab import Lab, route
+from table import site
+from test_peers import need
+
+from nfcompile.model.parse import address
+from nfcompile.model.ranges import address_text
+
+FAR = address("198.18.0.1")
+LOUD, SILENT = address("100.64.0.1"), address("100.65.0.1")
+"""The first subscribers of the two pools."""
+WITNESS = address("100.64.0.250")
+"""Whoever sends last: the log keeps the order, so when he is in it all others are."""
+SECONDS = 20
+
+POOLS = """
+nat_defaults: {port_block_size: 8}
+acls: {loud: {10: allow ip 100.64.0.0/16}, silent: {10: allow ip 100.65.0.0/16}}
+pools:
+  loud: {type: cgnat, acl: loud, priority: 1, global_ip: [203.0.113.0/30], connection_logging: on, DYNAMIC}
+  silent: {type: cgnat, acl: silent, priority: 2, global_ip: [203.0.113.4/30], connection_logging: off, DYNAMIC}
+"""
+DYNAMIC = "allocation: dynamic, port_range: 1024-1151, hairpin: off, LIMITS"
+LIMITS = "limits_peruser: {portlimit_tcp: TCP, portlimit_udp: 8, portlimit_icmp: 8}"
+
+CONF = """
+[global]
+logfile="{folder}/ulogd.log"
+loglevel=3
+{plugins}
+stack=log1:NFLOG,base1:BASE,ifi1:IFINDEX,ip2str1:IP2STR,print1:PRINTPKT,emu1:LOGEMU
+[log1]
+group=5
+netlink_qthreshold=1
+[emu1]
+file="{folder}/assignments"
+sync=1
+"""
+PLUGINS = (
+    *("inppkt_NFLOG", "raw2packet_BASE", "filter_IFINDEX", "filter_IP2STR", "filter_PRINTPKT"),
+    "output_LOGEMU",
+)
+
+
+class Assignment(NamedTuple):
+    """A message: the pool of its prefix, the subscriber, and the number in its mark."""
+
+    pool: str
+    subscriber: int
+    number: int
+
+
+def ruleset(tcp: int = 8) -> str:
+    limits = LIMITS.replace("TCP", str(tcp))
+    return site(POOLS.replace("DYNAMIC", DYNAMIC).replace("LIMITS", limits)).text.text
+
+
+def wait(ready: Callable[[], bool], folder: Path) -> None:
+    until = time.monotonic() + SECONDS
+    while not ready():
+        assert time.monotonic() < until, (folder / "ulogd.log").read_text()
+        time.sleep(0.02)
+
+
+@contextmanager
+def listening(lab: Lab, folder: Path) -> Iterator[Path]:
+    """ulogd2 on group 5, from when the kernel knows of it; the file that it writes."""
+    need("ulogd")
+    found = [*Path("/usr/lib").glob("*/ulogd/ulogd_inppkt_NFLOG.so")]
+    assert found, "ulogd2 without its NFLOG plugin"
+    plugins = "\n".join(f'plugin="{found[0].parent}/ulogd_{plugin}.so"' for plugin in PLUGINS)
+    conf, written, pid = folder / "conf", folder / "assignments", folder / "pid"
+    conf.write_text(CONF.format(folder=folder, plugins=plugins).lstrip())
+    (folder / "ulogd.log").touch()
+    lab.must("sh", "-c", f"ulogd -c {conf} >/dev/null 2>&1 & echo $! >{pid}")
+    try:
+        wait(lambda: heard(lab), folder)
+        yield written
+    finally:
+        lab.run("sh", "-c", f"kill $(cat {pid})")
+        wait(lambda: not heard(lab), folder)
+
+
+def heard(lab: Lab) -> bool:
+    """Does anybody listen to group 5?"""
+    return bool(re.search(r"(?m)^ *5 ", lab.must("cat", "/proc/net/netfilter/nfnetlink_log")))
+
+
+def assignments(lab: Lab, written: Path) -> list[Assignment]:
+    """All messages so far, once that of a last new subscriber is among them."""
+    lab.flight([packet(UDP, WITNESS)])
+    mark = f"SRC={address_text(WITNESS)} "
+
+    def complete() -> bool:
+        return written.exists() and any(mark in line for line in written.read_text().splitlines(True))
+
+    wait(complete, written.parent)
+    lines = written.read_text().splitlines()
+    pattern = r"nfcompile assign (\S+) .*SRC=(\S+) .*MARK=(?:0x)?([0-9a-f]+)"
+    found = [re.search(pattern, line) for line in lines]
+    assert all(found), lines
+    return [Assignment(m[1], address(m[2]), int(m[3], 16)) for m in found if m][:-1]
+
+
+def packet(protocol: int, source: int, port: int = 5000) -> tuple[str, Packet]:
+    flags = {TCP: SYN, ICMP: ECHO}.get(protocol, 0)
+    return route(source), Packet(protocol, source, port, FAR, 0 if protocol == ICMP else 443, flags)
+
+
+def blocks(lab: Lab, pool: str) -> dict[int, tuple[int, range]]:
+    """What the kernel has under each number: address and ports."""
+    said = json.loads(lab.must("nft", "-j", "list", "map", "ip", "nfcompile", f"blocks_{pool}"))
+    elements = next(entry["map"] for entry in said["nftables"] if "map" in entry)["elem"]
+    found = {}
+    for number, data in elements:
+        at, ports = data["concat"]
+        first, last = ports["range"]
+        found[number] = address(at), range(first, last + 1)
+    return found
+
+
+def test_one_message_for_each_subscriber(lab: Lab, tmp_path: Path) -> None:
+    """Whatever he sends and however often; the number leads to what servers see. The silent pool is silent."""
+    lab.load(ruleset())
+    numbers = blocks(lab, "loud")
+    everybody = [first + n for n in range(12) for first in (LOUD, SILENT)]
+    with listening(lab, tmp_path) as written:
+        out = [
+            lab.flight([packet(protocol, one, port) for one in everybody])
+            for protocol in (UDP, TCP, ICMP)
+            for port in range(5000, 5003)
+        ]
+        found = assignments(lab, written)
+    assert [one.subscriber for one in found] == [LOUD + n for n in range(12)]
+    assert {one.pool for one in found} == {"loud"}
+    assert len({one.number for one in found}) == 12
+    promised = {one.subscriber: numbers[one.number] for one in found}
+    for flight in out:
+        for subscriber, seen in zip(everybody, flight, strict=True):
+            assert len(seen) == 1
+            if subscriber in promised:
+                at, ports = promised[subscriber]
+                assert seen[0].packet.source == at
+                assert seen[0].packet.source_port in ports
+
+
+def test_one_message_for_each_block(lab: Lab, tmp_path: Path) -> None:
+    """A subscriber with more connections than a block has ports: each further block is logged once."""
+    lab.load(ruleset(tcp=24))
+    numbers = blocks(lab, "loud")
+    with listening(lab, tmp_path) as written:
+        out = lab.flight([packet(TCP, LOUD, 20000 + n) for n in range(30)])
+        found = assignments(lab, written)
+    ends = {seen[0].packet[1:3] for seen in out if seen}
+    assert len(ends) == 24
+    assert [one.subscriber for one in found] == [LOUD] * 3
+    assert ends == {(at, port) for at, ports in (numbers[one.number] for one in found) for port in ports}
+
+
+def test_nobody_is_told_of_a_refusal(lab: Lab, tmp_path: Path) -> None:
+    """64 blocks: those who get none are counted, not logged."""
+    lab.load(ruleset())
+    with listening(lab, tmp_path) as written:
+        lab.flight([packet(UDP, WITNESS)])
+        out = lab.flight([packet(UDP, LOUD + n) for n in range(80)])
+        served = [LOUD + n for n, seen in enumerate(out) if seen]
+        wait(lambda: written.exists() and written.read_text().count("nfcompile assign") >= 64, tmp_path)
+        text = written.read_text()
+    assert len(served) == 63
+    assert [address(one) for one in re.findall(r"assign loud .*SRC=(\S+)", text)] == [WITNESS, *served]
+    assert "packets 17" in lab.must("nft", "list", "counter", "ip", "nfcompile", "exhausted_count_loud")
