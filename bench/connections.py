@@ -35,7 +35,7 @@ import vyos_shape
 from measure import Batch, Failed, Namespace, ratio, verdict
 
 SUBSCRIBERS = 1 << 16
-FLOWS = 40_000
+FLOWS = 30_000
 LONG_LIVED = 4096
 ESTABLISHED_PACKETS = 15 * LONG_LIVED
 ROUNDS = 5

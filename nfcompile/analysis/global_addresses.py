@@ -14,6 +14,7 @@ connections apart, but the port no longer names the subscriber.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -73,19 +74,28 @@ def _overlap(early: Given, late: Given) -> Diagnostic:
 
 
 def _inside(survey: Survey, given: list[Given]) -> Iterator[Diagnostic]:
+    everything = union(one.range for one in given)
     for claim in survey.claims:
         if claim.unbounded:
             continue
-        whole = union(claim.subscribers)
-        for one in given:
-            shared = intersect(whole, [one.range])
+        both = intersect(claim.subscribers, everything)
+        for one in given if both else ():
+            shared = _part_of(one.range, both)
             if shared:
                 message = (
-                    f"global address {range_text(shared[0])} of {one.owner} is a subscriber"
+                    f"global address {range_text(shared)} of {one.owner} is a subscriber"
                     f" of pool '{claim.pool.name}'"
                 )
                 note = Note(f"'{claim.pool.name}' serves it", claim.pool.path, key=True)
                 yield Diagnostic("global-inside", message, one.path, notes=(note,))
+
+
+def _part_of(one: Range, ranges: tuple[Range, ...]) -> Range | None:
+    """The first stretch of a range that lies in sorted, disjoint ranges."""
+    index = bisect_left(ranges, one.first, key=lambda other: other.last)
+    if index == len(ranges) or ranges[index].first > one.last:
+        return None
+    return Range(max(one.first, ranges[index].first), min(one.last, ranges[index].last))
 
 
 def _snat(site: Site, given: list[Given]) -> Iterator[Diagnostic]:

@@ -3,8 +3,8 @@
 Two maps for each protocol: `eim` leads from an inside socket to its global one, `eif` back. A new connection
 asks `eim` first. A socket that is not in it takes a port of its block, and right after source NAT claims its
 place. Of two CPUs with packets of one socket, one gets the token of the element in `asking` (a set without
-data: in a map one could get the token and the other write the data). Then the port is claimed in `eif`, by
-`limit rate over 1/week burst 1`: the rule ends for who makes the element and goes on for all who find it made.
+data: in a map one could get the token and the other write the data). Then the port is claimed in `eif`: with
+`limit rate over 1/week burst 1` the rule ends for who makes the element and goes on for all who find it made.
 Who is too late, or meets a port that another socket owns, has its first packet dropped; the retransmission
 finds its place. (A limit is evaluated by every later look-up too: only the `over` form lets those pass.)
 

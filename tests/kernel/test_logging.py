@@ -1,4 +1,4 @@
-"""The log of a dynamic pool as ulogd2 writes it: one message for each block, that leads to address and ports."""
+"""The log of a dynamic pool as ulogd2 writes it: one message for each block, which leads to its ports."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ POOLS = """
 nat_defaults: {port_block_size: 8}
 acls: {loud: {10: allow ip 100.64.0.0/16}, silent: {10: allow ip 100.65.0.0/16}}
 pools:
-  loud: {type: cgnat, acl: loud, priority: 1, global_ip: [203.0.113.0/30], connection_logging: on, DYNAMIC}
-  silent: {type: cgnat, acl: silent, priority: 2, global_ip: [203.0.113.4/30], connection_logging: off, DYNAMIC}
+  loud: {type: cgnat, acl: loud, priority: 1, global_ip: [203.0.113.0/30], BLOCKS, LOG: on}
+  silent: {type: cgnat, acl: silent, priority: 2, global_ip: [203.0.113.4/30], BLOCKS, LOG: off}
 """
-DYNAMIC = "allocation: dynamic, port_range: 1024-1151, hairpin: off, LIMITS"
+BLOCKS = "allocation: dynamic, port_range: 1024-1151, hairpin: off, LIMITS"
 LIMITS = "limits_peruser: {portlimit_tcp: TCP, portlimit_udp: 8, portlimit_icmp: 8}"
 
 CONF = """
@@ -64,7 +64,9 @@ class Assignment(NamedTuple):
 
 def ruleset(tcp: int = 8) -> str:
     limits = LIMITS.replace("TCP", str(tcp))
-    return site(POOLS.replace("DYNAMIC", DYNAMIC).replace("LIMITS", limits)).text.text
+    return site(
+        POOLS.replace("LOG", "connection_logging").replace("BLOCKS", BLOCKS).replace("LIMITS", limits)
+    ).text.text
 
 
 def wait(ready: Callable[[], bool], folder: Path) -> None:
@@ -132,7 +134,7 @@ def blocks(lab: Lab, pool: str) -> dict[int, tuple[int, range]]:
 
 
 def test_one_message_for_each_subscriber(lab: Lab, tmp_path: Path) -> None:
-    """Whatever he sends and however often; the number leads to what servers see. The silent pool is silent."""
+    """Whatever he sends and however often; the number leads to what servers see. The other pool is silent."""
     lab.load(ruleset())
     numbers = blocks(lab, "loud")
     everybody = [first + n for n in range(12) for first in (LOUD, SILENT)]
