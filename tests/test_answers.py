@@ -1,5 +1,7 @@
 """lookup, mappings and the ruleset say the same of every subscriber, forwards and backwards."""
 
+import re
+
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from nfcompile import pipeline
 from nfcompile.answers import NOBODY, lookups, mappings
 from nfcompile.emit import Map
 from nfcompile.model import parse
-from nfcompile.model.ranges import Range, address_text, range_text
+from nfcompile.model.ranges import ADDRESS_LAST, Range, address_text, range_text
 
 INSIDE = {"homes": 0x64400000, "office": 0x0A000000, "servers": 0xC0A80000}
 OUTSIDE = {"homes": 0xCB007100, "office": 0xC6336400, "servers": 0xC8000000}
@@ -196,16 +198,19 @@ def netmap(element, subscriber):
 def test_ruleset_says_the_same(compiled):
     """Every row is what the map of its pool and protocol gives."""
     maps = {thing.name: thing for thing in compiled.table.objects if isinstance(thing, Map)}
+    masked = re.findall(r"ip saddr & (\S+) map @(\S+)", compiled.text.text)
+    masks = {name: address(mask) for mask, name in masked}
     for row in mappings(compiled):
-        words = row.protocols.replace("+", "_")
-        names = [f"blocks_{row.pool}_{words}", f"blocks_{row.pool}"]
+        words = row.protocols.replace("+", "-")
+        names = [f"blocksof-{words}_{row.pool}", f"blocks_{row.pool}"]
         if row.protocols == "all":
             names = [f"addresses_{row.pool}", f"outward_{row.pool}"]
         elif row.port_first < 1024:
             names = [f"lowblocks_{row.pool}"]
         found = maps[next(name for name in names if name in maps)]
         subscriber = address(row.subscriber)
-        hits = [e for e in found.elements if within(subscriber, parse.addresses(e.key))]
+        key = subscriber & masks.get(found.name, ADDRESS_LAST)
+        hits = [e for e in found.elements if within(key, parse.addresses(e.key))]
         assert len(hits) == 1, "overlapping elements are for the kernel to refuse"
         target, ports = netmap(hits[0], subscriber)
         assert address_text(target) == row.global_ip

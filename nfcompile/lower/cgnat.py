@@ -17,7 +17,7 @@ from nfcompile.ipalloc import Layout, Piece, Stock
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.part import Part
 from nfcompile.lower.ports import chosen_ports
-from nfcompile.model.ranges import Range, range_text
+from nfcompile.model.ranges import ADDRESS_LAST, Range, address_text, range_text
 
 BLOCK_DATA = "interval ipv4_addr . inet_service"
 ADDRESS_DATA = "interval ipv4_addr"
@@ -48,16 +48,32 @@ def deterministic_cgnat(gate: Gate, claim: Claim) -> Part:
 
 def _block_maps(claim: Claim, layout: Layout) -> tuple[list[Object], list[Rule]]:
     pool, comment = claim.pool, dotted(claim.pool.path)
+    bits = _common_bits(layout.pieces)
+    key = "ip saddr" if bits is None else f"ip saddr & {address_text(ADDRESS_LAST >> bits << bits)}"
     maps: list[Object] = []
     rules: list[Rule] = []
     for protocols, size in claim.protocol_ports:
         word = "blocks" if len(claim.protocol_ports) == 1 else f"blocksof-{'-'.join(protocols)}"
         name = f"{word}_{pool.name}"
         elements = tuple(_block_elements(layout, layout.stock, size))
-        maps.append(Map(name, "ipv4_addr", BLOCK_DATA, pool.path, elements, ("interval",)))
+        if bits is not None:
+            elements = tuple(one._replace(key=one.key.partition("/")[0]) for one in elements)
+        flags = ("interval",) if bits is None else ()
+        maps.append(Map(name, "ipv4_addr", BLOCK_DATA, pool.path, elements, flags))
         match = f"meta l4proto {words.one_of(protocols)}"
-        rules.append(Rule((match, f"snat ip prefix to ip saddr map @{name}"), pool.path, comment))
+        rules.append(Rule((match, f"snat ip prefix to {key} map @{name}"), pool.path, comment))
     return maps, rules
+
+
+def _common_bits(pieces: tuple[Piece, ...]) -> int | None:
+    """Where all pieces are CIDR prefixes of one length, their host bits: a hash of the masked source is
+    quicker than a tree of intervals (3 % of a new connection)."""
+    sizes = {(piece.last - piece.first + 1, piece.bits) for piece in pieces}
+    if len(sizes) != 1:
+        return None
+    ((size, bits),) = sizes
+    aligned = size == 1 << bits and all(piece.first & (size - 1) == 0 for piece in pieces)
+    return bits if aligned and bits else None
 
 
 def address_map(name: str, claim: Claim, layout: Layout) -> Map:

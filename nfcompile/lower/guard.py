@@ -11,7 +11,7 @@ base chain after source NAT, since every base chain costs 4 % of a packet.
 from __future__ import annotations
 
 from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Counter, Hook, Rule
+from nfcompile.emit import Chain, Counter, Hook, Rule, words
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
@@ -54,26 +54,35 @@ def before_inbound(gate: Gate) -> tuple[Rule, ...]:
     return (Rule((*match, f"counter name {names.MIDSTREAM_COUNTER} drop"), PERMIT, dotted(PERMIT)),)
 
 
-def before_outbound(gate: Gate) -> tuple[Rule, ...]:
+def outbound(gate: Gate) -> tuple[Rule, ...]:
     """What still goes to a global address after destination NAT is wanted by nobody and would come back; and
     with `permit_invalid_flow: off` no connection starts with anything but a SYN."""
     rules: list[Rule] = []
     if global_addresses(gate):
-        rules.append(_unsolicited(gate.from_either, gate.to_outside))
-    if (gate.claims or gate.site.snat) and not gate.site.defaults.permit_invalid_flow:
-        match = (NOT_SYN, *gate.outward)
-        rules.append(Rule((*match, f"counter name {names.MIDSTREAM_COUNTER} drop"), PERMIT, dotted(PERMIT)))
+        rules.append(_unsolicited(gate))
+    if not gate.site.defaults.permit_invalid_flow:
+        drop = f"counter name {names.MIDSTREAM_COUNTER} drop"
+        rules.append(Rule((NOT_SYN, drop), PERMIT, dotted(PERMIT)))
     return tuple(rules)
 
 
-def _unsolicited(*match: str) -> Rule:
-    drop = f"ip daddr @{names.GLOBALS}", f"counter name {names.UNSOLICITED_COUNTER} drop"
+def passing_by(gate: Gate) -> tuple[Rule, ...]:
+    """From outside to a global address and back outside: a loop."""
+    if not global_addresses(gate):
+        return ()
+    return (_unsolicited(gate, gate.from_outside, gate.to_outside),)
+
+
+def _unsolicited(gate: Gate, *match: str) -> Rule:
+    globals_ = global_addresses(gate)
+    target = f"@{names.GLOBALS}" if len(globals_) > 1 else words.addresses(globals_)
+    drop = f"ip daddr {target}", f"counter name {names.UNSOLICITED_COUNTER} drop"
     return Rule((*match, *drop), POOLS, "pools")
 
 
 def _local(gate: Gate) -> Chain:
     """Global addresses that the gateway has on an interface: nobody outside reaches the gateway by them."""
-    rule = _unsolicited(gate.from_either, "ct state { new, untracked, invalid }")
+    rule = _unsolicited(gate, gate.from_either, "ct state { new, untracked, invalid }")
     return Chain(names.LOCAL, (rule,), POOLS, Hook("filter", "input", "filter"))
 
 
@@ -100,7 +109,7 @@ def _after_translation(gate: Gate) -> tuple[Object, ...]:
         objects.append(address_set(names.OWNED, owned, POOLS))
         outgoing.append(Rule((f"ip saddr @{names.OWNED}", f"goto {names.LEAK}"), POOLS, "pools"))
     if global_addresses(gate):
-        rules.append(_unsolicited(gate.from_either, gate.to_outside))
+        rules.append(_unsolicited(gate, gate.from_either, gate.to_outside))
     hook = Hook("filter", "postrouting", "srcnat + 1")
     objects.append(Chain(names.GUARD, tuple(rules), POOLS, hook))
     objects.append(Chain(names.OUTGOING, tuple(outgoing), POOLS, None, "pools"))

@@ -2,9 +2,10 @@
 
 Two maps for each protocol: `eim` leads from an inside socket to its global one, `eif` back. A new connection
 asks `eim` first. A socket that is not in it takes a port of its block, and right after source NAT claims its
-place. Of two CPUs with packets of one socket, one gets the token of the element in `asking` (a set without
-data: in a map one could get the token and the other write the data). Then the port is claimed in `eif`: with
-`limit rate over 1/week burst 1` the rule ends for who makes the element and goes on for all who find it made.
+place. Of two CPUs with packets of one socket, or with one port, one gets the token of the element in
+`asking` (a set without data: in a map one could get the token and the other write the data). `eif` then says
+whether another socket owns the port: with `limit rate over 1/week burst 1` the rule ends for who makes the
+element and goes on for all who find it made.
 Who is too late, or meets a port that another socket owns, has its first packet dropped; the retransmission
 finds its place. (A limit is evaluated by every later look-up too: only the `over` form lets those pass.)
 
@@ -187,11 +188,12 @@ def _learning(pool: Pool, protocol: str, base: int) -> Iterator[Object]:
         _rule(pool, match, f"add {asking} {{ {INSIDE} {ONCE} }}", f"goto claim_{protocol}_{name}"),
         _rule(pool, f"counter name {race} drop"),
     )
-    taken = f"add {eif} {{ {OUTSIDE} {CLAIM} : {INSIDE} }}", f"delete {asking} {{ {INSIDE} }}"
+    give_back = f"delete {asking} {{ {INSIDE} }}", f"counter name {conflict} drop"
     yield _chain(
         pool,
         f"claim_{protocol}_{name}",
-        _rule(pool, match, *taken, f"counter name {conflict} drop"),
+        _rule(pool, match, f"add {asking} {{ {OUTSIDE} {CLAIM} }}", *give_back),
+        _rule(pool, match, f"add {eif} {{ {OUTSIDE} {CLAIM} : {INSIDE} }}", *give_back),
         _rule(pool, match, f"add {eim} {{ {INSIDE} : {OUTSIDE} }}"),
         _rule(pool, "meta mark set 0"),
     )

@@ -12,6 +12,7 @@ LOG_GROUP = 5
 
 PREROUTING = "nat_prerouting"
 POSTROUTING = "nat_postrouting"
+OUTBOUND = "outbound"
 POOLS = "pools"
 DNAT_RULES = "dnat_rules"
 SNAT_RULES = "snat_rules"

@@ -8,7 +8,7 @@ from nfcompile.emit import Chain, Counter, CtHelper, CtTimeout, Hook, Map, Rule,
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.gate import Gate, gate
-from nfcompile.lower.guard import before_inbound, before_outbound, guard_objects
+from nfcompile.lower.guard import before_inbound, guard_objects, outbound, passing_by
 from nfcompile.lower.host_timeouts import remarks
 from nfcompile.lower.marks import dnat_objects, snat_objects
 from nfcompile.lower.policy import helper_objects
@@ -16,6 +16,7 @@ from nfcompile.lower.pools import has_hairpin, pool_objects
 from nfcompile.lower.vlans import zone_objects, zone_remarks
 from nfcompile.model.site import Site
 
+POOLS = ("pools",)
 ORDER = (Counter, CtTimeout, CtHelper, Set, Map, Chain)
 """Kinds of objects in the order in which they are written."""
 
@@ -47,21 +48,27 @@ def _prerouting(this: Gate, dnat: bool, inbound: list[Rule]) -> tuple[Object, ..
 
 
 def _postrouting(this: Gate, snat: bool, elsewhere: tuple[Rule, ...]) -> tuple[Object, ...]:
-    rules = [*before_outbound(this), *elsewhere]
-    if snat:
-        rules.append(Rule((*this.outward, f"jump {names.SNAT_RULES}"), ("snat",), "snat"))
+    rules = list(elsewhere)
     chains: list[Object] = []
+    if this.claims or snat:
+        rules.append(Rule((*this.outward, f"jump {names.OUTBOUND}"), POOLS, "pools"))
+        rules += passing_by(this)
+        out = list(outbound(this))
+        if snat:
+            out.append(Rule((f"jump {names.SNAT_RULES}",), ("snat",), "snat"))
+        if this.claims:
+            out.append(Rule((f"goto {names.POOLS}",), POOLS, "pools"))
+        chains.append(Chain(names.OUTBOUND, tuple(out), POOLS, None, "pools"))
     if this.claims:
-        rules.append(Rule((*this.outward, f"jump {names.POOLS}"), ("pools",), "pools"))
         if has_hairpin(this):
             back = (this.from_inside, this.to_inside, "ct status dnat")
             original = f"ct original ip daddr @{names.GLOBALS}"
-            rules.append(Rule((*back, original, f"jump {names.POOLS}"), ("pools",), "hairpin"))
+            rules.append(Rule((*back, original, f"jump {names.POOLS}"), POOLS, "hairpin"))
         jumps = tuple(
             Rule((f"jump {names.pool_chain(c.pool.name)}",), c.pool.path, dotted(c.pool.path))
             for c in this.claims
         )
-        chains.append(Chain(names.POOLS, jumps, ("pools",), None, "pools"))
+        chains.append(Chain(names.POOLS, jumps, POOLS, None, "pools"))
     if not rules:
         return ()
     hook = Hook("nat", "postrouting", "srcnat")

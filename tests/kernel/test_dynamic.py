@@ -124,7 +124,9 @@ def test_whole_addresses(lab: Lab) -> None:
 
 def test_a_running_connection_keeps_its_block(lab: Lab) -> None:
     """`translation` counts from the last packet of any connection, not from the last new connection."""
-    short = BLOCKS.replace("TCP", "8").replace("HAIRPIN", "off") + "    timeouts_inactivity: {translation: 2}\n"
+    short = (
+        BLOCKS.replace("TCP", "8").replace("HAIRPIN", "off") + "    timeouts_inactivity: {translation: 2}\n"
+    )
     lab.load(site(short).text.text)
     (first,) = send(lab, UDP, [(home(1), 5000)])
     for _ in range(16):

@@ -141,8 +141,10 @@ def test_events(lab: Lab, tmp_path: Path) -> None:
             time.sleep(0.1)
     finally:
         lab.run("sh", "-c", f"kill $(cat {tmp_path}/pid)")
-    assert "NEW" in text and "DESTROY" in text
-    assert "src=100.64.0.5" in text and "dst=203.0.113.5" in text
+    assert "NEW" in text
+    assert "DESTROY" in text
+    assert "src=100.64.0.5" in text
+    assert "dst=203.0.113.5" in text
     assert "src=100.64.1.5" not in text
 
 
