@@ -188,9 +188,12 @@ def private_network() -> None:
         error = _system("unshare", CLONE_NEWUSER | CLONE_NEWNET)
         if not error:
             # Be root in there, so that the programs started from here keep their rights.
-            Path("/proc/self/setgroups").write_text("deny")
-            Path("/proc/self/uid_map").write_text(f"0 {user} 1")
-            Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+            try:
+                Path("/proc/self/setgroups").write_text("deny")
+                Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+                Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+            except OSError as problem:
+                error = str(problem)
     if error:
         raise Failed(f"this user may make no network namespaces here ({error}); run as root")
     _quiet()

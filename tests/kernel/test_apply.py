@@ -131,7 +131,7 @@ def test_dry_run_changes_nothing(gateway):
     other = apply(gateway, "--dry-run", "--exit-code", site=OTHER)
     assert other.returncode == 3
     assert "-\t\t\t100.64.0.0 : 203.0.113.0/30 . 1024-1919," in other.stdout.splitlines()
-    assert "+\t\t\t100.64.0.0/30 : 198.51.100.0/30 . 1024-1919," in other.stdout.splitlines()
+    assert "+\t\t\t100.64.0.0 : 198.51.100.0/30 . 1024-1919," in other.stdout.splitlines()
     assert other.stdout.endswith("\nnot applied (dry run)\n")
     assert "198.51.100" not in gateway.nft("list", "ruleset")
 

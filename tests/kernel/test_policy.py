@@ -46,8 +46,8 @@ def seconds(lab: Lab, protocol: str, port: int) -> int:
 
 
 TIMES = """
-    timeouts_inactivity: {tcp_handshake: 20, tcp_active: 4000, tcp_session_active: 3000, tcp_final: 200, tcp_reset: 9,
-      udp: 250, udp_session: 150, special: 6000, special_tcp_ports: [22, 179]}"""
+    timeouts_inactivity: {tcp_handshake: 20, tcp_active: 4000, tcp_session_active: 3000, tcp_final: 200,
+      tcp_reset: 9, udp: 250, udp_session: 150, special: 6000, special_tcp_ports: [22, 179]}"""
 
 
 @pytest.mark.parametrize(("hairpin", "established", "udp"), [("off", 4000, 250), ("on", 3000, 150)])
