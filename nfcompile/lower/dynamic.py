@@ -161,8 +161,10 @@ class _Allocator:
         size = 1
         while size < looks:
             inner, size = size, size * SEARCH_FACTOR
-            jump = (f"jump {word}{inner}_{self.pool.name}",)
-            yield self.chain(f"{word}{size}_{self.pool.name}", *([jump] * SEARCH_FACTOR))
+            look: list[tuple[str, ...]] = [(f"jump {word}{inner}_{self.pool.name}",)]
+            if word == "try":
+                look.append(("meta mark != 0", "return"))
+            yield self.chain(f"{word}{size}_{self.pool.name}", *(look * SEARCH_FACTOR))
 
     def _searches(self) -> list[tuple[str, ...]]:
         """One shallow search, then a deep one where there is more to look at."""

@@ -1,4 +1,4 @@
-"""Dynamic pools: blocks and addresses on demand, exclusive, sticky, filled equally; a drop when none is left."""
+"""Dynamic pools: blocks and addresses on demand, exclusive, sticky, filled equally; then a drop."""
 
 from __future__ import annotations
 
