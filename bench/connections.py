@@ -55,6 +55,7 @@ table ip plain {
 SMALL = "port_block_size: 16"
 SITES: dict[str, str] = {
     "bare: hairpin off, connection_logging off": sites.aligned(SUBSCRIBERS),
+    "bare, without its timeouts and event mask": sites.aligned(SUBSCRIBERS),
     "bare, 1,048,576 subscribers": sites.aligned(1 << 20),
     "bare, permit_invalid_flow on": sites.aligned(SUBSCRIBERS, defaults=f"{SMALL}, permit_invalid_flow: on"),
     "bare, sessions_per_translation 100": sites.aligned(
@@ -92,7 +93,11 @@ KNOWN = "known"
 BASE = "masquerade"
 AGAIN = "masquerade, a second gateway"
 VYOS = f"VyOS shape, {SUBSCRIBERS:,} subscribers"
-JUDGED = "bare: hairpin off, connection_logging off"
+JUDGED = ("bare: hairpin off, connection_logging off", "bare, without its timeouts and event mask")
+POLICY_RULE = re.compile("ct timeout set|ct event set")
+TRANSLATION_ALONE = "bare, without its timeouts and event mask"
+"""The translation with ACL and guards, but without what each connection is given for its life: the rules that
+do that are taken out of the ruleset, to show what they cost."""
 
 CLIENT_MAC, LAN_MAC, WAN_MAC, SERVER_MAC = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3, 4))
 WAN_ADDRESS = "203.0.113.1"
@@ -286,6 +291,9 @@ def _gateways(folder: Path, wanted: Sequence[str], server: Namespace) -> list[Ga
                 site = folder / "site.yaml"
                 site.write_text(SITES[name])
                 measure.run(measure.nfcompile("build", str(site)), text)
+                if name == TRANSLATION_ALONE:
+                    lines = text.read_text().splitlines(keepends=True)
+                    text.write_text("".join(one for one in lines if not POLICY_RULE.search(one)))
                 verify = _of_site(SITES[name])
             elif name == VYOS:
                 measure.run([sys.executable, vyos_shape.__file__, str(SUBSCRIBERS), str(text)])
@@ -410,7 +418,7 @@ def _report(
             rows.append((name, "-", "-", f"DOES NOT WORK: {broken[name]}"))
             continue
         times = ratio(costs[name], costs[BASE])
-        target = verdict(times.middle, TARGET) if judge and name == JUDGED else ""
+        target = verdict(times.middle, TARGET) if judge and name in JUDGED else ""
         rows.append((name, f"{median(costs[name]):,.0f}", str(times), target))
     measure.table(["case", "CPU ns a packet", f"against {BASE}", ""], rows)
 
