@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from itertools import chain as chained
 
 from nfcompile.claims import Claim
-from nfcompile.diagnostics import dotted
 from nfcompile.emit import Chain, Counter, Element, Map, Rule, Set
 from nfcompile.emit.objects import Object
 from nfcompile.emit.words import one_of
@@ -24,7 +23,7 @@ from nfcompile.lower.cgnat import BLOCK_DATA
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.mapping import FIRST_NUMBER, mark_base
 from nfcompile.lower.nat import inbound_rule
-from nfcompile.lower.part import Part
+from nfcompile.lower.part import Part, pool_chain, pool_rule
 from nfcompile.model.ranges import address_text
 
 GRACE_SECONDS = 300
@@ -42,12 +41,12 @@ def dynamic(gate: Gate, claim: Claim) -> Part:
     """The allocator of one pool."""
     allocator = _Allocator(claim, mark_base(gate, claim) + FIRST_NUMBER)
     inbound: tuple[Rule, ...] = ()
-    if claim.pool.type == "nat" and (claim.pool.allow_external_connect or claim.pool.hairpin):
+    if claim.pool.can_be_reached:
         ids, owners = allocator.named("ids"), allocator.named("owners")
         statement = f"meta mark set ip daddr map @{ids} dnat to meta mark map @{owners}"
         inbound = (inbound_rule(gate, claim.pool, statement),)
     objects = tuple(chained(allocator.state(), allocator.numbers(), allocator.chains()))
-    return Part(objects, (allocator.rule(f"goto {allocator.named('slots')}"),), inbound)
+    return Part(objects, (pool_rule(claim.pool, f"goto {allocator.named('slots')}"),), inbound)
 
 
 class _Allocator:
@@ -69,12 +68,8 @@ class _Allocator:
     def assigned(self, slot: int) -> str:
         return f"assigned{slot}_{self.pool.name}"
 
-    def rule(self, *phrases: str) -> Rule:
-        return Rule(phrases, self.pool.path, dotted(self.pool.path))
-
     def chain(self, name: str, *rules: tuple[str, ...]) -> Chain:
-        made = tuple(self.rule(*phrases) for phrases in rules)
-        return Chain(name, made, self.pool.path, None, dotted(self.pool.path))
+        return pool_chain(self.pool, name, *(pool_rule(self.pool, *phrases) for phrases in rules))
 
     def state(self) -> Iterator[Object]:
         """The sets and maps that the kernel fills, and the counters."""
@@ -90,7 +85,7 @@ class _Allocator:
                 yield Set(full, "inet_proto . ipv4_addr", path, (), ("dynamic",), 0, 65536 * 3)
         yield Set(self.named("taken"), "mark", path, (), flags, lifetime + GRACE_SECONDS, size)
         yield Set(self.named("claimed"), "mark", path, (), flags, claim_seconds, size)
-        if self._tracks_owners():
+        if self.pool.can_be_reached:
             yield Map(self.named("owners"), "mark", "ipv4_addr", path, (), flags, lifetime, size)
         for word in ("assigned", "exhausted", "waiting"):
             yield Counter(names.pool_counter(self.pool.name, word), path)
@@ -105,7 +100,7 @@ class _Allocator:
         if stock.ports is not None:
             blocks = tuple(self._blocks(texts))
             yield Map(self.named("blocks"), "mark", BLOCK_DATA, path, blocks)
-        if self._tracks_owners():
+        if self.pool.can_be_reached:
             ids = sorted((address, self.first + k) for k, address in enumerate(addresses))
             elements = tuple(Element(address_text(a), f"0x{number:x}") for a, number in ids)
             yield Map(self.named("ids"), "ipv4_addr", "mark", path, elements)
@@ -114,10 +109,6 @@ class _Allocator:
         for k in range(self.total):
             _, first, last = self.claim.stock.block(0, k // len(texts))
             yield Element(f"0x{self.first + k:x}", f"{texts[k % len(texts)]} . {first}-{last}")
-
-    def _tracks_owners(self) -> bool:
-        pool = self.pool
-        return pool.type == "nat" and (pool.allow_external_connect or pool.hairpin)
 
     def chains(self) -> Iterator[Object]:
         """The search, shared by all slots, and the chains of each slot."""
@@ -195,7 +186,7 @@ class _Allocator:
             (f"update @{assigned} {{ ip saddr : meta mark }}",),
             (f"update @{self.named('taken')} {{ meta mark }}",),
         ]
-        if self._tracks_owners():
+        if self.pool.can_be_reached:
             refresh.append((f"update @{self.named('owners')} {{ meta mark : ip saddr }}",))
         yield self.chain(f"known{slot}_{pool}", *refresh, (f"goto use_{pool}",))
         exhausted = names.pool_counter(pool, "exhausted")

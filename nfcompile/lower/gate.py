@@ -29,6 +29,10 @@ class Gate(NamedTuple):
     def from_either(self) -> str:
         return f"iifname {words.interface_set((*self.inside, *self.outside))}"
 
+    def arriving(self, *, outside: bool, inside: bool) -> str:
+        """From one side or from both; at least one must be asked."""
+        return self.from_either if outside and inside else self.from_outside if outside else self.from_inside
+
     @property
     def to_outside(self) -> str:
         return f"oifname {words.interface_set(self.outside)}"

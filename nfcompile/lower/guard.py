@@ -17,8 +17,9 @@ from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.limits import session_limit
-from nfcompile.lower.mapping import tracking
+from nfcompile.lower.mapping import learning
 from nfcompile.lower.policy import expected_flows
+from nfcompile.lower.renewal import renewal
 from nfcompile.model.ranges import Range, subtract, union
 from nfcompile.model.site import Pool
 
@@ -95,11 +96,11 @@ def global_addresses(gate: Gate) -> tuple[Range, ...]:
 
 def _after_translation(gate: Gate) -> tuple[Object, ...]:
     """The one base chain after source NAT: mapping entries, then the guard."""
-    tracked, track = tracking(gate)
+    renewed, renew = renewal(gate)
     expected, expect = expected_flows(gate)
-    objects: list[Object] = [*tracked, *expected]
-    translated = Rule(("ct status snat,dnat accept",), POOLS, "pools")
-    rules: list[Rule] = [*expect, *track, translated]
+    objects: list[Object] = [*renewed, *expected]
+    translated = Rule(("ct status snat accept",), POOLS, "pools")
+    rules: list[Rule] = [*expect, *learning(gate), *renew, translated]
     rules.append(Rule((*gate.outward, f"jump {names.OUTGOING}"), POOLS, "pools"))
     invalid = Rule(("ct state invalid", f"counter name {names.INVALID_COUNTER} drop"), POOLS, "pools")
     outgoing = [invalid]

@@ -23,7 +23,7 @@ def deterministic_nat(gate: Gate, claim: Claim) -> Part:
     maps = [address_map(outward, claim, layout)]
     rule = Rule((f"snat ip prefix to ip saddr map @{outward}",), pool.path, comment)
     inbound: tuple[Rule, ...] = ()
-    if pool.allow_external_connect or pool.hairpin:
+    if pool.can_be_reached:
         name = f"inbound_{pool.name}"
         elements = tuple(
             Element(range_text(key), words.prefix_datum(base, bits))
@@ -36,13 +36,7 @@ def deterministic_nat(gate: Gate, claim: Claim) -> Part:
 
 def inbound_rule(gate: Gate, pool: Pool, statement: str) -> Rule:
     """A destination NAT rule for those sides that may open sessions to the pool's addresses."""
-    side = (
-        gate.from_either
-        if pool.allow_external_connect and pool.hairpin
-        else gate.from_outside
-        if pool.allow_external_connect
-        else gate.from_inside
-    )
+    side = gate.arriving(outside=pool.allow_external_connect, inside=pool.hairpin)
     return Rule((side, statement), pool.path, dotted(pool.path))
 
 

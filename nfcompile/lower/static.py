@@ -33,7 +33,7 @@ def static(gate: Gate, claim: Claim) -> Part:
             statement = f"snat ip {_prefix(entries)}to {key} map @{name}"
             rules.append(Rule((statement,), pool.path, dotted(pool.path)))
     inbound: tuple[Rule, ...] = ()
-    if pool.allow_external_connect or pool.hairpin:
+    if pool.can_be_reached:
         name = f"inbound_{pool.name}"
         objects.append(_inbound(name, pool.global_map, pool.path))
         statement = f"dnat ip {_prefix(pool.global_map)}to ip daddr map @{name}"

@@ -5,7 +5,7 @@ Raises `Fault` with the stretch of the text that is wrong. Knows neither YAML no
 
 from __future__ import annotations
 
-from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, range_text
+from nfcompile.model.ranges import PORT_LAST, Range, range_text
 from nfcompile.model.site import ANY_PROTOCOL, Mark
 
 PROTOCOLS = {
@@ -88,11 +88,6 @@ def addresses(text: str, at: int = 0) -> Range:
         hint = f"write {last_text}-{first_text}"
         raise _fault("reversed-range", f"range '{text}' ends before it starts", text, at, hint)
     return Range(first, last)
-
-
-def any_addresses(text: str, at: int = 0) -> Range:
-    """As `addresses`, and `any` for all of them."""
-    return EVERYWHERE if text == "any" else addresses(text, at)
 
 
 def port(text: str, at: int = 0) -> int:

@@ -11,8 +11,6 @@ from typing import NamedTuple
 from nfcompile.diagnostics import Path
 from nfcompile.model.ranges import Range
 
-POOL_TYPES = ("cgnat", "nat", "static", "fake")
-
 
 class Interfaces(NamedTuple):
     """Interface names as the kernel has them; `vlans` maps a VLAN id to the interface that carries it."""
@@ -155,6 +153,11 @@ class Pool(NamedTuple):
     limits: Limits
     global_map: tuple[StaticEntry, ...]
     given: frozenset[str]
+
+    @property
+    def can_be_reached(self) -> bool:
+        """Whether anybody may open a session to a global address of an address-only pool."""
+        return self.type in ("nat", "static") and (self.allow_external_connect or self.hairpin)
 
     @property
     def renews(self) -> bool:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from lab import cannot
 
 ROOT = Path(__file__).parent.parent.parent
 NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
@@ -39,13 +40,6 @@ table ip kept { chain c { type filter hook forward priority 0; policy accept; co
 table inet nfcompile { set s { type mark; elements = { 5 } ; }
 }
 """
-
-
-def cannot(reason):
-    """Skip, or fail where a skip is a failure."""
-    if os.environ.get("CI") or os.environ.get("NFCOMPILE_REQUIRE_KERNEL"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 class Namespace:

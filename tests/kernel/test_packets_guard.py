@@ -104,6 +104,17 @@ def test_a_session_from_before_the_ruleset_does_not_leave(lab: Lab) -> None:
     assert lab.flight([(wire, packet)]) == [()]
 
 
+def test_nor_does_one_that_a_dnat_rule_has_rewritten(lab: Lab) -> None:
+    """Destination NAT alone is no translation of the source."""
+    dnat = "dnat: {names: {protocol: udp, dst_port: 53, dnat_port: 5353}}\n"
+    lab.load(site(dnat).text.text)
+    wire, packet = probe(UDP, address("100.64.0.9"), FAR, 53)
+    (outcome,) = lab.exchange([(wire, packet)])
+    assert (outcome.out[0].packet.source, outcome.out[0].packet.destination_port) == (packet.source, 5353)
+    lab.reload(site(STRICT).text.text)
+    assert lab.flight([(wire, packet)]) == [()]
+
+
 def test_unsolicited_packets_are_dropped_and_do_not_loop(lab: Lab) -> None:
     """The global addresses have no route but the default one: not one packet may come out anywhere."""
     check(
