@@ -37,7 +37,7 @@ def deterministic_cgnat(gate: Gate, claim: Claim) -> Part:
     if pool.randomize_ports is None:
         more, lines = _block_maps(claim, layout)
     else:
-        more, lines = chosen_ports(gate, claim, layout)
+        more, lines = chosen_ports(claim, layout)
     objects += more
     rules += lines
     name = f"addresses_{pool.name}"

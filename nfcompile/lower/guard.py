@@ -98,9 +98,10 @@ def _after_translation(gate: Gate) -> tuple[Object, ...]:
     """The one base chain after source NAT: mapping entries, then the guard."""
     renewed, renew = renewal(gate)
     expected, expect = expected_flows(gate)
-    objects: list[Object] = [*renewed, *expected]
+    learnt, learn = learning(gate)
+    objects: list[Object] = [*learnt, *renewed, *expected]
     translated = Rule(("ct status snat accept",), POOLS, "pools")
-    rules: list[Rule] = [*expect, *learning(gate), *renew, translated]
+    rules: list[Rule] = [*expect, *learn, *renew, translated]
     rules.append(Rule((*gate.outward, f"jump {names.OUTGOING}"), POOLS, "pools"))
     invalid = Rule(("ct state invalid", f"counter name {names.INVALID_COUNTER} drop"), POOLS, "pools")
     outgoing = [invalid]

@@ -21,6 +21,7 @@ from nfcompile.emit.objects import Object
 from nfcompile.emit.words import addresses
 from nfcompile.lower import names
 from nfcompile.lower.gate import Gate
+from nfcompile.lower.packet_marks import ANY_NUMBER, FRESH, KNOWN, socket_marks
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.lower.renewal import (
     INSIDE,
@@ -33,13 +34,10 @@ from nfcompile.lower.renewal import (
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
 
+POOLS = ("pools",)
+NUMBERED = "numbered"
 SOCKET = "ipv4_addr . inet_service"
-FIRST_MARK = 0x1000000
-MARKS_EACH = 0x1000000
-KNOWN = 1
-FRESH = {"tcp": 2, "udp": 3}
-FIRST_NUMBER = 0x10
-"""Packet marks of a pool: its own base, small offsets for the two states of a socket, then numbers."""
+OWNER = "ct reply ip daddr : ct original ip saddr"
 ENTRIES = 1 << 20
 CLAIM = "limit rate over 1/week burst 1 packets"
 ONCE = "limit rate 1/week burst 1 packets"
@@ -55,11 +53,6 @@ class Sockets(NamedTuple):
     inbound: tuple[Rule, ...]
 
 
-def mark_base(gate: Gate, claim: Claim) -> int:
-    """The first packet mark of a pool: scratch values that no two pools share."""
-    return FIRST_MARK + MARKS_EACH * gate.claims.index(claim)
-
-
 def sockets(gate: Gate, claim: Claim) -> Sockets:
     """The mapping entries of one pool; a dynamic pool without them only has its blocks renewed."""
     pool = claim.pool
@@ -68,7 +61,7 @@ def sockets(gate: Gate, claim: Claim) -> Sockets:
         if not pool.renews:
             return Sockets((), (), ())
         return Sockets(tuple(refreshing(pool, slots)), (take_token(pool),), ())
-    base = mark_base(gate, claim)
+    base = socket_marks(gate, claim)
     objects: list[Object] = [
         Counter(names.pool_counter(pool.name, word), pool.path) for word in ("conflict", "race")
     ]
@@ -84,19 +77,24 @@ def sockets(gate: Gate, claim: Claim) -> Sockets:
     return Sockets(tuple(objects), lookup, inbound)
 
 
-def learning(gate: Gate) -> tuple[Rule, ...]:
+def learning(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """Right after source NAT: to which pool and protocol a new connection's mark says it belongs."""
-    verdicts: list[str] = []
-    ranges: list[Rule] = []
-    for claim in gate.claims:
-        if claim.pool.keeps_mapping_entries:
-            base = mark_base(gate, claim)
-            verdicts += _verdicts(claim.pool, base)
-            ranges += _by_number(claim, base + FIRST_NUMBER)
-    if not verdicts:
-        return ()
-    dispatch = f"ct state new meta mark vmap {{ {', '.join(verdicts)} }}"
-    return Rule((dispatch,), ("pools",), "pools"), *ranges
+    verdicts = [
+        verdict
+        for claim in gate.claims
+        if claim.pool.keeps_mapping_entries
+        for verdict in _verdicts(claim.pool, socket_marks(gate, claim))
+    ]
+    objects: tuple[Object, ...] = ()
+    rules: list[Rule] = []
+    if verdicts:
+        dispatch = f"ct state new meta mark vmap {{ {', '.join(verdicts)} }}"
+        rules.append(Rule((dispatch,), POOLS, "pools"))
+    numbered = tuple(_by_address(claim.pool) for claim in gate.claims if _leaves_number(claim.pool))
+    if numbered:
+        objects = (Chain(NUMBERED, numbered, POOLS, None, "pools"),)
+        rules.append(Rule(("ct state new", ANY_NUMBER, f"goto {NUMBERED}"), POOLS, "pools"))
+    return objects, tuple(rules)
 
 
 def _verdicts(pool: Pool, base: int) -> Iterator[str]:
@@ -105,16 +103,21 @@ def _verdicts(pool: Pool, base: int) -> Iterator[str]:
         yield f"0x{base + FRESH[protocol]:x} : goto fresh_{protocol}_{pool.name}"
 
 
-def _by_number(claim: Claim, first: int) -> Iterator[Rule]:
-    """Pools that leave a number in the mark: that of the block (dynamic) or the port (in order)."""
-    count = claim.stock.capacity
-    if claim.pool.allocation != "dynamic":
-        if claim.pool.randomize_ports is not False:
-            return
-        count = 65536
-    match = f"ct state new meta mark 0x{first:x}-0x{first + count - 1:x}"
-    for protocol in PROTOCOLS:
-        yield pool_rule(claim.pool, match, f"meta l4proto {protocol} goto fresh_{protocol}_{claim.pool.name}")
+def _leaves_number(pool: Pool) -> bool:
+    """Whether the packet mark holds a number of a pool that has something to learn: that of a block or an
+    address (dynamic), or of a port (in order)."""
+    if pool.allocation == "dynamic":
+        return pool.keeps_mapping_entries or pool.can_be_reached
+    return pool.keeps_mapping_entries and pool.randomize_ports is False
+
+
+def _by_address(pool: Pool) -> Rule:
+    """Numbers are the same in all pools; the global address says which one it was."""
+    match = f"ct reply ip daddr {addresses(union(pool.global_ip))}"
+    if pool.can_be_reached:
+        return pool_rule(pool, match, f"update @owners_{pool.name} {{ {OWNER} }}")
+    fresh = ", ".join(f"{protocol} : goto fresh_{protocol}_{pool.name}" for protocol in PROTOCOLS)
+    return pool_rule(pool, match, f"meta l4proto vmap {{ {fresh} }}")
 
 
 def _maps(pool: Pool, protocol: str, young: int) -> Iterator[Object]:

@@ -80,8 +80,10 @@ def refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
             for map_, entry in (("eim", f"{inside} : {outside}"), ("eif", f"{outside} : {inside}"))
         ]
         if slots:
-            subscriber = inside.partition(" . ")[0]
+            subscriber, address = inside.partition(" . ")[0], outside.partition(" . ")[0]
             rules += (_renew_block(pool, slot, subscriber) for slot in range(1, slots + 1))
+            if pool.can_be_reached:
+                rules.append(pool_rule(pool, f"update @owners_{pool.name} {{ {address} : {subscriber} }}"))
             rules.append(pool_rule(pool, "meta mark set 0"))
         yield pool_chain(pool, f"{word}_{pool.name}", *rules)
     if not pool.keeps_mapping_entries:
@@ -92,14 +94,12 @@ def refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
 
 def _renew_block(pool: Pool, slot: int, subscriber: str) -> Rule:
     assigned = f"@assigned{slot}_{pool.name}"
-    phrases = [
+    return pool_rule(
+        pool,
         f"meta mark set {subscriber} map {assigned}",
         f"update {assigned} {{ {subscriber} : meta mark }}",
         f"update @taken_{pool.name} {{ meta mark }}",
-    ]
-    if pool.can_be_reached:
-        phrases.append(f"update @owners_{pool.name} {{ meta mark : {subscriber} }}")
-    return pool_rule(pool, *phrases)
+    )
 
 
 def _renewal(gate: Gate, pools: list[Pool]) -> Iterator[Object]:

@@ -86,12 +86,27 @@ def test_more_blocks_on_demand(lab: Lab) -> None:
         lab.load(dynamic(tcp=24))
         ends = send(lab, TCP, [(home(1), 20000 + n) for n in range(count)])
         assert len({block(end) for end in ends if end}) == expected
+        assert len({end[0] for end in ends if end}) == 1, "RFC 6888 REQ-2: all on one address"
     lab.load(dynamic(tcp=24))
     ends = send(lab, TCP, [(home(1), 20000 + n) for n in range(40)])
     assert sum(end is not None for end in ends) == 24
     assert len(set(ends) - {None}) == 24
     ends = send(lab, UDP, [(home(1), 20000 + n) for n in range(40)])
     assert sum(end is not None for end in ends) == 8
+
+
+def test_a_full_address_never_spills_to_another(lab: Lab) -> None:
+    """RFC 7857 section 4: of 16 blocks an address, 15 are somebody's first and one is a second one."""
+    lab.load(dynamic(tcp=24))
+    first = send(lab, TCP, [(home(n), 20000) for n in range(60)])
+    used = Counter(end[0] for end in first if end)
+    assert sorted(used.values()) == [15, 15, 15, 15]
+    neighbours = [home(n) for n, end in enumerate(first) if end and end[0] == first[0][0]]  # type: ignore[index]
+    more = send(lab, TCP, [(source, 20001 + n) for n in range(16) for source in neighbours[:3]])
+    ends = {end for end in more if end}
+    assert {address for address, _ in ends} == {first[0][0]}  # type: ignore[index]
+    assert len({block(end) for end in ends}) == 4, "a block each, and the one that was free"
+    assert "packets 0 " not in lab.must("nft", "list", "counter", "ip", "nfcompile", "exhausted_count_homes")
 
 
 def test_mapping_entries_on_dynamic_blocks(lab: Lab) -> None:

@@ -1,0 +1,59 @@
+"""What the numbers of a dynamic pool stand for: nft computes no addresses from numbers, but looks them up.
+
+Number a K + b is block b of address a, of K blocks each, so an address that is appended renumbers nobody.
+Numbers are handed out in turns that go from address to address, so all of them fill equally; and each has a
+next one on its own address, where a subscriber's further blocks are looked for (RFC 6888 REQ-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfcompile.claims import Claim
+from nfcompile.emit import Element, Map
+from nfcompile.lower.cgnat import BLOCK_DATA
+from nfcompile.lower.packet_marks import NUMBERS, TURNS
+from nfcompile.model.ranges import address_text
+
+
+def has_turns(claim: Claim) -> bool:
+    """Whether the order in which numbers are handed out is another one than that of counting."""
+    return claim.stock.blocks_per_address > 1 and claim.stock.addresses > 1
+
+
+def numbers(claim: Claim) -> Iterator[Map]:
+    """The maps from numbers to addresses and blocks, and from one number to another."""
+    pool, stock, each = claim.pool, claim.stock, claim.stock.blocks_per_address
+    path = pool.path
+    addresses = [a for one in stock.globals for a in range(one.first, one.last + 1)]
+    yield Map(f"addresses_{pool.name}", "mark", "ipv4_addr", path, *_addresses(addresses, each))
+    if stock.ports is None:
+        return
+    blocks = (stock.block(address, block) for address in addresses for block in range(each))
+    elements = tuple(
+        Element(_number(n), f"{address_text(b.address)} . {b.first}-{b.last}") for n, b in enumerate(blocks)
+    )
+    yield Map(f"blocks_{pool.name}", "mark", BLOCK_DATA, path, elements)
+    if has_turns(claim):
+        order = (a * each + b for b in range(each) for a in range(len(addresses)))
+        turns = tuple(Element(f"0x{TURNS + turn:x}", _number(n)) for turn, n in enumerate(order))
+        yield Map(f"turns_{pool.name}", "mark", "mark", path, turns)
+    if claim.blocks_each > 1:
+        circle = ((n, n + 1 if (n + 1) % each else n + 1 - each) for n in range(stock.capacity))
+        following = tuple(Element(_number(n), _number(other)) for n, other in circle)
+        yield Map(f"next_{pool.name}", "mark", "mark", path, following)
+
+
+def _addresses(addresses: list[int], each: int) -> tuple[tuple[Element, ...], tuple[str, ...]]:
+    """For protocols without ports: an element for each address, and whether the keys are intervals."""
+    texts = [address_text(address) for address in addresses]
+    if each == 1:
+        return tuple(Element(_number(a), text) for a, text in enumerate(texts)), ()
+    elements = (
+        Element(f"{_number(a * each)}-{_number(a * each + each - 1)}", t) for a, t in enumerate(texts)
+    )
+    return tuple(elements), ("interval",)
+
+
+def _number(number: int) -> str:
+    return f"0x{NUMBERS + number:x}"
