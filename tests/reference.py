@@ -93,10 +93,10 @@ def fate(site: Site, claims: Sequence[Claim], probe: Probe, route: Callable[[int
         pool = claim.pool
         if not accepts(site, pool, probe):
             continue
-        if pool.type == "fake":
-            return untouched
         if hairpin and not pool.hairpin:
             return dropped(f"hairpin is off in {pool.name}")
+        if pool.type == "fake":
+            return untouched
         found = translation(site, claim, probe)
         return forwarded(*found, f"pool {pool.name}") if found else dropped(f"nothing left in {pool.name}")
     return untouched

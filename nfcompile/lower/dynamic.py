@@ -23,6 +23,7 @@ from nfcompile.lower.nat import inbound_rule
 from nfcompile.lower.numbering import numbers
 from nfcompile.lower.packet_marks import FOUND
 from nfcompile.lower.part import Part, pool_rule
+from nfcompile.lower.refusals import no_room
 from nfcompile.lower.search import (
     ONCE,
     Phrases,
@@ -77,6 +78,7 @@ def _chains(claim: Claim) -> Iterator[Chain]:
     pool = claim.pool
     yield phrases_chain(pool, f"use_{pool.name}", *_use(claim))
     yield phrases_chain(pool, f"slots_{pool.name}", *_choose_slot(claim))
+    yield no_room(pool, f"exhausted_{pool.name}", names.pool_counter(pool.name, "exhausted"))
     for slot in range(1, claim.blocks_each + 1):
         yield from _slot(claim, slot)
 
@@ -114,7 +116,7 @@ def _slot(claim: Claim, slot: int) -> Iterator[Chain]:
         (f"update @assigned{slot}_{name} {{ ip saddr : meta mark }}",),
         (f"update @taken_{name} {{ meta mark }}",),
     )
-    exhausted = (f"counter name {names.pool_counter(name, 'exhausted')} drop",)
+    exhausted = (f"goto exhausted_{name}",)
     yield phrases_chain(
         pool,
         f"slot{slot}_{name}",

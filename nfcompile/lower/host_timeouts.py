@@ -10,7 +10,7 @@ from nfcompile.model.site import Pool, Site
 
 def sysctls(site: Site) -> dict[str, int]:
     """Sysctl -> seconds that the pools of a site need."""
-    pools = [pool for pool in site.active_pools if pool.type != "fake"]
+    pools = site.active_pools
     if not pools:
         return {}
     other = max(pool.timeouts.other for pool in pools)

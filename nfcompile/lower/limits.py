@@ -1,8 +1,7 @@
 """Limits that blocks do not already set: simultaneous sessions of a socket, of ICMP.
 
-`ct count` walks all connections of its key, so it stands only where nothing cheaper bounds them. In the
-forward chain what exceeds a limit is refused at once with ICMP admin-prohibited (RFC 6888 REQ-11); a nat
-chain can only drop.
+`ct count` walks all connections of its key, so it stands only where nothing cheaper bounds them. What exceeds
+the limit of a socket is refused at once, in the forward chain.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
 from nfcompile.lower.gate import Gate
+from nfcompile.lower.refusals import no_room
 from nfcompile.model.ranges import Range, union
 
 SESSIONS_PATH = ("nat_defaults", "sessions_per_translation")
@@ -21,16 +21,20 @@ SESSIONS_SIZE = 1048576
 
 
 def icmp_limit(claim: Claim) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
-    """`portlimit_icmp` of one pool: the ids of a block bound the sessions to each destination only."""
+    """`portlimit_icmp` of one pool: the ids of a block bound the sessions to each destination only.
+
+    Objects, and the rule for the pool's new connections.
+    """
     pool, limit = claim.pool, claim.pool.limits.portlimit_icmp
     if pool.type != "cgnat":
         return (), ()
     path = (*pool.path, "limits_peruser", "portlimit_icmp")
     name, counter = f"icmp_{pool.name}", names.pool_counter(pool.name, "icmp_limit")
     count = f"add @{name} {{ ip saddr ct count over {limit} }}"
-    rule = Rule(("meta l4proto icmp", count, f"counter name {counter} drop"), path, dotted(path))
+    over = f"over_{name}"
+    rule = Rule(("meta l4proto icmp", count, f"goto {over}"), path, dotted(path))
     sources = Set(name, "ipv4_addr", path, (), ("dynamic",), 0, SESSIONS_SIZE)
-    return (Counter(counter, path), sources), (rule,)
+    return (Counter(counter, path), sources, no_room(pool, over, counter)), (rule,)
 
 
 def session_limit(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:

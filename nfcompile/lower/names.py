@@ -41,6 +41,11 @@ def translate_chain(pool: str) -> str:
     return f"translate_{pool}"
 
 
+def pass_chain(pool: str) -> str:
+    """The chain that an accepted packet of a fake pool goes to."""
+    return f"pass_{pool}"
+
+
 def dropped(pool: str) -> str:
     """The counter of packets that a pool accepted but could not translate."""
     return f"dropped_pool_{pool}"

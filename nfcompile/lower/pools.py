@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from nfcompile.claims import Claim
 from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Counter, Rule
+from nfcompile.emit import Counter, Rule
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.acl import acl_rules, address_set
@@ -17,7 +17,7 @@ from nfcompile.lower.gate import Gate
 from nfcompile.lower.limits import icmp_limit
 from nfcompile.lower.mapping import sockets
 from nfcompile.lower.nat import deterministic_nat
-from nfcompile.lower.part import Part
+from nfcompile.lower.part import Part, pool_chain, pool_rule
 from nfcompile.lower.policy import policy
 from nfcompile.lower.static import static, static_sources
 from nfcompile.model.ranges import union
@@ -25,10 +25,9 @@ from nfcompile.model.ranges import union
 
 def pool_objects(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """Everything of one pool, and its rules in the shared destination NAT chain."""
-    pool, comment = claim.pool, dotted(claim.pool.path)
+    pool = claim.pool
     if pool.type == "fake":
-        sets, rules = _entry(gate, claim, ("accept",))
-        return (*sets, Chain(names.pool_chain(pool.name), rules, pool.path, None, comment)), ()
+        return _fake(gate, claim), ()
     sets, rules = _entry(gate, claim, (f"goto {names.translate_chain(pool.name)}",))
     part = _part(gate, claim)
     timeouts, first_packet = policy(gate, claim)
@@ -41,7 +40,7 @@ def pool_objects(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Ru
         *first_packet,
         *entries.lookup,
         *part.translate,
-        *(() if pool.allocation == "dynamic" else (Rule((counter,), pool.path, comment),)),
+        *(() if pool.allocation == "dynamic" else (pool_rule(pool, counter),)),
     )
     return (
         Counter(names.dropped(pool.name), pool.path),
@@ -50,9 +49,24 @@ def pool_objects(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Ru
         *entries.objects,
         *sets,
         *part.objects,
-        Chain(names.pool_chain(pool.name), rules, pool.path, None, comment),
-        Chain(names.translate_chain(pool.name), translate, pool.path, None, comment),
+        pool_chain(pool, names.pool_chain(pool.name), *rules),
+        pool_chain(pool, names.translate_chain(pool.name), *translate),
     ), (*entries.inbound, *part.inbound)
+
+
+def _fake(gate: Gate, claim: Claim) -> tuple[Object, ...]:
+    """What it accepts keeps its address; only timeouts, events and hairpin are the pool's."""
+    pool = claim.pool
+    sets, rules = _entry(gate, claim, (f"goto {names.pass_chain(pool.name)}",))
+    timeouts, first_packet = policy(gate, claim)
+    refused = _no_hairpin(gate, claim, f"counter name {names.dropped(pool.name)} drop")
+    return (
+        *((Counter(names.dropped(pool.name), pool.path),) if refused else ()),
+        *timeouts,
+        *sets,
+        pool_chain(pool, names.pool_chain(pool.name), *rules),
+        pool_chain(pool, names.pass_chain(pool.name), *refused, *first_packet, pool_rule(pool, "accept")),
+    )
 
 
 def _part(gate: Gate, claim: Claim) -> Part:

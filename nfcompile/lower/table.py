@@ -7,12 +7,14 @@ from nfcompile.diagnostics import dotted
 from nfcompile.emit import Chain, Counter, CtHelper, CtTimeout, Hook, Map, Rule, Set, Table
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
+from nfcompile.lower.arriving import arriving
 from nfcompile.lower.gate import Gate, gate
 from nfcompile.lower.guard import before_inbound, guard_objects, outbound, passing_by
 from nfcompile.lower.host_timeouts import remarks
 from nfcompile.lower.marks import dnat_objects, snat_objects
 from nfcompile.lower.policy import helper_objects
 from nfcompile.lower.pools import has_hairpin, pool_objects
+from nfcompile.lower.refusals import refusals
 from nfcompile.lower.vlans import zone_objects, zone_remarks
 from nfcompile.model.site import Site
 
@@ -32,14 +34,30 @@ def lower(site: Site, claims: tuple[Claim, ...]) -> Table:
         objects, rules = pool_objects(this, claim)
         pools += objects
         inbound += rules
-    base = (*_prerouting(this, bool(dnat), inbound), *_postrouting(this, bool(snat), elsewhere))
-    objects = (*base, *helper_objects(site), *dnat, *snat, *pools, *guard_objects(this), *zone_objects(this))
+    memory, refuse = refusals(this)
+    opened, policies = arriving(this)
+    base = (
+        *_prerouting(this, refuse, bool(dnat), inbound),
+        *_postrouting(this, bool(snat), elsewhere, policies),
+    )
+    objects = (
+        *base,
+        *helper_objects(site),
+        *dnat,
+        *snat,
+        *memory,
+        *pools,
+        *opened,
+        *guard_objects(this),
+        *zone_objects(this),
+    )
     ordered = tuple(o for kind in ORDER for o in objects if isinstance(o, kind))
     return Table(names.TABLE, ordered, (*remarks(site), *zone_remarks(site)))
 
 
-def _prerouting(this: Gate, dnat: bool, inbound: list[Rule]) -> tuple[Object, ...]:
-    rules = [Rule((f"jump {names.DNAT_RULES}",), ("dnat",), "dnat")] if dnat else []
+def _prerouting(this: Gate, refuse: tuple[Rule, ...], dnat: bool, inbound: list[Rule]) -> tuple[Object, ...]:
+    rules = list(refuse)
+    rules += [Rule((f"jump {names.DNAT_RULES}",), ("dnat",), "dnat")] if dnat else []
     rules += (*before_inbound(this), *inbound) if inbound else ()
     if not rules:
         return ()
@@ -47,7 +65,9 @@ def _prerouting(this: Gate, dnat: bool, inbound: list[Rule]) -> tuple[Object, ..
     return (Chain(names.PREROUTING, tuple(rules), (), hook),)
 
 
-def _postrouting(this: Gate, snat: bool, elsewhere: tuple[Rule, ...]) -> tuple[Object, ...]:
+def _postrouting(
+    this: Gate, snat: bool, elsewhere: tuple[Rule, ...], policies: tuple[Rule, ...]
+) -> tuple[Object, ...]:
     rules = list(elsewhere)
     chains: list[Object] = []
     if this.claims or snat:
@@ -69,6 +89,7 @@ def _postrouting(this: Gate, snat: bool, elsewhere: tuple[Rule, ...]) -> tuple[O
             for c in this.claims
         )
         chains.append(Chain(names.POOLS, jumps, POOLS, None, "pools"))
+    rules += policies
     if not rules:
         return ()
     hook = Hook("nat", "postrouting", "srcnat")

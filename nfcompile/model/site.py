@@ -160,6 +160,13 @@ class Pool(NamedTuple):
         return self.type in ("nat", "static") and (self.allow_external_connect or self.hairpin)
 
     @property
+    def opens_to_outside(self) -> bool:
+        """Whether the outside may open sessions to a global address of the pool."""
+        if self.type == "cgnat":
+            return self.filtering == "endpoint_independent"
+        return self.type in ("nat", "static") and self.allow_external_connect
+
+    @property
     def renews(self) -> bool:
         """Whether packets of running connections renew what the kernel holds for a subscriber."""
         dynamic = self.allocation == "dynamic" and self.type in ("cgnat", "nat")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from frames import ECHO, ICMP, SYN, TCP, UDP, Packet
+from frames import ECHO, ICMP, SYN, TCP, UDP, UNREACHABLE, Packet
 from lab import Lab, route
 from table import site
 
@@ -41,7 +41,8 @@ def send(
     flags = {TCP: SYN, ICMP: ECHO}.get(protocol, 0)
     port = 0 if protocol == ICMP else 443
     packets = [(route(a), Packet(protocol, a, p, far, port, flags)) for a, p in sources]
-    return [(o.out[0].packet[1:3] if o.out else None) for o in lab.exchange(packets)]  # type: ignore[misc]
+    outs = [[seen.packet for seen in o.out if seen.wire == "wan0"] for o in lab.exchange(packets)]
+    return [(out[0].source, out[0].source_port) if out else None for out in outs]
 
 
 def home(number: int) -> int:
@@ -66,6 +67,17 @@ def test_exclusive_equal_and_exhausted(lab: Lab) -> None:
     assert len(blocks) == len(set(blocks)) == 64
     assert set(Counter(a for a, _ in blocks).values()) == {16}
     assert "packets 16" in lab.must("nft", "list", "counter", "ip", "nfcompile", "exhausted_count_homes")
+
+
+def test_who_gets_no_block_is_told_at_the_second_packet(lab: Lab) -> None:
+    """RFC 6888 REQ-11: dropped first, then ICMP admin-prohibited; the others go on."""
+    lab.load(dynamic())
+    send(lab, UDP, [(home(n), 5000) for n in range(64)])
+    late = [("lan0", Packet(TCP, home(80), 5000 + n, FAR, 443, SYN)) for n in range(3)]
+    first, *again = lab.flight(late)
+    assert not first
+    assert [[(s.wire, s.packet.flags) for s in seen] for seen in again] == [[("lan0", UNREACHABLE)]] * 2
+    assert all(send(lab, UDP, [(home(n), 5001) for n in range(64)]))
 
 
 def test_sticky_for_all_protocols(lab: Lab) -> None:

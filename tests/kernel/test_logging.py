@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from frames import ECHO, ICMP, SYN, TCP, UDP, Packet
-from lab import Lab, route
+from lab import INSIDE, OUTSIDE, Lab, route
 from table import site
-from test_peers import need
+from test_alg import called
+from test_peers import HOME, SERVER, need
 
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
@@ -183,3 +185,35 @@ def test_nobody_is_told_of_a_refusal(lab: Lab, tmp_path: Path) -> None:
     assert len(served) == 63
     assert [address(one) for one in re.findall(r"assign loud .*SRC=(\S+)", text)] == [WITNESS, *served]
     assert "packets 17" in lab.must("nft", "list", "counter", "ip", "nfcompile", "exhausted_count_loud")
+
+
+ACTIVE_FTP = """
+nat_defaults: {alg: {ftp: on}}
+acls: {homes: {10: allow ip 100.64.0.0/26}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/28], connection_logging: on}
+"""
+
+
+def test_a_connection_that_a_helper_expects_is_logged(lab: Lab, tmp_path: Path) -> None:
+    """Its port is the helper's, not the block's: without the message nobody could say whose it was."""
+    lab.load(site(ACTIVE_FTP).text.text)
+    with (
+        listening(lab, tmp_path) as written,
+        called(lab, 21) as (near, far, _),
+        lab.socket(INSIDE, socket.SOCK_STREAM, (HOME, 0)) as waiting,
+    ):
+        waiting.listen()
+        port = waiting.getsockname()[1]
+        near.sendall(b"USER me\r\n")  # the helper reads nothing before it has seen the end of a line
+        assert far.recv(100) == b"USER me\r\n"
+        near.sendall(f"PORT {HOME.replace('.', ',')},{port // 256},{port % 256}\r\n".encode())
+        said = re.fullmatch(r"PORT (\d+),(\d+),(\d+),(\d+),(\d+),(\d+)\r\n", far.recv(100).decode())
+        assert said
+        at, announced = ".".join(said.groups()[:4]), int(said[5]) * 256 + int(said[6])
+        with lab.socket(OUTSIDE, socket.SOCK_STREAM, (SERVER, 0)) as data:
+            data.connect((at, announced))
+            waiting.accept()[0].close()
+        wait(lambda: written.exists() and "nfcompile alg" in written.read_text(), tmp_path)
+    line = next(line for line in written.read_text().splitlines() if "nfcompile alg" in line)
+    assert f"SRC={SERVER} DST={HOME}" in line

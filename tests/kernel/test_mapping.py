@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from frames import SYN, TCP, UDP, Packet
 from lab import Lab, route
@@ -151,3 +154,51 @@ def test_ports_at_random(lab: Lab) -> None:
         assert all(port in inside for _, port in ends)
         assert sum(port == inside[n] for n, (_, port) in enumerate(ends)) < 10  # source ports are not kept
         assert [outside(lab, TCP, (home, inside[n]), SERVERS[3]) for n in range(30)] == ends
+
+
+def entries(lab: Lab, name: str) -> dict[str, float]:
+    """The inside sockets of a map, and for how many seconds more it holds them."""
+    said = lab.must("nft", "list", "map", "ip", "nfcompile", name)
+    found = re.findall(
+        r"([\d.]+ \. \d+)(?: timeout \S+)? expires ((?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?) :", said
+    )
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    return {
+        socket: sum(float(n) * units[unit] for n, unit in re.findall(r"(\d+)(ms|h|m|s)", time_left))
+        for socket, time_left in found
+    }
+
+
+def test_new_sockets_are_learnt_while_tokens_are_young(lab: Lab) -> None:
+    """A new connection draws one of 512 tokens; most of them are held by others that were just renewed."""
+    lab.load(homes().text.text)
+    homes_ = [address("100.64.0.1") + n for n in range(20)]
+    busy = [packet(UDP, (home, 30000 + n), (SERVERS[0], 443)) for home in homes_ for n in range(60)]
+    for _ in range(3):
+        lab.exchange(busy)
+    young = lab.must("nft", "list", "set", "ip", "nfcompile", "young").count("expires")
+    assert young > 256, "or the test would show nothing"
+    fresh = {(home, 50000 + n) for home in homes_ for n in range(10)}
+    for socket in fresh:
+        outside(lab, UDP, socket, SERVERS[1])
+    known = entries(lab, "eim_udp_homes")
+    assert not {socket for socket in fresh if f"{address_text(socket[0])} . {socket[1]}" not in known}
+
+
+@pytest.mark.parametrize("refresh", ["on", "off"])
+def test_packets_from_outside_renew_an_entry_where_they_may(lab: Lab, refresh: str) -> None:
+    """`udp_inbound_refresh` (RFC 4787 REQ-6, RFC 7857 section 7): off, the inside alone keeps it open."""
+    text = CGNAT.replace("HAIRPIN", "on").replace("FILTERING", "endpoint_independent")
+    text = text.replace("port_block_size: 128", f"port_block_size: 128, udp_inbound_refresh: {refresh}")
+    lab.load(site(text + "    timeouts_inactivity: {udp: 16}\n").text.text)
+    (opened,) = lab.exchange([packet(UDP, (HOME, 5000), (SERVERS[0], 53))])
+    end, socket = opened.out[0].packet, f"{address_text(HOME)} . 5000"
+    time.sleep(4)
+    before = entries(lab, "eim_udp_homes")[socket]
+    assert before <= 14.5
+    for far in (SERVERS[0], SERVERS[1]):
+        (seen,) = lab.flight([("wan0", Packet(UDP, far, 53, end.source, end.source_port))])
+        assert seen
+    assert (entries(lab, "eim_udp_homes")[socket] > 17) == (refresh == "on")
+    lab.flight([packet(UDP, (HOME, 5000), (SERVERS[0], 53))])
+    assert entries(lab, "eim_udp_homes")[socket] > 17

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from frames import ACK, ECHO, ICMP, RST, SYN, TCP, UDP, Packet
+from frames import ACK, ECHO, ICMP, RST, SYN, TCP, UDP, UNREACHABLE, Packet
 from lab import Lab, route
 from table import site
 
@@ -66,6 +66,87 @@ def test_timeouts(lab: Lab, hairpin: str, established: int, udp: int) -> None:
             assert expected - 5 <= seconds(lab, "tcp", port) <= expected
 
 
+OPEN_POOLS = """
+nat_defaults:
+  alg: {ftp: on, alg_on_bnat: on}
+  timeouts_inactivity: {udp: 250, tcp_handshake: 20, udp_session: 150}
+acls:
+  lines: {10: allow ip 10.0.0.0/28}
+  plain: {10: allow ip 10.0.1.0/30}
+  games: {10: allow ip 100.64.0.0/28}
+pools:
+  hosts:
+    {type: static, priority: 1, global_map: {192.168.0.5: 200.0.0.3, 192.168.8.0/28: 200.0.8.0/28}}
+  lines: {type: nat, acl: lines, priority: 2, global_ip: [200.0.2.0/28]}
+  plain: {type: nat, acl: plain, priority: 3, global_ip: [200.0.3.0/28], allocation: deterministic}
+  games:
+    type: cgnat
+    acl: games
+    priority: 4
+    global_ip: [203.0.113.0/28]
+    filtering: endpoint_independent
+"""
+
+
+def test_what_the_outside_opens_gets_the_pools_policy(lab: Lab) -> None:
+    """Static hosts and prefixes, nat of both kinds, endpoint-independent filtering: timeouts and helper."""
+    lab.load(site(OPEN_POOLS).text.text)
+    insides = [("10.0.0.3", 4000), ("100.64.0.3", 4001)]
+    probes = [
+        (route(address(a)), Packet(protocol, address(a), p, FAR, 53, SYN if protocol == TCP else 0))
+        for a, p in insides
+        for protocol in (TCP, UDP)
+    ]
+    line, _, game_tcp, game = [one.out[0].packet for one in lab.exchange(probes)]
+    targets = [
+        (address("200.0.0.3"), 21),
+        (address("200.0.8.7"), 21),
+        (line.source, 21),
+        (address("200.0.3.2"), 21),
+    ]
+    caller = address("198.18.0.77")
+    for number, (to, port) in enumerate([*targets, (game_tcp.source, game_tcp.source_port)]):
+        (seen,) = lab.flight([("wan0", Packet(TCP, caller, 6000 + number, to, port, SYN))])
+        assert seen, f"{number}: the outside may open it"
+        assert 15 <= seconds(lab, "tcp", 6000 + number) <= 20
+    for number, (to, port, most) in enumerate(
+        [*((to, 99, 250) for to, _ in targets), (game.source, game.source_port, 150)]
+    ):
+        (seen,) = lab.flight([("wan0", Packet(UDP, caller, 7000 + number, to, port))])
+        assert seen
+        assert most - 5 <= seconds(lab, "udp", 7000 + number) <= most
+    assert lab.must("conntrack", "-L", "-p", "tcp", "--orig-port-dst", "21").count("helper=ftp") == 4
+
+
+FAKE = """
+acls: {homes: {10: allow ip 100.64.0.0/28}, partners: {10: allow ip 10.0.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 2, global_ip: [203.0.113.0/28], hairpin: on}
+  partners:
+    type: fake
+    acl: partners
+    priority: 1
+    hairpin: SWITCH
+    timeouts_inactivity: {udp: 111, tcp_handshake: 22}
+"""
+
+
+def test_a_fake_pool_has_timeouts_and_hairpin_of_its_own(lab: Lab) -> None:
+    """Nothing of it is translated; its table of parameters has both all the same."""
+    home, partner = address("100.64.0.5"), address("10.0.0.5")
+    for switch in ("on", "off"):
+        lab.load(site(FAKE.replace("SWITCH", switch)).text.text)
+        (mapping,) = lab.exchange([("lan0", Packet(UDP, home, 5000, FAR, 53))])
+        end = mapping.out[0].packet
+        there = Packet(UDP, partner, 6000, end.source, end.source_port)
+        (seen,) = lab.flight([("lan0", there)])
+        assert [(s.wire, s.packet.source) for s in seen] == [("lan0", partner)] * (switch == "on")
+        lab.flight([("lan0", Packet(UDP, partner, 5001, FAR, 53))])
+        assert 105 <= seconds(lab, "udp", 5001) <= 111
+        lab.flight([("lan0", Packet(TCP, partner, 5002, FAR, 53, SYN))])
+        assert 15 <= seconds(lab, "tcp", 5002) <= 22
+
+
 def test_helpers(lab: Lab) -> None:
     """The helper stands on connections to its port, and only where it is on."""
     for defaults, helped in (("alg: {ftp: on, sip: on}", True), ("alg: {ftp: off}", False)):
@@ -89,11 +170,21 @@ def test_sessions_of_a_socket_are_limited(lab: Lab) -> None:
     assert "packets 1" in lab.must("nft", "list", "counter", "ip", "nfcompile", "refused_sessions")
 
 
+def counted(lab: Lab, counter: str) -> int:
+    said = lab.must("nft", "list", "counter", "ip", "nfcompile", counter)
+    return int(re.findall(r"packets (\d+)", said)[0])
+
+
 def test_icmp_sessions_are_limited(lab: Lab) -> None:
+    """The first one too many is dropped, what follows it is refused with ICMP admin-prohibited."""
     lab.load(ruleset(keys="hairpin: off\n    limits_peruser: {portlimit_icmp: 5}"))
     outcomes = lab.flight([packet(ICMP, 100 + n) for n in range(9)])
-    assert sum(bool(seen) for seen in outcomes) == 5
-    assert "packets 4" in lab.must("nft", "list", "counter", "ip", "nfcompile", "icmp_limit_count_homes")
+    assert [[seen.wire for seen in one] for one in outcomes] == [["wan0"]] * 5 + [[]] + [["lan0"]] * 3
+    assert outcomes[-1][0].packet.flags == UNREACHABLE
+    assert counted(lab, "icmp_limit_count_homes") == 1
+    assert counted(lab, "refused") == 3
+    (other,) = lab.flight([packet(ICMP, 100, source=HOME + 1)])
+    assert [seen.wire for seen in other] == ["wan0"], "others are free"
 
 
 @pytest.mark.parametrize("all_udp", ["on", "off"])

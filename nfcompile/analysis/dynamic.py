@@ -1,0 +1,37 @@
+"""not-in-dynamic: a setting that a dynamic pool cannot follow (a warning).
+
+The kernel picks the port inside a block that it has just handed out: it knows `randomize_ports: on`, but no
+order (`off`), and it has no blocks below 1024 (`portlimit_low`). Leave the setting out, or make the pool
+deterministic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfcompile.analysis.survey import Survey
+from nfcompile.diagnostics import Diagnostic, Note
+from nfcompile.model.site import Pool
+
+LOW = ("nat_defaults", "portlimit_low")
+
+
+def check(survey: Survey) -> Iterator[Diagnostic]:
+    """One warning for each pool that asks for ports in order, one for low ports that some pool has not."""
+    pools = [p for p in survey.site.active_pools if p.type == "cgnat" and p.allocation == "dynamic"]
+    for pool in pools:
+        if pool.randomize_ports is False:
+            yield _warning(pool, "'randomize_ports: off'", (*pool.path, "randomize_ports"))
+    if pools and survey.site.defaults.portlimit_low is not None:
+        yield _warning(pools[0], "'portlimit_low'", LOW)
+
+
+def _warning(pool: Pool, setting: str, path: tuple[str | int, ...]) -> Diagnostic:
+    return Diagnostic(
+        "not-in-dynamic",
+        f"{setting} does nothing in dynamic pool '{pool.name}'",
+        path,
+        hint="leave it out, or make the pool deterministic",
+        notes=(Note("this makes the pool dynamic", (*pool.path, "allocation")),),
+        severity="warning",
+    )
