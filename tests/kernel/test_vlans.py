@@ -19,6 +19,11 @@ pools:
   red: {type: cgnat, acl: red, priority: 2, global_ip: [203.0.113.0/29], hairpin: off}
   blue: {type: cgnat, acl: blue, priority: 3, global_ip: [203.0.113.8/29], hairpin: off}
 """
+DYNAMIC = """
+pools:
+  red: {type: nat, acl: red, priority: 2, global_ip: [203.0.113.0/29]}
+  blue: {type: nat, acl: blue, priority: 3, global_ip: [203.0.113.8/29]}
+"""
 VLANS = {"lan1": 101, "lan0.102": 102}
 FAR, HOST, SERVER = (address(text) for text in ("198.18.0.1", "192.168.1.7", "10.9.0.2"))
 
@@ -56,3 +61,17 @@ def test_inbound_finds_its_vlan(lab: Lab) -> None:
         assert outcome.out[0].wire == wire
         assert outcome.out[0].packet.destination == SERVER
         assert outcome.back[0].packet.source == address(f"200.0.0.{number}")
+
+
+def test_a_dynamic_address_leads_back_into_its_vlan(lab: Lab) -> None:
+    """The same host in two VLANs has an address in each pool; who calls one of them reaches that VLAN."""
+    pools = SITE[SITE.index("pools:") :]
+    lab.load(site(SITE.replace(pools, DYNAMIC)).text.text)
+    routed_by_mark(lab)
+    for number, wire in enumerate(VLANS, 1):
+        (outcome,) = lab.exchange([(wire, Packet(TCP, HOST, 5000, FAR, 443, SYN))])
+        mine = outcome.out[0].packet.source
+        (called,) = lab.exchange([("wan0", Packet(TCP, FAR, 900 + number, mine, 22, SYN))])
+        assert called.out[0].wire == wire
+        assert called.out[0].packet.destination == HOST
+        assert called.back[0].packet.source == mine
