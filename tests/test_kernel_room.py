@@ -153,6 +153,15 @@ def test_a_refusal_without_a_line_points_nowhere():
     assert found.message == "the kernel refused the ruleset: No buffer space"
 
 
+def test_a_ruleset_too_large_for_the_user_is_one_sentence(monkeypatch):
+    error = "Error: Could not process rule: Message too long"
+    monkeypatch.setattr(nft, "_library", object)
+    monkeypatch.setattr(nft, "_command", lambda *_: (-1, "", error))
+
+    with pytest.raises(KernelError, match=r"larger than what this user may send .* run as root"):
+        nft.load("table ip nfcompile")
+
+
 def test_a_missing_library_is_one_sentence(monkeypatch, capfd):
     monkeypatch.setattr(nft, "LIBRARY", "libnftables-that-is-not-there.so.1")
 

@@ -90,7 +90,7 @@ def _run(library: Any, text: str) -> tuple[Refusal, ...]:
         status, _, error = _command(library, f'include "{path}"')
     if status == 0:
         return ()
-    _raise_if_not_permitted(error)
+    _raise_if_user_may_not(error)
     return tuple(refusals(error)) or (Refusal(0, 0, 0, error.strip() or "no reason given"),)
 
 
@@ -112,7 +112,7 @@ def _answer(library: Any, command: str) -> str:
     status, output, error = _command(library, command)
     if status == 0:
         return str(output)
-    _raise_if_not_permitted(error)
+    _raise_if_user_may_not(error)
     raise KernelError(f"'nft {command}' failed: {error.strip().splitlines()[0]}")
 
 
@@ -130,11 +130,16 @@ def _command(library: Any, command: str) -> tuple[int, str, str]:
     return status, output, error
 
 
-def _raise_if_not_permitted(error: str) -> None:
+def _raise_if_user_may_not(error: str) -> None:
     if "Operation not permitted" in error:
         raise KernelError(
             "the kernel does not let this user at its ruleset; run as root, "
             "or with CAP_NET_ADMIN in the network namespace"
+        )
+    if "Message too long" in error:
+        raise KernelError(
+            "the ruleset is larger than what this user may send to the kernel at once "
+            "(sysctl net.core.wmem_max); run as root"
         )
 
 
