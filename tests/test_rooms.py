@@ -31,7 +31,8 @@ ROOMS = {
     "pipeline": {"analysis", "claims", "emit", "lower", "model", "schema", "source"},
     "answers": {"claims", "ipalloc", "model", "pipeline"},
     "report": {"__init__", "source"},
-    "kernel": set(),
+    "kernel": {"model"},
+    "continuity": {"claims", "emit", "ipalloc", "kernel", "lower", "model", "pipeline"},
     "host": {"model"},
     "importers": {"model", "source"},
 }

@@ -1,0 +1,32 @@
+"""End the sessions that a new table leaves without their translation: all of them in one pass, no others.
+
+Knows no pools: a Meaning says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nfcompile.kernel import conntrack
+from nfcompile.kernel.conntrack import Flow
+from nfcompile.kernel.meaning import Listed, Meaning
+from nfcompile.kernel.routes import leaving
+from nfcompile.model.ranges import Range, address_text
+
+
+def flush(meaning: Meaning, former: Sequence[Range], listed: Listed) -> int:
+    """Flush, in the namespace of the calling process; `former` are addresses of pools from before. How many."""
+    return conntrack.delete(list(_wrong(meaning, former, listed)))
+
+
+def _wrong(meaning: Meaning, former: Sequence[Range], listed: Listed) -> Iterator[Flow]:
+    lost, bare = meaning.lost(former, listed), meaning.bare()
+    untranslated: list[Flow] = []
+    for flow in conntrack.flows():
+        if lost(flow):
+            yield flow
+        elif bare(flow):
+            untranslated.append(flow)
+    if untranslated:
+        out = leaving({address_text(flow.reply_src) for flow in untranslated}, meaning.outside)
+        yield from (flow for flow in untranslated if address_text(flow.reply_src) in out)
