@@ -50,7 +50,7 @@ class Bindings:
         return bool(self.claim.unbounded) or has(self._sources, source)
 
     def gives(self, protocol: int, source: int, global_ip: int, port: int) -> bool:
-        """Whether `source` has that global address, and that port where the protocol (IANA number) has ports."""
+        """Whether `source` has that global address and port; `protocol` is IANA's number, some have no ports."""
         word = WORDS.get(protocol)
         return self._static(source, global_ip) or any(
             word is None or self._within(block, word, port) for block in self._blocks(source, global_ip)
@@ -65,7 +65,9 @@ class Bindings:
         if index < 0:
             return False
         entry: StaticEntry = self._entries[index]
-        return global_ip <= entry.globals.last and source == entry.local.first + global_ip - entry.globals.first
+        return (
+            global_ip <= entry.globals.last and source == entry.local.first + global_ip - entry.globals.first
+        )
 
     def _blocks(self, source: int, global_ip: int) -> list[Block]:
         if not has(self._globals, global_ip) or not self.serves(source):

@@ -43,6 +43,13 @@ class Loaded(NamedTuple):
     listing: str
 
 
+class Survey(NamedTuple):
+    """What differs: lines of a unified diff, and the objects."""
+
+    diff: list[str]
+    objects: Difference
+
+
 class Result(NamedTuple):
     """What `bring` did: the objects that differed, and how many sessions it flushed."""
 
@@ -62,8 +69,14 @@ def check(text: str, origin: Origin) -> None:
 
 def changes(text: str, origin: Origin, namespace: str | None = None) -> list[str]:
     """What loading the ruleset would change, as lines of a unified diff; none when nothing."""
+    return survey(text, origin, namespace).diff
+
+
+def survey(text: str, origin: Origin, namespace: str | None = None) -> Survey:
+    """What `bring` would change. Raises SiteError when the kernel refuses the ruleset."""
     live = netns.inside(namespace, _live)
-    return difference(live, _desired(text, origin), nft.TABLE)
+    desired = _desired(text, origin)
+    return Survey(difference(live, desired, nft.TABLE), batch.compare(live or {}, desired))
 
 
 def bring(text: str, origin: Origin, namespace: str | None = None, meaning: Meaning | None = None) -> Result:
@@ -144,7 +157,7 @@ def _settle(meaning: Meaning | None, seen: list[Changes], unflushed: Thing | Non
     if meaning is None:
         return 0
     for key, elements in _stale(meaning, seen).items():
-        kind, _, name = key.partition(" ")
+        name = key.partition(" ")[2]
         lines = batch.without(nft.TABLE, name, elements)
         nft.load("\n".join(line.text for line in lines) + "\n")
     if unflushed is None:
@@ -212,6 +225,16 @@ def _placed(refusals: Iterable[nft.Refusal], lines: list[Line]) -> Iterable[nft.
     for refusal in refusals:
         known = 0 < refusal.line <= len(lines)
         yield refusal._replace(line=lines[refusal.line - 1].origin if known else 0)
+
+
+def load(text: str, origin: Origin, namespace: str | None = None) -> None:
+    """Load a text as it is, whatever is live; when it is refused the old table stands unchanged."""
+
+    def work() -> tuple[nft.Refusal, ...]:
+        with alone():
+            return nft.load(text)
+
+    _raise_refusals(netns.inside(namespace, work), text, origin)
 
 
 def diagnostics(refusals: tuple[nft.Refusal, ...], text: str, origin: Origin) -> tuple[Diagnostic, ...]:

@@ -90,9 +90,13 @@ def transaction(
     gone = {*difference.removed, *remade}
     names = frozenset(live[key].name for key in gone)
     emptied = [
-        key for key, thing in live.items() if thing.kind == "chain" and _emptied(key, thing, difference, names)
+        key
+        for key, thing in live.items()
+        if thing.kind == "chain" and _emptied(key, thing, difference, names)
     ]
-    refilled = [key for key in desired if key in live and key not in gone and _refilled(live, desired, key, names)]
+    refilled = [
+        key for key in desired if key in live and key not in gone and _refilled(live, desired, key, names)
+    ]
     patched = [
         key
         for key in difference.changed
@@ -108,7 +112,9 @@ def transaction(
             lines += without(table, live[key].name, elements)
     for kind in (*ELEMENT_KINDS, "chain", "counter", "ct timeout", "ct helper"):
         lines += (
-            Line(f"delete {kind} {table} {live[key].name}") for key in live if key in gone and live[key].kind == kind
+            Line(f"delete {kind} {table} {live[key].name}")
+            for key in live
+            if key in gone and live[key].kind == kind
         )
     if written:
         lines += [Line(f"table {table} {{"), *_raw(own, written), Line("}")]

@@ -17,7 +17,9 @@ _PATIENCE = 40_000_000
 
 def normalised(found: Things, name: str, order: Things | None = None) -> list[str]:
     """A table as lines; what `order` does not have stands at the end."""
-    keys = found if order is None else [*(k for k in order if k in found), *(k for k in found if k not in order)]
+    keys = (
+        found if order is None else [*(k for k in order if k in found), *(k for k in found if k not in order)]
+    )
     lines = [f"table {name} {{"]
     for key in keys:
         thing = found[key]

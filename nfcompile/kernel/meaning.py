@@ -54,4 +54,4 @@ class Meaning(Protocol):
         """Which translated flows would now get something else; `former` are addresses from before."""
 
     def bare(self) -> Callable[[Flow], bool]:
-        """Which flows without translation have a source that is translated now, if they leave by `outside`."""
+        """Which untranslated flows have a source that is translated now, if they leave by `outside`."""

@@ -58,7 +58,7 @@ def structure() -> str | None:
 
 
 def contents(things: Iterable[str]) -> dict[str, str]:
-    """List some sets and maps of ours ('map m') one by one, expiry times and all; absent ones are left out."""
+    """List sets and maps of ours ('map m') one by one, expiry times and all; absent ones are left out."""
     library = _library()
     found: dict[str, str] = {}
     for thing in things:

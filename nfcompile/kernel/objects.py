@@ -57,7 +57,8 @@ Things = dict[str, Thing]
 def things(text: str) -> Things:
     r"""Take a text apart.
 
-    >>> found = things("table ip t {\n\tset s {\n\t\ttype mark\n\t\telements = { 1, 2,\n\t\t\t     3 }\n\t}\n}\n")
+    >>> text = "table ip t {\n\tset s {\n\t\ttype mark\n\t\telements = { 1, 2,\n\t\t\t     3 }\n\t}\n}\n"
+    >>> found = things(text)
     >>> found["set s"].lines, found["set s"].elements
     (('\tset s {', '\t\ttype mark', '\t}'), ('1', '2', '3'))
     """

@@ -15,7 +15,7 @@ from nfcompile.model.ranges import Range, address_text
 
 
 def flush(meaning: Meaning, former: Sequence[Range], listed: Listed) -> int:
-    """Flush, in the namespace of the calling process; `former` are addresses of pools from before. How many."""
+    """Flush in the namespace of the calling process and say how many; `former` are addresses from before."""
     return conntrack.delete(list(_wrong(meaning, former, listed)))
 
 
