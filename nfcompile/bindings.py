@@ -50,7 +50,7 @@ class Bindings:
         return bool(self.claim.unbounded) or has(self._sources, source)
 
     def gives(self, protocol: int, source: int, global_ip: int, port: int) -> bool:
-        """Whether `source` has that global address and port; `protocol` is IANA's number, some have no ports."""
+        """Whether `source` has that global address and port; `protocol` is a number of IANA."""
         word = WORDS.get(protocol)
         return self._static(source, global_ip) or any(
             word is None or self._within(block, word, port) for block in self._blocks(source, global_ip)

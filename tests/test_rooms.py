@@ -32,7 +32,8 @@ ROOMS = {
     "answers": {"claims", "ipalloc", "model", "pipeline"},
     "report": {"__init__", "source"},
     "kernel": {"model"},
-    "continuity": {"claims", "emit", "ipalloc", "kernel", "lower", "model", "pipeline"},
+    "bindings": {"claims", "ipalloc", "model"},
+    "continuity": {"bindings", "claims", "emit", "ipalloc", "kernel", "lower", "model", "pipeline"},
     "host": {"model"},
     "importers": {"model", "source"},
 }
