@@ -17,6 +17,7 @@ from nfcompile.claims import Claim
 from nfcompile.emit import Map, Set
 from nfcompile.ipalloc import Block
 from nfcompile.lower import names
+from nfcompile.lower.gate import gate
 from nfcompile.model.parse import address, addresses
 from nfcompile.model.ranges import Cover, Range
 from nfcompile.model.site import ANY_PROTOCOL, AclRule, Pool
@@ -45,6 +46,10 @@ class Continuity:
     @property
     def addresses(self) -> str:
         return f"set {names.GLOBALS}"
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        return gate(self.site, self.claims).inside
 
     @property
     def outside(self) -> tuple[str, ...]:

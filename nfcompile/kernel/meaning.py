@@ -34,8 +34,12 @@ class Meaning(Protocol):
         """Key of the set of addresses that sessions are translated to."""
 
     @property
+    def inside(self) -> tuple[str, ...]:
+        """Interfaces from which nothing may leave untranslated by `outside`."""
+
+    @property
     def outside(self) -> tuple[str, ...]:
-        """Interfaces through which nothing may leave untranslated."""
+        """The interfaces on the other side."""
 
     @property
     def bindings(self) -> tuple[str, ...]:
@@ -54,4 +58,4 @@ class Meaning(Protocol):
         """Which translated flows would now get something else; `former` are addresses from before."""
 
     def bare(self) -> Callable[[Flow], bool]:
-        """Which untranslated flows have a source that is translated now, if they leave by `outside`."""
+        """Which untranslated flows have a source that is translated now, if they go to the outside."""

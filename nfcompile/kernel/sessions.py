@@ -28,5 +28,8 @@ def _wrong(meaning: Meaning, former: Sequence[Range], listed: Listed) -> Iterato
         elif bare(flow):
             untranslated.append(flow)
     if untranslated:
-        out = leaving({address_text(flow.reply_src) for flow in untranslated}, meaning.outside)
-        yield from (flow for flow in untranslated if address_text(flow.reply_src) in out)
+        near = leaving({address_text(flow.src) for flow in untranslated}, meaning.inside)
+        far = leaving({address_text(flow.reply_src) for flow in untranslated}, meaning.outside)
+        for flow in untranslated:
+            if address_text(flow.src) in near and address_text(flow.reply_src) in far:
+                yield flow

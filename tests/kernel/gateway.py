@@ -37,7 +37,9 @@ def bring_here(text: str) -> Result:
 def elements(lab: Lab, thing: str) -> dict[str, str]:
     """The elements of a set or map ('map m') and what stands beside their keys, as nft lists them."""
     found = things(lab.must("nft", "list", *thing.split()[:1], "ip", "nfcompile", thing.split()[1]))
-    return dict(one.partition(" ")[::2] if " . " not in one else _concatenated(one) for one in found[thing].elements)
+    return dict(
+        one.partition(" ")[::2] if " . " not in one else _concatenated(one) for one in found[thing].elements
+    )
 
 
 def _concatenated(element: str) -> tuple[str, str]:
@@ -61,7 +63,8 @@ def listing(lab: Lab) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
 def listing_here() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """The same in the namespace of this process."""
     return {
-        key: (one.lines, () if one.runtime else one.elements) for key, one in things(nft.listing() or "").items()
+        key: (one.lines, () if one.runtime else one.elements)
+        for key, one in things(nft.listing() or "").items()
     }
 
 
