@@ -11,29 +11,23 @@ applies next goes on from there.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from nfcompile.diagnostics import Diagnostic, Path, SiteError
 from nfcompile.kernel import KernelError, batch, netns, nft
 from nfcompile.kernel.alone import alone
 from nfcompile.kernel.batch import Difference, Elements, Line
 from nfcompile.kernel.listing import difference
 from nfcompile.kernel.meaning import Changes, Listed, Meaning
 from nfcompile.kernel.objects import Thing, Things, things
+from nfcompile.kernel.refusals import Origin, raise_refusals
 from nfcompile.model.parse import addresses
 from nfcompile.model.ranges import range_text, union
-
-Origin = Callable[[int], Path]
-"""From a line of the ruleset, counted from 1, to the path of the site that it serves."""
 
 TRIES = 5
 """How often a batch is made again because somebody else changed the table meanwhile."""
 UNFLUSHED = "unflushed"
-
-_HELPER = re.compile(r'type "([^"]+)" protocol (\w+)')
 
 
 class Loaded(NamedTuple):
@@ -64,7 +58,7 @@ class _Done(NamedTuple):
 
 def check(text: str, origin: Origin) -> None:
     """Ask this kernel, in a scratch namespace, whether it takes the ruleset; raise SiteError if not."""
-    _raise_refusals(netns.in_scratch(lambda: nft.check(text)), text, origin)
+    raise_refusals(netns.in_scratch(lambda: nft.check(text)), text, origin)
 
 
 def changes(text: str, origin: Origin, namespace: str | None = None) -> list[str]:
@@ -88,7 +82,7 @@ def bring(text: str, origin: Origin, namespace: str | None = None, meaning: Mean
     """
     desired = _desired(text, origin)
     done = netns.inside(namespace, lambda: _bring(text, desired, meaning))
-    _raise_refusals(done.refusals, text, origin)
+    raise_refusals(done.refusals, text, origin)
     return done.result
 
 
@@ -210,7 +204,7 @@ def _live() -> Things | None:
 
 def _desired(text: str, origin: Origin) -> Things:
     loaded = _loaded(text)
-    _raise_refusals(loaded.refusals, text, origin)
+    raise_refusals(loaded.refusals, text, origin)
     return things(loaded.listing)
 
 
@@ -234,53 +228,9 @@ def load(text: str, origin: Origin, namespace: str | None = None) -> None:
         with alone():
             return nft.load(text)
 
-    _raise_refusals(netns.inside(namespace, work), text, origin)
-
-
-def diagnostics(refusals: tuple[nft.Refusal, ...], text: str, origin: Origin) -> tuple[Diagnostic, ...]:
-    """Say the kernel's refusals at the site's lines, each once."""
-    lines = text.splitlines()
-    return tuple(dict.fromkeys(_diagnostic(refusal, lines, origin) for refusal in refusals))
+    raise_refusals(netns.inside(namespace, work), text, origin)
 
 
 def _load_and_list(text: str) -> Loaded:
     refusals = nft.load(text)
     return Loaded(refusals, "" if refusals else nft.listing() or "")
-
-
-def _raise_refusals(refusals: tuple[nft.Refusal, ...], text: str, origin: Origin) -> None:
-    if refusals:
-        raise SiteError(diagnostics(refusals, text, origin))
-
-
-def _diagnostic(refusal: nft.Refusal, lines: list[str], origin: Origin) -> Diagnostic:
-    if not 0 < refusal.line <= len(lines):
-        return Diagnostic("kernel-refused", f"the kernel refused the ruleset: {refusal.message}")
-    path = origin(refusal.line)
-    key = bool(path) and isinstance(path[-1], str)
-    if helper := _missing_helper(refusal, lines):
-        kind, protocol = helper
-        message = f"the running kernel has no '{kind}' helper for {protocol}"
-        hint = f"load the module nf_conntrack_{kind}, or switch the helper off"
-        return Diagnostic("helper-missing", message, path, key, hint=hint)
-    return Diagnostic(
-        "kernel-refused",
-        f"the kernel refused what this line asks for: {refusal.message}",
-        path,
-        key,
-        hint=f"ruleset line {refusal.line}: {lines[refusal.line - 1].strip()}",
-    )
-
-
-def _missing_helper(refusal: nft.Refusal, lines: list[str]) -> tuple[str, str] | None:
-    """The type and protocol of the ct helper object at that line, where it is what was not found."""
-    if "No such file or directory" not in refusal.message:
-        return None
-    first = refusal.line - 1
-    while first > 0 and "{" not in lines[first]:
-        first -= 1
-    if not lines[first].strip().startswith("ct helper"):
-        return None
-    last = next((at for at in range(first, len(lines)) if "}" in lines[at]), first)
-    found = _HELPER.search(" ".join(lines[first : last + 1]))
-    return (found[1], found[2]) if found else None

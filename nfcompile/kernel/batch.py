@@ -21,6 +21,7 @@ FEW = 8
 by one, beyond that the set is filled anew."""
 
 ELEMENT_KINDS = ("set", "map")
+_AFTER_KEY = re.compile(r" (?:: |timeout |expires |limit |ct count )")
 _LIFETIME = re.compile(r" expires ((?:\d+[a-z]+)+)")
 _OWN_LIFETIME = re.compile(r" timeout ((?:\d+[a-z]+)+)")
 _SPAN = re.compile(r"(\d+)(ms|[dhms])")
@@ -66,7 +67,7 @@ def changed_elements(old: Thing, new: Thing) -> frozenset[str]:
 
 def key_of(element: str) -> str:
     """The key of an element as listed: `k`, `k : data`, with lifetimes or counts between them."""
-    return element.partition(" : ")[0].split(" timeout ")[0].split(" expires ")[0].split(" limit ")[0]
+    return _AFTER_KEY.split(element, 1)[0]
 
 
 def carried(old: Thing, new: Thing) -> bool:

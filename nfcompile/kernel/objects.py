@@ -80,8 +80,10 @@ def things(text: str) -> Things:
 
 
 def _thing(kind: str, name: str, raw: tuple[str, ...], first: int) -> Thing:
+    if kind not in ("set", "map"):
+        return Thing(kind, name, raw, (), False, raw, first)
     begin = next((n for n, line in enumerate(raw) if _ELEMENTS.match(line)), None)
-    runtime = kind in ("set", "map") and any(_RUNTIME.match(line) for line in raw[:begin])
+    runtime = any(_RUNTIME.match(line) for line in raw[:begin])
     if begin is None:
         return Thing(kind, name, raw, (), runtime, raw, first)
     end = begin
