@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from frames import UDP, Packet
+from frames import ECHO, ICMP, UDP, Packet
 from gateway import bring, bring_here, elements, empty, in_gateway, left, listing, listing_here
 from lab import Lab
 from table import site
@@ -105,6 +105,20 @@ def test_state_stays_when_another_pool_changes(lab: Lab) -> None:
         assert len(now) >= 20
         assert now.keys() == before[thing].keys()
         assert all(left(now[key]) <= left(before[thing][key]) for key in now), thing
+
+
+def test_counts_of_sessions_go_on(lab: Lab) -> None:
+    """Two ICMP sessions are allowed, and two there are, before and after the apply."""
+    text = SITE.replace("portlimit_udp: 128", "portlimit_udp: 128, portlimit_icmp: 2")
+    far = address("198.18.0.1")
+    pings = [("lan0", Packet(ICMP, address("100.64.0.1"), number, far, 0, ECHO)) for number in (1, 2, 3)]
+    empty(lab)
+    bring(lab, text)
+    assert [len(places) for places in lab.flight(pings[:2])] == [1, 1]
+
+    assert bring(lab, text.replace("200.0.0.4", "200.0.0.9")).objects.changed
+
+    assert [len(places) for places in lab.flight(pings)] == [1, 1, 0]
 
 
 def test_only_the_elements_that_differ_are_sent(lab: Lab) -> None:
