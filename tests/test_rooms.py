@@ -30,6 +30,7 @@ ROOMS = {
     "lower": {"claims", "emit", "ipalloc", "model"},
     "pipeline": {"analysis", "claims", "emit", "lower", "model", "schema", "source"},
     "answers": {"claims", "ipalloc", "model", "pipeline"},
+    "moves": {"answers", "claims", "ipalloc", "model"},
     "report": {"__init__", "source"},
     "kernel": set(),
     "host": {"model"},
