@@ -165,6 +165,32 @@ def apply(
 
 
 @app.command()
+def diff(
+    site: Site = "site.yaml",
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="OTHER", help="The site to compare with; without one, the kernel."),
+    ] = None,
+    git: Annotated[
+        str | None, typer.Option("--git", metavar="REV", help="Compare with SITE as it was at that revision.")
+    ] = None,
+    netns: Annotated[
+        str | None,
+        typer.Option("--netns", metavar="NAME", help="With the kernel's table in that network namespace."),
+    ] = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 3 when something differs.")] = False,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Show what changes on the way to SITE: objects, lines, and which subscribers move."""
+    from nfcompile.cli import diff as verb
+
+    wish = verb.Wish(netns, git, None, exit_code, format, quiet, not no_color)
+    _finish(lambda: verb.run(site, other, wish))
+
+
+@app.command()
 def lookup(
     asked: Annotated[
         list[str],
