@@ -32,6 +32,7 @@ ROOMS = {
     "answers": {"claims", "ipalloc", "model", "pipeline"},
     "moves": {"answers", "claims", "ipalloc", "model"},
     "differences": {"emit"},
+    "planning": {"claims", "ipalloc"},
     "revision": set(),
     "report": {"__init__", "source"},
     "kernel": set(),

@@ -191,6 +191,23 @@ def diff(
 
 
 @app.command()
+def plan(
+    site: Site = "site.yaml",
+    growth: Annotated[
+        float | None,
+        typer.Option("--growth", metavar="PERCENT", help="How many more subscribers every month."),
+    ] = None,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Show the capacity of each pool: what is used, wasted, and needed for larger blocks."""
+    from nfcompile.cli import plan as verb
+
+    _finish(lambda: verb.run(site, growth=growth, format=format, quiet=quiet, color=not no_color))
+
+
+@app.command()
 def lookup(
     asked: Annotated[
         list[str],

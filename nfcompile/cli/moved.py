@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from nfcompile.cli.columns import columns
 from nfcompile.model.ranges import range_text
 from nfcompile.moves import Binding, Forgotten, Move, Moves, subscriber_count
 
@@ -29,7 +30,7 @@ def moves_text(found: Moves) -> Iterator[str]:
     yield f"subscribers: {counts}"
     for word, runs in found._asdict().items():
         if runs:
-            yield from _columns([_row(word, one) for one in runs[:SHOWN_MOST]])
+            yield from columns([_row(word, one) for one in runs[:SHOWN_MOST]])
         if len(runs) > SHOWN_MOST:
             yield f"  ... and {len(runs) - SHOWN_MOST} runs more; --format json has all"
 
@@ -88,9 +89,3 @@ def _ports_text(binding: Binding) -> Iterator[str]:
 
 def _subscribers(one: Move) -> str:
     return range_text(one.subscribers) + ("" if one.vid is None else f"~{one.vid}")
-
-
-def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
