@@ -33,6 +33,7 @@ ROOMS = {
     "moves": {"answers", "claims", "ipalloc", "model"},
     "differences": {"emit"},
     "planning": {"claims", "ipalloc"},
+    "graph": {"claims", "model"},
     "revision": set(),
     "report": {"__init__", "source"},
     "kernel": set(),

@@ -45,6 +45,13 @@ class RowFormat(StrEnum):
     parquet = "parquet"
 
 
+class Picture(StrEnum):
+    """The forms of `graph`."""
+
+    mermaid = "mermaid"
+    svg = "svg"
+
+
 class Lint(StrEnum):
     """Sets of advice that go beyond errors."""
 
@@ -205,6 +212,19 @@ def plan(
     from nfcompile.cli import plan as verb
 
     _finish(lambda: verb.run(site, growth=growth, format=format, quiet=quiet, color=not no_color))
+
+
+@app.command()
+def graph(
+    site: Site = "site.yaml",
+    format: Annotated[Picture, typer.Option("--format", help="In which form.")] = Picture.mermaid,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Draw the packet's way through the gateway, and its pools."""
+    from nfcompile.cli import graph as verb
+
+    _finish(lambda: verb.run(site, format=format, quiet=quiet, color=not no_color))
 
 
 @app.command()

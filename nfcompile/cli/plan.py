@@ -30,14 +30,15 @@ def run(
     if growth is not None and not 0 < growth <= 1000:
         raise UsageProblem(f"--growth is a percentage a month above 0 and up to 1000, not {growth:g}")
     result, plans = _planned(outcome.parsed(site), growth)
+    refused = any(one.severity == "error" for one in result.diagnostics)
     if format == "json":
         print(json.dumps(_as_data(result, plans), indent=2))
     else:
         outcome.tell(result, quiet, color)
-        _tell(plans, color)
-    refused = any(one.severity == "error" for one in result.diagnostics)
-    if format == "text" and not plans and not refused:
-        print(f"{result.document.name}: no pool is enabled")
+        if plans:
+            _tell(plans, color)
+        elif not refused:
+            print(f"{result.document.name}: no pool is enabled")
     return REFUSED if refused else OK
 
 
@@ -69,8 +70,6 @@ def _plan_data(one: Plan) -> dict[str, object]:
 
 
 def _tell(plans: tuple[Plan, ...], color: bool) -> None:
-    if not plans:
-        return
     show(HEAD, [_row(one) for one in plans], numbers=2, color=color)
     lines = [f"{one.pool}: {line}" for one in plans for line in _sentences(one)]
     if lines:
