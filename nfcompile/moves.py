@@ -41,6 +41,8 @@ class Run(NamedTuple):
 
     def part(self, first: int, last: int) -> Run:
         """The subscribers `first` to `last` of it."""
+        if (first, last) == (self.first, self.last):
+            return self
         return self._replace(first=first, last=last, base=self.base + first - self.first)
 
     def binding(self) -> Binding:
