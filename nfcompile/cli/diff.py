@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfcompile import differences, moves
+from nfcompile.claims import Claim
 from nfcompile.cli import files, outcome
 from nfcompile.cli.guard import DIFFERS, OK, REFUSED, UsageProblem
 from nfcompile.cli.moved import NOBODY, forgotten_data, moves_data, moves_text
@@ -115,25 +116,27 @@ def _against_site(old_name: str, old: Compiled, new_name: str, new: Compiled) ->
 
 
 def _against_kernel(new: Compiled, wish: Wish) -> Found:
-    from nfcompile.kernel.compare import compared
+    from nfcompile.kernel import apply
 
-    both = compared(new.text.text, new.text.origin, wish.netns)
-    if not both.lines:
-        old = new.claims
-    elif both.live is None:
-        old = ()
-    elif wish.live is not None and (site := outcome.compiled_text(wish.live, KERNEL).compiled):
-        old = site.claims
-    else:
-        old = None
+    found = apply.survey(new.text.text, new.text.origin, wish.netns)
+    paths = differences.origins(new.table)
+    old = _live_claims(wish.live, set(found.objects.added) >= set(paths)) if found.diff else new.claims
     return Found(
         KERNEL,
-        both.lines,
-        differences.compare(both.live or {}, both.desired),
-        differences.origins(new.table),
+        found.diff,
+        Changed(*found.objects),
+        paths,
         None if old is None else moves.moves(old, new.claims),
         () if old is None else tuple(moves.forgotten(old, new.claims)),
     )
+
+
+def _live_claims(live: bytes | None, nothing_live: bool) -> tuple[Claim, ...] | None:
+    """The pools whose ruleset the kernel has; None where nobody knows."""
+    if nothing_live:
+        return ()
+    site = None if live is None else outcome.compiled_text(live, KERNEL).compiled
+    return None if site is None else site.claims
 
 
 def _as_data(wanted: Outcome, found: Found | None) -> dict[str, object]:

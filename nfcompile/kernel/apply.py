@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from nfcompile.diagnostics import Diagnostic, Path, SiteError
 from nfcompile.kernel import netns, nft
-from nfcompile.kernel.listing import difference
+from nfcompile.kernel.listing import difference, normalised, objects
 
 Origin = Callable[[int], Path]
 """From a line of the ruleset, counted from 1, to the path of the site that it serves."""
@@ -27,6 +27,21 @@ class Loaded(NamedTuple):
     listing: str
 
 
+class Difference(NamedTuple):
+    """Keys of objects ('chain pool_homes') that only one side has, and of those that are not the same."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+class Survey(NamedTuple):
+    """What differs: lines of a unified diff, and the objects."""
+
+    diff: list[str]
+    objects: Difference
+
+
 def check(text: str, origin: Origin) -> None:
     """Ask this kernel, in a scratch namespace, whether it takes the ruleset; raise SiteError if not."""
     _raise_refusals(netns.in_scratch(lambda: nft.check(text)), text, origin)
@@ -34,10 +49,15 @@ def check(text: str, origin: Origin) -> None:
 
 def changes(text: str, origin: Origin, namespace: str | None = None) -> list[str]:
     """What loading the ruleset would change, as lines of a unified diff; none when nothing."""
+    return survey(text, origin, namespace).diff
+
+
+def survey(text: str, origin: Origin, namespace: str | None = None) -> Survey:
+    """What loading the ruleset would change. Raises SiteError when the kernel refuses the ruleset."""
     live = netns.inside(namespace, nft.listing)
     desired = netns.in_scratch(lambda: _load_and_list(text))
     _raise_refusals(desired.refusals, text, origin)
-    return difference(live, desired.listing, nft.TABLE)
+    return Survey(difference(live, desired.listing, nft.TABLE), _compare(live or "", desired.listing))
 
 
 def load(text: str, origin: Origin, namespace: str | None = None) -> None:
@@ -54,6 +74,16 @@ def diagnostics(refusals: tuple[nft.Refusal, ...], text: str, origin: Origin) ->
 def _load_and_list(text: str) -> Loaded:
     refusals = nft.load(text)
     return Loaded(refusals, "" if refusals else nft.listing() or "")
+
+
+def _compare(live: str, desired: str) -> Difference:
+    """Object by object, both in the kernel's own spelling."""
+    before, after = (dict(objects(normalised(listing))) for listing in (live, desired))
+    return Difference(
+        tuple(key for key in after if key not in before),
+        tuple(key for key in after if key in before and after[key] != before[key]),
+        tuple(key for key in before if key not in after),
+    )
 
 
 def _raise_refusals(refusals: tuple[nft.Refusal, ...], text: str, origin: Origin) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 _OBJECT = re.compile(r"^\t(?:set|map) ")
+_HEAD = re.compile(r"^\t((?:counter|ct timeout|ct helper|set|map|chain) \S+) \{")
 _RUNTIME = re.compile(r"^\t\t(?:flags .*\b(?:dynamic|timeout)\b|timeout )")
 _ELEMENTS = re.compile(r"^\t\telements = \{")
 _ELEMENT = re.compile(r'(?:[^,"]|"[^"]*")+')
@@ -53,6 +54,16 @@ def difference(live: str | None, desired: str, name: str) -> list[str]:
     if len(old) * len(new) > _PATIENCE:
         return [f"--- live table {name}", f"+++ desired table {name}", *_coarse(old, new)]
     return list(difflib.unified_diff(old, new, f"live table {name}", f"desired table {name}", lineterm=""))
+
+
+def objects(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The objects of a normalised listing: kind and name ('chain pool_homes'), and lines."""
+    start = 0
+    for at, line in enumerate(lines):
+        if _HEAD.match(line):
+            start = at
+        elif line == "\t}" and (head := _HEAD.match(lines[start])):
+            yield head[1], lines[start : at + 1]
 
 
 def _elements(lines: list[str]) -> Iterator[str]:
