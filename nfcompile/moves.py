@@ -149,7 +149,8 @@ def _renumbered(old: Claim, new: Claim) -> Iterator[Forgotten]:
     if sum(run.size for run in kept) < old.stock.addresses:
         yield Forgotten(name, "the addresses are counted differently", kept)
     elif new.blocks_each < old.blocks_each:
-        yield Forgotten(name, f"a subscriber has at most {new.blocks_each} of its {old.blocks_each} blocks")
+        why = f"of {old.blocks_each} blocks a subscriber keeps at most {new.blocks_each}"
+        yield Forgotten(name, why, kept)
 
 
 def _in_order(runs: Iterable[Range]) -> list[Range]:

@@ -262,7 +262,6 @@ def dynamic(global_ip="203.0.113.0/30", size=128, kind="cgnat", limit=1024, name
         (dynamic("198.51.100.0/30"), "the addresses are counted differently"),
         (dynamic(size=256), "the blocks of an address are cut differently"),
         (dynamic(kind="nat"), "the pool is now of type nat"),
-        (dynamic(limit=256), "a subscriber has at most 2 of its 8 blocks"),
         (dynamic(name="other"), "the pool is gone"),
         (site(homes()), "the pool is no longer dynamic"),
     ],
@@ -277,6 +276,15 @@ def test_what_ends_the_assignments_of_a_dynamic_pool(after, why):
 )
 def test_assignments_outlive_appended_addresses(after):
     assert list(forgotten(dynamic(), dynamic(after))) == []
+
+
+def test_a_lower_limit_ends_further_blocks_only():
+    why = "of 8 blocks a subscriber keeps at most 2"
+
+    assert list(forgotten(dynamic(), dynamic(limit=256))) == [
+        Forgotten("homes", why, (Range(0xCB007100, 0xCB007103),))
+    ]
+    assert list(forgotten(dynamic(limit=256), dynamic())) == []
 
 
 def test_assignments_before_a_removed_address_stay():

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cli import BAD, GOOD, NFCOMPILE, nfcompile, write
 
@@ -72,6 +72,7 @@ def test_every_figure_of_a_pool():
     assert found.free == 32
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=3),
     st.integers(1, 60),
@@ -106,6 +107,7 @@ def test_the_figures_are_those_of_the_layout(sizes, subscribers, ports, unit):
     assert bigger * found.addresses < subscribers
 
 
+@settings(deadline=None)
 @given(st.integers(1, 255), st.integers(1, 300))
 def test_months_are_those_that_a_walk_counts(subscribers, percent):
     (found,) = plans(

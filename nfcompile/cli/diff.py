@@ -189,4 +189,4 @@ def _forgotten(one: Forgotten) -> str:
 
     if not one.kept:
         return f"{one.why}; its assignments end"
-    return f"{one.why}; only assignments of {', '.join(map(range_text, one.kept))} stay"
+    return f"{one.why}; assignments of {', '.join(map(range_text, one.kept))} stay"
