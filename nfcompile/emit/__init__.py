@@ -16,7 +16,7 @@ from nfcompile.emit.objects import (
     Set,
     Table,
 )
-from nfcompile.emit.text import Text, render
+from nfcompile.emit.text import Text, object_lines, render
 
 __all__ = [
     "Chain",
@@ -30,5 +30,6 @@ __all__ = [
     "Set",
     "Table",
     "Text",
+    "object_lines",
     "render",
 ]
