@@ -31,7 +31,8 @@ ROOMS = {
     "pipeline": {"analysis", "claims", "emit", "lower", "model", "schema", "source"},
     "answers": {"claims", "ipalloc", "model", "pipeline"},
     "report": {"__init__", "source"},
-    "kernel": set(),
+    "history": set(),
+    "kernel": {"history"},
     "host": {"model"},
     "importers": {"model", "source"},
 }

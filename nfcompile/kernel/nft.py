@@ -42,10 +42,15 @@ def check(text: str) -> tuple[Refusal, ...]:
     return _run(library, text)
 
 
+def has_table() -> bool:
+    """Whether our table is loaded."""
+    return _has_table(_library())
+
+
 def listing() -> str | None:
     """List our table as the kernel has it, without counters and expiry times; None when absent."""
     library = _library()
-    if f"table {TABLE}" not in _answer(library, "list tables ip").splitlines():
+    if not _has_table(library):
         return None
     library.set_stateless_output(True)
     return _answer(library, f"list table {TABLE}")
@@ -70,6 +75,10 @@ def _library() -> Any:
             "the Python package 'nftables' is missing; install oxl-libnftables or python3-nftables"
         ) from None
     return nftables.Nftables()
+
+
+def _has_table(library: Any) -> bool:
+    return f"table {TABLE}" in _answer(library, "list tables ip").splitlines()
 
 
 def _set_dry_run(library: Any) -> None:
