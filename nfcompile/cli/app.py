@@ -72,6 +72,19 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but erro
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (as with NO_COLOR set).")]
 As = Annotated[Format, typer.Option("--format", help="For people or for programs.")]
 
+Netns = Annotated[
+    str | None, typer.Option("--netns", metavar="NAME", help="In that network namespace (name or path).")
+]
+StateDir = Annotated[
+    str | None,
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        envvar="NFCOMPILE_STATE_DIR",
+        help="Where the history is kept, instead of /var/lib/nfcompile.",
+    ),
+]
+
 
 def _finish(verb: Callable[[], int]) -> NoReturn:
     sys.exit(guarded(verb))
@@ -151,6 +164,13 @@ def apply(
         bool, typer.Option("--exit-code", help="With --dry-run: exit 3 when something differs.")
     ] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    confirm: Annotated[
+        int | None,
+        typer.Option(
+            "--confirm", metavar="SECONDS", min=1, help="Go back by itself unless confirmed in time."
+        ),
+    ] = None,
+    state_dir: StateDir = None,
     format: As = Format.text,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -160,8 +180,65 @@ def apply(
 
     if exit_code and not dry_run:
         raise typer.BadParameter("--exit-code goes with --dry-run")
-    wish = verb.Wish(netns, dry_run, exit_code, yes, format, quiet, not no_color)
+    wish = verb.Wish(netns, dry_run, exit_code, yes, format, quiet, not no_color, confirm, state_dir)
     _finish(lambda: verb.run(site, wish))
+
+
+@app.command()
+def confirm(
+    netns: Netns = None, state_dir: StateDir = None, format: As = Format.text, quiet: Quiet = False
+) -> None:
+    """Keep the site that is on trial."""
+    from nfcompile.cli import confirm as verb
+
+    _finish(lambda: verb.run(netns, state_dir, format=format, quiet=quiet))
+
+
+@app.command()
+def rollback(
+    number: Annotated[
+        int, typer.Argument(metavar="[N]", min=1, help="How many different sites to go back.")
+    ] = 1,
+    netns: Netns = None,
+    state_dir: StateDir = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Go back to a site that was live before, from the history."""
+    from nfcompile.cli import rollback as verb
+
+    wish = verb.Wish(netns, state_dir, yes, format, quiet, not no_color)
+    _finish(lambda: verb.run(number, wish))
+
+
+@app.command()
+def history(
+    netns: Netns = None, state_dir: StateDir = None, format: As = Format.text, quiet: Quiet = False
+) -> None:
+    """List what was live when, by whom, and what came of it."""
+    from nfcompile.cli import history as verb
+
+    _finish(lambda: verb.run(netns, state_dir, format=format, quiet=quiet))
+
+
+@app.command()
+def boot(
+    netns: Netns = None,
+    state_dir: StateDir = None,
+    unit: Annotated[
+        bool, typer.Option("--unit", help="Only show a systemd unit that does this at boot.")
+    ] = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Load the last site that was live to stay; for the start of the machine."""
+    from nfcompile.cli import boot as verb
+
+    if unit:
+        _finish(lambda: verb.unit(state_dir))
+    _finish(lambda: verb.run(netns, state_dir, quiet=quiet, color=not no_color))
 
 
 @app.command()
