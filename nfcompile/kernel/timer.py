@@ -25,16 +25,22 @@ def start(command: Sequence[str], folder: str) -> None:
 
     What else it writes is raised as KernelError.
     """
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".ready-") as private:
-        pipe = os.path.join(private, "pipe")
-        os.mkfifo(pipe, 0o600)
-        reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            said = _first_line(reading, _start([*command, pipe]))
-        finally:
-            os.close(reading)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".ready-") as private:
+            said = _started(command, os.path.join(private, "pipe"))
+    except OSError as error:
+        raise KernelError(f"cannot start the timer of a trial: {error.strerror}") from None
     if said != READY:
         raise KernelError(said or "the timer that would take the trial back does not start")
+
+
+def _started(command: Sequence[str], pipe: str) -> str:
+    os.mkfifo(pipe, 0o600)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return _first_line(reading, _start([*command, pipe]))
+    finally:
+        os.close(reading)
 
 
 def tell(pipe: str, line: str) -> None:
