@@ -9,6 +9,7 @@ Knows neither files nor the kernel.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -142,22 +143,36 @@ def earlier(events: Iterable[Event]) -> list[Event]:
     return found
 
 
-def live_at(events: Sequence[Event], moment: str) -> tuple[Live, ...]:
-    """What was live at a moment (written as `Event.at`): nothing where the history begins later.
+class Timeline(NamedTuple):
+    """What was live from when to the next such time; `at` is sorted."""
 
-    More than one while a change was under way, or where it is not known how it ended.
-    """
+    at: tuple[str, ...]
+    live: tuple[tuple[Live, ...], ...]
+
+    def when(self, moment: str) -> tuple[Live, ...]:
+        """What was live at a moment (written as `Event.at`): nothing where the history begins later.
+
+        More than one while a change was under way, or where it is not known how it ended.
+        """
+        index = bisect_right(self.at, moment) - 1
+        return self.live[index] if index >= 0 else ()
+
+
+def timeline(events: Sequence[Event]) -> Timeline:
+    """The whole history as stretches of time."""
     refused = {one.change for one in events if one.result == REFUSED}
+    at: list[str] = []
+    stretches: list[tuple[Live, ...]] = []
     now: tuple[Live, ...] = ()
     for one in events:
-        if one.at > moment:
-            break
         if one.change in refused or one.result == FAILED:
             continue
         if one.result == LOADING:
             now = (*(now or (Live(None, one),)), Live(one.site, one))
-        elif one.result == CONFIRMED and now and now[-1].site == one.site:
-            now = now[-1:]
+        elif one.result == CONFIRMED and len(now) == 1 and now[0].site == one.site:
+            continue
         else:
             now = (Live(one.site, one),)
-    return tuple({each.site: each for each in reversed(now)}.values())[::-1]
+        at.append(max(one.at, at[-1]) if at else one.at)  # a clock that was set back
+        stretches.append(tuple({each.site: each for each in reversed(now)}.values())[::-1])
+    return Timeline(tuple(at), tuple(stretches))

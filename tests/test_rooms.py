@@ -30,6 +30,8 @@ ROOMS = {
     "lower": {"claims", "emit", "ipalloc", "model"},
     "pipeline": {"analysis", "claims", "emit", "lower", "model", "schema", "source"},
     "answers": {"claims", "ipalloc", "model", "pipeline"},
+    "assignments": {"answers", "claims", "emit", "ipalloc", "model", "pipeline"},
+    "inquiry": {"answers", "assignments", "claims", "history", "ipalloc", "model", "pipeline"},
     "report": {"__init__", "source"},
     "history": set(),
     "kernel": {"history"},

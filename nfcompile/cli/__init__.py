@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 
+LOOKUP_OPTIONS = (("--proto", ("tcp", "udp", "icmp")), ("--format", ("text", "json")))
+
 
 def main() -> None:
     """The `nfcompile` command."""
@@ -28,6 +30,11 @@ def main() -> None:
         from nfcompile.cli import check
 
         sys.exit(guarded(lambda: check.run(site)))
+    if asked := plain_lookup(arguments):
+        from nfcompile.cli import lookup
+        from nfcompile.cli.guard import guarded
+
+        sys.exit(guarded(lambda: lookup.run(asked[0], asked[1], protocol=asked[2], format=asked[3])))
     from nfcompile.cli.app import app
 
     app(prog_name="nfcompile")
@@ -53,3 +60,26 @@ def plain_form(arguments: list[str]) -> tuple[str, str, str | None] | None:
     if output is not None and output.startswith("-") and output != "-":
         return None
     return verb, rest[0] if rest else "site.yaml", output
+
+
+def plain_lookup(arguments: list[str]) -> tuple[str, str, str | None, str] | None:
+    """Read `lookup [SITE] ADDR[:PORT] [--proto P] [--format text|json]`; None is typer's to read.
+
+    >>> plain_lookup(["lookup", "203.0.113.1:3000", "--proto", "tcp"])
+    ('site.yaml', '203.0.113.1:3000', 'tcp', 'text')
+    >>> plain_lookup(["lookup", "203.0.113.1", "--at", "2026-05-01T10:00Z"])
+    """
+    if arguments[:1] != ["lookup"]:
+        return None
+    rest = arguments[1:]
+    values: list[str | None] = [None, None]
+    for number, (option, allowed) in enumerate(LOOKUP_OPTIONS):
+        if option in rest[:-1]:
+            at = rest.index(option)
+            values[number] = rest[at + 1]
+            del rest[at : at + 2]
+            if values[number] not in allowed:
+                return None
+    if len(rest) not in (1, 2) or any(word.startswith("-") and word != "-" for word in rest):
+        return None
+    return rest[0] if len(rest) == 2 else "site.yaml", rest[-1], values[0], values[1] or "text"

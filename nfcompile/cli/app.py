@@ -37,6 +37,14 @@ class Format(StrEnum):
     json = "json"
 
 
+class LookupFormat(StrEnum):
+    """The forms of `lookup`."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
 class RowFormat(StrEnum):
     """The forms of `mappings`."""
 
@@ -244,21 +252,70 @@ def boot(
 @app.command()
 def lookup(
     asked: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="[SITE] ADDR[:PORT]", help="The site, and a subscriber or global address."),
-    ],
+    ] = None,
     proto: Annotated[Protocol | None, typer.Option("--proto", help="Of that protocol.")] = None,
-    format: As = Format.text,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", metavar="TIME", help="By the site that was live then (ISO 8601; without a zone: UTC)."
+        ),
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Dynamic pools: ask the kernel.")] = False,
+    log: Annotated[
+        str | None, typer.Option("--log", metavar="FILE", help="Dynamic pools: read ulogd2's log.")
+    ] = None,
+    bulk: Annotated[
+        str | None,
+        typer.Option("--bulk", metavar="FILE", help="Answer a csv file of addr,port,proto,time, in csv."),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="With the question and the configuration it is answered from.")
+    ] = False,
+    netns: Netns = None,
+    state_dir: StateDir = None,
+    format: Annotated[LookupFormat, typer.Option("--format", help="For whom.")] = LookupFormat.text,
     quiet: Quiet = False,
     no_color: NoColor = False,
 ) -> None:
-    """Show who has a global address and port, or which block a subscriber has."""
+    """Show who has, or had, a global address and port, or which block a subscriber has."""
     from nfcompile.cli import lookup as verb
 
-    if len(asked) > 2:
-        raise typer.BadParameter(f"one ADDR[:PORT] at a time, not {len(asked) - 1}")
-    site = asked[0] if len(asked) == 2 else "site.yaml"
-    _finish(lambda: verb.run(site, asked[-1], protocol=proto, format=format, quiet=quiet, color=not no_color))
+    words = asked or []
+    most = 1 if bulk is not None else 2
+    if len(words) > most:
+        raise typer.BadParameter(f"one ADDR[:PORT] at a time, not {len(words) - 1}")
+    if not words and bulk is None:
+        raise typer.BadParameter("which address? say ADDR[:PORT], or --bulk FILE")
+    if live and (at is not None or log is not None or bulk is not None):
+        raise typer.BadParameter("--live is about this moment, and about one question")
+    if netns is not None and not (live or at is not None or bulk is not None):
+        raise typer.BadParameter("--netns goes with --live, --at or --bulk")
+    plain = at is None and log is None and bulk is None and not live and not report
+    if plain and format != LookupFormat.csv:
+        site = words[0] if len(words) == 2 else "site.yaml"
+        _finish(
+            lambda: verb.run(site, words[-1], protocol=proto, format=format, quiet=quiet, color=not no_color)
+        )
+    from nfcompile.cli import inquiry
+
+    named = words[0] if len(words) == most else None if at is not None or bulk is not None else "site.yaml"
+    wish = inquiry.Wish(
+        named,
+        "" if bulk is not None else words[-1],
+        None if proto is None else proto.value,
+        at,
+        log,
+        live,
+        netns,
+        state_dir,
+        report,
+        format.value,
+        quiet,
+        not no_color,
+    )
+    _finish(lambda: inquiry.run(wish) if bulk is None else inquiry.bulk(bulk, wish))
 
 
 @app.command()

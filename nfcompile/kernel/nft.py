@@ -77,6 +77,11 @@ def _library() -> Any:
     return nftables.Nftables()
 
 
+def ask(command: str) -> str:
+    """The answer to one command that changes nothing; KernelError where nft has none."""
+    return _answer(_library(), command)
+
+
 def _has_table(library: Any) -> bool:
     return f"table {TABLE}" in _answer(library, "list tables ip").splitlines()
 
