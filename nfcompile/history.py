@@ -94,7 +94,7 @@ def _event(text: bytes) -> Event | None:
     try:
         data: Any = json.loads(text)
         return Event(**{name: data[name] for name in Event._fields if name in data})
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

@@ -46,8 +46,8 @@ class Held(NamedTuple):
 class Owners(Protocol):
     """Somebody who knows the assignments of dynamic pools at a moment: a log, or the kernel."""
 
-    def owner(self, known: Known, claim: Claim, number: int, at: str) -> Held | None:
-        """Who holds a number."""
+    def owners(self, known: Known, claim: Claim, numbers: list[int], at: str) -> list[Held]:
+        """Who holds these numbers."""
 
     def owned(self, known: Known, claim: Claim, subscriber: int, at: str) -> list[Held]:
         """Which numbers a subscriber holds."""
@@ -107,17 +107,15 @@ class Logged:
         self._timeline = timeline
         self._known = known
 
-    def owner(self, known: Known, claim: Claim, number: int, at: str) -> Held | None:
-        """The last one who got it by then."""
-        found = self._ledger.owner(claim.pool.name, number, at)
-        if found is None or not self._still(known, claim, found):
-            return None
-        return Held(found.subscriber, number, found.at)
+    def owners(self, known: Known, claim: Claim, numbers: list[int], at: str) -> list[Held]:
+        """The last ones who got them by then."""
+        found = (self._ledger.owner(claim.pool.name, number, at) for number in numbers)
+        return [_held(one) for one in found if one is not None and self._still(known, claim, one)]
 
     def owned(self, known: Known, claim: Claim, subscriber: int, at: str) -> list[Held]:
         """What a subscriber got by then, and nobody else since."""
         found = self._ledger.owned(claim.pool.name, subscriber, at, claim.blocks_each)
-        return [Held(subscriber, one.number, one.at) for one in found if self._still(known, claim, one)]
+        return [_held(one) for one in found if self._still(known, claim, one)]
 
     def _still(self, known: Known, claim: Claim, one: assignments.Assignment) -> bool:
         """Whether the number meant the same block when it was assigned."""
@@ -139,8 +137,8 @@ def find(question: Question, known: Known, live: Live | None, owners: Owners | N
     reached = [
         _finding(known, claim, held, live)
         for claim in known.dynamic
-        for number in known.numbers(claim, question.address, question.port)
-        if (held := owners.owner(known, claim, number, question.at or "")) is not None
+        if (numbers := known.numbers(claim, question.address, question.port))
+        for held in owners.owners(known, claim, numbers, question.at or "")
     ]
     return reached or [
         finding for one in computed for finding in _with_blocks(one, question, known, live, owners)
@@ -170,6 +168,10 @@ def _with_blocks(
         return
     for one in held:
         yield _finding(known, claim, one, live)
+
+
+def _held(one: assignments.Assignment) -> Held:
+    return Held(one.subscriber, one.number, one.at)
 
 
 def _finding(known: Known, claim: Claim, held: Held, live: Live | None) -> Finding:

@@ -19,24 +19,11 @@ class Kernel:
     def __init__(self, namespace: str | None) -> None:
         self._netns = namespace
 
-    def owner(self, known: Known, claim: Claim, number: int, at: str) -> Held | None:
-        """Who holds a number now; `at` is not asked for."""
-        pool = claim.pool
-        key = f"0x{number:08x}"
-
-        def ask() -> str | None:
-            if pool.can_be_reached:
-                return elements.value(f"owners_{pool.name}", key)
-            found = (
-                one
-                for slot in range(1, claim.blocks_each + 1)
-                for one in elements.keys(f"assigned{slot}_{pool.name}", key)
-            )
-            return next(found, None)
-
-        found = netns.inside(self._netns, ask)
-        self._agree(known, claim, number)
-        return None if found is None else Held(address(found), number)
+    def owners(self, known: Known, claim: Claim, numbers: list[int], at: str) -> list[Held]:
+        """Who holds these numbers now; `at` is not asked for."""
+        self._agree(known, claim, numbers[0])
+        found = netns.inside(self._netns, lambda: _subscribers(claim, numbers))
+        return [Held(address(subscriber), number) for number, subscriber in found]
 
     def owned(self, known: Known, claim: Claim, subscriber: int, at: str) -> list[Held]:
         """Which numbers a subscriber holds now."""
@@ -57,3 +44,18 @@ class Kernel:
         said = netns.inside(self._netns, lambda: elements.value(name, f"0x{number:08x}"))
         if said is None or assignments.read_end(said) != known.block(claim, number):
             raise KernelError(f"the live table is not that of the site: pool '{claim.pool.name}' differs")
+
+
+def _subscribers(claim: Claim, numbers: list[int]) -> list[tuple[int, str]]:
+    """Numbers that are taken, and by whom."""
+    pool = claim.pool.name
+    if claim.pool.can_be_reached:
+        asked = ((number, elements.value(f"owners_{pool}", f"0x{number:08x}")) for number in numbers)
+        return [(number, subscriber) for number, subscriber in asked if subscriber is not None]
+    wanted = set(numbers)
+    listed = (
+        (int(data, 16), subscriber)
+        for slot in range(1, claim.blocks_each + 1)
+        for subscriber, data in elements.every(f"assigned{slot}_{pool}")
+    )
+    return sorted(one for one in listed if one[0] in wanted)

@@ -24,9 +24,9 @@ def value(name: str, key: str) -> str | None:
     return next((data for _, data in elements(said)), None)
 
 
-def keys(name: str, data: str) -> list[str]:
-    """The keys that lead to some data. Lists the whole map."""
-    return [key for key, found in elements(nft.ask(f"list map {nft.TABLE} {name}")) if found == data]
+def every(name: str) -> Iterator[tuple[str, str]]:
+    """Key and data of every element. Lists the whole map."""
+    return elements(nft.ask(f"list map {nft.TABLE} {name}"))
 
 
 def elements(listing: str) -> Iterator[tuple[str, str]]:
