@@ -69,7 +69,7 @@ class Sources(NamedTuple):
 def run(wish: Wish) -> int:
     """Answer one question."""
     address, port = lookup.question(wish.asked)
-    question = Question(address, port, wish.protocol, moment(wish.at) if wish.at else None)
+    question = Question(address, port, wish.protocol, moment(wish.at) if wish.at is not None else None)
     sources = _sources(wish, timed=question.at is not None)
     found = sources.find(question)
     if wish.report and wish.format != "csv":
@@ -89,7 +89,7 @@ def run(wish: Wish) -> int:
 def bulk(name: str, wish: Wish) -> int:
     """Answer every line of a csv file, streaming; wrong lines are said, and the rest is answered."""
     stream = _opened(name)
-    at = moment(wish.at) if wish.at else None
+    at = moment(wish.at) if wish.at is not None else None
     with stream:
         reader = csv.reader(stream)
         order = _columns(name, next(reader, []))
