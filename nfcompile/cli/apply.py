@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -78,7 +79,7 @@ def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
             sys.stdout.flush()
         if wish.dry_run or (changes and not _agreed(site, wish)):
             return Done(changes)
-        given = change.Given(data, result.document.name)
+        given = change.Given(data, files.shown(site if site == files.STDIN else os.path.abspath(site)))
         loaded = _load(given, result.compiled, wish, bool(changes))
     except SiteError as error:
         return Done(changes, refusals=error.diagnostics)

@@ -20,6 +20,10 @@ def run(netns: str | None, state_dir: str | None, *, format: str = "text", quiet
         trial = history.trial(state.read(kept.path).events, kept.kernel)
         if trial is None:
             raise nothing
+        if trial.result == history.LOADING:
+            raise KernelError(
+                f"'{trial.file}' was interrupted while it was loaded, so it may not be live; apply it again"
+            )
         event = change.stamped(trial._replace(result=history.CONFIRMED, seconds=None))
         state.append(kept.path, event)
     if format == "json":

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from nfcompile import __version__, answers, assignments, history, inquiry
 from nfcompile.cli import files, lookup, outcome
@@ -18,6 +18,9 @@ from nfcompile.cli.guard import OK, REFUSED, UsageProblem
 from nfcompile.history import Live, Timeline
 from nfcompile.inquiry import Finding, Known, Owners, Question
 from nfcompile.kernel import KernelError, state
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 COLUMNS = (
     *("addr", "port", "proto", "time"),
@@ -92,15 +95,13 @@ def bulk(name: str, wish: Wish) -> int:
     at = moment(wish.at) if wish.at is not None else None
     with stream:
         reader = csv.reader(stream)
-        order = _columns(name, next(reader, []))
+        order = _columns(name, next(_lines_of(name, reader), []))
         sources = _sources(wish, timed=wish.site is None or "time" in order)
         asked_at = state.now()
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(COLUMNS)
         wrong = 0
-        for fields in reader:
-            if not fields:
-                continue
+        for fields in _lines_of(name, reader):
             try:
                 spelled, question = _question(fields, order, at)
                 found = sources.find(question)
@@ -194,13 +195,21 @@ def _assignments(name: str) -> Iterator[assignments.Assignment]:
 
 def _opened(name: str) -> TextIO:
     """A text that the command line names; - is standard input."""
-    if name == files.STDIN:
+    if name == files.STDIN and sys.stdin is not None:
         return sys.stdin
     try:
         return open(name, encoding="utf-8-sig", errors="replace", newline="")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageProblem(f"cannot read '{name}': {reason}") from None
+
+
+def _lines_of(name: str, reader: Reader) -> Iterator[list[str]]:
+    """The lines that are not empty."""
+    try:
+        yield from filter(None, reader)
+    except csv.Error as error:
+        raise UsageProblem(f"{files.shown(name)}:{reader.line_num}: {error}") from None
 
 
 def _columns(name: str, header: Sequence[str]) -> list[str]:

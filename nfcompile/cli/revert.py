@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from nfcompile import history
@@ -47,37 +48,52 @@ def main() -> None:
 def wait(kept: Records, number: int, compiled: Compiled | None, back: str | None) -> None:
     """Return when the trial is over, whoever ended it."""
     trial = _open(kept, number)
-    while trial is not None:
-        remaining = trial.uptime + (trial.seconds or 0) - state.uptime()
+    failures = 0
+    while trial is not None and failures < ATTEMPTS:
+        remaining = _remaining(trial)
         if remaining > 0:
             time.sleep(min(remaining, 1))
-        elif _go_back(kept, number, compiled, back):
+        elif _is_gone(kept):
             return
-        trial = _open(kept, number)
+        elif not _go_back(kept, trial, compiled, back):
+            failures += 1
+            time.sleep(PAUSE_SECONDS)
+        trial = _open(kept, number, trial)
 
 
-def _open(kept: Records, number: int) -> Event | None:
-    """The trial, if it is still this one."""
-    trial = history.trial(state.read(kept.path).events, kept.kernel)
+def _open(kept: Records, number: int, known: Event | None = None) -> Event | None:
+    """The trial, if it is still this one; as it was known where the history has vanished."""
+    events = state.read(kept.path).events
+    if not events:
+        return known
+    trial = history.trial(events, kept.kernel)
     return trial if trial is not None and trial.change == number else None
 
 
-def _go_back(kept: Records, number: int, compiled: Compiled | None, back: str | None) -> bool:
-    """Load what was live before; False where the trial has been given more time."""
-    for _ in range(ATTEMPTS):
-        with state.locked(kept.path):
-            trial = _open(kept, number)
-            if trial is None or trial.uptime + (trial.seconds or 0) > state.uptime():
-                return trial is None
-            if state.identity(kept.netns) != kept.kernel:
-                return True  # another namespace has that name now
-            ended = change.stamped(trial._replace(site=back, seconds=None))
-            try:
-                change.bring(compiled, kept.netns)
-            except (SiteError, KernelError) as error:
+def _remaining(trial: Event) -> float:
+    return trial.uptime + (trial.seconds or 0) - state.uptime()
+
+
+def _is_gone(kept: Records) -> bool:
+    """Whether the namespace is no more, or its name is another one's."""
+    try:
+        return state.identity(kept.netns) != kept.kernel
+    except KernelError:
+        return True
+
+
+def _go_back(kept: Records, trial: Event, compiled: Compiled | None, back: str | None) -> bool:
+    """Load what was live before; False where that failed, True also where the trial goes on or has ended."""
+    with state.locked(kept.path):
+        current = _open(kept, trial.change, trial)
+        if current is None or _remaining(current) > 0:
+            return True
+        ended = change.stamped(trial._replace(site=back, seconds=None))
+        try:
+            change.bring(compiled, kept.netns)
+            state.append(kept.path, ended._replace(result=history.REVERTED))
+        except (SiteError, KernelError) as error:
+            with suppress(state.StateError):
                 state.append(kept.path, ended._replace(result=history.FAILED, why=str(error)))
-            else:
-                state.append(kept.path, ended._replace(result=history.REVERTED))
-                return True
-        time.sleep(PAUSE_SECONDS)
+            return False
     return True

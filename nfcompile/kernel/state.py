@@ -52,7 +52,10 @@ def directory(root: str, namespace: str | None) -> str:
     namespace = namespace or netns.own_name()
     if namespace is None:
         return root
-    name = quote(namespace.removeprefix(f"{netns.NAMED}/"), safe="")
+    folder, _, last = namespace.rpartition("/")
+    if folder and os.path.realpath(folder) == str(netns.NAMED):
+        namespace = last
+    name = quote(namespace, safe="")
     return os.path.join(root, "netns", f"%{name}" if name in (".", "..") else name)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -133,6 +134,47 @@ def test_a_trial_goes_back_when_apply_is_killed_while_it_loads(operator):
 
     operator.waits(lambda: operator.results() == ["applied", "reverted"])
     assert operator.live() == SITE
+
+
+def test_what_was_not_loaded_to_the_end_cannot_be_confirmed(operator):
+    operator.applies(SITE)
+    operator.applies(OTHER, "--confirm", "600")
+    *events, _ = state.read(operator.path).events
+    with open(os.path.join(operator.path, "history.jsonl"), "wb") as file:
+        file.writelines(map(history.line, events))
+
+    ran = operator.does("confirm")
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "was interrupted while it was loaded" in ran.stderr
+    operator.must("rollback")
+    assert (operator.live(), operator.results()) == (SITE, ["applied", "rollback"])
+
+
+def test_a_trial_goes_back_though_the_state_directory_vanishes(operator):
+    operator.applies(SITE)
+    operator.applies(OTHER, "--confirm", "2")
+    shutil.rmtree(operator.state)
+
+    operator.waits(lambda: operator.live() == SITE)
+    operator.waits(lambda: operator.results() == ["reverted"])
+
+
+def test_the_timer_ends_with_its_namespace(gateway, tmp_path):  # noqa: F811
+    """It holds nothing of it: a namespace that is taken away while a site is on trial is gone at once."""
+    name = f"nfcompile-trial-{os.getpid()}"
+    if subprocess.run(["ip", "netns", "add", name], check=False).returncode:
+        cannot("no namespace can be given a name here (/run/netns)")
+    operator = Operator(gateway, tmp_path)
+    operator.gateway = type("Named", (), {"path": name})
+    operator.path = state.directory(operator.state, name)
+    try:
+        operator.applies(SITE, "--confirm", "2")
+        assert len(timers(operator)) == 1
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+    operator.waits(lambda: not timers(operator))
+    assert operator.results() == ["trial"]
 
 
 def test_a_confirmed_site_stays(operator):
