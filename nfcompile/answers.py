@@ -5,12 +5,14 @@ Answers are plain rows; the verbs print them. Nobody reads the ruleset again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from nfcompile.claims import Claim
 from nfcompile.ipalloc import Block, Layout
-from nfcompile.model.ranges import Range, address_text, range_text
+from nfcompile.model.ranges import Range, address_text, range_text, union
 from nfcompile.model.site import StaticEntry
 from nfcompile.pipeline import Compiled
 
@@ -49,58 +51,113 @@ def lookups(
 
     `proto` (tcp, udp, icmp) narrows the ports where protocols have different limits.
     """
-    as_subscriber = list(_of_subscriber(compiled, address, proto))
-    as_global = list(_of_global(compiled, address, port, proto))
-    return as_global or as_subscriber if port is not None else as_subscriber or as_global
+    return Index(compiled).lookups(address, port, proto)
 
 
-def _of_subscriber(compiled: Compiled, address: int, proto: str | None) -> Iterator[Answer]:
-    text = address_text(address)
-    for claim in compiled.claims:
-        pool = claim.pool
-        if pool.type == "static":
-            for entry in pool.global_map:
-                if entry.local.first <= address <= entry.local.last:
+class Index:
+    """A compiled site, ready for many questions: each costs O(log pieces) for each pool."""
+
+    __slots__ = ("_layouts", "_statics", "_subscribers", "claims")
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.claims = compiled.claims
+        self._layouts: dict[int, Layout] = {}
+        self._statics: dict[int, _Entries] = {}
+        self._subscribers: dict[int, tuple[Range, ...]] = {}
+
+    def lookups(self, address: int, port: int | None, proto: str | None) -> list[Answer]:
+        """As the function of that name."""
+        if port is not None:
+            return list(self._of_global(address, port, proto)) or list(self._of_subscriber(address, proto))
+        return list(self._of_subscriber(address, proto)) or list(self._of_global(address, port, proto))
+
+    def _of_subscriber(self, address: int, proto: str | None) -> Iterator[Answer]:
+        for number, claim in enumerate(self.claims):
+            pool = claim.pool
+            if pool.type == "static":
+                for entry in self._entries(number).of_local(address):
                     yield _static_answer(claim, entry, address)
-        elif not any(run.first <= address <= run.last for run in claim.subscribers):
-            continue
-        elif pool.type == "fake":
-            yield Answer(pool.name, text, None, None, None, "pass")
-        elif pool.allocation == "dynamic":
-            yield Answer(pool.name, text, None, None, None, "translate")
-        else:
-            block = claim.layout().binding(address)
-            if block is not None:
-                yield _answer(claim, address, block, proto)
+            elif pool.type != "fake" and pool.allocation == "deterministic":
+                block = self._layout(number).binding(address)
+                if block is not None:
+                    yield _answer(claim, address, block, proto)
+            elif self._serves(number, address):
+                action = "pass" if pool.type == "fake" else "translate"
+                yield Answer(pool.name, address_text(address), None, None, None, action)
 
-
-def _of_global(compiled: Compiled, address: int, port: int | None, proto: str | None) -> Iterator[Answer]:
-    for claim in compiled.claims:
-        pool = claim.pool
-        for entry in pool.global_map:
-            if entry.globals.first <= address <= entry.globals.last:
+    def _of_global(self, address: int, port: int | None, proto: str | None) -> Iterator[Answer]:
+        for number, claim in enumerate(self.claims):
+            pool = claim.pool
+            for entry in self._entries(number).of_global(address) if pool.global_map else ():
                 local = entry.local.first + address - entry.globals.first
                 yield _static_answer(claim, entry, local)
-        if pool.allocation == "dynamic" or not any(
-            one.first <= address <= one.last for one in pool.global_ip
-        ):
-            continue
-        layout = claim.layout()
-        if claim.stock.ports is None or port is not None:
-            owner = claim.owner(layout, address, port or 0)
-            owners = [] if owner is None else [owner]
-        else:
-            owners = list(layout.owners(address))
-        for owner in owners:
-            block = layout.binding(owner)
-            if block is None:
+            if pool.allocation == "dynamic" or not pool.global_ip:
                 continue
-            low = claim.low_block(block)
-            if low is not None and port is not None and low.first <= port <= low.last:
-                block, proto = low, None
-            answer = _answer(claim, owner, block, proto)
-            if port is None or answer.port_last is None or port <= answer.port_last:
-                yield answer
+            layout = self._layout(number)
+            if claim.stock.ports is None or port is not None:
+                owner = claim.owner(layout, address, port or 0)
+                owners = [] if owner is None else [owner]
+            elif any(one.first <= address <= one.last for one in pool.global_ip):
+                owners = list(layout.owners(address))
+            else:
+                continue
+            for owner in owners:
+                block = layout.binding(owner)
+                if block is None:
+                    continue
+                low, word = claim.low_block(block), proto
+                if low is not None and port is not None and low.first <= port <= low.last:
+                    block, word = low, None
+                answer = _answer(claim, owner, block, word)
+                if port is None or answer.port_last is None or port <= answer.port_last:
+                    yield answer
+
+    def _layout(self, number: int) -> Layout:
+        if number not in self._layouts:
+            self._layouts[number] = self.claims[number].layout()
+        return self._layouts[number]
+
+    def _entries(self, number: int) -> _Entries:
+        if number not in self._statics:
+            self._statics[number] = _Entries(self.claims[number].pool.global_map)
+        return self._statics[number]
+
+    def _serves(self, number: int, address: int) -> bool:
+        if number not in self._subscribers:
+            self._subscribers[number] = union(self.claims[number].subscribers)
+        runs = self._subscribers[number]
+        at = bisect_right(runs, address, key=lambda run: run.first) - 1
+        return at >= 0 and address <= runs[at].last
+
+
+class _Entries:
+    """The entries of a `global_map` by either side. A local address may be in several, on several VLANs."""
+
+    __slots__ = ("_globals", "_locals", "_reach", "entries")
+
+    def __init__(self, entries: Sequence[StaticEntry]) -> None:
+        self.entries = entries
+        order = range(len(entries))
+        self._globals = sorted((entries[n].globals.first, n) for n in order)
+        self._locals = sorted((entries[n].local.first, n) for n in order)
+        self._reach = list(accumulate((entries[n].local.last for _, n in self._locals), max))
+
+    def of_global(self, address: int) -> list[StaticEntry]:
+        at = bisect_right(self._globals, (address, len(self.entries))) - 1
+        if at < 0 or address > self.entries[self._globals[at][1]].globals.last:
+            return []
+        return [self.entries[self._globals[at][1]]]
+
+    def of_local(self, address: int) -> list[StaticEntry]:
+        """In the order of the file."""
+        found = []
+        at = bisect_right(self._locals, (address, len(self.entries))) - 1
+        while at >= 0 and self._reach[at] >= address:
+            number = self._locals[at][1]
+            if address <= self.entries[number].local.last:
+                found.append(number)
+            at -= 1
+        return [self.entries[number] for number in sorted(found)]
 
 
 def _answer(claim: Claim, subscriber: int, block: Block, proto: str | None) -> Answer:

@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,8 @@ def main() -> int:
     subscribers = chosen(compiled)
     try:
         build_network(compiled.site.interfaces, subscribers)
-        run("nfcompile", "apply", site, "--netns", "gateway", "--yes", "--quiet")
+        with tempfile.TemporaryDirectory() as state:
+            run("nfcompile", "apply", site, "--netns", "gateway", "--yes", "--quiet", "--state-dir", state)
         wrong = show(site, subscribers)
         print("\nwhat conntrack keeps (sent / expected back):")
         run("nsenter", "--net=/run/netns/gateway", "conntrack", "-L")

@@ -1,8 +1,13 @@
 """Options and the golden cases that several tests look at."""
 
 import os
+import tempfile
 
 import pytest
+
+# No test writes the history of this machine.
+STATE = tempfile.TemporaryDirectory(prefix="nfcompile-state-")
+os.environ["NFCOMPILE_STATE_DIR"] = STATE.name
 
 
 def pytest_addoption(parser):

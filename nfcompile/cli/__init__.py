@@ -6,7 +6,10 @@ of Python itself; everything else goes through `app`, and means the same.
 
 from __future__ import annotations
 
+import os
 import sys
+
+LOOKUP_OPTIONS = (("--proto", ("tcp", "udp", "icmp")), ("--format", ("text", "json")))
 
 
 def main() -> None:
@@ -33,7 +36,13 @@ def main() -> None:
         from nfcompile.cli.guard import guarded
 
         site, netns, yes = applied
-        sys.exit(guarded(lambda: apply.run(site, apply.Wish(netns=netns, yes=yes))))
+        state_dir = os.environ.get("NFCOMPILE_STATE_DIR") or None
+        sys.exit(guarded(lambda: apply.run(site, apply.Wish(netns=netns, yes=yes, state_dir=state_dir))))
+    if asked := plain_lookup(arguments):
+        from nfcompile.cli import lookup
+        from nfcompile.cli.guard import guarded
+
+        sys.exit(guarded(lambda: lookup.run(asked[0], asked[1], protocol=asked[2], format=asked[3])))
     from nfcompile.cli.app import app
 
     app(prog_name="nfcompile")
@@ -80,3 +89,26 @@ def plain_apply(arguments: list[str]) -> tuple[str, str | None, bool] | None:
     if len(rest) > 1 or any(word.startswith("-") and word != "-" for word in (*rest, netns or "")):
         return None
     return (rest[0] if rest else "site.yaml"), netns, yes
+
+
+def plain_lookup(arguments: list[str]) -> tuple[str, str, str | None, str] | None:
+    """Read `lookup [SITE] ADDR[:PORT] [--proto P] [--format text|json]`; None is typer's to read.
+
+    >>> plain_lookup(["lookup", "203.0.113.1:3000", "--proto", "tcp"])
+    ('site.yaml', '203.0.113.1:3000', 'tcp', 'text')
+    >>> plain_lookup(["lookup", "203.0.113.1", "--at", "2026-05-01T10:00Z"])
+    """
+    if arguments[:1] != ["lookup"]:
+        return None
+    rest = arguments[1:]
+    values: list[str | None] = [None, None]
+    for number, (option, allowed) in enumerate(LOOKUP_OPTIONS):
+        if option in rest[:-1]:
+            at = rest.index(option)
+            values[number] = rest[at + 1]
+            del rest[at : at + 2]
+            if values[number] not in allowed:
+                return None
+    if len(rest) not in (1, 2) or any(word.startswith("-") and word != "-" for word in rest):
+        return None
+    return rest[0] if len(rest) == 2 else "site.yaml", rest[-1], values[0], values[1] or "text"

@@ -37,6 +37,14 @@ class Format(StrEnum):
     json = "json"
 
 
+class LookupFormat(StrEnum):
+    """The forms of `lookup`."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
 class RowFormat(StrEnum):
     """The forms of `mappings`."""
 
@@ -78,6 +86,19 @@ Site = Annotated[str, typer.Argument(metavar="SITE", help="The site; - is standa
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (as with NO_COLOR set).")]
 As = Annotated[Format, typer.Option("--format", help="For people or for programs.")]
+
+Netns = Annotated[
+    str | None, typer.Option("--netns", metavar="NAME", help="In that network namespace (name or path).")
+]
+StateDir = Annotated[
+    str | None,
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        envvar="NFCOMPILE_STATE_DIR",
+        help="Where the history is kept, instead of /var/lib/nfcompile.",
+    ),
+]
 
 
 def _finish(verb: Callable[[], int]) -> NoReturn:
@@ -158,6 +179,17 @@ def apply(
         bool, typer.Option("--exit-code", help="With --dry-run: exit 3 when something differs.")
     ] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    confirm: Annotated[
+        int | None,
+        typer.Option(
+            "--confirm", metavar="SECONDS", min=1, help="Go back by itself unless confirmed in time."
+        ),
+    ] = None,
+    max_moves: Annotated[
+        int | None,
+        typer.Option("--max-moves", metavar="N", min=0, help="Refuse when more subscribers would move."),
+    ] = None,
+    state_dir: StateDir = None,
     format: As = Format.text,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -167,7 +199,9 @@ def apply(
 
     if exit_code and not dry_run:
         raise typer.BadParameter("--exit-code goes with --dry-run")
-    wish = verb.Wish(netns, dry_run, exit_code, yes, format, quiet, not no_color)
+    wish = verb.Wish(
+        netns, dry_run, exit_code, yes, format, quiet, not no_color, confirm, state_dir, max_moves
+    )
     _finish(lambda: verb.run(site, wish))
 
 
@@ -186,6 +220,7 @@ def diff(
         typer.Option("--netns", metavar="NAME", help="With the kernel's table in that network namespace."),
     ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 3 when something differs.")] = False,
+    state_dir: StateDir = None,
     format: As = Format.text,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -193,7 +228,7 @@ def diff(
     """Show what changes on the way to SITE: objects, lines, and which subscribers move."""
     from nfcompile.cli import diff as verb
 
-    wish = verb.Wish(netns, git, None, exit_code, format, quiet, not no_color)
+    wish = verb.Wish(netns, git, state_dir, exit_code, format, quiet, not no_color)
     _finish(lambda: verb.run(site, other, wish))
 
 
@@ -228,23 +263,129 @@ def graph(
 
 
 @app.command()
-def lookup(
-    asked: Annotated[
-        list[str],
-        typer.Argument(metavar="[SITE] ADDR[:PORT]", help="The site, and a subscriber or global address."),
-    ],
-    proto: Annotated[Protocol | None, typer.Option("--proto", help="Of that protocol.")] = None,
+def confirm(
+    netns: Netns = None, state_dir: StateDir = None, format: As = Format.text, quiet: Quiet = False
+) -> None:
+    """Keep the site that is on trial."""
+    from nfcompile.cli import confirm as verb
+
+    _finish(lambda: verb.run(netns, state_dir, format=format, quiet=quiet))
+
+
+@app.command()
+def rollback(
+    number: Annotated[
+        int, typer.Argument(metavar="[N]", min=1, help="How many different sites to go back.")
+    ] = 1,
+    netns: Netns = None,
+    state_dir: StateDir = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
     format: As = Format.text,
     quiet: Quiet = False,
     no_color: NoColor = False,
 ) -> None:
-    """Show who has a global address and port, or which block a subscriber has."""
+    """Go back to a site that was live before, from the history."""
+    from nfcompile.cli import rollback as verb
+
+    wish = verb.Wish(netns, state_dir, yes, format, quiet, not no_color)
+    _finish(lambda: verb.run(number, wish))
+
+
+@app.command()
+def history(
+    netns: Netns = None, state_dir: StateDir = None, format: As = Format.text, quiet: Quiet = False
+) -> None:
+    """List what was live when, by whom, and what came of it."""
+    from nfcompile.cli import history as verb
+
+    _finish(lambda: verb.run(netns, state_dir, format=format, quiet=quiet))
+
+
+@app.command()
+def boot(
+    netns: Netns = None,
+    state_dir: StateDir = None,
+    unit: Annotated[
+        bool, typer.Option("--unit", help="Only show a systemd unit that does this at boot.")
+    ] = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Load the last site that was live to stay; for the start of the machine."""
+    from nfcompile.cli import boot as verb
+
+    if unit:
+        _finish(lambda: verb.unit(state_dir))
+    _finish(lambda: verb.run(netns, state_dir, quiet=quiet, color=not no_color))
+
+
+@app.command()
+def lookup(
+    asked: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SITE] ADDR[:PORT]", help="The site, and a subscriber or global address."),
+    ] = None,
+    proto: Annotated[Protocol | None, typer.Option("--proto", help="Of that protocol.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", metavar="TIME", help="By the site that was live then (ISO 8601; without a zone: UTC)."
+        ),
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Dynamic pools: ask the kernel.")] = False,
+    log: Annotated[
+        str | None, typer.Option("--log", metavar="FILE", help="Dynamic pools: read ulogd2's log.")
+    ] = None,
+    bulk: Annotated[
+        str | None,
+        typer.Option("--bulk", metavar="FILE", help="Answer a csv file of addr,port,proto,time, in csv."),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="With the question and the configuration it is answered from.")
+    ] = False,
+    netns: Netns = None,
+    state_dir: StateDir = None,
+    format: Annotated[LookupFormat, typer.Option("--format", help="For whom.")] = LookupFormat.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Show who has, or had, a global address and port, or which block a subscriber has."""
     from nfcompile.cli import lookup as verb
 
-    if len(asked) > 2:
-        raise typer.BadParameter(f"one ADDR[:PORT] at a time, not {len(asked) - 1}")
-    site = asked[0] if len(asked) == 2 else "site.yaml"
-    _finish(lambda: verb.run(site, asked[-1], protocol=proto, format=format, quiet=quiet, color=not no_color))
+    words = asked or []
+    most = 1 if bulk is not None else 2
+    if len(words) > most:
+        raise typer.BadParameter(f"one ADDR[:PORT] at a time, not {len(words) - 1}")
+    if not words and bulk is None:
+        raise typer.BadParameter("which address? say ADDR[:PORT], or --bulk FILE")
+    if live and (at is not None or log is not None or bulk is not None):
+        raise typer.BadParameter("--live is about this moment, and about one question")
+    if netns is not None and not (live or at is not None or bulk is not None):
+        raise typer.BadParameter("--netns goes with --live, --at or --bulk")
+    plain = at is None and log is None and bulk is None and not live and not report
+    if plain and format != LookupFormat.csv:
+        site = words[0] if len(words) == 2 else "site.yaml"
+        _finish(
+            lambda: verb.run(site, words[-1], protocol=proto, format=format, quiet=quiet, color=not no_color)
+        )
+    from nfcompile.cli import inquiry
+
+    named = words[0] if len(words) == most else None if at is not None or bulk is not None else "site.yaml"
+    wish = inquiry.Wish(
+        named,
+        "" if bulk is not None else words[-1],
+        None if proto is None else proto.value,
+        at,
+        log,
+        live,
+        netns,
+        state_dir,
+        report,
+        format.value,
+        quiet,
+        not no_color,
+    )
+    _finish(lambda: inquiry.run(wish) if bulk is None else inquiry.bulk(bulk, wish))
 
 
 @app.command()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from nfcompile.cli import outcome
+from nfcompile.cli import files, outcome
 from nfcompile.cli.guard import DIFFERS, OK, REFUSED
 from nfcompile.cli.outcome import Outcome
 from nfcompile.diagnostics import Diagnostic, SiteError
+
+if TYPE_CHECKING:
+    from nfcompile.cli.change import Given
+    from nfcompile.cli.found import Found
+    from nfcompile.kernel.apply import Result
+    from nfcompile.pipeline import Compiled
 
 
 class Wish(NamedTuple):
@@ -22,26 +29,34 @@ class Wish(NamedTuple):
     format: str = "text"
     quiet: bool = False
     color: bool = True
+    confirm: int | None = None
+    state_dir: str | None = None
+    max_moves: int | None = None
 
 
 class Done(NamedTuple):
-    """What came of it."""
+    """What came of it. `found` is what differed, `result` what was done, each None where it did not come
+    to that."""
 
-    changes: list[str]
-    loaded: bool = False
+    found: Found | None = None
+    result: Result | None = None
+    seconds: int | None = None
     refusals: tuple[Diagnostic, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
-    objects: tuple[tuple[str, ...], ...] = ((), (), ())
-    flushed: int = 0
+
+    @property
+    def differed(self) -> bool:
+        return self.found is not None and bool(self.found.lines)
 
 
 def run(site: str, wish: Wish) -> int:
     """Compile SITE and bring it into the kernel; what is live already is not loaded again."""
-    result = outcome.compiled(site)
+    data = files.read(site)
+    result = outcome.compiled_text(data, files.shown(site))
     text = wish.format == "text"
     if text:
         outcome.tell(result, wish.quiet, wish.color)
-    done = Done([]) if result.compiled is None else _bring(site, result, wish)
+    done = Done() if result.compiled is None else _bring(site, data, result, wish)
     if text and (done.refusals or done.warnings):
         outcome.tell(result._replace(diagnostics=done.refusals + done.warnings), wish.quiet, wish.color)
     result = result.refused(done.refusals) if done.refusals else result
@@ -53,30 +68,49 @@ def run(site: str, wish: Wish) -> int:
     if text and not wish.quiet:
         print(_summary(done, wish.dry_run))
     if wish.dry_run:
-        return DIFFERS if done.changes and wish.exit_code else OK
-    return OK if done.loaded or not done.changes else REFUSED
+        return DIFFERS if done.differed and wish.exit_code else OK
+    return OK if done.result is not None or not done.differed else REFUSED
 
 
-def _bring(site: str, result: Outcome, wish: Wish) -> Done:
+def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
     """Show the change, ask, load; or learn what the kernel has against it."""
-    from nfcompile.continuity import Continuity
-    from nfcompile.kernel import apply, sysctls
+    from nfcompile.cli import change
+    from nfcompile.cli.found import against_kernel, as_text
+    from nfcompile.kernel import sysctls
 
     assert result.compiled is not None
-    text = result.compiled.text
-    changes: list[str] = []
+    found = None
     try:
-        changes, objects = apply.survey(text.text, text.origin, wish.netns)
-        if wish.format == "text" and not wish.quiet:
-            sys.stdout.writelines(f"{line}\n" for line in changes)
+        found = against_kernel(result.compiled, change.live(wish.state_dir, wish.netns), wish.netns)
+        if found.lines and wish.format == "text" and not wish.quiet:
+            sys.stdout.writelines(f"{line}\n" for line in as_text(found, wish.color))
             sys.stdout.flush()
-        if not changes or wish.dry_run or not _agreed(site, wish):
-            return Done(changes, objects=objects)
-        brought = apply.bring(text.text, text.origin, wish.netns, Continuity(result.compiled))
+        _refuse_many_moves(found, wish.max_moves)
+        if wish.dry_run or (found.lines and not _agreed(site, wish)):
+            return Done(found)
+        given = change.Given(data, files.shown(site if site == files.STDIN else os.path.abspath(site)))
+        loaded = _load(given, result.compiled, wish, bool(found.lines))
     except SiteError as error:
-        return Done(changes, refusals=error.diagnostics)
+        return Done(found, refusals=error.diagnostics)
+    if loaded is None:
+        return Done(found)
     warnings = sysctls.differing(result.compiled.sysctls, wish.netns)
-    return Done(changes, True, (), warnings, brought.objects, brought.flushed)
+    return Done(found, loaded, wish.confirm, warnings=warnings)
+
+
+def _refuse_many_moves(found: Found, most: int | None) -> None:
+    """Raise where more subscribers would move than the operator expects, or nobody knows how many."""
+    if most is None:
+        return
+    from nfcompile.kernel import KernelError
+    from nfcompile.moves import moved_count
+
+    if found.moves is None:
+        raise KernelError(
+            "who moves is not known, since the site of the live table is not; apply it without --max-moves"
+        )
+    if (count := moved_count(found.moves)) > most:
+        raise KernelError(f"{count} subscribers would move, more than the {most} of --max-moves")
 
 
 def _agreed(site: str, wish: Wish) -> bool:
@@ -87,22 +121,48 @@ def _agreed(site: str, wish: Wish) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def _load(given: Given, compiled: Compiled, wish: Wish, differs: bool) -> Result | None:
+    """Make a site live and write it down; None where it is live already."""
+    from nfcompile import history
+    from nfcompile.cli import change
+
+    if wish.confirm is not None:
+        kept = change.records(wish.state_dir, wish.netns)
+        if differs or change.on_trial(kept):
+            return change.make(kept, given, compiled, history.TRIAL, wish.confirm).result
+        change.note(kept, given)
+        return None
+    allowed = change.records_if_allowed(wish.state_dir, wish.netns, wish.quiet)
+    if not differs:
+        if allowed is not None:
+            change.note(allowed, given)
+        return None
+    if allowed is None:
+        return change.bring(compiled, wish.netns)
+    return change.make(allowed, given, compiled, history.APPLIED).result
+
+
 def _as_data(result: Outcome, done: Done) -> dict[str, object]:
-    return {
-        "changed": bool(done.changes),
-        "applied": done.loaded,
-        "diff": done.changes,
-        "objects": dict(zip(("added", "changed", "removed"), map(list, done.objects), strict=True)),
-        "flushed": done.flushed,
+    from nfcompile.cli.found import as_data
+
+    trial = {} if done.seconds is None else {"trial_seconds": done.seconds}
+    return trial | {
+        "changed": done.differed,
+        "applied": done.result is not None,
+        **as_data(done.found),
+        "flushed": 0 if done.result is None else done.result.flushed,
         "diagnostics": outcome.as_data(result),
     }
 
 
 def _summary(done: Done, dry_run: bool) -> str:
-    if not done.changes:
+    flushed = "" if done.result is None else _flushed(done.result.flushed)
+    if done.seconds is not None:
+        return f"on trial for {done.seconds} s: 'nfcompile confirm' keeps it{flushed}"
+    if done.result is not None:
+        return f"applied{flushed}"
+    if not done.differed:
         return "nothing to change"
-    if done.loaded:
-        return f"applied{_flushed(done.flushed)}"
     return "not applied (dry run)" if dry_run else "not applied"
 
 

@@ -38,7 +38,7 @@ def run(
         first, *others = [one._asdict() for one in found or [answers.NOBODY]]
         print(json.dumps(first | {"also": others}))
     elif found:
-        print("\n\n".join(_text(one) for one in found))
+        print("\n\n".join(text(one) for one in found))
     else:
         print(f"{result.document.name}: nobody has {asked}", file=sys.stderr)
     return OK if found else REFUSED
@@ -58,7 +58,8 @@ def question(asked: str) -> tuple[int, int | None]:
     return int.from_bytes(octets, "big"), port
 
 
-def _text(found: Answer) -> str:
+def text(found: Answer) -> str:
+    """One binding for people."""
     rows = [("pool", found.pool), ("subscriber", found.subscriber)]
     if found.global_ip is not None:
         rows.append(("global address", found.global_ip))

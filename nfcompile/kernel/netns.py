@@ -54,6 +54,20 @@ def beside(netns: str | None, make: Callable[[], T]) -> T:
         os.close(descriptor)
 
 
+def own_name() -> str | None:
+    """The name under which `ip netns` knows our own namespace; None for that of the machine."""
+    own = os.stat("/proc/self/ns/net")
+    try:
+        if os.path.samestat(own, os.stat("/proc/1/ns/net")):
+            return None
+    except OSError:
+        pass  # an ordinary user may not look at process 1
+    try:
+        return next((one.name for one in os.scandir(NAMED) if os.path.samestat(own, one.stat())), None)
+    except OSError:
+        return None
+
+
 def in_scratch(work: Callable[[], T]) -> T:
     """Do the work in a new, empty namespace that vanishes with it; works without root, too."""
     return _in_child(_unshare, work)

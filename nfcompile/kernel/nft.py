@@ -42,6 +42,11 @@ def check(text: str) -> tuple[Refusal, ...]:
     return _run(library, text)
 
 
+def has_table() -> bool:
+    """Whether our table is loaded."""
+    return f"table {TABLE}" in ask("list tables ip").splitlines()
+
+
 def listing() -> str | None:
     """List our table as the kernel has it, without counters and expiry times; None when absent."""
     library = _library()
@@ -100,6 +105,19 @@ def _library() -> Any:
             "the Python package 'nftables' is missing; install oxl-libnftables or python3-nftables"
         ) from None
     return nftables.Nftables()
+
+
+def ask(command: str) -> str:
+    """The answer to one command that changes nothing; KernelError where nft has none."""
+    return _answer(_library(), command)
+
+
+def _answer(library: Any, command: str) -> str:
+    status, output, error = _command(library, command)
+    if status == 0:
+        return str(output)
+    _raise_if_user_may_not(error)
+    raise KernelError(f"'nft {command}' failed: {error.strip().splitlines()[0]}")
 
 
 def _set_dry_run(library: Any) -> None:

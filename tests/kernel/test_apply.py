@@ -139,15 +139,9 @@ def test_json_says_the_same(gateway):
     assert (done["changed"], done["applied"], done["diff"]) == (True, True, dry["diff"])
     nothing = {"added": [], "changed": [], "removed": []}
     assert (done["objects"], done["flushed"]) == (dry["objects"], 0)
-    assert "map blocks_home" in done["objects"]["added"]
-    assert again == {
-        "changed": False,
-        "applied": False,
-        "diff": [],
-        "objects": nothing,
-        "flushed": 0,
-        "diagnostics": [],
-    }
+    assert {"kind": "map", "name": "blocks_home", "path": "pools.home"} in done["objects"]["added"]
+    assert (again["changed"], again["applied"], again["flushed"]) == (False, False, 0)
+    assert (again["diff"], again["objects"], again["moved"], again["diagnostics"]) == ([], nothing, [], [])
 
 
 def test_other_tables_are_left_alone(gateway):

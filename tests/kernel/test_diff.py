@@ -65,13 +65,16 @@ def test_the_objects_are_those_that_two_sites_differ_in(gateway, tmp_path):
 
 
 def test_who_moves_is_not_guessed_from_a_table(gateway):
-    apply(gateway)
+    """Somebody loaded it with nft: no history knows its site."""
+    gateway.nft("-f", "-", text=nfcompile("build", "-", site=SITE).stdout)
 
     found = data(gateway, OTHER)
     text = diff(gateway, site=OTHER).stdout
+    refused = apply(gateway, "--max-moves", "1000", site=OTHER)
 
     assert (found["moves_known"], found["moved"]) == (False, [])
     assert text.endswith("subscribers: who moves is not known, since the site of the live table is not\n")
+    assert (refused.returncode, "who moves is not known" in refused.stderr) == (1, True)
 
 
 def test_a_removed_object_is_named(gateway):
@@ -83,15 +86,27 @@ def test_a_removed_object_is_named(gateway):
     assert removed == [{"kind": "chain", "name": "by_hand", "path": None}]
 
 
-def test_who_moves_is_known_where_the_live_site_is(gateway):
-    from nfcompile.cli import diff as verb
-    from nfcompile.cli import outcome
-
+def test_who_moves_is_known_from_the_history(gateway):
     apply(gateway)
-    wanted = outcome.compiled_text(OTHER.encode(), "site.yaml").compiled
-    found = verb._against_kernel(wanted, verb.Wish(netns=gateway.path, live=SITE.encode()))
 
-    assert sum(one.subscribers.size for one in found.moves.moved) == 256
+    found = data(gateway, OTHER)
+    shown = apply(gateway, "--dry-run", site=OTHER).stdout
+    shown_data = json.loads(apply(gateway, "--dry-run", "--format", "json", site=OTHER).stdout)
+
+    assert (found["moves_known"], found["subscribers"]["moved"]) == (True, 256)
+    assert sum(one["count"] for one in found["moved"]) == 256
+    assert "subscribers: 256 moved, 0 new, 0 gone" in shown.splitlines()
+    assert shown_data["moved"] == found["moved"]
+
+
+def test_a_change_that_moves_more_than_expected_is_refused(gateway):
+    apply(gateway)
+    refused = apply(gateway, "--max-moves", "255", site=OTHER)
+
+    assert refused.returncode == 1
+    assert "256 subscribers would move, more than the 255 of --max-moves" in refused.stderr
+    assert apply(gateway).stdout == "nothing to change\n"
+    assert apply(gateway, "--max-moves", "256", site=OTHER).returncode == 0
 
 
 @pytest.mark.parametrize("arguments", [[], ["--format", "json"]])

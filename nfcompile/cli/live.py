@@ -1,0 +1,61 @@
+"""The owners of dynamic blocks as the kernel has them now."""
+
+from __future__ import annotations
+
+from nfcompile import assignments
+from nfcompile.claims import Claim
+from nfcompile.inquiry import Held, Known
+from nfcompile.kernel import KernelError, elements, netns
+from nfcompile.model.parse import address
+from nfcompile.model.ranges import address_text
+
+
+class Kernel:
+    """Asks for single elements. Only who has a block of a cgnat pool takes a listing: there is no map from
+    block to subscriber."""
+
+    __slots__ = ("_netns",)
+
+    def __init__(self, namespace: str | None) -> None:
+        self._netns = namespace
+
+    def owners(self, known: Known, claim: Claim, numbers: list[int], at: str) -> list[Held]:
+        """Who holds these numbers now; `at` is not asked for."""
+        self._agree(known, claim, numbers[0])
+        found = netns.inside(self._netns, lambda: _subscribers(claim, numbers))
+        return [Held(address(subscriber), number) for number, subscriber in found]
+
+    def owned(self, known: Known, claim: Claim, subscriber: int, at: str) -> list[Held]:
+        """Which numbers a subscriber holds now."""
+
+        def ask() -> list[str | None]:
+            slots = range(1, claim.blocks_each + 1)
+            text = address_text(subscriber)
+            return [elements.value(f"assigned{slot}_{claim.pool.name}", text) for slot in slots]
+
+        found = [int(one, 16) for one in netns.inside(self._netns, ask) if one is not None]
+        for number in found:
+            self._agree(known, claim, number)
+        return [Held(subscriber, number) for number in found]
+
+    def _agree(self, known: Known, claim: Claim, number: int) -> None:
+        """The live table must be that of the site, or its numbers mean something else."""
+        name = f"{'addresses' if claim.stock.ports is None else 'blocks'}_{claim.pool.name}"
+        said = netns.inside(self._netns, lambda: elements.value(name, f"0x{number:08x}"))
+        if said is None or assignments.read_end(said) != known.block(claim, number):
+            raise KernelError(f"the live table is not that of the site: pool '{claim.pool.name}' differs")
+
+
+def _subscribers(claim: Claim, numbers: list[int]) -> list[tuple[int, str]]:
+    """Numbers that are taken, and by whom."""
+    pool = claim.pool.name
+    if claim.pool.can_be_reached:
+        asked = ((number, elements.value(f"owners_{pool}", f"0x{number:08x}")) for number in numbers)
+        return [(number, subscriber) for number, subscriber in asked if subscriber is not None]
+    wanted = set(numbers)
+    listed = (
+        (int(data, 16), subscriber)
+        for slot in range(1, claim.blocks_each + 1)
+        for subscriber, data in elements.every(f"assigned{slot}_{pool}")
+    )
+    return sorted(one for one in listed if one[0] in wanted)

@@ -1,0 +1,165 @@
+"""`lookup` of dynamic pools says what packets show: from the live maps, and from ulogd2's log of any form."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import test_logging
+from frames import SYN, TCP, UDP, Packet
+from lab import Lab, route
+from table import site
+from test_logging import listening, wait
+
+from nfcompile import history
+from nfcompile.kernel import state
+from nfcompile.model.parse import address
+from nfcompile.model.ranges import address_text
+
+ROOT = Path(__file__).parent.parent.parent
+NFCOMPILE = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-c", "from nfcompile.cli import main; main()"]
+HEAD = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n"
+SITE = (
+    HEAD
+    + """
+nat_defaults: {port_block_size: 8}
+acls: {homes: {10: allow ip 100.64.0.0/24}, lines: {10: allow ip 10.0.0.0/24}}
+pools:
+  homes:
+    type: cgnat
+    acl: homes
+    priority: 1
+    allocation: dynamic
+    global_ip: [203.0.113.1, 203.0.113.4/31]
+    port_range: 1024-1151
+    hairpin: off
+    limits_peruser: {portlimit_tcp: 16, portlimit_udp: 8, portlimit_icmp: 8}
+  lines: {type: nat, acl: lines, priority: 2, global_ip: [203.0.113.8/29]}
+"""
+)
+MOVED = SITE.replace("203.0.113.1, 203.0.113.4/31", "203.0.113.6, 203.0.113.4/31")
+FAR = address("198.18.0.1")
+HOMES = [address("100.64.0.1") + n for n in range(6)]
+LINES = [address("10.0.0.1") + n for n in range(3)]
+
+JSON_CONF = """
+[global]
+logfile="{folder}/ulogd.log"
+loglevel=3
+{plugins}
+stack=log1:NFLOG,base1:BASE,ip2str1:IP2STR,json1:JSON
+[log1]
+group=5
+netlink_qthreshold=1
+[json1]
+file="{folder}/assignments"
+sync=1
+"""
+JSON_PLUGINS = ("inppkt_NFLOG", "raw2packet_BASE", "filter_IP2STR", "output_JSON")
+
+
+def ends(lab: Lab, protocol: int, source: int, count: int = 1) -> list[tuple[int, int]]:
+    """The global ends that a server sees of so many sockets."""
+    flags = SYN if protocol == TCP else 0
+    packets = [Packet(protocol, source, 20000 + n, FAR, 443, flags) for n in range(count)]
+    return [seen[0].packet[1:3] for seen in lab.flight([(route(source), one) for one in packets]) if seen]  # type: ignore[misc]
+
+
+def everybody(lab: Lab) -> dict[tuple[int, int], int]:
+    """Let everybody send, and one of them more than a block holds: global end -> subscriber."""
+    found = {end: one for one in [*HOMES, *LINES] for end in ends(lab, UDP, one)}
+    return found | dict.fromkeys(ends(lab, TCP, HOMES[2], 12), HOMES[2])
+
+
+def asked(lab: Lab, *arguments: str) -> list[dict[str, object]]:
+    """What lookup answers in JSON, as a list."""
+    said = lab.run(*NFCOMPILE, "lookup", *arguments, "--format", "json")
+    assert "Traceback" not in said.stderr
+    first = json.loads(said.stdout)
+    others = first.pop("also")
+    assert (said.returncode == 0) == (first["action"] != "none"), said.stderr
+    return [first, *others] if first["action"] != "none" else []
+
+
+def check(lab: Lab, owners: dict[tuple[int, int], int], *arguments: str) -> None:
+    """Both ways, for a third of the ends that were seen."""
+    for (at, port), subscriber in [*owners.items()][::3]:
+        (found,) = asked(lab, *arguments[:1], f"{address_text(at)}:{port}", *arguments[1:])
+        assert found["subscriber"] == address_text(subscriber)
+        blocks = asked(lab, *arguments[:1], address_text(subscriber), *arguments[1:])
+        assert found in blocks
+    for subscriber in {HOMES[2], HOMES[3], LINES[0]}:
+        blocks = asked(lab, *arguments[:1], address_text(subscriber), *arguments[1:])
+        assert len(blocks) == (2 if subscriber == HOMES[2] else 1)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    (tmp_path / "site.yaml").write_text(SITE)
+    return str(tmp_path / "site.yaml")
+
+
+def test_from_the_live_maps(lab: Lab, file: str, tmp_path: Path) -> None:
+    lab.load(site(SITE).text.text)
+    owners = everybody(lab)
+    assert len(owners) >= 20
+
+    check(lab, owners, file, "--live")
+    everyone = asked(lab, file, "203.0.113.4", "--live")
+    assert {one["subscriber"] for one in everyone} == {
+        address_text(subscriber) for (at, _), subscriber in owners.items() if at == address("203.0.113.4")
+    }
+    assert asked(lab, file, "203.0.113.4:1151", "--live") == []
+    (idle,) = asked(lab, file, "100.64.0.99", "--live")
+    assert (idle["pool"], idle["global_ip"], idle["action"]) == ("homes", None, "translate")
+    other = tmp_path / "other.yaml"
+    other.write_text(MOVED)
+    wrong = lab.run(*NFCOMPILE, "lookup", str(other), "203.0.113.6:1024", "--live")
+    assert wrong.returncode == 1
+    assert wrong.stderr == (
+        "nfcompile: error: the live table is not that of the site: pool 'homes' differs\n"
+    )
+
+
+@pytest.mark.parametrize("form", ["json", "syslog"])
+def test_from_the_log(
+    lab: Lab, file: str, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if form == "json":
+        monkeypatch.setattr(test_logging, "CONF", JSON_CONF)
+        monkeypatch.setattr(test_logging, "PLUGINS", JSON_PLUGINS)
+    lab.load(site(SITE).text.text)
+    with listening(lab, tmp_path) as written:
+        owners = everybody(lab)
+        wait(lambda: written.exists() and written.read_text().count("nfcompile assign") >= 10, tmp_path)
+    time.sleep(1.1)  # the syslog form has whole seconds
+    log = str(written)
+
+    check(lab, owners, file, "--log", log)
+
+    folder = tmp_path / "state"
+    with state.locked(str(folder)):
+        digest = state.keep(str(folder), SITE.encode())
+        other = state.keep(str(folder), MOVED.encode())
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    for number, (at, live) in enumerate([("2026-01-01T00:00:00.000000Z", digest), (now, other)], 1):
+        event = history.Event(number, at, "applied", live, "s", "root", os.getuid(), "gw", "1", "b/1", 1.0)
+        state.append(str(folder), event)
+    options = ["--log", log, "--state-dir", str(folder), "--at"]
+    check(lab, owners, file, *options, now[:19] + "Z")
+    # A minute ago nobody had anything; of the site that is live since, only numbers that mean the same count.
+    (found, *_) = owners
+    assert asked(lab, f"{address_text(found[0])}:{found[1]}", *options, "2026-01-02T00:00Z") == []
+    later = datetime.now(UTC).isoformat()
+    for (at, port), subscriber in [*owners.items()][::3]:
+        still = asked(lab, f"{address_text(at)}:{port}", *options, later)
+        assert [one["subscriber"] for one in still] == (
+            [] if at == address("203.0.113.1") else [address_text(subscriber)]
+        )
+    report = lab.must(*NFCOMPILE, "lookup", "100.64.0.4", *options, later, "--report", "--format", "json")
+    assert json.loads(report)["answers"][0]["configuration"]["sha256"] == other
