@@ -34,6 +34,7 @@ ROOMS = {
     "kernel": {"model"},
     "bindings": {"claims", "ipalloc", "model"},
     "continuity": {"bindings", "claims", "emit", "ipalloc", "kernel", "lower", "model", "pipeline"},
+    "sessions": {"claims", "kernel", "model", "pipeline"},
     "host": {"model"},
     "importers": {"model", "source"},
 }

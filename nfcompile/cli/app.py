@@ -45,6 +45,14 @@ class RowFormat(StrEnum):
     parquet = "parquet"
 
 
+class SessionFormat(StrEnum):
+    """The forms of `sessions`."""
+
+    text = "text"
+    csv = "csv"
+    json = "json"
+
+
 class Lint(StrEnum):
     """Sets of advice that go beyond errors."""
 
@@ -71,6 +79,10 @@ Site = Annotated[str, typer.Argument(metavar="SITE", help="The site; - is standa
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (as with NO_COLOR set).")]
 As = Annotated[Format, typer.Option("--format", help="For people or for programs.")]
+
+Netns = Annotated[
+    str | None, typer.Option("--netns", metavar="NAME", help="In that network namespace (name or path).")
+]
 
 
 def _finish(verb: Callable[[], int]) -> NoReturn:
@@ -198,6 +210,42 @@ def mappings(
     from nfcompile.cli import mappings as verb
 
     _finish(lambda: verb.run(site, format=format, compact=compact, quiet=quiet, color=not no_color))
+
+
+@app.command()
+def sessions(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[list|clear] [SITE]", help="What to do (list), and the site."),
+    ] = None,
+    pool: Annotated[str | None, typer.Option("--pool", metavar="NAME", help="Of that pool.")] = None,
+    subscriber: Annotated[
+        str | None, typer.Option("--subscriber", metavar="ADDR|PREFIX", help="Of these inside addresses.")
+    ] = None,
+    global_: Annotated[
+        str | None, typer.Option("--global", metavar="ADDR[:PORT]", help="With that global address.")
+    ] = None,
+    proto: Annotated[
+        str | None, typer.Option("--proto", metavar="NAME", help="tcp, udp, icmp, gre or a number.")
+    ] = None,
+    netns: Netns = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    format: Annotated[SessionFormat, typer.Option("--format", help="How rows are written.")] = (
+        SessionFormat.text
+    ),
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """List or end the connections that a site's pools translate."""
+    from nfcompile.cli import sessions as verb
+
+    action, *rest = words if words and words[0] in ("list", "clear") else ["list", *(words or [])]
+    if len(rest) > 1:
+        raise typer.BadParameter(f"one site at a time, not {len(rest)}")
+    site = rest[0] if rest else "site.yaml"
+    filters = verb.Filters(pool, subscriber, global_, proto)
+    wish = verb.Wish(netns, yes, format, quiet, not no_color)
+    _finish(lambda: (verb.clear if action == "clear" else verb.show)(site, filters, wish))
 
 
 @app.command()
