@@ -35,6 +35,8 @@ ROOMS = {
     "bindings": {"claims", "ipalloc", "model"},
     "continuity": {"bindings", "claims", "emit", "ipalloc", "kernel", "lower", "model", "pipeline"},
     "sessions": {"claims", "kernel", "model", "pipeline"},
+    "activity": {"kernel", "pipeline", "sessions"},
+    "usage": {"activity", "claims", "emit", "kernel", "model", "pipeline"},
     "host": {"model"},
     "importers": {"model", "source"},
 }
@@ -44,7 +46,17 @@ MACHINE = {"ctypes", "socket", "subprocess", "fcntl", "pyroute2", "nftables"}
 """Modules that touch the machine; only these rooms have them."""
 MACHINE_ROOMS = {"kernel", "host"}
 
-LAZY = {"nftables", "jinja2", "jsonschema", "typer", "rich", "pyroute2", "importlib", "inspect", "pyarrow"}
+LAZY = {
+    "nftables",
+    "jinja2",
+    "jsonschema",
+    "typer",
+    "rich",
+    "pyroute2",
+    "importlib",
+    "inspect",
+    "pyarrow",
+} | {"prometheus_client"}
 """Modules that cost more to import than a small site to compile: inside functions only."""
 LAZY_BUT = {("cli/app.py", "typer")}
 

@@ -53,6 +53,14 @@ class SessionFormat(StrEnum):
     json = "json"
 
 
+class StatusFormat(StrEnum):
+    """The forms of `status`."""
+
+    text = "text"
+    json = "json"
+    prometheus = "prometheus"
+
+
 class Lint(StrEnum):
     """Sets of advice that go beyond errors."""
 
@@ -210,6 +218,50 @@ def mappings(
     from nfcompile.cli import mappings as verb
 
     _finish(lambda: verb.run(site, format=format, compact=compact, quiet=quiet, color=not no_color))
+
+
+@app.command()
+def status(
+    site: Site = "site.yaml",
+    netns: Netns = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Count sessions however many connections there are.")
+    ] = False,
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", min=0, help="Name the N subscribers with most sessions.")
+    ] = 0,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="With --watch: how often.")
+    ] = 2.0,
+    format: Annotated[StatusFormat, typer.Option("--format", help="For whom.")] = StatusFormat.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Show what is in use of each pool, and what was dropped and why."""
+    from nfcompile.cli import status as verb
+
+    wish = verb.Wish(netns, full, top, interval if watch else None, format, quiet, not no_color)
+    _finish(lambda: verb.run(site, wish))
+
+
+@app.command()
+def exporter(
+    site: Site = "site.yaml",
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to serve /metrics.")
+    ] = "127.0.0.1:9911",
+    netns: Netns = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Count sessions however many connections there are.")
+    ] = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Serve what `status` shows to Prometheus."""
+    from nfcompile.cli import exporter as verb
+
+    _finish(lambda: verb.run(site, listen, netns=netns, full=full, quiet=quiet, color=not no_color))
 
 
 @app.command()
