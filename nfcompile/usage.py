@@ -41,6 +41,7 @@ REASONS = {
     "dropped_unsolicited": Reason("unsolicited", "to a global address, wanted by no mapping"),
     "dropped_untranslated": Reason("untranslated", "a pool's sources that would have left untranslated"),
     "refused_sessions": Reason("session_limit", "more sessions than one socket may have"),
+    "refused": Reason("refused", "came again after a pool had nothing for them; answered with ICMP"),
     "insert_failed": Reason("ports_taken", "their translated ports were all in use"),
     "drop": Reason("connections_full", "no room for another connection"),
     "early_drop": Reason("early_drop", "connections that were ended to make room for others"),

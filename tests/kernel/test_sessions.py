@@ -23,7 +23,7 @@ from nfcompile.model.ranges import address_text
 NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
-nat_defaults: {permit_invalid_flow: on}
+nat_defaults: {permit_invalid_flow: on, timeouts_inactivity: {tcp_handshake: 300}}
 acls:
   homes: {10: allow ip 100.64.0.0/24}
   office: {10: allow ip 10.0.0.0/24}
