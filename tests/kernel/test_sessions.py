@@ -9,16 +9,20 @@ import os
 import pty
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
+import entries
 import pytest
 from frames import ECHO, ICMP, SYN, TCP, UDP, Packet
 from lab import GATEWAY, Lab
 from table import site
 
+from nfcompile.activity import Walk, walked
 from nfcompile.kernel import conntrack
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
+from nfcompile.sessions import Wanted, sessions
 
 NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
 SITE = """version: 1
@@ -220,3 +224,43 @@ def test_hairpinned_sessions_are_found_by_both_subscribers(lab: Lab, gateway: Pa
 
     assert len(found) == 2
     assert (hairpin["direction"], hairpin["remote_ip"]) == ("out", address_text(there[0]))
+
+
+MANY = 100_000
+LARGE = """version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+nat_defaults: {port_block_size: 64}
+acls: {homes: {10: allow ip 100.64.0.0/20}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 1, global_ip: [203.0.113.0/27],
+          limits_peruser: {portlimit_tcp: 64, portlimit_udp: 64}}
+"""
+
+
+def test_a_hundred_thousand_are_all_found_and_take_no_memory(lab: Lab, tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(LARGE)
+    lab.load(site(LARGE).text.text)
+    lab.ask(GATEWAY, entries.fill, MANY)
+    walk, found, peak = lab.ask(GATEWAY, _walk_traced)
+    lines = run(lab, "list", str(path)).stdout.splitlines()
+    cleared = run(lab, "clear", str(path), "--subscriber", "100.64.0.0/22", "--format", "json")
+
+    assert walk.sessions == {("pools", "homes"): MANY}
+    assert walk.active == {("pools", "homes"): -(-MANY // 64)}
+    assert (found, len(lines)) == (MANY, MANY + 1)
+    assert peak < 1_000_000
+    assert json.loads(cleared.stdout) == {"cleared": 1024 * 64}
+    assert lab.ask(GATEWAY, conntrack.count)[0] == MANY - 1024 * 64
+
+
+def _walk_traced() -> tuple[Walk, int, int]:
+    """What is counted; how many sessions there are; and the most bytes that going through them held."""
+    compiled = site(LARGE)
+    walk = walked(compiled, conntrack.flows())
+    tracemalloc.start()
+    try:
+        found = sum(1 for _ in sessions(compiled, conntrack.flows(), Wanted()))
+        return walk, found, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
