@@ -10,8 +10,9 @@ import pytest
 from nfcompile import pipeline
 from nfcompile.activity import walked
 from nfcompile.cli import exporter
+from nfcompile.cli import sessions as cli
 from nfcompile.cli.guard import UsageProblem
-from nfcompile.kernel.conntrack import DESTINATION_NAT, GRE, ICMP, SOURCE_NAT, TCP, UDP, Flow
+from nfcompile.kernel.conntrack import DESTINATION_NAT, GRE, ICMP, SEEN_REPLY, SOURCE_NAT, TCP, UDP, Flow
 from nfcompile.model.parse import address
 from nfcompile.sessions import Session, Wanted, sessions
 from nfcompile.usage import NOT_DROPS, REASONS
@@ -47,14 +48,15 @@ def outward(source: str, as_: str, protocol: int = UDP, mark: int = 0, port: int
     there = address(as_)
     status = SOURCE_NAT if as_ != source else 0
     return Flow(
-        protocol, address(source), port, FAR, 443, FAR, 443, there, port, mark, 0, status, 9, 0, (0, 0), 1
+        protocol, address(source), port, FAR, 443, FAR, 443, there, port, mark, 0, status, 9, 0, (0, 0), 1,
+        False,
     )  # fmt: skip
 
 
 def inward(to: str, home: str, status: int = DESTINATION_NAT) -> Flow:
     """A connection from outside to an address that leads to a subscriber."""
     there = address(home)
-    return Flow(TCP, FAR, 999, address(to), 25, there, 26, FAR, 999, 0, 0, status, 9, 1, (0, 0), 1)
+    return Flow(TCP, FAR, 999, address(to), 25, there, 26, FAR, 999, 0, 0, status, 9, 1, (0, 0), 1, False)
 
 
 def only(flow: Flow) -> Session | None:
@@ -96,6 +98,19 @@ def test_ends_of_a_session_by_direction() -> None:
     assert back.subscriber == (address("192.168.0.5"), 26)
     assert back.translated == (address("203.0.113.21"), 25)
     assert back.remote == (FAR, 999)
+
+
+def test_a_row_spells_vlans_and_what_has_no_port() -> None:
+    flow = outward("100.64.0.1", "203.0.113.1", GRE)
+    ported = only(flow._replace(protocol=UDP, zone=102, zone_one_way=True))
+    portless = only(flow._replace(protocol=99, status=flow.status | SEEN_REPLY))
+
+    assert ported is not None
+    assert portless is not None
+    assert cli._row(ported)[3:6] == ("udp", "100.64.0.1~102", 5000)
+    assert cli._row(portless)[3:11] == (
+        "99", "100.64.0.1", None, "203.0.113.1", None, "198.18.0.1", None, "replied",
+    )  # fmt: skip
 
 
 def test_a_walk_counts_subscribers_addresses_and_the_busiest() -> None:

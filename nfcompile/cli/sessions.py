@@ -143,14 +143,19 @@ def _agreed(site: str, filters: Filters, wish: Wish) -> bool:
 def _row(session: Session) -> tuple[str | int | None, ...]:
     """The values of FIELDS."""
     flow = session.flow
-    ends = [session.subscriber, session.translated, session.remote]
+    ends = [
+        (address_text(address), port)
+        for address, port in (session.subscriber, session.translated, session.remote)
+    ]
+    if flow.zone_one_way:
+        ends[0] = (f"{ends[0][0]}~{flow.zone}", ends[0][1])
     numbered = flow.protocol in NUMBERED
     return (
         session.pool,
         dotted(session.path),
         "in" if session.inward else "out",
         PROTOCOL_NAMES.get(flow.protocol, str(flow.protocol)),
-        *(value for address, port in ends for value in (address_text(address), port if numbered else None)),
+        *(value for address, port in ends for value in (address, port if numbered else None)),
         _state(flow),
         flow.timeout,
         flow.mark,

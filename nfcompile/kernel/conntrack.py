@@ -32,7 +32,8 @@ class Flow(NamedTuple):
 
     Addresses and ports are integers; protocols without ports have 0, ICMP has its id in both ports of a
     side. `timeout` is what is left, in seconds; `tcp_state` is nf_conntrack's (3 = established; 0 for
-    others); `icmp` is the type and code of the first packet; `id` is the kernel's.
+    others); `icmp` is the type and code of the first packet; `id` is the kernel's. `zone_one_way`: the zone
+    holds for the original direction only, answers come back in zone 0.
     """
 
     protocol: int
@@ -51,6 +52,7 @@ class Flow(NamedTuple):
     tcp_state: int
     icmp: tuple[int, int]
     id: int
+    zone_one_way: bool
 
 
 class Statistics(NamedTuple):
@@ -73,10 +75,14 @@ _ZONE, _MARK_MASK, _STATUS_MASK = 18, 21, 26
 
 _ATTRIBUTE = struct.Struct("=HH")
 _NUMBER = struct.Struct(">I")
+_LENGTH = struct.Struct("=H")
+_SHORT = struct.Struct(">H")
 # The kernel writes the attributes of a tuple in one order (ctnetlink_dump_tuples); what stands between
 # the values is their headers: IP { source, destination }, PROTO { number, sport or id, dport or type, code }.
 _TUPLE = struct.Struct(">8xI4xI8xB7xH6xH")
 _CODE_AT = 52
+_PROTO_AT = 20
+_TUPLE_ZONE = 3
 
 DELETED_AT_ONCE = 100
 """Deletions in one message: their refusals fit in the socket's buffer."""
@@ -102,7 +108,7 @@ def flows(
         for kind, value in zip(kinds, pair, strict=True)
     )
     if zone is not None:
-        asked += attribute(_ZONE, struct.pack(">H", zone))
+        asked += attribute(_ZONE, _SHORT.pack(zone))
     for flow in _dump(namespace, asked):
         if mark is not None and flow.mark & mark[1] != mark[0]:
             continue
@@ -159,12 +165,12 @@ def _dump(namespace: str | None, asked: bytes) -> Iterator[Flow]:
 
 def _flow(data: bytes, at: int, end: int) -> Flow:
     mark = zone = status = timeout = state = identity = 0
-    original = reply = at
+    original = original_end = reply = at
     while at < end:
         length, kind = _ATTRIBUTE.unpack_from(data, at)
         kind &= ~NESTED
         if kind == _TUPLE_ORIGINAL:
-            original = at + 4
+            original, original_end = at + 4, at + length
         elif kind == _TUPLE_REPLY:
             reply = at + 4
         elif kind == _STATUS:
@@ -179,10 +185,16 @@ def _flow(data: bytes, at: int, end: int) -> Flow:
             # PROTOINFO { TCP { STATE, ... } }
             state = data[at + 12]
         elif kind == _ZONE:
-            zone = data[at + 4] << 8 | data[at + 5]
+            (zone,) = _SHORT.unpack_from(data, at + 4)
         at += (length + 3) & ~3
     src, dst, protocol, sport, dport = _TUPLE.unpack_from(data, original)
     reply_src, reply_dst, _, reply_sport, reply_dport = _TUPLE.unpack_from(data, reply)
+    # What stands behind PROTO is the zone of this direction alone.
+    (length,) = _LENGTH.unpack_from(data, original + _PROTO_AT)
+    zone_at = original + _PROTO_AT + length
+    one_way = zone_at < original_end
+    if one_way:
+        (zone,) = _SHORT.unpack_from(data, zone_at + 4)
     icmp = (0, 0)
     if protocol not in PORTED:
         if protocol == ICMP:
@@ -192,7 +204,7 @@ def _flow(data: bytes, at: int, end: int) -> Flow:
         dport, reply_dport = sport, reply_sport
     return Flow(
         protocol, src, sport, dst, dport, reply_src, reply_sport, reply_dst, reply_dport,
-        mark, zone, status, timeout, state if protocol == TCP else 0, icmp, identity,
+        mark, zone, status, timeout, state if protocol == TCP else 0, icmp, identity, one_way,
     )  # fmt: skip
 
 
@@ -201,14 +213,17 @@ def _named(flow: Flow) -> bytes:
     addresses = attribute(1, _NUMBER.pack(flow.src)) + attribute(2, _NUMBER.pack(flow.dst))
     numbers = attribute(1, bytes((flow.protocol,)))
     if flow.protocol in PORTED:
-        numbers += attribute(2, struct.pack(">H", flow.sport)) + attribute(3, struct.pack(">H", flow.dport))
+        numbers += attribute(2, _SHORT.pack(flow.sport)) + attribute(3, _SHORT.pack(flow.dport))
     elif flow.protocol == ICMP:
         kind, code = flow.icmp
-        numbers += attribute(4, struct.pack(">H", flow.sport))
+        numbers += attribute(4, _SHORT.pack(flow.sport))
         numbers += attribute(5, bytes((kind,))) + attribute(6, bytes((code,)))
     inner = attribute(1 | NESTED, addresses) + attribute(2 | NESTED, numbers)
+    zone = _SHORT.pack(flow.zone)
+    if flow.zone_one_way:
+        inner += attribute(_TUPLE_ZONE, zone)
     named = attribute(_TUPLE_ORIGINAL | NESTED, inner) + attribute(_ID, _NUMBER.pack(flow.id))
-    return named + attribute(_ZONE, struct.pack(">H", flow.zone)) if flow.zone else named
+    return named if flow.zone_one_way or not flow.zone else named + attribute(_ZONE, zone)
 
 
 def _vanished(link: socket) -> int:
