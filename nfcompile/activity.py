@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tallies
+from collections import defaultdict
 from collections.abc import Iterable
 from heapq import nlargest
 from typing import NamedTuple
@@ -43,28 +44,30 @@ class Walk(NamedTuple):
 def walked(compiled: Compiled, flows: Iterable[Flow], top: int = 0) -> Walk:
     """Count sessions by pool and subscriber; memory for each subscriber with a session, none for sessions."""
     session_of = reader(compiled)
-    counts: Tallies[tuple[Path, int]] = Tallies()
+    counts: defaultdict[Path, Tallies[int]] = defaultdict(Tallies)
+    addresses: defaultdict[Path, set[int]] = defaultdict(set)
     pools: dict[Path, str | None] = {}
-    addresses: set[tuple[Path, int]] = set()
     for flow in flows:
         session = session_of(flow)
         if session is None:
             continue
-        path = session.path
-        pools[path] = session.pool
-        counts[path, session.subscriber[0]] += _UNIT.get(flow.protocol, _OTHER_UNIT)
-        addresses.add((path, session.translated[0]))
-    sessions: Tallies[Path] = Tallies()
-    for (path, _), packed in counts.items():
-        sessions[path] += sum(_unpacked(packed))
-    busiest = nlargest(top, counts.items(), key=lambda item: (sum(_unpacked(item[1])), -item[0][1]))
+        pools[session.path] = session.pool
+        counts[session.path][session.subscriber[0]] += _UNIT.get(flow.protocol, _OTHER_UNIT)
+        addresses[session.path].add(session.translated[0])
+    every = (
+        (sum(_unpacked(packed)), -subscriber, path, packed)
+        for path, packed_by_subscriber in counts.items()
+        for subscriber, packed in packed_by_subscriber.items()
+    )
     return Walk(
-        sessions,
-        Tallies(path for path, _ in counts),
-        Tallies(path for path, _ in addresses),
+        Tallies(
+            {path: sum(sum(_unpacked(packed)) for packed in one.values()) for path, one in counts.items()}
+        ),
+        Tallies({path: len(one) for path, one in counts.items()}),
+        Tallies({path: len(one) for path, one in addresses.items()}),
         tuple(
-            Busy(pools[path], path, subscriber, sum(_unpacked(packed)), *_unpacked(packed)[:3])
-            for (path, subscriber), packed in busiest
+            Busy(pools[path], path, -negative, total, *_unpacked(packed)[:3])
+            for total, negative, path, packed in nlargest(top, every)
         ),
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from nfcompile import pipeline
 from nfcompile.activity import walked
-from nfcompile.cli import exporter
+from nfcompile.cli import exporter, metrics
 from nfcompile.cli import sessions as cli
 from nfcompile.cli.guard import UsageProblem
 from nfcompile.kernel.conntrack import DESTINATION_NAT, GRE, ICMP, SEEN_REPLY, SOURCE_NAT, TCP, UDP, Flow
@@ -149,6 +150,13 @@ def test_reasons_are_told_apart_and_documented() -> None:
 
     assert len(set(words)) == len(words)
     assert [word for word in words if f"`{word}`" not in text] == []
+
+
+def test_a_missing_client_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client.registry", None)
+
+    with pytest.raises(UsageProblem, match=r"'prometheus-client' is missing; install nfcompile\[exporter\]"):
+        metrics.registry(lambda: pytest.fail("nobody has asked"))
 
 
 @pytest.mark.parametrize("listen", ["9911", "host:", "host:x", "host:65536", ""])

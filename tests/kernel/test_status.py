@@ -198,6 +198,16 @@ def test_watch_shows_one_block_after_the_other_and_ends(lab: Lab, gateway: Path)
     assert code == 130
 
 
+def test_watch_ends_with_the_pipe_it_writes_to(lab: Lab, gateway: Path) -> None:
+    command = " ".join(["status", str(gateway), "--watch", "--interval", "0.1"])
+    shell = f'"$@" {command} | head -1; echo ${{PIPESTATUS[0]}}'
+    done = lab.run("bash", "-c", shell, "bash", *NFCOMPILE)
+
+    assert done.stdout.splitlines()[1:] == ["141"]
+    assert done.stdout.startswith("connections: ")
+    assert done.stderr == ""
+
+
 def _first_lines(command: list[str], number: int) -> tuple[list[str], int]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
