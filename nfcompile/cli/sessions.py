@@ -143,19 +143,21 @@ def _agreed(site: str, filters: Filters, wish: Wish) -> bool:
 def _row(session: Session) -> tuple[str | int | None, ...]:
     """The values of FIELDS."""
     flow = session.flow
-    ends = [
-        (address_text(address), port)
-        for address, port in (session.subscriber, session.translated, session.remote)
-    ]
-    if flow.zone_one_way:
-        ends[0] = (f"{ends[0][0]}~{flow.zone}", ends[0][1])
+    subscriber, inside = session.subscriber
+    global_ip, outside = session.translated
+    remote, far = session.remote
     numbered = flow.protocol in NUMBERED
     return (
         session.pool,
         dotted(session.path),
         "in" if session.inward else "out",
         PROTOCOL_NAMES.get(flow.protocol, str(flow.protocol)),
-        *(value for address, port in ends for value in (address, port if numbered else None)),
+        address_text(subscriber) + (f"~{flow.zone}" if flow.zone_one_way else ""),
+        inside if numbered else None,
+        address_text(global_ip),
+        outside if numbered else None,
+        address_text(remote),
+        far if flow.protocol in conntrack.PORTED else None,
         _state(flow),
         flow.timeout,
         flow.mark,

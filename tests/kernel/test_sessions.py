@@ -95,6 +95,11 @@ def test_every_session_has_its_pool(lab: Lab, gateway: Path) -> None:
     assert list(inward.values())[4:10] == ["192.168.0.5", 25, "203.0.113.40", 25, "198.18.0.1", 999]
     assert inward["state"] == "syn_recv"
     assert (public["global_ip"], public["global_port"]) == ("192.168.7.9", 5000)
+    assert (public["subscriber_port"], public["remote_ip"], public["remote_port"]) == (
+        5000,
+        "198.18.0.1",
+        None,
+    )
 
 
 def test_filters(lab: Lab, gateway: Path) -> None:
