@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nfcompile.cli import outcome
 from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+from nfcompile.cli.tables import Section, drawn, plain
 from nfcompile.diagnostics import dotted
 from nfcompile.model.ranges import address_text
 
 if TYPE_CHECKING:
-    from rich.console import Group
-
     from nfcompile.activity import Busy
     from nfcompile.usage import Drop, PoolUse, RuleUse, Usage
 
@@ -31,14 +30,6 @@ class Wish(NamedTuple):
     format: str = "text"
     quiet: bool = False
     color: bool = True
-
-
-class Section(NamedTuple):
-    """One table: columns with '>' before their name are numbers."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def run(site: str, wish: Wish) -> int:
@@ -73,19 +64,19 @@ def run(site: str, wish: Wish) -> int:
 def as_data(found: Usage) -> dict[str, Any]:
     """The fields of `--format json`."""
 
-    def plain(value: PoolUse | RuleUse | Drop | Busy) -> dict[str, Any]:
+    def named(value: PoolUse | RuleUse | Drop | Busy) -> dict[str, Any]:
         return value._asdict() | {"path": dotted(value.path)}
 
     return {
         "connections": found.connections,
         "connections_limit": found.connections_limit,
         "sessions_counted": found.walked,
-        "pools": [plain(pool) for pool in found.pools],
-        "snat": [plain(rule) for rule in found.rules],
+        "pools": [named(pool) for pool in found.pools],
+        "snat": [named(rule) for rule in found.rules],
         "drops": [
-            plain(drop) | {"reason": drop.reason.word, "text": drop.reason.text} for drop in found.drops
+            named(drop) | {"reason": drop.reason.word, "text": drop.reason.text} for drop in found.drops
         ],
-        "top": [plain(busy) | {"subscriber": address_text(busy.subscriber)} for busy in found.top],
+        "top": [named(busy) | {"subscriber": address_text(busy.subscriber)} for busy in found.top],
         "missing": list(found.missing),
     }
 
@@ -99,7 +90,7 @@ def _written(found: Usage, wish: Wish) -> str:
         return metrics.exposition(found)
     if sys.stdout.isatty():
         return _on_terminal(found, wish)
-    return "\n".join(_plain(found))
+    return "\n".join(plain(_head(found), _sections(found)))
 
 
 def _watch(found: Usage, read: Callable[[], Usage], wish: Wish, seconds: float) -> None:
@@ -115,7 +106,7 @@ def _watch(found: Usage, read: Callable[[], Usage], wish: Wish, seconds: float) 
 
     with Live(console=Console(no_color=_colorless(wish)), auto_refresh=False, screen=True) as live:
         while True:
-            live.update(_tables(found), refresh=True)
+            live.update(drawn(_head(found), _sections(found)), refresh=True)
             time.sleep(seconds)
             found = read()
 
@@ -170,45 +161,13 @@ def _cells(*values: str | int | None) -> tuple[str, ...]:
     return tuple("-" if value in (None, "") else str(value) for value in values)
 
 
-def _plain(found: Usage) -> Iterator[str]:
-    yield from _head(found)
-    for section in _sections(found):
-        names = tuple(column.lstrip(">") for column in section.columns)
-        widths = [max(map(len, cells)) for cells in zip(names, *section.rows, strict=True)]
-        yield ""
-        for row in (names, *section.rows):
-            cells = [
-                cell.rjust(width) if column[0] == ">" else cell.ljust(width)
-                for cell, width, column in zip(row, widths, section.columns, strict=True)
-            ]
-            yield "  ".join(cells).rstrip()
-    yield ""
-
-
 def _on_terminal(found: Usage, wish: Wish) -> str:
     from rich.console import Console
 
     console = Console(no_color=_colorless(wish))
     with console.capture() as captured:
-        console.print(_tables(found))
+        console.print(drawn(_head(found), _sections(found)))
     return captured.get()
-
-
-def _tables(found: Usage) -> Group:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    tables: list[Table | Text] = [Text(line) for line in _head(found)]
-    for section in _sections(found):
-        table = Table(title=section.title, title_justify="left", box=SIMPLE_HEAD)
-        for column in section.columns:
-            table.add_column(column.lstrip(">"), justify="right" if column[0] == ">" else "left")
-        for row in section.rows:
-            table.add_row(*map(Text, row))
-        tables.append(table)
-    return Group(*tables)
 
 
 def _colorless(wish: Wish) -> bool:
