@@ -52,7 +52,7 @@ class Flow(NamedTuple):
     tcp_state: int
     icmp: tuple[int, int]
     id: int
-    zone_one_way: bool
+    zone_one_way: bool = False
 
 
 class Statistics(NamedTuple):
