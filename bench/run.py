@@ -9,7 +9,7 @@ from pathlib import Path
 
 import measure
 
-BENCHES = ("startup", "static_pool", "scale", "apply", "history", "connections")
+BENCHES = ("startup", "static_pool", "scale", "apply", "history", "dump", "connections")
 
 
 def main() -> int:

@@ -42,6 +42,9 @@ ROOMS = {
     "inquiry": {"answers", "assignments", "claims", "history", "ipalloc", "model", "pipeline"},
     "report": {"__init__", "source"},
     "history": set(),
+    "sessions": {"claims", "kernel", "model", "pipeline"},
+    "activity": {"kernel", "pipeline", "sessions"},
+    "usage": {"activity", "claims", "emit", "kernel", "model", "pipeline"},
     "host": {"model"},
     "importers": {"model", "source"},
 }
@@ -51,7 +54,18 @@ MACHINE = {"ctypes", "socket", "subprocess", "fcntl", "pyroute2", "nftables"}
 """Modules that touch the machine; only these rooms have them."""
 MACHINE_ROOMS = {"kernel", "host", "revision"}
 
-LAZY = {"nftables", "jinja2", "jsonschema", "typer", "rich", "pyroute2", "importlib", "inspect", "pyarrow"}
+LAZY = {
+    "nftables",
+    "jinja2",
+    "jsonschema",
+    "typer",
+    "rich",
+    "pyroute2",
+    "importlib",
+    "inspect",
+    "pyarrow",
+    "prometheus_client",
+}
 """Modules that cost more to import than a small site to compile: inside functions only."""
 LAZY_BUT = {("cli/app.py", "typer")}
 

@@ -60,6 +60,22 @@ class Picture(StrEnum):
     svg = "svg"
 
 
+class SessionFormat(StrEnum):
+    """The forms of `sessions`."""
+
+    text = "text"
+    csv = "csv"
+    json = "json"
+
+
+class StatusFormat(StrEnum):
+    """The forms of `status`."""
+
+    text = "text"
+    json = "json"
+    prometheus = "prometheus"
+
+
 class Lint(StrEnum):
     """Sets of advice that go beyond errors."""
 
@@ -402,6 +418,86 @@ def mappings(
     from nfcompile.cli import mappings as verb
 
     _finish(lambda: verb.run(site, format=format, compact=compact, quiet=quiet, color=not no_color))
+
+
+@app.command()
+def status(
+    site: Site = "site.yaml",
+    netns: Netns = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Count sessions however many connections there are.")
+    ] = False,
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", min=0, help="Name the N subscribers with most sessions.")
+    ] = 0,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="With --watch: how often.")
+    ] = 2.0,
+    format: Annotated[StatusFormat, typer.Option("--format", help="For whom.")] = StatusFormat.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Show what is in use of each pool, and what was dropped and why."""
+    from nfcompile.cli import status as verb
+
+    wish = verb.Wish(netns, full, top, interval if watch else None, format, quiet, not no_color)
+    _finish(lambda: verb.run(site, wish))
+
+
+@app.command()
+def exporter(
+    site: Site = "site.yaml",
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to serve /metrics.")
+    ] = "127.0.0.1:9911",
+    netns: Netns = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Count sessions however many connections there are.")
+    ] = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Serve what `status` shows to Prometheus."""
+    from nfcompile.cli import exporter as verb
+
+    _finish(lambda: verb.run(site, listen, netns=netns, full=full, quiet=quiet, color=not no_color))
+
+
+@app.command()
+def sessions(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[list|clear] [SITE]", help="What to do (list), and the site."),
+    ] = None,
+    pool: Annotated[str | None, typer.Option("--pool", metavar="NAME", help="Of that pool.")] = None,
+    subscriber: Annotated[
+        str | None, typer.Option("--subscriber", metavar="ADDR|PREFIX", help="Of these inside addresses.")
+    ] = None,
+    global_: Annotated[
+        str | None, typer.Option("--global", metavar="ADDR[:PORT]", help="With that global address.")
+    ] = None,
+    proto: Annotated[
+        str | None, typer.Option("--proto", metavar="NAME", help="tcp, udp, icmp, gre or a number.")
+    ] = None,
+    netns: Netns = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    format: Annotated[SessionFormat, typer.Option("--format", help="How rows are written.")] = (
+        SessionFormat.text
+    ),
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """List or end the connections that a site's pools translate."""
+    from nfcompile.cli import sessions as verb
+
+    action, *rest = words if words and words[0] in ("list", "clear") else ["list", *(words or [])]
+    if len(rest) > 1:
+        raise typer.BadParameter(f"one site at a time, not {len(rest)}")
+    site = rest[0] if rest else "site.yaml"
+    filters = verb.Filters(pool, subscriber, global_, proto)
+    wish = verb.Wish(netns, yes, format, quiet, not no_color)
+    _finish(lambda: (verb.clear if action == "clear" else verb.show)(site, filters, wish))
 
 
 @app.command()

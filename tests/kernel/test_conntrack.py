@@ -104,14 +104,16 @@ def test_what_is_deleted_is_gone_and_the_rest_stays(lab: Lab) -> None:
     assert lab.ask(GATEWAY, conntrack.count)[0] >= len(kinds)
 
 
-def test_zones_are_told_apart(lab: Lab) -> None:
-    lab.load("table ip t { chain c { type filter hook prerouting priority raw; ct zone set 9; }; }")
-    lab.flight([("lan0", Packet(UDP, NEAR, 5000, FAR, 53))])
+@pytest.mark.parametrize(("words", "one_way"), [("zone", False), ("original zone", True)])
+def test_zones_are_told_apart(lab: Lab, words: str, one_way: bool) -> None:
+    lab.load(f"table ip t {{ chain c {{ type filter hook prerouting priority raw; ct {words} set 9; }}; }}")
+    lab.flight([("lan0", Packet(UDP, NEAR, 5000, FAR, 53)), ("lan0", Packet(ICMP, NEAR, 77, FAR, 0, ECHO))])
     lab.reload("flush ruleset\n" + RULESET)
     lab.flight([("lan0", Packet(UDP, NEAR, 5000, FAR, 53))])
+    found = [(one.zone, one.zone_one_way) for one in lab.ask(GATEWAY, _flows) if one.src == NEAR]
 
-    assert sorted(one.zone for one in lab.ask(GATEWAY, _flows) if one.src == NEAR) == [0, 9]
-    assert lab.ask(GATEWAY, _delete_zone_9) == 1
+    assert sorted(found) == [(0, False), (9, one_way), (9, one_way)]
+    assert lab.ask(GATEWAY, _delete_zone_9) == 2
     assert [one.zone for one in lab.ask(GATEWAY, _flows) if one.src == NEAR] == [0]
 
 

@@ -1,0 +1,64 @@
+"""`nfcompile exporter`: the use of pools for Prometheus over HTTP, asked for anew at every scrape."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nfcompile.cli import metrics, outcome
+from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+
+if TYPE_CHECKING:
+    from nfcompile.usage import Usage
+
+
+def run(
+    site: str,
+    listen: str,
+    *,
+    netns: str | None = None,
+    full: bool = False,
+    quiet: bool = False,
+    color: bool = True,
+) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    from nfcompile import usage
+
+    host, port = address(listen)
+    result = outcome.compiled(site)
+    outcome.tell(result, quiet, color)
+    compiled = result.compiled
+    if compiled is None:
+        return REFUSED
+    _serve(host, port, lambda: usage.read(compiled, netns, full), quiet)
+    return OK
+
+
+def address(listen: str) -> tuple[str, int]:
+    """Read HOST:PORT; an IPv6 host stands in brackets.
+
+    >>> address("127.0.0.1:9911"), address("[::1]:9911"), address(":9911")
+    (('127.0.0.1', 9911), ('::1', 9911), ('', 9911))
+    """
+    host, colon, port = listen.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or not 0 <= int(port) <= 65535:
+        raise UsageProblem(f"'{listen}' is not HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _serve(host: str, port: int, read: Callable[[], Usage], quiet: bool) -> None:
+    made = metrics.registry(read)
+    from prometheus_client import start_http_server
+
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    try:
+        server, _ = start_http_server(port, host or "0.0.0.0", made)
+    except OSError as error:
+        raise UsageProblem(f"cannot listen at {host}:{port}: {error.strerror}") from None
+    if not quiet:
+        print(f"serving http://{host or '0.0.0.0'}:{server.server_port}/metrics", file=sys.stderr, flush=True)
+    signal.sigwait(ends)
+    server.shutdown()

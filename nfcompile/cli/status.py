@@ -1,0 +1,174 @@
+"""`nfcompile status`: what is in use of each pool now, and what was dropped and why."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nfcompile.cli import outcome
+from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+from nfcompile.cli.tables import Section, drawn, plain
+from nfcompile.diagnostics import dotted
+from nfcompile.model.ranges import address_text
+
+if TYPE_CHECKING:
+    from nfcompile.activity import Busy
+    from nfcompile.usage import Drop, PoolUse, RuleUse, Usage
+
+
+class Wish(NamedTuple):
+    """How to look, and how to say it; `watch` is in seconds, None is once."""
+
+    netns: str | None = None
+    full: bool = False
+    top: int = 0
+    watch: float | None = None
+    format: str = "text"
+    quiet: bool = False
+    color: bool = True
+
+
+def run(site: str, wish: Wish) -> int:
+    """Show the use of SITE's pools in the kernel."""
+    from nfcompile import usage
+
+    if wish.watch is not None and wish.format == "prometheus":
+        raise UsageProblem("--watch does not go with --format prometheus; 'exporter' serves it")
+    result = outcome.compiled(site)
+    outcome.tell(result, wish.quiet, wish.color)
+    compiled = result.compiled
+    if compiled is None:
+        return REFUSED
+
+    def read() -> Usage:
+        return usage.read(compiled, wish.netns, wish.full, wish.top)
+
+    found = read()
+    if found.missing and not wish.quiet:
+        print(
+            f"{result.document.name}: warning: the ruleset in the kernel is not this site's "
+            f"(it has no counter '{found.missing[0]}'); apply the site to see all of it",
+            file=sys.stderr,
+        )
+    if wish.watch is None:
+        sys.stdout.write(_written(found, wish))
+    else:
+        _watch(found, read, wish, wish.watch)
+    return OK
+
+
+def as_data(found: Usage) -> dict[str, Any]:
+    """The fields of `--format json`."""
+
+    def named(value: PoolUse | RuleUse | Drop | Busy) -> dict[str, Any]:
+        return value._asdict() | {"path": dotted(value.path)}
+
+    return {
+        "connections": found.connections,
+        "connections_limit": found.connections_limit,
+        "sessions_counted": found.walked,
+        "pools": [named(pool) for pool in found.pools],
+        "snat": [named(rule) for rule in found.rules],
+        "drops": [
+            named(drop) | {"reason": drop.reason.word, "text": drop.reason.text} for drop in found.drops
+        ],
+        "top": [named(busy) | {"subscriber": address_text(busy.subscriber)} for busy in found.top],
+        "missing": list(found.missing),
+    }
+
+
+def _written(found: Usage, wish: Wish) -> str:
+    if wish.format == "json":
+        return json.dumps(as_data(found), indent=2 if wish.watch is None else None) + "\n"
+    if wish.format == "prometheus":
+        from nfcompile.cli import metrics
+
+        return metrics.exposition(found)
+    if sys.stdout.isatty():
+        return _on_terminal(found, wish)
+    return "\n".join(plain(_head(found), _sections(found)))
+
+
+def _watch(found: Usage, read: Callable[[], Usage], wish: Wish, seconds: float) -> None:
+    """Until somebody ends it: in place on a terminal, one block after the other in a pipe."""
+    if wish.format == "json" or not sys.stdout.isatty():
+        while True:
+            sys.stdout.write(_written(found, wish) + ("" if wish.format == "json" else "\n"))
+            sys.stdout.flush()
+            time.sleep(seconds)
+            found = read()
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(no_color=_colorless(wish)), auto_refresh=False, screen=True) as live:
+        while True:
+            live.update(drawn(_head(found), _sections(found)), refresh=True)
+            time.sleep(seconds)
+            found = read()
+
+
+def _head(found: Usage) -> Iterator[str]:
+    limit = found.connections_limit
+    share = f" of {limit} ({100 * found.connections // limit} %)" if limit else ""
+    yield f"connections: {found.connections}{share}"
+    if not found.walked:
+        yield "sessions, active subscribers and used addresses are not counted; --full goes through them all"
+
+
+def _sections(found: Usage) -> Iterator[Section]:
+    if found.pools:
+        columns = ("pool", "type", ">subscribers", ">blocks", ">addresses", ">mappings", ">sessions")
+        yield Section("pools", columns, tuple(map(_pool_row, found.pools)))
+    if found.rules:
+        rows = tuple(_cells(r.rule, r.active_subscribers, r.sessions) for r in found.rules)
+        yield Section("snat rules", ("rule", ">active", ">sessions"), rows)
+    dropped = [drop for drop in found.drops if drop.packets]
+    if dropped:
+        rows = tuple(_cells(d.packets, d.bytes, dotted(d.path), d.reason.text) for d in dropped)
+        yield Section("dropped", (">packets", ">bytes", "by", "reason"), rows)
+    if found.top:
+        rows = tuple(
+            _cells(address_text(b.subscriber), dotted(b.path), b.sessions, b.tcp, b.udp, b.icmp)
+            for b in found.top
+        )
+        yield Section("busiest", ("subscriber", "of", ">sessions", ">tcp", ">udp", ">icmp"), rows)
+
+
+def _pool_row(pool: PoolUse) -> tuple[str, ...]:
+    return _cells(
+        pool.pool,
+        f"{pool.type}, dynamic" if pool.allocation == "dynamic" else pool.type,
+        _part(pool.active_subscribers, pool.subscribers),
+        _part(pool.blocks_assigned, pool.blocks),
+        _part(pool.addresses_used, pool.addresses),
+        pool.mapping_entries,
+        pool.sessions,
+    )
+
+
+def _part(used: int | None, total: int | None) -> str:
+    """'3/256': in use, and all."""
+    if used is None and total is None:
+        return "-"
+    return f"{'-' if used is None else used}/{'any' if total is None else total}"
+
+
+def _cells(*values: str | int | None) -> tuple[str, ...]:
+    return tuple("-" if value in (None, "") else str(value) for value in values)
+
+
+def _on_terminal(found: Usage, wish: Wish) -> str:
+    from rich.console import Console
+
+    console = Console(no_color=_colorless(wish))
+    with console.capture() as captured:
+        console.print(drawn(_head(found), _sections(found)))
+    return captured.get()
+
+
+def _colorless(wish: Wish) -> bool:
+    return not wish.color or bool(os.environ.get("NO_COLOR"))
