@@ -81,6 +81,45 @@ def _table(library: Any) -> str | None:
     raise KernelError(f"'nft list table {TABLE}' failed: {error.strip().splitlines()[0]}")
 
 
+def is_loaded() -> bool:
+    """Whether the kernel has our table at all."""
+    return f"table {TABLE}" in _answer(_library(), "list tables ip").splitlines()
+
+
+def element(name: str, key: str) -> tuple[str | int, ...] | None:
+    """Look up one element of a set or map of our table: its data, () in a set; None where there is none.
+
+    `key` is in nft's words ('100.64.0.1 . 5000'). Nothing is listed: it takes the same time in a large map.
+    """
+    library = _library()
+    library.set_json_output(True)
+    status, output, error = _command(library, f"get element {TABLE} {name} {{ {key} }}")
+    if status:
+        _raise_if_user_may_not(error)
+        if "No such file or directory" in error:
+            return None
+        raise KernelError(f"the kernel does not look into '{name}': {error.strip().splitlines()[0]}")
+    return element_data(output)
+
+
+def element_data(output: str) -> tuple[str | int, ...]:
+    """Read the data of the one element in libnftables' JSON (libnftables-json(5)).
+
+    >>> element_data('{"nftables": [{"map": {"elem": [[{"elem": {"val": "10.0.0.1"}}, 33554432]]}}]}')
+    (33554432,)
+    """
+    import json
+
+    found = next(
+        part[kind] for part in json.loads(output)["nftables"] for kind in ("map", "set") if kind in part
+    )
+    (one,) = found["elem"]
+    if not isinstance(one, list):
+        return ()
+    data = one[1]
+    return tuple(data["concat"]) if isinstance(data, dict) else (data,)
+
+
 def _library() -> Any:
     """A fresh context of libnftables, which belongs to the namespace it is made in."""
     import ctypes

@@ -6,10 +6,12 @@ A packet's fields are ranges, so one walk can speak for a box of packets; what a
 both ways. A rule that the grammar does not have is an error, never skipped. Knows nothing of pools.
 """
 
+from nfcompile.walk.grammar import read_key
 from nfcompile.walk.packet import LOCAL, Packet, one
 from nfcompile.walk.phrases import UnknownPhrase
-from nfcompile.walk.program import Program, read
+from nfcompile.walk.program import Program, element_words, read
 from nfcompile.walk.state import NOTHING, State
+from nfcompile.walk.values import Value
 from nfcompile.walk.walker import Effect, Outcome, Step, walk
 
 __all__ = [
@@ -22,7 +24,10 @@ __all__ = [
     "State",
     "Step",
     "UnknownPhrase",
+    "Value",
+    "element_words",
     "one",
     "read",
+    "read_key",
     "walk",
 ]

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from nfcompile.emit import Chain, Element, Map, Rule, Set, Table
-from nfcompile.model.ranges import Range
+from nfcompile.model.ranges import Range, address_text
 from nfcompile.walk.grammar import read_key, read_rule, read_verdict
 from nfcompile.walk.phrases import Entry, Inline, Phrase, UnknownPhrase
 from nfcompile.walk.values import Key, Value, key_within
@@ -95,6 +95,17 @@ def hits(source: Source | Inline, key: Key) -> tuple[list[Entry], bool]:
     if not sure and len(key) == 1 and isinstance(part, Range):
         sure = covered == part.size
     return met, sure
+
+
+def element_words(source: Source, key: Key) -> str:
+    """A certain key in nft's words, as its set or map has it."""
+    words = []
+    for part, kind in zip(key, source.thing.type.split(" . "), strict=True):
+        if isinstance(part, str):
+            words.append(f'"{part}"')
+        else:
+            words.append(address_text(part.first) if kind == "ipv4_addr" else str(part.first))
+    return " . ".join(words)
 
 
 def _overlap(key: Key, pattern: Key) -> int:
