@@ -12,8 +12,8 @@ from nfcompile.model.ranges import Range, address_text
 from nfcompile.pipeline import Compiled
 from nfcompile.walk import State, Value, element_words, read, read_key
 
-LookUp = Callable[[str, str], tuple[str | int, ...] | None]
-"""One element of a set or map, by name and key in nft's words; None where it is not there."""
+LookUp = Callable[[str, str], str | None]
+"""The data of one element, by name and key in nft's words: '' in a set, None where it is not there."""
 
 
 class Connection(NamedTuple):
@@ -36,7 +36,7 @@ def explain_live(
 
     def ask(name: str, key: tuple[Value, ...]) -> tuple[Value, ...] | None:
         data = look_up(name, element_words(sources[name], key))
-        known = None if data is None else read_key(" . ".join(map(str, data))) if data else ()
+        known = read_key(data) if data else None if data is None else ()
         found.append((name, key, known))
         return known
 

@@ -18,7 +18,8 @@ from nfcompile.pipeline import Compiled
 from nfcompile.walk import LOCAL, Effect, Outcome, Packet, Step
 
 PORTED = {6: "tcp", 17: "udp"}
-ICMP = 1
+SYSCTLS = {1: "icmp", 47: "gre"}
+"""Protocols whose timeout is a setting of the host; all others share the generic one."""
 NEXT = "the next pool is asked"
 
 
@@ -316,8 +317,9 @@ def _idle(scene: Scene, pool: Pool | None) -> Iterator[Reason]:
         PORTED.get(scene.asked.protocol),
     )
     if protocol is None:
-        seconds = times.icmp if scene.asked.protocol == ICMP else times.other
-        yield Reason(path, f"the session ends after {seconds} s; one sysctl of the host holds for all pools")
+        name = f"net.netfilter.nf_conntrack_{SYSCTLS.get(scene.asked.protocol, 'generic')}_timeout"
+        seconds = scene.compiled.sysctls[name]
+        yield Reason(path, f"the session ends after {seconds} s: {name} of the host, for all pools")
     elif pool.keeps_mapping_entries:
         seconds = times.tcp_active if protocol == "tcp" else times.udp
         yield Reason(path, f"the mapping entry lives {seconds} s at least after its last packet")

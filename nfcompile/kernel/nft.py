@@ -18,6 +18,7 @@ TABLE = "ip nfcompile"
 LIBRARY = "libnftables.so.1"
 
 _PLACED = re.compile(r"^/proc/self/fd/\d+:(\d+):(\d+)-(\d+): (?:Error: )?(.*)$")
+_ELEMENTS = re.compile(r"elements = \{ (.*) \}")
 _UNPLACED = re.compile(r"^(?:[a-z]+: )?Error: (.*)$")
 
 
@@ -86,38 +87,30 @@ def is_loaded() -> bool:
     return f"table {TABLE}" in _answer(_library(), "list tables ip").splitlines()
 
 
-def element(name: str, key: str) -> tuple[str | int, ...] | None:
-    """Look up one element of a set or map of our table: its data, () in a set; None where there is none.
+def element(name: str, key: str) -> str | None:
+    """Look up one element of a set or map of our table: its data, '' in a set; None where there is none.
 
-    `key` is in nft's words ('100.64.0.1 . 5000'). Nothing is listed: it takes the same time in a large map.
+    Key and data are in nft's words ('100.64.0.1 . 5000'). Nothing is listed: a large map takes no longer.
     """
     library = _library()
-    library.set_json_output(True)
+    library.set_stateless_output(True)
     status, output, error = _command(library, f"get element {TABLE} {name} {{ {key} }}")
-    if status:
-        _raise_if_user_may_not(error)
-        if "No such file or directory" in error:
-            return None
-        raise KernelError(f"the kernel does not look into '{name}': {error.strip().splitlines()[0]}")
-    return element_data(output)
+    if status == 0:
+        return element_data(output)
+    _raise_if_user_may_not(error)
+    if "No such file or directory" in error:
+        return None
+    raise KernelError(f"the kernel does not look into '{name}': {error.strip().splitlines()[0]}")
 
 
-def element_data(output: str) -> tuple[str | int, ...]:
-    """Read the data of the one element in libnftables' JSON (libnftables-json(5)).
+def element_data(listing: str) -> str:
+    r"""Read the data of the one element that was asked for. (nft 1.0.6 has no JSON of a single element.)
 
-    >>> element_data('{"nftables": [{"map": {"elem": [[{"elem": {"val": "10.0.0.1"}}, 33554432]]}}]}')
-    (33554432,)
+    >>> element_data("map m {\n\telements = { 10.0.0.1 . 80 : 203.0.113.1 . 1024 }\n}")
+    '203.0.113.1 . 1024'
     """
-    import json
-
-    found = next(
-        part[kind] for part in json.loads(output)["nftables"] for kind in ("map", "set") if kind in part
-    )
-    (one,) = found["elem"]
-    if not isinstance(one, list):
-        return ()
-    data = one[1]
-    return tuple(data["concat"]) if isinstance(data, dict) else (data,)
+    found = _ELEMENTS.search(listing)
+    return found[1].partition(" : ")[2] if found else ""
 
 
 def _library() -> Any:
