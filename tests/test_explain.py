@@ -369,3 +369,22 @@ def test_a_site_with_errors_is_status_1() -> None:
 
     assert done.returncode == 1
     assert "error:" in done.stderr
+
+
+def test_the_page_about_explain_shows_what_it_says() -> None:
+    page = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
+    shown = page.partition("```\n$ nfcompile explain ")[2].partition("```")[0]
+    line, _, output = shown.partition("\n")
+    site = (ROOT / "examples" / "isp" / "site.yaml").read_text(encoding="utf-8")
+    done = command("-", *line.split()[1:], stdin=site)
+
+    assert done.stdout.replace("<stdin>", "site.yaml") == output
+
+
+def test_an_inherited_value_is_shown_where_it_stands() -> None:
+    site = SITE.replace("    timeouts_inactivity: {udp: 120, udp_session: 90}\n", "").replace(
+        "vlan_mode: vlan,", "vlan_mode: vlan, timeouts_inactivity: {udp: 77},"
+    )
+    done = command("-", "--proto", "udp", "--src", "100.64.9.1:5000", "--dst", "198.18.0.1:80", stdin=site)
+
+    assert "<stdin>:4: the mapping entry lives 77 s" in done.stdout

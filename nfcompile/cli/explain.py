@@ -13,6 +13,7 @@ from nfcompile.cli.lookup import question as end
 from nfcompile.diagnostics import dotted
 
 if TYPE_CHECKING:
+    from nfcompile.diagnostics import Path
     from nfcompile.explanation import Connection, Explanation, Question, Reason
     from nfcompile.pipeline import Compiled
     from nfcompile.source import Document
@@ -140,9 +141,19 @@ def _text(document: Document, answer: Explanation) -> Iterator[str]:
 def _step(document: Document, step: Reason) -> Iterator[str]:
     from nfcompile.report import visible
 
-    place = document.place(step.path, key=True)
+    place = document.place(_written(document, step.path), key=True)
     if place is None:
         yield step.text
         return
     yield f"{visible(document.name)}:{place.line}: {step.text}"
     yield f"    {visible(document.lines[place.line - 1].strip())}"
+
+
+def _written(document: Document, path: Path) -> Path:
+    """Where a value stands that a pool inherits: below nat_defaults, if it is there and not in the pool."""
+    if path[:1] != ("pools",) or len(path) < 3:
+        return path
+    below = path[2:]
+    inherited = ("nat_defaults", *below)
+    missing = below[0] not in document.data["pools"][path[1]]
+    return inherited if missing and below[0] in document.data.get("nat_defaults", {}) else path
