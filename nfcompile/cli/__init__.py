@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 
+EXPLAIN_OPTIONS = ("--proto", "--src", "--dst", "--in", "--out", "--format")
+
 
 def main() -> None:
     """The `nfcompile` command."""
@@ -34,6 +36,20 @@ def main() -> None:
 
         site, netns, yes = applied
         sys.exit(guarded(lambda: apply.run(site, apply.Wish(netns=netns, yes=yes))))
+    if asked := plain_explain(arguments):
+        from nfcompile.cli import explain
+        from nfcompile.cli.guard import guarded
+
+        site, said = asked
+        packet = explain.Words(
+            said.get("--src", ""),
+            said.get("--dst", ""),
+            said.get("--proto", "tcp"),
+            said.get("--in"),
+            said.get("--out"),
+        )
+        wish = explain.Wish(format=said.get("--format", "text"))
+        sys.exit(guarded(lambda: explain.run(site, packet, wish)))
     from nfcompile.cli.app import app
 
     app(prog_name="nfcompile")
@@ -80,3 +96,24 @@ def plain_apply(arguments: list[str]) -> tuple[str, str | None, bool] | None:
     if len(rest) > 1 or any(word.startswith("-") and word != "-" for word in (*rest, netns or "")):
         return None
     return (rest[0] if rest else "site.yaml"), netns, yes
+
+
+def plain_explain(arguments: list[str]) -> tuple[str, dict[str, str]] | None:
+    """Read `explain [SITE]` with options that have a value; None is anything else, and typer's to read.
+
+    >>> plain_explain(["explain", "a.yaml", "--src", "10.0.0.1:5", "--dst", "198.18.0.1:53"])
+    ('a.yaml', {'--src': '10.0.0.1:5', '--dst': '198.18.0.1:53'})
+    >>> plain_explain(["explain", "--live"])
+    """
+    if arguments[:1] != ["explain"]:
+        return None
+    rest, said = arguments[1:], {}
+    for option in EXPLAIN_OPTIONS:
+        if option in rest[:-1]:
+            at = rest.index(option)
+            said[option] = rest[at + 1]
+            del rest[at : at + 2]
+    words = [word for word in (*rest, *said.values()) if word.startswith("-") and word != "-"]
+    if words or len(rest) > 1 or said.get("--format", "text") not in ("text", "json"):
+        return None
+    return rest[0] if rest else "site.yaml", said
