@@ -14,6 +14,7 @@ from typing import NamedTuple
 from nfcompile.diagnostics import Path
 from nfcompile.emit import Rule
 from nfcompile.model.ranges import Range
+from nfcompile.walk.grammar import STATUS
 from nfcompile.walk.packet import LOCAL, Flight, Packet
 from nfcompile.walk.phrases import (
     Assign,
@@ -139,7 +140,7 @@ class _Walker:
 
     def outcome(self, verdict: str) -> Outcome:
         flight = self.flight
-        dnat, snat = bool(flight.status & 32), bool(flight.status & 16)
+        dnat, snat = (bool(flight.status & STATUS[kind]) for kind in ("dnat", "snat"))
         state = self.state.after(self.learned)
         return Outcome(
             verdict, flight.now, flight.towards, flight.ct_mark, dnat, snat, tuple(self.steps), state
