@@ -306,6 +306,13 @@ def test_where_a_packet_goes_can_be_said(compiled: Compiled) -> None:
     assert answer.action == "untranslated"
 
 
+def test_an_interface_of_another_site_is_told(compiled: Compiled) -> None:
+    answer = asked(compiled, "udp 100.64.0.7:5000 > 198.18.0.1:53", interface="eth9")
+
+    assert answer.action == "untranslated"
+    assert said(answer, "interfaces.inside").startswith("'eth9' is no inside interface")
+
+
 # ---- the command
 
 

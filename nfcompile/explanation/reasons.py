@@ -12,6 +12,7 @@ from typing import NamedTuple
 from nfcompile.diagnostics import Path
 from nfcompile.emit import CtTimeout
 from nfcompile.lower import names
+from nfcompile.lower.gate import gate
 from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.model.site import AclRule, Pool, Site, StaticEntry
 from nfcompile.pipeline import Compiled
@@ -298,9 +299,12 @@ def _ending(scene: Scene) -> Iterator[Reason]:
     elif taken is not None:
         yield Reason(taken.path, f"{range_text(asked.source)} outside keeps its address")
     elif asked.interface in interfaces.outside:
-        yield Reason(
-            ("interfaces", "outside"), "what comes from outside to no global address is forwarded as it is"
-        )
+        if not outcome.dnat:
+            text = "what comes from outside to no global address is forwarded as it is"
+            yield Reason(("interfaces", "outside"), text)
+    elif asked.interface not in _inside(scene):
+        text = f"'{asked.interface}' is no inside interface of this site: nothing is translated"
+        yield Reason(("interfaces", "inside"), text)
     elif outcome.out not in interfaces.outside:
         yield Reason(("interfaces",), f"from '{asked.interface}' to '{outcome.out}' nothing is translated")
     else:
@@ -346,9 +350,8 @@ def _dropped(scene: Scene) -> Reason:
     return Reason(step.origin, f"pool '{pool.name}' drops the packet")
 
 
-def _inside(scene: Scene) -> set[str]:
-    interfaces = scene.compiled.site.interfaces
-    return {*interfaces.inside, *(name for _, name in interfaces.vlans)}
+def _inside(scene: Scene) -> tuple[str, ...]:
+    return gate(scene.compiled.site, scene.compiled.claims).inside
 
 
 DROPS = {
