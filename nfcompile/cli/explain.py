@@ -98,7 +98,7 @@ def _answer(compiled: Compiled, question: Question, wish: Wish) -> Explanation:
     connections = _connections(question, wish.netns)
 
     def ask() -> Explanation:
-        if not nft.is_loaded():
+        if nft.structure() is None:
             raise KernelError("the kernel has no ruleset of ours; load one with 'nfcompile apply'")
         return explain_live(compiled, question, nft.element, connections)
 

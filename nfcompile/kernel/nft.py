@@ -82,11 +82,6 @@ def _table(library: Any) -> str | None:
     raise KernelError(f"'nft list table {TABLE}' failed: {error.strip().splitlines()[0]}")
 
 
-def is_loaded() -> bool:
-    """Whether the kernel has our table at all."""
-    return f"table {TABLE}" in _answer(_library(), "list tables ip").splitlines()
-
-
 def element(name: str, key: str) -> str | None:
     """Look up one element of a set or map of our table: its data, '' in a set; None where there is none.
 
