@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nfcompile import __version__, pipeline
-from nfcompile.cli import plain_apply, plain_form
+from nfcompile.cli import plain
 from nfcompile.cli.init import starting_site
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +44,7 @@ def nfcompile(*arguments, **options):
 
 def typed(verb, *arguments, **options):
     """The same through typer: `-q` and `--no-color` are not for the front door, and mean nothing here."""
-    assert plain_form([verb, *map(str, arguments), "--no-color"]) is None
+    assert plain.read([verb, *map(str, arguments), "--no-color"]) is None
     return nfcompile(verb, *arguments, "--no-color", **options)
 
 
@@ -76,10 +76,10 @@ def test_both_doors_give_the_same(here, site, arguments):
     write("site.yaml", site)
     write("s.yaml", site)
 
-    plain, through_typer = nfcompile(*arguments), typed(*arguments)
+    at_once, through_typer = nfcompile(*arguments), typed(*arguments)
 
-    assert plain_form(arguments) is not None
-    assert (plain.stdout, plain.stderr, plain.returncode) == (
+    assert plain.read(arguments) is not None
+    assert (at_once.stdout, at_once.stderr, at_once.returncode) == (
         through_typer.stdout,
         through_typer.stderr,
         through_typer.returncode,
@@ -91,18 +91,18 @@ def test_both_doors_write_the_same_file(here, arguments):
     write("site.yaml", GOOD)
 
     assert nfcompile("build", *arguments).returncode == 0
-    plain = Path("out").read_bytes()
+    at_once = Path("out").read_bytes()
     assert typed("build", *arguments).returncode == 0
 
-    assert plain == Path("out").read_bytes() == nfcompile("build").stdout.encode()
+    assert at_once == Path("out").read_bytes() == nfcompile("build").stdout.encode()
 
 
 @pytest.mark.parametrize("verb", ["build", "check"])
 def test_both_doors_read_standard_input(verb):
-    plain = nfcompile(verb, "-", input=GOOD)
+    at_once = nfcompile(verb, "-", input=GOOD)
 
-    assert plain.returncode == 0
-    assert plain.stdout == typed(verb, "-", input=GOOD).stdout
+    assert at_once.returncode == 0
+    assert at_once.stdout == typed(verb, "-", input=GOOD).stdout
 
 
 def test_the_front_door_does_not_import_typer(here):
@@ -127,7 +127,7 @@ def test_the_front_door_does_not_import_typer(here):
 def test_usage_errors_are_2(here, arguments):
     ran = nfcompile(*arguments)
 
-    assert plain_form(arguments) is None
+    assert plain.read(arguments) is None
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
 
@@ -444,8 +444,8 @@ def test_apply_in_no_namespace_is_one_sentence(here):
     [["--dry-run"], ["-q"], ["a", "b"], ["--netns"], ["--netns=gw"], ["--netns", "-q"], ["--format", "json"]],
 )
 def test_what_else_apply_is_asked_is_for_typer(arguments):
-    assert plain_apply(["apply", *arguments]) is None
-    assert plain_apply(["apply", "--yes", "x"]) == ("x", None, True)
+    assert plain.read(["apply", *arguments]) is None
+    assert plain.read(["apply", "--yes", "x"]) == plain.Plain("apply", ["x"], {}, {"--yes"})
 
 
 def test_apply_exit_code_goes_with_dry_run(here):

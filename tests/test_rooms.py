@@ -28,6 +28,8 @@ ROOMS = {
     "analysis": {"claims", "ipalloc", "model"},
     "emit": set(),
     "lower": {"claims", "emit", "ipalloc", "model"},
+    "walk": {"emit", "model"},
+    "explanation": {"claims", "emit", "lower", "model", "pipeline", "walk"},
     "pipeline": {"analysis", "claims", "emit", "lower", "model", "schema", "source"},
     "answers": {"claims", "ipalloc", "model", "pipeline"},
     "moves": {"answers", "claims", "ipalloc", "model"},

@@ -6,109 +6,30 @@ of Python itself; everything else goes through `app`, and means the same.
 
 from __future__ import annotations
 
-import os
 import sys
-
-LOOKUP_OPTIONS = (("--proto", ("tcp", "udp", "icmp")), ("--format", ("text", "json")))
 
 
 def main() -> None:
     """The `nfcompile` command."""
-    arguments = sys.argv[1:]
+    from nfcompile.cli.guard import guarded
+
+    sys.exit(guarded(lambda: _answer(sys.argv[1:])))
+
+
+def _answer(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         from nfcompile import __version__
 
         print(f"nfcompile {__version__}")
-        return
-    if plain := plain_form(arguments):
-        verb, site, output = plain
-        from nfcompile.cli.guard import guarded
+        return 0
+    from nfcompile.cli import plain
 
-        if verb == "build":
-            from nfcompile.cli import build
-
-            sys.exit(guarded(lambda: build.run(site, output)))
-        from nfcompile.cli import check
-
-        sys.exit(guarded(lambda: check.run(site)))
-    if applied := plain_apply(arguments):
-        from nfcompile.cli import apply
-        from nfcompile.cli.guard import guarded
-
-        site, netns, yes = applied
-        state_dir = os.environ.get("NFCOMPILE_STATE_DIR") or None
-        sys.exit(guarded(lambda: apply.run(site, apply.Wish(netns=netns, yes=yes, state_dir=state_dir))))
-    if asked := plain_lookup(arguments):
-        from nfcompile.cli import lookup
-        from nfcompile.cli.guard import guarded
-
-        sys.exit(guarded(lambda: lookup.run(asked[0], asked[1], protocol=asked[2], format=asked[3])))
+    if line := plain.read(arguments):
+        return plain.run(line)
     from nfcompile.cli.app import app
 
-    app(prog_name="nfcompile")
-
-
-def plain_form(arguments: list[str]) -> tuple[str, str, str | None] | None:
-    """Read `build [SITE] [-o FILE]` and `check [SITE]`; None is anything else, and typer's to read.
-
-    >>> plain_form(["build", "-o", "ruleset.nft"])
-    ('build', 'site.yaml', 'ruleset.nft')
-    >>> plain_form(["check", "--strict"])
-    """
-    if not arguments or arguments[0] not in ("build", "check"):
-        return None
-    verb, *rest = arguments
-    output = None
-    if verb == "build" and "-o" in rest[:-1]:
-        at = rest.index("-o")
-        output = rest[at + 1]
-        del rest[at : at + 2]
-    if len(rest) > 1 or any(word.startswith("-") and word != "-" for word in rest):
-        return None
-    if output is not None and output.startswith("-") and output != "-":
-        return None
-    return verb, rest[0] if rest else "site.yaml", output
-
-
-def plain_apply(arguments: list[str]) -> tuple[str, str | None, bool] | None:
-    """Read `apply [SITE] [--netns NAME] [--yes]`; None is anything else, and typer's to read.
-
-    >>> plain_apply(["apply", "a.yaml", "--netns", "gw", "--yes"])
-    ('a.yaml', 'gw', True)
-    >>> plain_apply(["apply", "--dry-run"])
-    """
-    if not arguments or arguments[0] != "apply":
-        return None
-    rest, netns = arguments[1:], None
-    if "--netns" in rest[:-1]:
-        at = rest.index("--netns")
-        netns = rest[at + 1]
-        del rest[at : at + 2]
-    yes = "--yes" in rest
-    rest = [word for word in rest if word != "--yes"]
-    if len(rest) > 1 or any(word.startswith("-") and word != "-" for word in (*rest, netns or "")):
-        return None
-    return (rest[0] if rest else "site.yaml"), netns, yes
-
-
-def plain_lookup(arguments: list[str]) -> tuple[str, str, str | None, str] | None:
-    """Read `lookup [SITE] ADDR[:PORT] [--proto P] [--format text|json]`; None is typer's to read.
-
-    >>> plain_lookup(["lookup", "203.0.113.1:3000", "--proto", "tcp"])
-    ('site.yaml', '203.0.113.1:3000', 'tcp', 'text')
-    >>> plain_lookup(["lookup", "203.0.113.1", "--at", "2026-05-01T10:00Z"])
-    """
-    if arguments[:1] != ["lookup"]:
-        return None
-    rest = arguments[1:]
-    values: list[str | None] = [None, None]
-    for number, (option, allowed) in enumerate(LOOKUP_OPTIONS):
-        if option in rest[:-1]:
-            at = rest.index(option)
-            values[number] = rest[at + 1]
-            del rest[at : at + 2]
-            if values[number] not in allowed:
-                return None
-    if len(rest) not in (1, 2) or any(word.startswith("-") and word != "-" for word in rest):
-        return None
-    return rest[0] if len(rest) == 2 else "site.yaml", rest[-1], values[0], values[1] or "text"
+    try:
+        app(prog_name="nfcompile")
+    except SystemExit as done:  # with what it has printed still to be written, maybe to a full disk
+        return done.code if isinstance(done.code, int) else 0
+    return 0

@@ -405,6 +405,36 @@ def lookup(
 
 
 @app.command()
+def explain(
+    site: Site = "site.yaml",
+    src: Annotated[str, typer.Option("--src", metavar="A[:P]", help="Source address and port.")] = "",
+    dst: Annotated[str, typer.Option("--dst", metavar="A[:P]", help="Destination address and port.")] = "",
+    proto: Annotated[
+        str, typer.Option("--proto", metavar="P", help="tcp, udp, icmp ... or a number.")
+    ] = "tcp",
+    interface: Annotated[
+        str | None, typer.Option("--in", metavar="IF", help="Where it arrives; the first inside one.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="IF", help="Where routes send it; worked out otherwise.")
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Add what the kernel holds.")] = False,
+    netns: Annotated[
+        str | None, typer.Option("--netns", metavar="NAME", help="With --live: in that network namespace.")
+    ] = None,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Show step by step what becomes of a packet, and which lines of the site decide."""
+    from nfcompile.cli import explain as verb
+
+    packet = verb.Words(src, dst, proto, interface, out)
+    wish = verb.Wish(live, netns, format, quiet, not no_color)
+    _finish(lambda: verb.run(site, packet, wish))
+
+
+@app.command()
 def mappings(
     site: Site = "site.yaml",
     format: Annotated[RowFormat, typer.Option("--format", help="How rows are written.")] = (RowFormat.csv),

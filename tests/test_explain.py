@@ -1,0 +1,408 @@
+"""`explain`: the facts of CONTRACT's JSON, and that every deciding line of the site has its step."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nfcompile.answers import lookups
+from nfcompile.cli import plain_explain
+from nfcompile.diagnostics import dotted
+from nfcompile.explanation import Explanation, Question, Undecided, explain
+from nfcompile.model.parse import PROTOCOLS, address
+from nfcompile.pipeline import Compiled, compile_site, parse
+
+ROOT = Path(__file__).parent.parent
+SITE = """\
+version: 1
+interfaces: {inside: [lan0], outside: [wan0], vlans: {102: lan0.102}}
+gateway: {primary_ip: 172.32.0.10, secondary_ips: [172.32.0.201-172.32.0.210]}
+nat_defaults: {vlan_mode: vlan, alg: {ftp: on}, sessions_per_translation: 500}
+acls:
+  partners:
+    10: deny ip 100.64.9.0/24
+    20: allow tcp 100.64.0.0/20 dst 198.51.100.0/24
+  residential:
+    10: allow ip 100.64.0.0/21
+    20: allow ip 100.64.8.0/21
+  campus:
+    5: allow ip 10.30.0.0/16 dst 10.40.0.0/16
+  mobile:
+    5: allow ip 10.50.0.0/24
+pools:
+  partners: {type: nat, acl: partners, priority: 10, global_ip: [203.0.114.0/28]}
+  campus: {type: fake, acl: campus, priority: 20}
+  servers:
+    type: static
+    priority: 50
+    hairpin: on
+    global_map:
+      192.168.0.5: 200.0.0.3
+      192.168.0.6~102: 200.0.0.4
+  residential:
+    type: cgnat
+    acl: residential
+    priority: 100
+    global_ip: [203.0.113.0/25]
+    hairpin: on
+    timeouts_inactivity: {udp: 120, udp_session: 90}
+    limits_peruser: {portlimit_icmp: 512}
+  mobile:
+    type: cgnat
+    acl: mobile
+    priority: 110
+    allocation: dynamic
+    hairpin: off
+    global_ip: [203.0.115.0/29]
+dnat:
+  web: {protocol: tcp, dst_port: 8001, dnat_port: 8080, mark: 10}
+  api: {protocol: tcp, dst_port: 8002, dnat_ip: 192.0.2.9, dnat_port: 8443, mark: 11}
+  watch: {protocol: udp, dst_port: 514, mark: 12}
+snat:
+  by-mark-10: {mark: 10, snat_ip: 172.32.0.201}
+  by-mark-11: {mark: 11, snat_ip: 172.32.0.203-172.32.0.206}
+  by-source: {src_cidr: 10.60.0.0/16, protocol: tcp, snat_ip: 172.32.0.207, snat_port: 30000-31000}
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Compiled:
+    return compile_site(parse(SITE.encode(), "site.yaml"))
+
+
+def asked(compiled: Compiled, text: str, **more: Any) -> Explanation:
+    """Explain 'udp 100.64.0.1:5000 > 198.18.0.1:53'."""
+    proto, source, _, destination = text.split()
+    ends: list[int | None] = []
+    for end in (source, destination):
+        host, _, port = end.partition(":")
+        ends += [address(host), int(port) if port else None]
+    source_address, source_port, destination_address, destination_port = ends
+    assert source_address is not None
+    assert destination_address is not None
+    number = PROTOCOLS.get(proto, 0) or int(proto)
+    question = Question(number, source_address, destination_address, source_port, destination_port, **more)
+    return explain(compiled, question)
+
+
+def facts(answer: Explanation) -> tuple[object, ...]:
+    return answer[:8]
+
+
+def paths(answer: Explanation) -> list[str]:
+    return [dotted(step.path) for step in answer.steps]
+
+
+def said(answer: Explanation, path: str) -> str:
+    return "\n".join(step.text for step in answer.steps if dotted(step.path) == path)
+
+
+@pytest.mark.parametrize(
+    ("packet", "more", "expected"),
+    [
+        (
+            "udp 100.64.0.7:5000 > 198.18.0.1:53",
+            {},
+            ("translate", "residential", "100.64.0.7", "203.0.113.7", 1024, 2047, None, "198.18.0.1:53"),
+        ),
+        (
+            "47 100.64.0.7 > 198.18.0.1",
+            {},
+            ("translate", "residential", "100.64.0.7", "203.0.113.7", None, None, None, "198.18.0.1"),
+        ),
+        (
+            "icmp 100.64.9.7 > 198.51.100.1",
+            {},
+            ("translate", "residential", "100.64.9.7", "203.0.113.7", 19456, 20479, None, "198.51.100.1"),
+        ),
+        (
+            "tcp 100.64.0.7:5000 > 198.51.100.1:80",
+            {},
+            ("translate", "partners", "100.64.0.7", None, None, None, None, "198.51.100.1:80"),
+        ),
+        (
+            "udp 10.50.0.1:5000 > 198.18.0.1:53",
+            {},
+            ("translate", "mobile", "10.50.0.1", None, None, None, None, "198.18.0.1:53"),
+        ),
+        (
+            "udp 192.168.0.5:5000 > 198.18.0.1:53",
+            {},
+            ("translate", "servers", "192.168.0.5", "200.0.0.3", None, None, None, "198.18.0.1:53"),
+        ),
+        (
+            "udp 192.168.0.6:5000 > 198.18.0.1:53",
+            {"interface": "lan0.102"},
+            ("translate", "servers", "192.168.0.6~102", "200.0.0.4", None, None, None, "198.18.0.1:53"),
+        ),
+        (
+            "udp 192.168.0.6:5000 > 198.18.0.1:53",
+            {},
+            ("untranslated", None, None, None, None, None, None, "198.18.0.1:53"),
+        ),
+        (
+            "udp 10.30.0.1:5 > 10.40.0.1:6",
+            {},
+            ("pass", "campus", "10.30.0.1", None, None, None, None, "10.40.0.1:6"),
+        ),
+        (
+            "tcp 100.64.0.7:5000 > 198.18.0.1:8001",
+            {},
+            ("translate", None, "100.64.0.7", "172.32.0.201", None, None, 10, "198.18.0.1:8080"),
+        ),
+        (
+            "tcp 100.64.0.7:5000 > 198.18.0.1:8002",
+            {},
+            ("translate", None, "100.64.0.7", "172.32.0.203-172.32.0.206", None, None, 11, "192.0.2.9:8443"),
+        ),
+        (
+            "udp 100.64.0.7:5000 > 198.18.0.1:514",
+            {},
+            ("translate", "residential", "100.64.0.7", "203.0.113.7", 1024, 2047, 12, "198.18.0.1:514"),
+        ),
+        (
+            "tcp 10.60.0.7:5000 > 198.18.0.1:80",
+            {},
+            ("translate", None, "10.60.0.7", "172.32.0.207", 30000, 31000, None, "198.18.0.1:80"),
+        ),
+        (
+            "tcp 198.18.0.1:5 > 200.0.0.3:80",
+            {"interface": "wan0"},
+            ("translate", "servers", "192.168.0.5", "200.0.0.3", None, None, None, "192.168.0.5:80"),
+        ),
+        (
+            "udp 198.18.0.1:5 > 203.0.113.7:2000",
+            {"interface": "wan0"},
+            ("drop", None, None, None, None, None, None, "203.0.113.7:2000"),
+        ),
+        (
+            "tcp 100.64.0.7:5000 > 200.0.0.3:80",
+            {},
+            ("translate", "residential", "100.64.0.7", "203.0.113.7", 1024, 2047, None, "192.168.0.5:80"),
+        ),
+        (
+            "udp 10.50.0.1:5000 > 200.0.0.3:80",
+            {},
+            ("drop", "mobile", "10.50.0.1", None, None, None, None, "192.168.0.5:80"),
+        ),
+        (
+            "udp 100.64.0.7:5000 > 100.64.0.8:53",
+            {},
+            ("untranslated", None, None, None, None, None, None, "100.64.0.8:53"),
+        ),
+        (
+            "icmp 100.64.0.7 > 172.32.0.10",
+            {},
+            ("untranslated", None, None, None, None, None, None, "172.32.0.10"),
+        ),
+        (
+            "tcp 10.99.0.1:5000 > 198.18.0.1:80",
+            {},
+            ("untranslated", None, None, None, None, None, None, "198.18.0.1:80"),
+        ),
+    ],
+)
+def test_facts(compiled: Compiled, packet: str, more: dict[str, str], expected: tuple[object, ...]) -> None:
+    assert facts(asked(compiled, packet, **more)) == expected
+
+
+def test_the_binding_is_that_of_lookup(compiled: Compiled) -> None:
+    """A million packets would be the same arithmetic: first, last and some between."""
+    for host in ("100.64.0.0", "100.64.0.127", "100.64.0.128", "100.64.7.255", "100.64.8.0", "100.64.15.255"):
+        answer = asked(compiled, f"udp {host}:5000 > 198.18.0.1:53")
+        assert lookups(compiled, address(host), None, "udp")[-1] == (*answer[1:6], answer.action)
+
+
+def test_every_pool_that_is_asked_has_its_step(compiled: Compiled) -> None:
+    answer = asked(compiled, "tcp 100.64.9.1:5000 > 198.51.100.1:21")
+
+    assert said(answer, "acls.partners.10") == (
+        "acl 'partners' rule 10 denies: pool 'partners' is skipped, the next pool is asked"
+    )
+    assert said(answer, "pools.campus.acl").startswith("pool 'campus': no rule of acl 'campus' hits")
+    assert said(answer, "pools.servers") == (
+        "pool 'servers': global_map has no 100.64.9.1; the next pool is asked"
+    )
+    assert said(answer, "acls.residential.20").endswith("allows: pool 'residential' takes the packet")
+    wanted = ["dnat", "snat", "acls.partners.10", "pools.campus.acl", "pools.servers", "acls.residential.20"]
+    assert [path for path in paths(answer) if path in wanted] == wanted
+
+
+def test_limits_timeouts_helper_and_log_have_their_steps(compiled: Compiled) -> None:
+    ftp = asked(compiled, "tcp 100.64.9.1:5000 > 198.18.0.1:21")
+    udp = asked(compiled, "udp 100.64.9.1:5000 > 198.18.0.1:53")
+    icmp = asked(compiled, "icmp 100.64.9.1 > 198.18.0.1")
+    dynamic = asked(compiled, "udp 10.50.0.1:5000 > 198.18.0.1:53")
+
+    assert said(ftp, "nat_defaults.alg.ftp") == "the kernel's ftp helper follows the connection"
+    assert "helper" not in "".join(step.text for step in udp.steps)
+    assert said(ftp, "nat_defaults.sessions_per_translation").startswith(
+        "500 sessions of one address and port"
+    )
+    assert said(udp, "pools.residential.timeouts_inactivity") == (
+        "timeouts of udp: without an answer 90 s, answered 90 s\n"
+        "the mapping entry lives 120 s at least after its last packet"
+    )
+    assert said(udp, "pools.residential.limits_peruser.portlimit_udp") == (
+        "100.64.9.1 has 1024 ports for udp at most"
+    )
+    assert said(icmp, "pools.residential.limits_peruser.portlimit_icmp").startswith("512 icmp sessions")
+    assert "nf_conntrack_icmp_timeout" in said(icmp, "pools.residential.timeouts_inactivity")
+    assert said(udp, "pools.residential.connection_logging").startswith("the connection is reported")
+    assert "NFLOG group 5" in said(dynamic, "pools.mobile.connection_logging")
+    assert "the kernel picks the block" in said(dynamic, "pools.mobile.global_ip")
+
+
+def test_marks_and_drops_have_their_steps(compiled: Compiled) -> None:
+    marked = asked(compiled, "tcp 100.64.0.7:5000 > 198.18.0.1:8002")
+    unsolicited = asked(compiled, "udp 198.18.0.1:5 > 203.0.113.7:2000", interface="wan0")
+    hairpin = asked(compiled, "udp 10.50.0.1:5000 > 200.0.0.3:80")
+
+    assert said(marked, "dnat.api") == (
+        "dnat rule 'api' sets mark 11\ndnat rule 'api': the destination becomes 192.0.2.9:8443"
+    )
+    assert said(marked, "snat.by-mark-11").startswith(
+        "snat rule 'by-mark-11': the source becomes 172.32.0.203"
+    )
+    assert "no mapping leads on" in said(unsolicited, "pools")
+    assert said(hairpin, "pools.servers.global_map.192.168.0.5").endswith(
+        "the destination becomes 192.168.0.5:80"
+    )
+    assert said(hairpin, "pools.mobile.hairpin") == "hairpin is off in pool 'mobile': the packet is dropped"
+
+
+def test_no_step_speaks_of_the_inside_of_the_ruleset(compiled: Compiled) -> None:
+    texts = "\n".join(
+        step.text
+        for packet in ("tcp 100.64.9.1:5 > 198.51.100.1:21", "udp 10.50.0.1:5 > 198.18.0.1:5")
+        for step in asked(compiled, packet).steps
+    )
+    assert "0x" not in texts
+    assert not [word for word in ("chain", "jump", "verdict", "map @", "meta", "translate_") if word in texts]
+
+
+def test_every_step_has_a_line(compiled: Compiled) -> None:
+    document = parse(SITE.encode(), "site.yaml")
+    for packet in ("tcp 100.64.9.1:5 > 198.51.100.1:21", "udp 10.50.0.1:5 > 198.18.0.1:5"):
+        for step in asked(compiled, packet).steps:
+            assert document.place(step.path, key=True), step
+
+
+def test_a_port_that_decides_has_to_be_said(compiled: Compiled) -> None:
+    assert asked(compiled, "tcp 100.64.0.7 > 198.51.100.1:80").pool == "partners"
+    with pytest.raises(Undecided, match="port that is not given"):
+        asked(compiled, "tcp 100.64.0.7 > 198.18.0.1")
+
+
+def test_where_a_packet_goes_can_be_said(compiled: Compiled) -> None:
+    answer = asked(compiled, "udp 100.64.0.7:5000 > 198.18.0.1:53", out="lan0")
+
+    assert answer.action == "untranslated"
+
+
+def test_an_interface_of_another_site_is_told(compiled: Compiled) -> None:
+    answer = asked(compiled, "udp 100.64.0.7:5000 > 198.18.0.1:53", interface="eth9")
+
+    assert answer.action == "untranslated"
+    assert said(answer, "interfaces.inside").startswith("'eth9' is no inside interface")
+
+
+# ---- the command
+
+
+def command(*arguments: str, stdin: str = SITE) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from nfcompile.cli import main; main()", "explain", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+    )
+
+
+def test_json_has_the_fields_of_the_contract() -> None:
+    done = command(
+        "-", "--proto", "udp", "--src", "100.64.0.7:5000", "--dst", "198.18.0.1:53", "--format", "json"
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = json.loads(done.stdout)
+    assert list(answer) == [
+        "action", "pool", "subscriber", "global_ip", "port_first", "port_last", "mark", "to", "steps",
+    ]  # fmt: skip
+    assert all(list(step) == ["path", "text"] for step in answer["steps"])
+
+
+def test_text_shows_place_and_source_line() -> None:
+    done = command("-", "--src", "100.64.9.1:5000", "--dst", "198.51.100.1:80")
+
+    assert done.stdout.startswith("action:         translate\npool:           residential\n")
+    line = 1 + SITE.splitlines().index("    10: deny ip 100.64.9.0/24")
+    assert f"<stdin>:{line}: acl 'partners' rule 10 denies" in done.stdout
+    assert "\n    10: deny ip 100.64.9.0/24\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--src", "100.64.0.1:5"), "--dst is missing"),
+        (("--src", "100.64.0.1:5", "--dst", "x"), "'x' is not an address"),
+        (("--src", "100.64.0.1:5", "--dst", "1.2.3.4:0"), "'1.2.3.4:0' is not an address"),
+        (("--src", "100.64.0.1", "--dst", "1.2.3.4:5", "--proto", "icmp"), "has no ports"),
+        (("--src", "100.64.0.1", "--dst", "1.2.3.4", "--proto", "256"), "'256' is not a protocol"),
+        (("--src", "100.64.0.1", "--dst", "1.2.3.4", "--proto", "quic"), "'quic' is not a protocol"),
+        (("--src", "100.64.0.1", "--dst", "198.18.0.1"), "depends on a port"),
+        (("--src", "100.64.0.1:5", "--dst", "1.2.3.4:5", "--netns", "x"), "--netns goes with --live"),
+    ],
+)
+def test_a_senseless_question_is_status_2(arguments: tuple[str, ...], message: str) -> None:
+    done = command("-", *arguments)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_site_with_errors_is_status_1() -> None:
+    done = command(
+        "-", "--src", "100.64.0.1:5", "--dst", "1.2.3.4:5", stdin=SITE.replace("priority: 10,", "")
+    )
+
+    assert done.returncode == 1
+    assert "error:" in done.stderr
+
+
+def test_the_page_about_explain_shows_what_it_says() -> None:
+    page = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
+    shown = page.partition("```\n$ nfcompile explain ")[2].partition("```")[0]
+    line, _, output = shown.partition("\n")
+    site = (ROOT / "examples" / "isp" / "site.yaml").read_text(encoding="utf-8")
+    done = command("-", *line.split()[1:], stdin=site)
+
+    assert done.stdout.replace("<stdin>", "site.yaml") == output
+
+
+def test_an_inherited_value_is_shown_where_it_stands() -> None:
+    site = SITE.replace("    timeouts_inactivity: {udp: 120, udp_session: 90}\n", "").replace(
+        "vlan_mode: vlan,", "vlan_mode: vlan, timeouts_inactivity: {udp: 77},"
+    )
+    done = command("-", "--proto", "udp", "--src", "100.64.9.1:5000", "--dst", "198.18.0.1:80", stdin=site)
+
+    assert "<stdin>:4: the mapping entry lives 77 s" in done.stdout
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_both_doors_mean_the_same(format: str) -> None:
+    """The one without typer, and typer, which reads all that has an option without a value."""
+    asked = ("-", "--proto", "udp", "--src", "100.64.9.1:5000", "--dst", "198.18.0.1:80", "--format", format)
+    assert plain_explain(["explain", *asked]) is not None
+    assert plain_explain(["explain", *asked, "--no-color"]) is None
+
+    assert command(*asked).stdout == command(*asked, "--no-color").stdout != ""

@@ -1,0 +1,288 @@
+"""The walker of compiled rulesets: every golden can be read and walked, and what it says is the contract."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import reference
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nfcompile import walk
+from nfcompile.diagnostics import SiteError
+from nfcompile.emit import Chain, Hook, Rule, Table
+from nfcompile.model.parse import address
+from nfcompile.model.ranges import Range
+from nfcompile.pipeline import Compiled, compile_site, parse
+from nfcompile.walk.cuts import cuts
+from nfcompile.walk.grammar import read_rule
+from nfcompile.walk.phrases import UnknownPhrase
+from nfcompile.walk.values import joined, masked
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE / "kernel"))
+
+from frames import SYN, TCP  # noqa: E402
+from lab import route  # noqa: E402
+from random_sites import packets, sites  # noqa: E402
+
+GOLDEN = sorted([*HERE.glob("golden/*/ruleset.nft"), *HERE.parent.glob("examples/*/ruleset.nft")])
+ANY_PORT = reference.ANY_PORT
+FAR = Range(address("198.18.0.0"), address("198.18.1.63"))
+AIMED = 60
+met: Counter[str] = Counter()
+"""What the contract said of the packets that were compared."""
+
+
+def ids(path: Path) -> str:
+    return path.parent.name
+
+
+def compiled_golden(ruleset: Path) -> Any:
+    return compile_site(parse((ruleset.parent / "site.yaml").read_bytes(), "site.yaml"))
+
+
+def packet(interface: str, protocol: int, source: str, destination: str, *ports: int) -> walk.Packet:
+    sport, dport = ports or (40000, 443)
+    ends = (address(source), sport, address(destination), dport)
+    return walk.Packet(interface, protocol, *(walk.one(value) for value in ends))
+
+
+# ---- goldens
+
+
+def test_there_are_goldens() -> None:
+    assert len(GOLDEN) > 60
+
+
+@pytest.mark.parametrize("ruleset", GOLDEN, ids=ids)
+def test_every_rule_and_element_of_a_golden_can_be_read(ruleset: Path) -> None:
+    program = walk.read(compiled_golden(ruleset).table)
+
+    text = ruleset.read_text()
+    assert sum(len(lines) for lines in program.chains.values()) == text.count(' comment "')
+    assert sum(len(source.entries) for source in program.sources.values()) == text.count("\n\t\t\t")
+
+
+@pytest.mark.parametrize("ruleset", GOLDEN, ids=ids)
+def test_every_golden_is_walked_at_its_edges(ruleset: Path) -> None:
+    """The first and last address on both sides of every cut, and the first and last port."""
+    compiled = compiled_golden(ruleset)
+    program = walk.read(compiled.table)
+    inside, outside = (sorted(side) for side in reference.sides(compiled.site))
+    points = cuts(program)
+    addresses = edges([*points.get("ip saddr", ()), *points.get("ip daddr", ())])
+    ports = edges(points.get("th dport", []), 0xFFFF)
+    dice = Random(1)
+    asked = itertools.product((*inside, *outside), (1, 6, 17, 47, 253), (True, False))
+    for interface, protocol, opens in asked:
+        for _ in range(12):
+            ends = (dice.choice(addresses), dice.choice(ports), dice.choice(addresses), dice.choice(ports))
+            one = walk.Packet(interface, protocol, *(walk.one(end) for end in ends), opens)
+            for out in (outside[0], inside[0]):
+                for outcome in walk.walk(program, one, lambda _, out=out: out):
+                    assert outcome.verdict in ("accept", "drop")
+                    assert outcome.steps or not compiled.claims or outcome.verdict == "accept"
+
+
+def edges(points: list[int], last: int = 0xFFFFFFFF) -> list[int]:
+    return sorted({0, last, *(min(p, last) for p in points), *(p - 1 for p in points if p)})
+
+
+# ---- the contract
+
+
+@settings(
+    max_examples=150,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(sites(), st.integers(0, 999))
+def every_packet_agrees(site: dict[str, Any], seed: int) -> None:
+    try:
+        compiled = compile_site(parse(json.dumps(site).encode(), "site.yaml"))
+    except SiteError:
+        return
+    here = (None, *compiled.site.interfaces.outside)
+    if not compiled.claims and not any(rule.match.interface in here for rule in compiled.site.snat):
+        # Whether sessions need a SYN where only other interfaces translate, the contract leaves open.
+        return
+    program = walk.read(compiled.table)
+    dice = Random(seed)
+    probes = [
+        reference.Probe(wire, *sent[:5], sent.protocol != TCP or sent.flags == SYN)
+        for wire, sent in packets(dice)
+    ]
+    for probe in (*probes, *(aimed(compiled, dice) for _ in range(AIMED))):
+        fate = reference.fate(compiled.site, compiled.claims, probe, route)
+        ends = (walk.one(value) for value in probe[2:6])
+        asked = walk.Packet(probe.interface, probe.protocol, *ends, probe.opens)
+        outcomes = walk.walk(program, asked, lambda address: route(address.first))
+        for outcome in outcomes:
+            assert agrees(outcome, fate), f"{reference.spelled(probe)}: {fate}, walked {outcome.packet}"
+        met[fate.action if fate.action == "drop" else fate.reason.partition(" ")[0]] += 1
+
+
+def test_the_walker_says_what_the_contract_says() -> None:
+    every_packet_agrees()
+
+    assert min(met[word] for word in ("pool", "snat", "drop", "untranslated")) > 300, met
+
+
+def aimed(compiled: Compiled, dice: Random) -> reference.Probe:
+    """At whom some pool may take: ends of the ranges that the site names, or something between."""
+    acls = [rule for claim in compiled.claims if claim.pool.acl for rule in claim.pool.acl.rules]
+    sources = [run for claim in compiled.claims for run in claim.subscribers]
+    sources += [rule.source for rule in acls if rule.source.size < 1 << 20]
+    sources = sources or [Range(address("10.0.0.0"), address("10.0.0.63"))]
+    far = [rule.destination for rule in acls] + [part for c in compiled.claims for part in c.pool.global_ip]
+    far += [entry.globals for claim in compiled.claims for entry in claim.pool.global_map]
+    source, destination = within(dice.choice(sources), dice), within(dice.choice([*far, FAR]), dice)
+    protocol = dice.choice((1, 6, 17, 47))
+    ports = (dice.choice((1023, 20000, 40000, 65535)), dice.choice((53, 443, 8001, 8003)))
+    sport, dport = ports if protocol in (6, 17) else (7, 0) if protocol == 1 else (0, 0)
+    interface = route(source) if dice.randrange(8) else "lan0"
+    return reference.Probe(interface, protocol, source, sport, destination, dport, dice.randrange(6) > 0)
+
+
+def within(part: Range, dice: Random) -> int:
+    return dice.choice((part.first, part.last, dice.randint(*part)))
+
+
+def agrees(outcome: walk.Outcome, fate: reference.Fate) -> bool:
+    """The same fate; where the contract leaves the port to the kernel, the walker says which it prefers."""
+    if outcome.verdict == "drop" or fate.action == "drop":
+        return outcome.verdict == fate.action
+    left = outcome.packet
+    source_ports = fate.source_ports if fate.source_ports != ANY_PORT else left.source_port
+    ends = (left.source, left.source_port, left.destination, left.destination_port)
+    wanted = (fate.sources, source_ports, fate.destinations, fate.destination_ports)
+    return ends == wanted and outcome.out == route(left.destination.first)
+
+
+def test_a_box_of_packets_is_one_walk() -> None:
+    site = b"""
+version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+acls: {homes: {10: allow ip 100.64.0.0/24}}
+pools: {homes: {type: cgnat, priority: 1, acl: homes, global_ip: [203.0.113.0/28], hairpin: off}}
+"""
+    program = walk.read(compile_site(parse(site, "site.yaml")).table)
+    box = packet("lan0", 17, "100.64.0.0", "198.18.0.1")._replace(
+        source=Range(address("100.64.0.16"), address("100.64.0.31")), source_port=ANY_PORT
+    )
+
+    (outcome,) = walk.walk(program, box, lambda _: "wan0")
+
+    assert outcome.packet.source == Range(address("203.0.113.0"), address("203.0.113.15"))
+    assert outcome.packet.source_port == Range(2048, 3071)
+
+    half_of_it_theirs = box._replace(source=Range(address("100.64.0.250"), address("100.64.1.5")))
+    fates = {
+        (one.snat, one.packet.source == half_of_it_theirs.source)
+        for one in walk.walk(program, half_of_it_theirs, lambda _: "wan0")
+    }
+    assert fates == {(True, False), (False, True)}
+
+
+def test_what_a_packet_leaves_behind_is_found_by_the_next() -> None:
+    site = b"""
+version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+nat_defaults: {port_block_size: 64}
+acls: {homes: {10: allow ip 100.64.0.0/24}}
+pools:
+  homes: {type: cgnat, priority: 1, acl: homes, global_ip: [203.0.113.0/29], hairpin: on,
+          filtering: endpoint_independent}
+"""
+    program = walk.read(compile_site(parse(site, "site.yaml")).table)
+    asked = packet("lan0", 17, "100.64.0.1", "198.18.0.1")
+    answer = packet("wan0", 17, "198.18.0.9", "203.0.113.1", 5, 1500)
+    (first,) = walk.walk(program, asked, lambda _: "wan0")
+
+    (stranger,) = walk.walk(program, answer, lambda _: "wan0")
+    assert stranger.verdict == "drop"
+
+    key = (walk.one(address("203.0.113.1")), walk.one(1500))
+    entry = {("eif_udp_homes", key): (asked.source, asked.source_port)}
+    known = first.state.after(entry)
+    (invited,) = walk.walk(program, answer, lambda to: "lan0" if to == asked.source else "wan0", known)
+    assert invited.verdict == "accept"
+    assert (invited.packet.destination, invited.packet.destination_port) == (asked.source, asked.source_port)
+
+
+def test_a_limit_is_reached() -> None:
+    site = b"""
+version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+acls: {homes: {10: allow ip 100.64.0.0/24}}
+pools:
+  homes: {type: cgnat, priority: 1, acl: homes, global_ip: [203.0.113.0/29], hairpin: off,
+          limits_peruser: {portlimit_icmp: 2}}
+"""
+    program = walk.read(compile_site(parse(site, "site.yaml")).table)
+    state = walk.NOTHING
+    verdicts = []
+    for number in range(3):
+        asked = packet("lan0", 1, "100.64.0.1", "198.18.0.1", number, 0)
+        (outcome,) = walk.walk(program, asked, lambda _: "wan0", state)
+        verdicts.append(outcome.verdict)
+        state = outcome.state
+
+    assert verdicts == ["accept", "accept", "drop"]
+
+
+# ---- the grammar
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "meta l4proto tcp queue num 1",
+        "ip saddr 10.0.0.0/8 masquerade",
+        "ip saddr . ip ttl 7 accept",
+        "ip saddr 10.0.0.300 accept",
+        "tcp dport {80 accept",
+        "add @set { ip saddr } accept extra",
+        "ct mark set jhash ip saddr mod 2",
+        "snat to ip saddr map",
+        "jump",
+        "meta mark maybe 1",
+        "quota over 25 mbytes drop",
+    ],
+)
+def test_what_the_grammar_does_not_have_is_an_error(rule: str) -> None:
+    with pytest.raises(UnknownPhrase, match="cannot read"):
+        read_rule(rule)
+
+
+def test_an_unknown_rule_is_never_skipped() -> None:
+    rule = Rule(("ip ttl 1", "drop"), ("pools",))
+    chain = Chain("other", (rule,), (), Hook("filter", "forward", "filter"))
+
+    with pytest.raises(UnknownPhrase, match="ip ttl 1 drop"):
+        walk.read(Table("t", (chain,)))
+
+
+def test_masks_of_ranges_hold_every_result() -> None:
+    dice = Random(7)
+    for _ in range(3000):
+        first = dice.randrange(256)
+        value = Range(first, min(255, first + dice.randrange(40)))
+        mask = dice.choice((0, 1, 0x0F, 0xF0, 0xFF, 0x3C, dice.randrange(256)))
+        results = {one & mask for one in range(value.first, value.last + 1)}
+        found = masked(value, mask)
+        assert found.first <= min(results)
+        assert found.last >= max(results)
+        both = joined(value, mask)
+        assert both.first <= min(one | mask for one in range(value.first, value.last + 1))
+        assert both.last >= max(one | mask for one in range(value.first, value.last + 1))
