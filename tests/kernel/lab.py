@@ -205,7 +205,7 @@ class Lab:
         return self.must("nft", "-s", "list", "ruleset")
 
     def has_flowtable(self) -> bool:
-        """Whether the kernel knows flowtables (nf_flow_table): one without interfaces asks for nothing else."""
+        """Whether the kernel knows flowtables: one without interfaces asks for nothing else."""
         done = self.run(
             "nft", "-c", "add table ip probe; add flowtable ip probe f { hook ingress priority filter; }"
         )
