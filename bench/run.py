@@ -9,7 +9,7 @@ from pathlib import Path
 
 import measure
 
-BENCHES = ("startup", "static_pool", "scale", "connections")
+BENCHES = ("startup", "static_pool", "scale", "connections", "apply")
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nfcompile import __version__, pipeline
-from nfcompile.cli import plain_form
+from nfcompile.cli import plain_apply, plain_form
 from nfcompile.cli.init import starting_site
 
 ROOT = Path(__file__).parent.parent
@@ -437,6 +437,15 @@ def test_apply_in_no_namespace_is_one_sentence(here):
         "nfcompile: error: cannot open network namespace '/run/netns/no-such-namespace': "
         "No such file or directory\n"
     )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--dry-run"], ["-q"], ["a", "b"], ["--netns"], ["--netns=gw"], ["--netns", "-q"], ["--format", "json"]],
+)
+def test_what_else_apply_is_asked_is_for_typer(arguments):
+    assert plain_apply(["apply", *arguments]) is None
+    assert plain_apply(["apply", "--yes", "x"]) == ("x", None, True)
 
 
 def test_apply_exit_code_goes_with_dry_run(here):

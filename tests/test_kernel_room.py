@@ -3,9 +3,10 @@
 import pytest
 
 from nfcompile.diagnostics import Diagnostic
-from nfcompile.kernel import KernelError, apply, netns, nft
+from nfcompile.kernel import KernelError, netns, nft, refusals
 from nfcompile.kernel.listing import difference, normalised
 from nfcompile.kernel.nft import Refusal
+from nfcompile.kernel.objects import things
 
 LISTING = """table ip nfcompile {
 	map pool {
@@ -52,7 +53,7 @@ def test_refusals_without_a_place_keep_their_words():
 
 
 def test_a_listing_has_one_element_a_line_and_nothing_that_packets_wrote():
-    assert normalised(LISTING) == [
+    assert normalised(things(LISTING), "ip nfcompile") == [
         "table ip nfcompile {",
         "\tmap pool {",
         "\t\ttype ipv4_addr : interval ipv4_addr",
@@ -77,13 +78,13 @@ def test_what_packets_wrote_is_no_difference():
     written = LISTING.replace("100.64.0.8,\n\t\t\t     100.64.0.9", "100.64.0.200")
 
     assert written != LISTING
-    assert difference(LISTING, written, "ip nfcompile") == []
+    assert difference(things(LISTING), things(written), "ip nfcompile") == []
 
 
 def test_difference_shows_the_element_that_changed():
     changed = LISTING.replace("203.0.113.9", "203.0.113.10")
 
-    lines = difference(LISTING, changed, "ip nfcompile")
+    lines = difference(things(LISTING), things(changed), "ip nfcompile")
 
     assert lines[:2] == ["--- live table ip nfcompile", "+++ desired table ip nfcompile"]
     assert [line for line in lines[2:] if line[0] in "+-"] == [
@@ -93,17 +94,20 @@ def test_difference_shows_the_element_that_changed():
 
 
 def test_difference_to_no_table_is_the_whole_table():
-    lines = difference(None, LISTING, "ip nfcompile")
+    lines = difference(None, things(LISTING), "ip nfcompile")
 
-    assert [line[1:] for line in lines if line.startswith("+") and line[1] != "+"] == normalised(LISTING)
+    assert [line[1:] for line in lines if line.startswith("+") and line[1] != "+"] == normalised(
+        things(LISTING), "ip nfcompile"
+    )
 
 
 def test_difference_of_huge_tables_is_found_in_linear_time():
     """The shortest difference of 100,000 lines that all differ would take hours."""
-    old = [f"\t\t\t10.0.{i // 256}.{i % 256} : 1," for i in range(50_000)]
-    new = [line.replace(" : 1", " : 2") for line in old]
+    head, tail = "table ip t {\n\tmap m {\n\t\ttype ipv4_addr : mark\n\t\telements = {\n", "\t\t}\n\t}\n}\n"
+    old = "".join(f"\t\t\t10.0.{i // 256}.{i % 256} : 1,\n" for i in range(50_000))
+    new = old.replace(" : 1,", " : 2,")
 
-    lines = difference("\n".join(old), "\n".join(new), "t")
+    lines = difference(things(head + old + tail), things(head + new + tail), "t")
 
     assert len(lines) == 3 + 100_000
 
@@ -116,7 +120,7 @@ def test_a_refusal_becomes_a_diagnostic_at_the_path_of_its_line():
     text = "table ip nfcompile {\n\tmap m {\n\t\t\t100.64.1.0 : 1.1.1.3 . 2048,\n"
     refusal = Refusal(3, 4, 13, "Could not process rule: Invalid argument")
 
-    assert apply.diagnostics((refusal, refusal), text, origin) == (
+    assert refusals.diagnostics((refusal, refusal), text, origin) == (
         Diagnostic(
             "kernel-refused",
             "the kernel refused what this line asks for: Could not process rule: Invalid argument",
@@ -132,7 +136,7 @@ def test_a_helper_that_is_not_found_is_named(line):
     text = '}\n\tct helper h_rtsp {\n\t\ttype "rtsp" protocol tcp\n\t\tl3proto ip\n\t}\n'
     refusal = Refusal(line, 12, 17, "Could not process rule: No such file or directory")
 
-    (found,) = apply.diagnostics((refusal,), text, origin)
+    (found,) = refusals.diagnostics((refusal,), text, origin)
 
     assert found.code == "helper-missing"
     assert found.message == "the running kernel has no 'rtsp' helper for tcp"
@@ -143,11 +147,11 @@ def test_something_else_that_is_not_found_is_no_helper():
     text = '\tct helper h_ftp {\n\t\ttype "ftp" protocol tcp\n\t}\n\tchain c {\n\t\tjump d\n\t}\n'
     refusal = Refusal(5, 1, 2, "Could not process rule: No such file or directory")
 
-    assert [one.code for one in apply.diagnostics((refusal,), text, origin)] == ["kernel-refused"]
+    assert [one.code for one in refusals.diagnostics((refusal,), text, origin)] == ["kernel-refused"]
 
 
 def test_a_refusal_without_a_line_points_nowhere():
-    (found,) = apply.diagnostics((Refusal(0, 0, 0, "No buffer space"),), "table ip t\n", origin)
+    (found,) = refusals.diagnostics((Refusal(0, 0, 0, "No buffer space"),), "table ip t\n", origin)
 
     assert found.path == ()
     assert found.message == "the kernel refused the ruleset: No buffer space"

@@ -31,7 +31,9 @@ ROOMS = {
     "pipeline": {"analysis", "claims", "emit", "lower", "model", "schema", "source"},
     "answers": {"claims", "ipalloc", "model", "pipeline"},
     "report": {"__init__", "source"},
-    "kernel": set(),
+    "kernel": {"model"},
+    "bindings": {"claims", "ipalloc", "model"},
+    "continuity": {"bindings", "claims", "emit", "ipalloc", "kernel", "lower", "model", "pipeline"},
     "host": {"model"},
     "importers": {"model", "source"},
 }

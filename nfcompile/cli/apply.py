@@ -31,6 +31,8 @@ class Done(NamedTuple):
     loaded: bool = False
     refusals: tuple[Diagnostic, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    objects: tuple[tuple[str, ...], ...] = ((), (), ())
+    flushed: int = 0
 
 
 def run(site: str, wish: Wish) -> int:
@@ -57,22 +59,24 @@ def run(site: str, wish: Wish) -> int:
 
 def _bring(site: str, result: Outcome, wish: Wish) -> Done:
     """Show the change, ask, load; or learn what the kernel has against it."""
+    from nfcompile.continuity import Continuity
     from nfcompile.kernel import apply, sysctls
 
     assert result.compiled is not None
     text = result.compiled.text
     changes: list[str] = []
     try:
-        changes = apply.changes(text.text, text.origin, wish.netns)
+        changes, objects = apply.survey(text.text, text.origin, wish.netns)
         if wish.format == "text" and not wish.quiet:
             sys.stdout.writelines(f"{line}\n" for line in changes)
             sys.stdout.flush()
         if not changes or wish.dry_run or not _agreed(site, wish):
-            return Done(changes)
-        apply.load(text.text, text.origin, wish.netns)
+            return Done(changes, objects=objects)
+        brought = apply.bring(text.text, text.origin, wish.netns, Continuity(result.compiled))
     except SiteError as error:
         return Done(changes, refusals=error.diagnostics)
-    return Done(changes, loaded=True, warnings=sysctls.differing(result.compiled.sysctls, wish.netns))
+    warnings = sysctls.differing(result.compiled.sysctls, wish.netns)
+    return Done(changes, True, (), warnings, brought.objects, brought.flushed)
 
 
 def _agreed(site: str, wish: Wish) -> bool:
@@ -88,6 +92,8 @@ def _as_data(result: Outcome, done: Done) -> dict[str, object]:
         "changed": bool(done.changes),
         "applied": done.loaded,
         "diff": done.changes,
+        "objects": dict(zip(("added", "changed", "removed"), map(list, done.objects), strict=True)),
+        "flushed": done.flushed,
         "diagnostics": outcome.as_data(result),
     }
 
@@ -96,5 +102,10 @@ def _summary(done: Done, dry_run: bool) -> str:
     if not done.changes:
         return "nothing to change"
     if done.loaded:
-        return "applied"
+        return f"applied{_flushed(done.flushed)}"
     return "not applied (dry run)" if dry_run else "not applied"
+
+
+def _flushed(count: int) -> str:
+    """What became of sessions, where something did."""
+    return f", {count} session{'' if count == 1 else 's'} flushed" if count else ""

@@ -1,23 +1,33 @@
-"""Bring a ruleset into the kernel: compare it with what is live, then load it as one transaction.
+"""Bring a ruleset into the kernel: compare it with what is live, then send what differs as one transaction.
 
 The comparison lets the kernel spell both sides: the live table's listing against the listing of the
-desired text in a scratch namespace. Knows no site: the caller says which path each line serves.
+desired text in a scratch namespace. Knows no site: the caller says which path each line serves, and what the
+state in the table means.
+
+Killed at any point the table is the old one or the new one. Sessions are flushed after it: until that is
+done the set `unflushed`, made by the same transaction, holds the addresses that they may have, and whoever
+applies next goes on from there.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
-from nfcompile.diagnostics import Diagnostic, Path, SiteError
-from nfcompile.kernel import netns, nft
+from nfcompile.kernel import KernelError, batch, netns, nft
+from nfcompile.kernel.alone import alone
+from nfcompile.kernel.batch import Difference, Elements, Line
 from nfcompile.kernel.listing import difference
+from nfcompile.kernel.meaning import Changes, Listed, Meaning
+from nfcompile.kernel.objects import Thing, Things, things
+from nfcompile.kernel.refusals import Origin, raise_refusals
+from nfcompile.model.parse import addresses
+from nfcompile.model.ranges import range_text, union
 
-Origin = Callable[[int], Path]
-"""From a line of the ruleset, counted from 1, to the path of the site that it serves."""
-
-_HELPER = re.compile(r'type "([^"]+)" protocol (\w+)')
+TRIES = 5
+"""How often a batch is made again because somebody else changed the table meanwhile."""
+UNFLUSHED = "unflushed"
 
 
 class Loaded(NamedTuple):
@@ -27,68 +37,200 @@ class Loaded(NamedTuple):
     listing: str
 
 
+class Survey(NamedTuple):
+    """What differs: lines of a unified diff, and the objects."""
+
+    diff: list[str]
+    objects: Difference
+
+
+class Result(NamedTuple):
+    """What `bring` did: the objects that differed, and how many sessions it flushed."""
+
+    objects: Difference
+    flushed: int = 0
+
+
+class _Done(NamedTuple):
+    result: Result
+    refusals: tuple[nft.Refusal, ...] = ()
+
+
 def check(text: str, origin: Origin) -> None:
     """Ask this kernel, in a scratch namespace, whether it takes the ruleset; raise SiteError if not."""
-    _raise_refusals(netns.in_scratch(lambda: nft.check(text)), text, origin)
+    raise_refusals(netns.in_scratch(lambda: nft.check(text)), text, origin)
 
 
 def changes(text: str, origin: Origin, namespace: str | None = None) -> list[str]:
     """What loading the ruleset would change, as lines of a unified diff; none when nothing."""
-    live = netns.inside(namespace, nft.listing)
-    desired = netns.in_scratch(lambda: _load_and_list(text))
-    _raise_refusals(desired.refusals, text, origin)
-    return difference(live, desired.listing, nft.TABLE)
+    return survey(text, origin, namespace).diff
+
+
+def survey(text: str, origin: Origin, namespace: str | None = None) -> Survey:
+    """What `bring` would change. Raises SiteError when the kernel refuses the ruleset."""
+    live = netns.inside(namespace, _live)
+    desired = _desired(text, origin)
+    return Survey(difference(live, desired, nft.TABLE), batch.compare(live or {}, desired))
+
+
+def bring(text: str, origin: Origin, namespace: str | None = None, meaning: Meaning | None = None) -> Result:
+    """Make the live table the desired one by a transaction of what differs, and flush the sessions that lost
+    their translation; without `meaning` all state of unchanged objects is kept.
+
+    Raises SiteError when the kernel refuses (the old table stands), KernelError when it cannot be asked,
+    another nfcompile does not end, or somebody keeps changing the table.
+    """
+    desired = _desired(text, origin)
+    done = netns.inside(namespace, lambda: _bring(text, desired, meaning))
+    raise_refusals(done.refusals, text, origin)
+    return done.result
+
+
+def _bring(text: str, desired: Things, meaning: Meaning | None) -> _Done:
+    with alone():
+        first: Difference | None = None
+        seen: list[Changes] = []
+        refused = ""
+        for _ in range(TRIES):
+            live = _live()
+            unflushed = None if live is None else live.pop(f"set {UNFLUSHED}", None)
+            step = batch.compare(live or {}, desired)
+            first = first or step
+            if live is not None and not step.all:
+                flushed = _settle(meaning, seen, unflushed)
+                return _Done(Result(first, flushed))
+            seen.append(_changes(live or {}, desired, step))
+            lines = _lines(text, live, desired, step, seen[-1], meaning, unflushed)
+            joined = "\n".join(line.text for line in lines) + "\n"
+            refusals = nft.load(joined)
+            if refusals and joined == refused:
+                return _Done(Result(first), tuple(_placed(refusals, lines)))
+            refused = joined if refusals else ""
+        raise KernelError(
+            f"somebody else keeps changing table {nft.TABLE}: after {TRIES} tries it is not as the site says"
+        )
+
+
+def _lines(
+    text: str,
+    live: Things | None,
+    desired: Things,
+    step: Difference,
+    changed: Changes,
+    meaning: Meaning | None,
+    unflushed: Thing | None,
+) -> list[Line]:
+    """The whole batch: the first load is the text as it is."""
+    if live is None:
+        lines = [Line(line, number) for number, line in enumerate(text.splitlines(), 1)]
+    else:
+        stale = _stale(meaning, [changed])
+        remade = batch.rebuilt(live, desired, step)
+        carried = [key for key in remade if batch.carried(live[key], desired[key])]
+        contents = {key: _elements(listed) for key, listed in nft.contents(carried).items()}
+        lines = batch.transaction(nft.TABLE, live, desired, things(text), step, stale, contents)
+    if meaning is None or not (unflushed or meaning.moves(changed)):
+        return lines
+    former = live.get(meaning.addresses) if live else None
+    return lines + _mark(former, unflushed)
+
+
+def _mark(former: Thing | None, unflushed: Thing | None) -> list[Line]:
+    """The set of addresses whose sessions are to be looked at after this transaction."""
+    elements = [one for thing in (former, unflushed) if thing for one in thing.elements]
+    spelled = ", ".join(range_text(one) for one in union(map(addresses, elements)))
+    lines = [f"delete set {nft.TABLE} {UNFLUSHED}"] if unflushed else []
+    lines.append(f"add set {nft.TABLE} {UNFLUSHED} {{ type ipv4_addr; flags interval; }}")
+    if spelled:
+        lines.append(f"add element {nft.TABLE} {UNFLUSHED} {{ {spelled} }}")
+    return [Line(line) for line in lines]
+
+
+def _settle(meaning: Meaning | None, seen: list[Changes], unflushed: Thing | None) -> int:
+    """After the table: what packets wrote between listing and load, then the sessions; how many."""
+    if meaning is None:
+        return 0
+    for key, elements in _stale(meaning, seen).items():
+        name = key.partition(" ")[2]
+        lines = batch.without(nft.TABLE, name, elements)
+        nft.load("\n".join(line.text for line in lines) + "\n")
+    if unflushed is None:
+        return 0
+    from nfcompile.kernel.sessions import flush
+
+    flushed = flush(meaning, tuple(map(addresses, unflushed.elements)), _listed(meaning.bindings))
+    nft.load(f"delete set {nft.TABLE} {UNFLUSHED}\n")
+    return flushed
+
+
+def _stale(meaning: Meaning | None, seen: Iterable[Changes]) -> Listed:
+    """Elements written by packets that these changes leave without sense."""
+    found: dict[str, Elements] = {}
+    for changed in seen if meaning is not None else ():
+        assert meaning is not None
+        if keys := meaning.reviewed(changed):
+            found |= meaning.stale(changed, _listed(keys))
+    return {key: elements for key, elements in found.items() if elements}
+
+
+def _listed(keys: Iterable[str]) -> dict[str, Elements]:
+    return {
+        key: {batch.key_of(one): one.partition(" : ")[2] for one in _elements(listing)}
+        for key, listing in nft.contents(keys).items()
+    }
+
+
+def _elements(listing: str) -> tuple[str, ...]:
+    return next((thing.elements for thing in things(listing).values()), ())
+
+
+def _changes(live: Things, desired: Things, step: Difference) -> Changes:
+    both = [key for key in step.changed if not desired[key].runtime and desired[key].kind in ("set", "map")]
+    elements = {key: batch.changed_elements(live[key], desired[key]) for key in both}
+    return Changes(step.all, elements)
+
+
+def _live() -> Things | None:
+    """Our table without what packets wrote; sets of ours are listed one by one."""
+    structure = nft.structure()
+    if structure is None:
+        return None
+    found = things(structure)
+    ours = [key for key, thing in found.items() if thing.kind in batch.ELEMENT_KINDS and not thing.runtime]
+    for key, listing in nft.contents(ours).items():
+        found[key] = found[key]._replace(elements=_elements(listing))
+    return found
+
+
+def _desired(text: str, origin: Origin) -> Things:
+    loaded = _loaded(text)
+    raise_refusals(loaded.refusals, text, origin)
+    return things(loaded.listing)
+
+
+@lru_cache(maxsize=1)
+def _loaded(text: str) -> Loaded:
+    """How the kernel spells a ruleset; a verb that shows a change and then makes it asks once."""
+    return netns.in_scratch(lambda: _load_and_list(text))
+
+
+def _placed(refusals: Iterable[nft.Refusal], lines: list[Line]) -> Iterable[nft.Refusal]:
+    """Refusals of a batch at the lines of the text that they stand for."""
+    for refusal in refusals:
+        known = 0 < refusal.line <= len(lines)
+        yield refusal._replace(line=lines[refusal.line - 1].origin if known else 0)
 
 
 def load(text: str, origin: Origin, namespace: str | None = None) -> None:
-    """Load the ruleset as one transaction; when it is refused the old one stands unchanged."""
-    _raise_refusals(netns.inside(namespace, lambda: nft.load(text)), text, origin)
+    """Load a text as it is, whatever is live; when it is refused the old table stands unchanged."""
 
+    def work() -> tuple[nft.Refusal, ...]:
+        with alone():
+            return nft.load(text)
 
-def diagnostics(refusals: tuple[nft.Refusal, ...], text: str, origin: Origin) -> tuple[Diagnostic, ...]:
-    """Say the kernel's refusals at the site's lines, each once."""
-    lines = text.splitlines()
-    return tuple(dict.fromkeys(_diagnostic(refusal, lines, origin) for refusal in refusals))
+    raise_refusals(netns.inside(namespace, work), text, origin)
 
 
 def _load_and_list(text: str) -> Loaded:
     refusals = nft.load(text)
     return Loaded(refusals, "" if refusals else nft.listing() or "")
-
-
-def _raise_refusals(refusals: tuple[nft.Refusal, ...], text: str, origin: Origin) -> None:
-    if refusals:
-        raise SiteError(diagnostics(refusals, text, origin))
-
-
-def _diagnostic(refusal: nft.Refusal, lines: list[str], origin: Origin) -> Diagnostic:
-    if not 0 < refusal.line <= len(lines):
-        return Diagnostic("kernel-refused", f"the kernel refused the ruleset: {refusal.message}")
-    path = origin(refusal.line)
-    key = bool(path) and isinstance(path[-1], str)
-    if helper := _missing_helper(refusal, lines):
-        kind, protocol = helper
-        message = f"the running kernel has no '{kind}' helper for {protocol}"
-        hint = f"load the module nf_conntrack_{kind}, or switch the helper off"
-        return Diagnostic("helper-missing", message, path, key, hint=hint)
-    return Diagnostic(
-        "kernel-refused",
-        f"the kernel refused what this line asks for: {refusal.message}",
-        path,
-        key,
-        hint=f"ruleset line {refusal.line}: {lines[refusal.line - 1].strip()}",
-    )
-
-
-def _missing_helper(refusal: nft.Refusal, lines: list[str]) -> tuple[str, str] | None:
-    """The type and protocol of the ct helper object at that line, where it is what was not found."""
-    if "No such file or directory" not in refusal.message:
-        return None
-    first = refusal.line - 1
-    while first > 0 and "{" not in lines[first]:
-        first -= 1
-    if not lines[first].strip().startswith("ct helper"):
-        return None
-    last = next((at for at in range(first, len(lines)) if "}" in lines[at]), first)
-    found = _HELPER.search(" ".join(lines[first : last + 1]))
-    return (found[1], found[2]) if found else None

@@ -26,13 +26,30 @@ def inside(netns: str | None, work: Callable[[], T]) -> T:
     """Do the work in the namespace of that name (as `ip netns` knows it) or path; None is our own."""
     if netns is None:
         return work()
-    path = Path(netns) if "/" in netns else NAMED / netns
+    descriptor = _descriptor(netns)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise KernelError(f"cannot open network namespace '{path}': {error.strerror}") from None
+        return _in_child(lambda: _enter(descriptor, netns), work)
+    finally:
+        os.close(descriptor)
+
+
+def beside(netns: str | None, make: Callable[[], T]) -> T:
+    """Make something that belongs to a namespace for good, such as a socket, and bring it here.
+
+    A thread of our own enters the namespace and ends: what it made can be used from here on.
+    """
+    if netns is None:
+        return make()
+    from concurrent.futures import ThreadPoolExecutor
+
+    def work() -> T:
+        _enter(descriptor, netns)
+        return make()
+
+    descriptor = _descriptor(netns)
     try:
-        return _in_child(lambda: _enter(descriptor, str(path)), work)
+        with ThreadPoolExecutor(1) as threads:
+            return threads.submit(work).result()
     finally:
         os.close(descriptor)
 
@@ -40,6 +57,14 @@ def inside(netns: str | None, work: Callable[[], T]) -> T:
 def in_scratch(work: Callable[[], T]) -> T:
     """Do the work in a new, empty namespace that vanishes with it; works without root, too."""
     return _in_child(_unshare, work)
+
+
+def _descriptor(netns: str) -> int:
+    path = Path(netns) if "/" in netns else NAMED / netns
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise KernelError(f"cannot open network namespace '{path}': {error.strerror}") from None
 
 
 def _enter(descriptor: int, name: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -45,10 +45,40 @@ def check(text: str) -> tuple[Refusal, ...]:
 def listing() -> str | None:
     """List our table as the kernel has it, without counters and expiry times; None when absent."""
     library = _library()
-    if f"table {TABLE}" not in _answer(library, "list tables ip").splitlines():
-        return None
     library.set_stateless_output(True)
-    return _answer(library, f"list table {TABLE}")
+    return _table(library)
+
+
+def structure() -> str | None:
+    """As `listing`, without the elements of named sets and maps, which may be millions."""
+    library = _library()
+    library.set_stateless_output(True)
+    library.set_terse_output(True)
+    return _table(library)
+
+
+def contents(things: Iterable[str]) -> dict[str, str]:
+    """List sets and maps of ours ('map m') one by one, expiry times and all; absent ones are left out."""
+    library = _library()
+    found: dict[str, str] = {}
+    for thing in things:
+        kind, _, name = thing.partition(" ")
+        status, output, error = _command(library, f"list {kind} {TABLE} {name}")
+        if status == 0:
+            found[thing] = str(output)
+        else:
+            _raise_if_user_may_not(error)
+    return found
+
+
+def _table(library: Any) -> str | None:
+    status, output, error = _command(library, f"list table {TABLE}")
+    if status == 0:
+        return str(output)
+    _raise_if_user_may_not(error)
+    if "No such file or directory" in error:
+        return None
+    raise KernelError(f"'nft list table {TABLE}' failed: {error.strip().splitlines()[0]}")
 
 
 def _library() -> Any:
@@ -106,14 +136,6 @@ def refusals(error: str) -> Iterator[Refusal]:
             yield Refusal(int(first), int(column), int(last), message)
         elif unplaced := _UNPLACED.match(line):
             yield Refusal(0, 0, 0, unplaced[1])
-
-
-def _answer(library: Any, command: str) -> str:
-    status, output, error = _command(library, command)
-    if status == 0:
-        return str(output)
-    _raise_if_user_may_not(error)
-    raise KernelError(f"'nft {command}' failed: {error.strip().splitlines()[0]}")
 
 
 def _command(library: Any, command: str) -> tuple[int, str, str]:

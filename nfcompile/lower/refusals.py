@@ -29,7 +29,7 @@ def refusals(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     kind = "inet_proto . ipv4_addr . ipv4_addr"
     known = f"meta l4proto . ip saddr . ip daddr @{REFUSED}"
     reject = f"counter name {REFUSED}", "reject with icmp type admin-prohibited"
-    match = (gate.from_inside, *(() if all_protocols else ("meta l4proto icmp",)), known)
+    match = (*(() if all_protocols else ("meta l4proto icmp",)), gate.from_inside, known)
     objects = (
         Counter(REFUSED, POOLS),
         Set(REFUSED, kind, POOLS, (), ("dynamic", "timeout"), SECONDS, SIZE),

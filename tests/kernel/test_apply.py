@@ -137,7 +137,17 @@ def test_json_says_the_same(gateway):
 
     assert (dry["changed"], dry["applied"]) == (True, False)
     assert (done["changed"], done["applied"], done["diff"]) == (True, True, dry["diff"])
-    assert again == {"changed": False, "applied": False, "diff": [], "diagnostics": []}
+    nothing = {"added": [], "changed": [], "removed": []}
+    assert (done["objects"], done["flushed"]) == (dry["objects"], 0)
+    assert "map blocks_home" in done["objects"]["added"]
+    assert again == {
+        "changed": False,
+        "applied": False,
+        "diff": [],
+        "objects": nothing,
+        "flushed": 0,
+        "diagnostics": [],
+    }
 
 
 def test_other_tables_are_left_alone(gateway):
@@ -188,7 +198,7 @@ def test_what_packets_write_is_no_difference(gateway):
         }
         '''
         path = sys.argv[1]
-        apply.load(text, lambda line: (), path)
+        apply.bring(text, lambda line: (), path)
         state = "add element ip nfcompile s { 100.64.0.1, 100.64.0.2 timeout 5s }\\n"
         assert netns.inside(path, lambda: nft.load(state)) == ()
         assert apply.changes(text, lambda line: (), path) == []

@@ -378,6 +378,8 @@ def summary(seen: Storm, halves: Sequence[Sequence[Packet]]) -> str:
 
 
 NO_FAULTS = Faults(0, 0, 0, 0, 0)
+TURNS = 5
+"""How often two processors that other work kept apart may try to meet."""
 
 
 @pytest.mark.parametrize("slowed", [as_it_is, widened])
@@ -392,8 +394,11 @@ def test_every_subscriber_one_block(
 ) -> None:
     """512 subscribers on 512 blocks, all of them new to both processors at once."""
     text = slowed(dynamic(ADDRESSES, BLOCKS_EACH))
-    assert fill(lab, processors, text, seeds, protocol) == NO_FAULTS
-    assert processors.met.together > processors.met.frames / 10, "the two did not run at the same time"
+    for _ in range(TURNS):
+        assert fill(lab, processors, text, seeds, protocol) == NO_FAULTS
+        if processors.met.together > processors.met.frames / 10:
+            return
+    raise AssertionError("the two did not run at the same time")
 
 
 def test_the_storm_finds_two_searches_for_one_subscriber(lab: Lab, processors: Processors) -> None:
