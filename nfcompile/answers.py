@@ -145,7 +145,7 @@ def mappings(compiled: Compiled, compact: bool = False) -> Iterator[Row]:
 def _rows(claim: Claim, layout: Layout) -> Iterator[Row]:
     pool = claim.pool.name
     for piece in layout.pieces:
-        ports = _ports(claim, layout.stock.block(piece.base, piece.block))
+        ports = protocol_ports(claim, layout.stock.block(piece.base, piece.block))
         mask = (1 << piece.bits) - 1
         for subscriber in range(piece.first, piece.last + 1):
             local = address_text(subscriber)
@@ -157,7 +157,7 @@ def _rows(claim: Claim, layout: Layout) -> Iterator[Row]:
                 yield Row(pool, local, global_ip, first, last, words)
 
 
-def _ports(claim: Claim, block: Block) -> list[tuple[int, int, str]]:
+def protocol_ports(claim: Claim, block: Block) -> list[tuple[int, int, str]]:
     """The ports of a block by protocols, low ports last."""
     found = [(b.first, b.last, words) for words, b in claim.protocol_blocks(block)]
     low = claim.low_block(block)
@@ -169,7 +169,7 @@ def _compact_rows(claim: Claim, layout: Layout) -> Iterator[Row]:
 
     pool = claim.pool.name
     for piece in layout.pieces:
-        ports = _ports(claim, layout.stock.block(piece.base, piece.block))
+        ports = protocol_ports(claim, layout.stock.block(piece.base, piece.block))
         for base, bits in cidrs(Range(piece.first, piece.last)):
             local = range_text(Range(base, base + (1 << bits) - 1))
             start = piece.address(base)

@@ -30,6 +30,11 @@ ROOMS = {
     "lower": {"claims", "emit", "ipalloc", "model"},
     "pipeline": {"analysis", "claims", "emit", "lower", "model", "schema", "source"},
     "answers": {"claims", "ipalloc", "model", "pipeline"},
+    "moves": {"answers", "claims", "ipalloc", "model"},
+    "differences": {"emit"},
+    "planning": {"claims", "ipalloc"},
+    "graph": {"claims", "model"},
+    "revision": set(),
     "report": {"__init__", "source"},
     "kernel": {"model"},
     "bindings": {"claims", "ipalloc", "model"},
@@ -41,7 +46,7 @@ ROOMS = {
 
 MACHINE = {"ctypes", "socket", "subprocess", "fcntl", "pyroute2", "nftables"}
 """Modules that touch the machine; only these rooms have them."""
-MACHINE_ROOMS = {"kernel", "host"}
+MACHINE_ROOMS = {"kernel", "host", "revision"}
 
 LAZY = {"nftables", "jinja2", "jsonschema", "typer", "rich", "pyroute2", "importlib", "inspect", "pyarrow"}
 """Modules that cost more to import than a small site to compile: inside functions only."""

@@ -45,6 +45,13 @@ class RowFormat(StrEnum):
     parquet = "parquet"
 
 
+class Picture(StrEnum):
+    """The forms of `graph`."""
+
+    mermaid = "mermaid"
+    svg = "svg"
+
+
 class Lint(StrEnum):
     """Sets of advice that go beyond errors."""
 
@@ -162,6 +169,62 @@ def apply(
         raise typer.BadParameter("--exit-code goes with --dry-run")
     wish = verb.Wish(netns, dry_run, exit_code, yes, format, quiet, not no_color)
     _finish(lambda: verb.run(site, wish))
+
+
+@app.command()
+def diff(
+    site: Site = "site.yaml",
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="OTHER", help="The site to compare with; without one, the kernel."),
+    ] = None,
+    git: Annotated[
+        str | None, typer.Option("--git", metavar="REV", help="Compare with SITE as it was at that revision.")
+    ] = None,
+    netns: Annotated[
+        str | None,
+        typer.Option("--netns", metavar="NAME", help="With the kernel's table in that network namespace."),
+    ] = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 3 when something differs.")] = False,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Show what changes on the way to SITE: objects, lines, and which subscribers move."""
+    from nfcompile.cli import diff as verb
+
+    wish = verb.Wish(netns, git, None, exit_code, format, quiet, not no_color)
+    _finish(lambda: verb.run(site, other, wish))
+
+
+@app.command()
+def plan(
+    site: Site = "site.yaml",
+    growth: Annotated[
+        float | None,
+        typer.Option("--growth", metavar="PERCENT", help="How many more subscribers every month."),
+    ] = None,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Show the capacity of each pool: what is used, wasted, and needed for larger blocks."""
+    from nfcompile.cli import plan as verb
+
+    _finish(lambda: verb.run(site, growth=growth, format=format, quiet=quiet, color=not no_color))
+
+
+@app.command()
+def graph(
+    site: Site = "site.yaml",
+    format: Annotated[Picture, typer.Option("--format", help="In which form.")] = Picture.mermaid,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Draw the packet's way through the gateway, and its pools."""
+    from nfcompile.cli import graph as verb
+
+    _finish(lambda: verb.run(site, format=format, quiet=quiet, color=not no_color))
 
 
 @app.command()

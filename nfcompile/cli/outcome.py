@@ -29,19 +29,19 @@ class Outcome(NamedTuple):
 
 def parsed(site: str) -> Outcome:
     """Read SITE; diagnostics where its text is none that a site can be read from."""
-    from nfcompile import source
-
-    try:
-        return Outcome(source.parse(files.read(site), files.shown(site)))
-    except source.SourceError as error:
-        return Outcome(error.document, None, error.diagnostics)
+    return _parsed(files.read(site), files.shown(site))
 
 
 def compiled(site: str) -> Outcome:
     """Read and compile SITE."""
+    return compiled_text(files.read(site), files.shown(site))
+
+
+def compiled_text(data: bytes, name: str) -> Outcome:
+    """Compile a site that has been read; diagnostics call it by that name."""
     from nfcompile import pipeline
 
-    read = parsed(site)
+    read = _parsed(data, name)
     if read.diagnostics:
         return read
     try:
@@ -49,6 +49,15 @@ def compiled(site: str) -> Outcome:
     except SiteError as error:
         return read.refused(error.diagnostics)
     return Outcome(read.document, done, done.warnings)
+
+
+def _parsed(data: bytes, name: str) -> Outcome:
+    from nfcompile import source
+
+    try:
+        return Outcome(source.parse(data, name))
+    except source.SourceError as error:
+        return Outcome(error.document, None, error.diagnostics)
 
 
 def tell(outcome: Outcome, quiet: bool = False, color: bool = True) -> None:

@@ -17,7 +17,7 @@ from nfcompile.emit.objects import (
     Set,
     Table,
 )
-from nfcompile.emit.text import Text, render
+from nfcompile.emit.text import Text, object_lines, render
 
 __all__ = [
     "Chain",
@@ -32,5 +32,6 @@ __all__ = [
     "Set",
     "Table",
     "Text",
+    "object_lines",
     "render",
 ]

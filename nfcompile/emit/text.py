@@ -47,7 +47,7 @@ def render(table: Table) -> Text:
     for index, thing in enumerate(table.objects):
         if index:
             lines.append("")
-        for line, path in _object(thing):
+        for line, path in object_lines(thing):
             lines.append(line)
             if not paths or paths[-1] != path:
                 starts.append(len(lines))
@@ -60,7 +60,8 @@ def render(table: Table) -> Text:
     return Text("\n".join(lines), tuple(starts), tuple(paths))
 
 
-def _object(thing: Object) -> Iterator[Line]:
+def object_lines(thing: Object) -> Iterator[Line]:
+    """The lines of one object inside its table, each with the site path that it serves."""
     if isinstance(thing, Chain):
         return _chain(thing)
     if isinstance(thing, Counter):

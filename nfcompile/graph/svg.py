@@ -1,0 +1,154 @@
+"""The way as a picture: one column of questions, their exits beside them, and a bar that all reach.
+
+Written without a library: the layout is three columns, and text of fixed width needs no measuring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from textwrap import wrap
+from typing import NamedTuple
+
+from nfcompile.graph.way import Box, Flow, Step, Way
+
+CHARACTER = 7.3
+"""Width of one character of 12 px monospace, rounded up."""
+LINE = 17
+PADDING = 12
+GAP = 40
+MARGIN = 24
+STEP_X, STEP_WIDTH = MARGIN, 440
+EXIT_X, EXIT_WIDTH = STEP_X + STEP_WIDTH + 170, 400
+BAR_X, BAR_WIDTH = EXIT_X + EXIT_WIDTH + 56, 140
+WIDTH = BAR_X + BAR_WIDTH + MARGIN
+HEADING = 34
+
+STYLE = """
+  text { font: 12px "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #1c2130 }
+  .title { font-weight: bold }
+  .heading { font-weight: bold; font-size: 16px }
+  .word { fill: #5b6478 }
+  rect { stroke-width: 1.2; rx: 5 }
+  path { stroke: #5b6478; stroke-width: 1.2; fill: none; marker-end: url(#arrow) }
+  .page { fill: #ffffff; stroke: none; rx: 0 }
+  .side { fill: #e8eaf0; stroke: #5b6478 }
+  .rules { fill: #fdf3d8; stroke: #b58900 }
+  .step { fill: #ffffff; stroke: #5b6478 }
+  .translated { fill: #e0f0e3; stroke: #3b7d4a }
+  .untouched { fill: #e3eef8; stroke: #3a6ea5 }
+  .dropped { fill: #f8e1e1; stroke: #a53a3a }
+"""
+ARROW = (
+    '<marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+    '<path d="M0,0 L8,4 L0,8 z" style="fill:#5b6478;stroke:none;marker-end:none"/></marker>'
+)
+
+
+class Drawn(NamedTuple):
+    """Lines of SVG, and where the next thing begins."""
+
+    lines: list[str]
+    bottom: int
+
+
+def svg(way: Way) -> str:
+    """Write the picture; all text of the site is escaped."""
+    top = MARGIN + 20
+    lines = [_text(MARGIN, top, way.title, "heading")]
+    top += 14
+    for flow in way.flows:
+        drawn = _flow(flow, top)
+        lines += drawn.lines
+        top = drawn.bottom + MARGIN
+    head = (
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top}"'
+        f' viewBox="0 0 {WIDTH} {top}">',
+        f"<title>{escape(way.title)}</title>",
+        f"<style>{STYLE}</style>",
+        f"<defs>{ARROW}</defs>",
+        f'<rect class="page" width="{WIDTH}" height="{top}"/>',
+    )
+    return "\n".join((*head, *lines, "</svg>", ""))
+
+
+def _flow(flow: Flow, top: int) -> Drawn:
+    lines = [_text(STEP_X, top + 22, flow.name, "title word")]
+    begin = at = top + HEADING
+    lines += _box(flow.start, STEP_X, at, STEP_WIDTH)
+    at += _height(flow.start, STEP_WIDTH)
+    word = ""
+    for step in flow.steps:
+        lines += _down(at, word)
+        drawn = _step(step, at + GAP)
+        lines += drawn.lines
+        at, word = drawn.bottom, step.no
+    lines += _down(at, word)
+    at += GAP
+    height = _height(flow.end, STEP_WIDTH)
+    lines += _box(flow.end, STEP_X, at, STEP_WIDTH)
+    if flow.arrives:
+        lines += _across(STEP_X + STEP_WIDTH, BAR_X, at + height // 2, "")
+    at += height
+    lines += _box(flow.goal, BAR_X, begin, BAR_WIDTH, at - begin)
+    return Drawn(lines, at)
+
+
+def _step(step: Step, top: int) -> Drawn:
+    """A question and beside it its exit, at the same height."""
+    height = _height(step.box, STEP_WIDTH)
+    lines = list(_box(step.box, STEP_X, top, STEP_WIDTH))
+    if step.exit is None:
+        return Drawn(lines, top + height)
+    beside = _height(step.exit, EXIT_WIDTH)
+    middle = top + min(height, beside) // 2
+    lines += _across(STEP_X + STEP_WIDTH, EXIT_X, middle, step.yes)
+    lines += _box(step.exit, EXIT_X, top, EXIT_WIDTH)
+    lines += _across(EXIT_X + EXIT_WIDTH, BAR_X, middle, "")
+    if beside > height:
+        lines.append(_path(STEP_X + STEP_WIDTH // 2, top + height, f"V{top + beside}", False))
+    return Drawn(lines, top + max(height, beside))
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    return wrap(line, int((width - 2 * PADDING) / CHARACTER), subsequent_indent="  ") or [""]
+
+
+def _rows(box: Box, width: int) -> list[tuple[str, str]]:
+    title = [(row, "title") for row in _wrapped(box.title, width)]
+    return title + [(row, "") for line in box.lines for row in _wrapped(line, width)]
+
+
+def _height(box: Box, width: int) -> int:
+    return len(_rows(box, width)) * LINE + 2 * PADDING - 4
+
+
+def _box(box: Box, x: int, y: int, width: int, height: int = 0) -> Iterator[str]:
+    height = height or _height(box, width)
+    yield f'<rect class="{box.kind}" x="{x}" y="{y}" width="{width}" height="{height}"/>'
+    for number, (row, style) in enumerate(_rows(box, width)):
+        yield _text(x + PADDING, y + PADDING + 9 + number * LINE, row, style)
+
+
+def _text(x: int, y: int, text: str, style: str = "") -> str:
+    named = f' class="{style}"' if style else ""
+    return f'<text{named} x="{x}" y="{y}" xml:space="preserve">{escape(text)}</text>'
+
+
+def _down(y: int, word: str) -> Iterator[str]:
+    middle = STEP_X + STEP_WIDTH // 2
+    yield _path(middle, y, f"V{y + GAP}")
+    if word:
+        yield _text(middle + 10, y + GAP // 2 + 4, word, "word")
+
+
+def _across(start: int, end: int, y: int, word: str) -> Iterator[str]:
+    yield _path(start, y, f"H{end}")
+    if word:
+        yield _text(start + 8, y - 6, word, "word")
+
+
+def _path(x: int, y: int, way: str, arrow: bool = True) -> str:
+    plain = "" if arrow else ' style="marker-end:none"'
+    return f'<path d="M{x},{y} {way}"{plain}/>'

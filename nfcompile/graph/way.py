@@ -1,0 +1,175 @@
+"""The way of a session's first packet, outwards and inwards: steps that are asked one after the other.
+
+Each step either decides, and the packet takes its exit, or hands on to the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from nfcompile.claims import PORTED_POOL, Claim
+from nfcompile.graph.spelling import acl_rule, dnat_rule, pair, snat_rule
+from nfcompile.model.ranges import range_text
+from nfcompile.model.site import DnatRule, Site
+from nfcompile.model.vlans import tagged
+
+LINES_MOST = 8
+"""Lines of a box; what is more is counted."""
+
+
+class Box(NamedTuple):
+    """A title and lines of plain text; `kind` chooses its colour."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    kind: str = "step"
+
+
+class Step(NamedTuple):
+    """A question; `yes` is written at the way to `exit`, `no` at the way on. Without `exit` all go on."""
+
+    box: Box
+    exit: Box | None = None
+    yes: str = ""
+    no: str = ""
+
+
+class Flow(NamedTuple):
+    """One direction, from `start` through `steps`. Exits lead to `goal`, and `end` does if it `arrives`."""
+
+    name: str
+    start: Box
+    steps: tuple[Step, ...]
+    end: Box
+    arrives: bool
+    goal: Box
+
+
+class Way(NamedTuple):
+    """Both directions of one gateway, under its label."""
+
+    title: str
+    flows: tuple[Flow, ...]
+
+
+def way(site: Site, claims: Sequence[Claim]) -> Way:
+    """Draw up a site that analysis has accepted."""
+    return Way(site.name or "nfcompile", (_outwards(site, claims), _inwards(site, claims)))
+
+
+def _outwards(site: Site, claims: Sequence[Claim]) -> Flow:
+    steps = [
+        *_dnat("dnat: first rule that fits", [r for r in site.dnat if not _from_outside(site, r)]),
+        *_snat(site),
+    ]
+    steps += (_pool(claim) for claim in claims)
+    end = Box("nothing fits", ("leaves with its own address",), "untouched")
+    return Flow("a session from inside", _inside(site), tuple(steps), end, True, _outside(site))
+
+
+def _inwards(site: Site, claims: Sequence[Claim]) -> Flow:
+    answers = Box("belongs to an open session")
+    steps = [Step(answers, Box("back to who opened it", kind="translated"), "yes", "no")]
+    steps += _dnat("dnat: first rule that fits", [r for r in site.dnat if _from_outside(site, r)])
+    for claim in claims:
+        steps += _from_any(claim)
+    end = untouched = Box("untranslated", kind="untouched")
+    owned = any(claim.pool.type != "fake" for claim in claims)
+    if owned:
+        steps.append(Step(Box("to no global address of a pool"), untouched, "yes", "no"))
+        end = Box("unsolicited", ("dropped and counted",), "dropped")
+    return Flow("a packet from outside", _outside(site), tuple(steps), end, not owned, _inside(site))
+
+
+def _inside(site: Site) -> Box:
+    """Interfaces that VLANs are named by count as inside."""
+    used = {vid for pool in site.active_pools for _, vid, _ in tagged(pool)}
+    vlans = (site.interfaces.vlan(vid) for vid in sorted(used))
+    return Box("inside", _few(dict.fromkeys((*site.interfaces.inside, *vlans))), "side")
+
+
+def _outside(site: Site) -> Box:
+    return Box("outside", _few(site.interfaces.outside), "side")
+
+
+def _from_outside(site: Site, rule: DnatRule) -> bool:
+    return rule.match.interface in site.interfaces.outside
+
+
+def _dnat(title: str, rules: Sequence[DnatRule]) -> Iterator[Step]:
+    if rules:
+        yield Step(Box(title, _few(dnat_rule(rule) for rule in rules), "rules"))
+
+
+def _snat(site: Site) -> Iterator[Step]:
+    if site.snat:
+        box = Box("snat: first rule that fits", _few(snat_rule(rule) for rule in site.snat), "rules")
+        addresses = _few(dict.fromkeys(range_text(rule.snat_ip) for rule in site.snat))
+        yield Step(box, Box("customized SNAT", addresses, "translated"), "fits", "none fits")
+
+
+def _pool(claim: Claim) -> Step:
+    pool = claim.pool
+    title = f"pool {pool.name} ({pool.type}, priority {pool.priority})"
+    lines = list(map(acl_rule, pool.acl.rules)) if pool.acl else []
+    if pool.type == "static":
+        sources = [range_text(e.local) + (f"~{e.vid}" if e.vid is not None else "") for e in pool.global_map]
+        lines += [f"allow {source}" for source in sources]
+    if pool.subscribers is not None:
+        lines.append(f"only {', '.join(map(range_text, pool.subscribers[:LINES_MOST]))}")
+    return Step(Box(title, _few(lines)), _served(claim), "allow", "deny or no hit")
+
+
+def _served(claim: Claim) -> Box:
+    pool = claim.pool
+    if pool.type == "fake":
+        return Box("untranslated", ("the pool lets it pass",), "untouched")
+    hairpin = ("hairpin on",) if pool.hairpin else ()
+    if pool.type == "static":
+        return Box("a fixed address each", (*_few(map(pair, pool.global_map)), *hairpin), "translated")
+    addresses = _few(map(range_text, pool.global_ip))
+    return Box(_share(claim), (*addresses, *_terms(claim), *hairpin), "translated")
+
+
+def _share(claim: Claim) -> str:
+    """What a subscriber gets."""
+    pool, size = claim.pool, claim.stock.block_size
+    if pool.type != PORTED_POOL:
+        return "a whole address each" + (", on demand" if pool.allocation == "dynamic" else "")
+    if pool.allocation == "deterministic":
+        return f"{size} ports each"
+    more = f", up to {claim.blocks_each} blocks" if claim.blocks_each > 1 else ""
+    return f"{size} ports each on demand{more}"
+
+
+def _terms(claim: Claim) -> Iterator[str]:
+    """How many share, and what happens at the limit."""
+    pool, stock = claim.pool, claim.stock
+    if not claim.unbounded:
+        yield f"{claim.demand} subscribers on {stock.addresses} addresses"
+    if pool.type == PORTED_POOL:
+        yield f"{stock.blocks_per_address} blocks an address"
+    if pool.allocation == "dynamic":
+        yield "nothing free: dropped and counted"
+    elif pool.type == PORTED_POOL:
+        yield "block exhausted: dropped and counted"
+
+
+def _from_any(claim: Claim) -> Iterator[Step]:
+    """What the outside may open to a pool's global addresses."""
+    pool = claim.pool
+    if pool.type in ("static", "nat") and pool.allow_external_connect:
+        box = Box(f"to a subscriber's address of pool {pool.name}")
+        yield Step(box, Box("its subscriber", kind="translated"), "yes", "no")
+    elif pool.type == PORTED_POOL and pool.filtering == "endpoint_independent":
+        box = Box(f"to a port in use in pool {pool.name}", ("filtering: endpoint independent",))
+        yield Step(box, Box("its subscriber", kind="translated"), "yes", "no")
+
+
+def _few(lines: Iterable[str]) -> tuple[str, ...]:
+    """The first lines, and how many there are beyond."""
+    found = tuple(lines)
+    if len(found) <= LINES_MOST:
+        return found
+    return (*found[: LINES_MOST - 1], f"... and {len(found) - LINES_MOST + 1} more")

@@ -1,0 +1,112 @@
+"""`diff` against a kernel: what is live, object by object, and what nobody can say of it."""
+
+import json
+
+import pytest
+from test_apply import OTHER, REFUSED, SITE, apply, gateway, nfcompile
+
+__all__ = ["gateway"]
+
+
+def diff(gateway, *arguments, site=SITE):
+    return nfcompile("diff", "-", "--netns", gateway.path, *arguments, site=site)
+
+
+def data(gateway, site=SITE):
+    ran = diff(gateway, "--format", "json", site=site)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return json.loads(ran.stdout)
+
+
+def test_without_a_table_everything_is_new(gateway):
+    found = data(gateway)
+
+    assert (found["changed"], found["against"], found["moves_known"]) == (True, "kernel", True)
+    assert {"kind": "chain", "name": "pool_home", "path": "pools.home"} in found["objects"]["added"]
+    assert (found["objects"]["changed"], found["objects"]["removed"]) == ([], [])
+    assert found["subscribers"] == {"moved": 0, "new": 256, "gone": 0}
+    assert gateway.tables() == []
+
+
+def test_what_is_live_differs_in_nothing(gateway):
+    apply(gateway)
+
+    ran = diff(gateway, "--exit-code")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "nothing differs\n", "")
+    found = data(gateway)
+    assert (found["changed"], found["moves_known"], found["diff"]) == (False, True, [])
+
+
+def test_a_changed_pool_is_told_by_its_objects(gateway):
+    apply(gateway)
+    before = gateway.nft("-a", "list", "ruleset")
+
+    found = data(gateway, OTHER)
+
+    objects = found["objects"]
+    assert (objects["added"], objects["removed"]) == ([], [])
+    assert {"kind": "map", "name": "blocks_home", "path": "pools.home"} in objects["changed"]
+    assert "-\t\t\t100.64.0.0 : 203.0.113.0/30 . 1024-1919," in found["diff"]
+    assert "+\t\t\t100.64.0.0 : 198.51.100.0/30 . 1024-1919," in found["diff"]
+    assert diff(gateway, "--exit-code", "-q", site=OTHER).returncode == 3
+    assert gateway.nft("-a", "list", "ruleset") == before
+
+
+def test_the_objects_are_those_that_two_sites_differ_in(gateway, tmp_path):
+    (tmp_path / "live.yaml").write_text(SITE)
+    apply(gateway)
+    offline = nfcompile("diff", "-", str(tmp_path / "live.yaml"), "--format", "json", site=OTHER)
+
+    wanted = json.loads(offline.stdout)["objects"]
+    found = data(gateway, OTHER)["objects"]
+    assert {key: sorted(map(str, things)) for key, things in found.items()} == {
+        key: sorted(map(str, things)) for key, things in wanted.items()
+    }
+
+
+def test_who_moves_is_not_guessed_from_a_table(gateway):
+    apply(gateway)
+
+    found = data(gateway, OTHER)
+    text = diff(gateway, site=OTHER).stdout
+
+    assert (found["moves_known"], found["moved"]) == (False, [])
+    assert text.endswith("subscribers: who moves is not known, since the site of the live table is not\n")
+
+
+def test_a_removed_object_is_named(gateway):
+    apply(gateway)
+    gateway.nft("add", "chain", "ip", "nfcompile", "by_hand")
+
+    removed = data(gateway)["objects"]["removed"]
+
+    assert removed == [{"kind": "chain", "name": "by_hand", "path": None}]
+
+
+def test_who_moves_is_known_where_the_live_site_is(gateway):
+    from nfcompile.cli import diff as verb
+    from nfcompile.cli import outcome
+
+    apply(gateway)
+    wanted = outcome.compiled_text(OTHER.encode(), "site.yaml").compiled
+    found = verb._against_kernel(wanted, verb.Wish(netns=gateway.path, live=SITE.encode()))
+
+    assert sum(one.subscribers.size for one in found.moves.moved) == 256
+
+
+@pytest.mark.parametrize("arguments", [[], ["--format", "json"]])
+def test_a_ruleset_that_the_kernel_refuses_has_no_difference(gateway, arguments):
+    ran = diff(gateway, *arguments, site=REFUSED)
+
+    assert ran.returncode == 1
+    assert "helper-missing" in ran.stderr + ran.stdout
+
+
+def test_an_unknown_namespace_is_one_sentence(gateway):
+    ran = nfcompile("diff", "-", "--netns", "no-such-namespace")
+
+    assert ran.returncode == 1
+    assert ran.stderr == (
+        "nfcompile: error: cannot open network namespace '/run/netns/no-such-namespace': "
+        "No such file or directory\n"
+    )

@@ -1,0 +1,310 @@
+"""Who moves between two sites, against a comparison of every single subscriber."""
+
+from collections import defaultdict
+
+import pytest
+import yaml
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from nfcompile import pipeline
+from nfcompile.answers import mappings
+from nfcompile.diagnostics import SiteError
+from nfcompile.model.ranges import Range, address_text, range_text
+from nfcompile.moves import Binding, Forgotten, Move, forgotten, moved_count, moves, subscriber_count
+
+HOMES = 0x64400000
+HEAD = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\nnat_defaults: {vlan_mode: vlan}\n"
+LIMITS = "{portlimit_tcp: 8064, portlimit_udp: 8064}"
+
+
+def compiled(text):
+    return pipeline.compile_site(pipeline.parse(text.encode(), "site.yaml"))
+
+
+def site(pools, acls="homes: {10: allow ip 100.64.0.0/28}"):
+    return compiled(f"{HEAD}acls:\n  {acls}\npools:\n  {pools}\n").claims
+
+
+def homes(global_ip="203.0.113.0/30", name="homes", limits=LIMITS, priority=1):
+    listed = f"{{type: cgnat, acl: homes, priority: {priority}, global_ip: [{global_ip}]"
+    return f"{name}: {listed}, limits_peruser: {limits}}}"
+
+
+# Against every single subscriber
+
+
+@st.composite
+def runs(draw, start, count, longest):
+    """Disjoint ranges in any order."""
+    found, at = [], start
+    for _ in range(draw(st.integers(1, count))):
+        at += draw(st.integers(0, 5))
+        last = at + draw(st.integers(0, longest))
+        found.append(Range(at, last))
+        at = last + 1
+    return [range_text(run) for run in draw(st.permutations(found))]
+
+
+@st.composite
+def sites(draw):
+    """A site of pools whose names, subscribers and global addresses are often those of another one."""
+    acls, pools = {}, {}
+    places = draw(st.permutations(range(4)))
+    for priority, name in enumerate(draw(st.permutations(["a", "b", "c"]))[: draw(st.integers(1, 3))], 1):
+        acls[name] = {"10": f"allow ip any dst 192.0.2.{priority}"}
+        kind = draw(st.sampled_from(["cgnat", "cgnat", "nat", "static", "dynamic"]))
+        outside = 0xCB007100 + 4096 * places[priority]
+        pool = {"priority": priority, "acl": name, "type": kind}
+        if kind == "static":
+            entries = draw(
+                st.lists(st.tuples(st.integers(0, 7), st.integers(0, 3), st.booleans()), max_size=3)
+            )
+            pairs = {}
+            for number, (at, bits, tagged) in enumerate(entries or [(1, 1, False)]):
+                first, last = (at << 3), (at << 3) + (1 << bits) - 1
+                local = range_text(Range(HOMES + first, HOMES + last)) + ("~7" if tagged and not bits else "")
+                globals_ = outside + 64 + 8 * number
+                pairs[local] = range_text(Range(globals_, globals_ + (1 << bits) - 1))
+            pool |= {"global_map": pairs}
+            del pool["acl"]
+            acls.pop(name)
+        else:
+            pool |= {"global_ip": draw(runs(outside, 2, 12)), "subscribers": draw(runs(HOMES, 3, 10))}
+            if kind == "cgnat":
+                tcp, udp = draw(st.sampled_from([(8064, 8064), (8064, 4032), (16128, 128)]))
+                pool["limits_peruser"] = {"portlimit_tcp": tcp, "portlimit_udp": udp, "portlimit_icmp": 64}
+            elif kind == "nat":
+                pool["allocation"] = "deterministic"
+            else:
+                pool |= {"type": "cgnat", "allocation": "dynamic"}
+        pools[name] = pool
+    low = draw(st.sampled_from(["nolimit", 128]))
+    data = {
+        "version": 1,
+        "interfaces": {"inside": ["lan0"], "outside": ["wan0"]},
+        "nat_defaults": {"vlan_mode": "vlan", "portlimit_low": low},
+        "acls": acls,
+        "pools": pools,
+    }
+    return data
+
+
+def allocation(claims_of):
+    """Subscriber -> [(pool, global address, ports)] in packet order, one by one."""
+    found = defaultdict(dict)
+    for pool, subscriber, global_ip, first, last, words in mappings(claims_of):
+        ports = found[subscriber].setdefault((pool, global_ip), [])
+        if first != "":
+            ports.append((first, last, words))
+    return {who: [(*key, tuple(ports)) for key, ports in has.items()] for who, has in found.items()}
+
+
+def expected(before, after):
+    """(subscriber, binding before, binding after) of everybody whose binding is another."""
+    for who in sorted({*before, *after}):
+        old, new = before.get(who, []), after.get(who, [])
+        stays = {one[1:] for one in old} & {one[1:] for one in new}
+        old = [one for one in old if one[1:] not in stays]
+        new = [one for one in new if one[1:] not in stays]
+        for one in list(old):
+            for other in new:
+                if one[0] == other[0]:
+                    yield who, one, other
+                    old.remove(one)
+                    new.remove(other)
+                    break
+        for number in range(max(len(old), len(new))):
+            yield who, *(side[number] if number < len(side) else None for side in (old, new))
+
+
+def single(found):
+    """The same from runs."""
+    for one in (*found.moved, *found.new, *found.gone):
+        for offset in range(one.subscribers.size):
+            vid = "" if one.vid is None else f"~{one.vid}"
+            yield (
+                address_text(one.subscribers.first + offset) + vid,
+                *(
+                    side and (side.pool, address_text(side.global_ip.first + offset), side.ports)
+                    for side in (one.before, one.after)
+                ),
+            )
+
+
+@settings(max_examples=300, deadline=None)
+@given(sites(), sites())
+def test_runs_say_what_a_comparison_one_by_one_says(left, right):
+    try:
+        before, after = compiled(yaml.safe_dump(left)), compiled(yaml.safe_dump(right))
+    except SiteError:
+        assume(False)
+    found = moves(before.claims, after.claims)
+
+    wanted = list(expected(allocation(before), allocation(after)))
+    assert sorted(single(found), key=str) == sorted(wanted, key=str)
+    moved = {who for who, old, new in wanted if old and new}
+    assert moved_count(found) == len(moved)
+    assert all(one.before and one.after for one in found.moved)
+    assert all(one.after and not one.before for one in found.new)
+    assert all(one.before and not one.after for one in found.gone)
+
+
+# What an operator changes
+
+
+def test_the_same_site_moves_nobody():
+    assert moves(site(homes()), site(homes())) == ((), (), ())
+
+
+def test_a_renamed_pool_moves_nobody():
+    assert moves(site(homes()), site(homes(name="houses"))) == ((), (), ())
+
+
+def test_another_order_of_pools_moves_nobody():
+    both = (homes(priority=1), "web: {type: static, priority: 9, global_map: {10.0.0.1: 198.51.100.1}}")
+    again = (both[1].replace("9", "0", 1), both[0])
+
+    assert moves(site("\n  ".join(both)), site("\n  ".join(again))) == ((), (), ())
+
+
+def test_appended_addresses_move_nobody():
+    assert moves(site(homes()), site(homes("203.0.113.0/30, 203.0.113.8"))) == ((), (), ())
+
+
+def test_another_prefix_moves_whole_runs():
+    found = moves(site(homes()), site(homes("198.51.100.0/30")))
+
+    ports = ((1024, 9087, "tcp+udp+icmp"),)
+    assert found.moved[0] == Move(
+        Range(HOMES, HOMES + 3),
+        None,
+        Binding("homes", Range(0xCB007100, 0xCB007103), ports),
+        Binding("homes", Range(0xC6336400, 0xC6336403), ports),
+    )
+    assert len(found.moved) == 4
+    assert moved_count(found) == 16
+    assert found[1:] == ((), ())
+
+
+def test_who_changes_the_pool_moves_from_one_to_the_other():
+    office = (
+        "office: {type: nat, acl: office, priority: 0, allocation: deterministic, global_ip: [198.51.100.9]}"
+    )
+    acls = "homes: {10: allow ip 100.64.0.0/28}\n  office: {10: allow ip 100.64.0.3}"
+    found = moves(site(homes()), site(f"{homes()}\n  {office}", acls))
+
+    (first, *others) = found.moved
+    assert first.subscribers == Range(HOMES + 3, HOMES + 3)
+    assert (first.before.pool, first.after.pool) == ("homes", "office")
+    assert first.after == Binding("office", Range(0xC6336409, 0xC6336409), ())
+    assert {one.after.pool for one in others} == {"homes"}
+    assert found[1:] == ((), ())
+
+
+def test_new_and_gone_are_apart():
+    before = site(homes(), "homes: {10: allow ip 100.64.0.0/29}")
+    after = site(homes(), "homes: {10: allow ip 100.64.0.4/30, 20: allow ip 100.64.0.8/30}")
+    found = moves(before, after)
+
+    assert [one.subscribers for one in found.gone] == [Range(HOMES, HOMES + 3)]
+    assert [one.subscribers for one in found.new] == [Range(HOMES + 8, HOMES + 11)]
+    assert [one.subscribers for one in found.moved] == [Range(HOMES + 4, HOMES + 7)]
+
+
+def test_a_smaller_limit_of_one_protocol_is_another_binding():
+    smaller = LIMITS.replace("udp: 8064", "udp: 4032")
+    found = moves(site(homes()), site(homes(limits=smaller)))
+
+    assert moved_count(found) == 16
+    assert {one.before.global_ip for one in found.moved} == {one.after.global_ip for one in found.moved}
+
+
+def test_a_host_on_another_vlan_is_another_subscriber():
+    before, after = (
+        site(f"web: {{type: static, priority: 1, global_map: {{10.0.0.1{vid}: 198.51.100.1}}}}")
+        for vid in ("", "~7")
+    )
+    found = moves(before, after)
+
+    assert (found.moved, [one.vid for one in found.new], [one.vid for one in found.gone]) == ((), [7], [None])
+    assert subscriber_count((*found.new, *found.gone)) == 2
+
+
+def test_a_subscriber_of_two_pools_counts_once():
+    def both(first, second):
+        acls = "homes: {10: allow ip 100.64.0.0/28 dst 192.0.2.0/24}\n  rest: {10: allow ip 100.64.0.0/28}"
+        other = homes(second, "rest", priority=2).replace("acl: homes", "acl: rest")
+        return site(f"{homes(first)}\n  {other}", acls)
+
+    found = moves(both("203.0.113.0/30", "203.0.113.8/30"), both("198.51.100.0/30", "198.51.100.8/30"))
+
+    assert sum(one.subscribers.size for one in found.moved) == 32
+    assert moved_count(found) == 16
+
+
+# Dynamic pools
+
+
+def dynamic(global_ip="203.0.113.0/30", size=128, kind="cgnat", limit=1024, name="homes"):
+    limits = (
+        f", limits_peruser: {{portlimit_tcp: {limit}, portlimit_udp: {limit}}}" if kind == "cgnat" else ""
+    )
+    listed = f"{{type: {kind}, acl: all, priority: 1, allocation: dynamic, global_ip: [{global_ip}]"
+    pool = f"{name}: {listed}{limits}}}"
+    head = HEAD.replace("vlan_mode", f"port_block_size: {size}, vlan_mode")
+    return compiled(f"{head}acls:\n  all: {{10: allow ip any}}\npools:\n  {pool}\n").claims
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        (dynamic("198.51.100.0/30"), "the addresses are counted differently"),
+        (dynamic(size=256), "the blocks of an address are cut differently"),
+        (dynamic(kind="nat"), "the pool is now of type nat"),
+        (dynamic(name="other"), "the pool is gone"),
+        (site(homes()), "the pool is no longer dynamic"),
+    ],
+)
+def test_what_ends_the_assignments_of_a_dynamic_pool(after, why):
+    assert list(forgotten(dynamic(), after)) == [Forgotten("homes", why)]
+    assert moves(dynamic(), after).moved == ()
+
+
+@pytest.mark.parametrize(
+    "after", ["203.0.113.0/30, 198.51.100.1", "203.0.113.0/29", "203.0.113.0-203.0.113.1, 203.0.113.2/31"]
+)
+def test_assignments_outlive_appended_addresses(after):
+    assert list(forgotten(dynamic(), dynamic(after))) == []
+
+
+def test_a_lower_limit_ends_further_blocks_only():
+    why = "of 8 blocks a subscriber keeps at most 2"
+
+    assert list(forgotten(dynamic(), dynamic(limit=256))) == [
+        Forgotten("homes", why, (Range(0xCB007100, 0xCB007103),))
+    ]
+    assert list(forgotten(dynamic(limit=256), dynamic())) == []
+
+
+def test_assignments_before_a_removed_address_stay():
+    (found,) = forgotten(dynamic("203.0.113.0/30, 198.51.100.1"), dynamic("203.0.113.0/31, 198.51.100.1"))
+
+    assert found.kept == (Range(0xCB007100, 0xCB007101),)
+
+
+# Size
+
+
+def test_a_million_subscribers_are_compared_by_runs():
+    """Addresses that start in the middle of a prefix: every subscriber moves, and the runs stay few."""
+
+    def million(first, last):
+        listed = f"{{type: cgnat, acl: homes, priority: 1, global_ip: [198.{first}-198.{last}]"
+        limits = "limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896, portlimit_icmp: 896}}"
+        return site(f"homes: {listed}, {limits}", "homes: {10: allow ip 100.64.0.0/12}")
+
+    found = moves(million("18.0.1", "18.63.255"), million("20.77.9", "20.140.255"))
+
+    assert moved_count(found) == 1 << 20
+    assert len(found.moved) < 20_000
