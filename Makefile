@@ -4,7 +4,7 @@
 BIN := .venv/bin
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test lint unit kernel golden demo bench clean
+.PHONY: setup test lint unit kernel golden demo bench matrix clean
 
 # A virtual environment with the compiler and what its tests need, and the system's half (nft,
 # libnftables, conntrack, ip) where root may install it. Runs again when pyproject.toml changes.
@@ -27,7 +27,7 @@ unit: setup
 
 # Rulesets in a real kernel and packets through it, in namespaces that vanish with the tests.
 kernel: setup
-	@scripts/in-namespaces $(BIN)/pytest tests/kernel
+	@scripts/in-namespaces $(BIN)/pytest tests/kernel -rs
 
 # Write the expected files of the golden cases anew; reading `git diff tests/golden` is the review.
 golden: setup
@@ -41,7 +41,11 @@ demo: setup
 bench: setup
 	$(BIN)/python bench/run.py
 
+# Rulesets and packets on stock Debian kernels (in qemu) and with other versions of nft; docs/matrix.md.
+matrix: setup
+	$(BIN)/python scripts/matrix/run.py $(MATRIX)
+
 # Back to what git has.
 clean:
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .matrix dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nfcompile.answers import lookups
-from nfcompile.cli import plain_explain
+from nfcompile.cli import plain
 from nfcompile.diagnostics import dotted
 from nfcompile.explanation import Explanation, Question, Undecided, explain
 from nfcompile.model.parse import PROTOCOLS, address
@@ -402,7 +402,7 @@ def test_an_inherited_value_is_shown_where_it_stands() -> None:
 def test_both_doors_mean_the_same(format: str) -> None:
     """The one without typer, and typer, which reads all that has an option without a value."""
     asked = ("-", "--proto", "udp", "--src", "100.64.9.1:5000", "--dst", "198.18.0.1:80", "--format", format)
-    assert plain_explain(["explain", *asked]) is not None
-    assert plain_explain(["explain", *asked, "--no-color"]) is None
+    assert plain.read(["explain", *asked]) is not None
+    assert plain.read(["explain", *asked, "--no-color"]) is None
 
     assert command(*asked).stdout == command(*asked, "--no-color").stdout != ""

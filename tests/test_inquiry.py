@@ -10,7 +10,7 @@ from test_cli import GOOD, nfcompile, typed
 
 from nfcompile import answers, assignments, history, inquiry, pipeline
 from nfcompile.assignments import Assignment, Ledger
-from nfcompile.cli import plain_lookup
+from nfcompile.cli import plain
 from nfcompile.inquiry import Known, Question
 from nfcompile.kernel import state
 from nfcompile.model.parse import address
@@ -201,11 +201,11 @@ def test_both_doors_give_the_same(tmp_path, monkeypatch, words, form):
     for name in ("site.yaml", "s.yaml"):
         (tmp_path / name).write_text(GOOD)
 
-    plain, through_typer = nfcompile("lookup", *words, *form), typed("lookup", *words, *form)
+    at_once, through_typer = nfcompile("lookup", *words, *form), typed("lookup", *words, *form)
 
-    assert plain_lookup(["lookup", *words, *form]) is not None
-    assert plain_lookup(["lookup", *words, *form, "--no-color"]) is None
-    assert (plain.returncode, plain.stdout, plain.stderr) == (
+    assert plain.read(["lookup", *words, *form]) is not None
+    assert plain.read(["lookup", *words, *form, "--no-color"]) is None
+    assert (at_once.returncode, at_once.stdout, at_once.stderr) == (
         through_typer.returncode,
         through_typer.stdout,
         through_typer.stderr,

@@ -39,6 +39,7 @@ nat_defaults:
   lldp: on
   lldp_hostname: ""
   permit_invalid_flow: off
+  flowtable: on
   timeouts_inactivity:
     {translation: 86400, udp: 300, icmp: 60, tcp_handshake: 4, tcp_active: 300, tcp_final: 240, tcp_reset: 4,
      tcp_session_active: 120, udp_session: 120, icmp_session: 120, other: 300, special: 600,

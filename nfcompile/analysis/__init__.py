@@ -14,6 +14,7 @@ from nfcompile.analysis import (
     algs,
     capacity,
     dynamic,
+    flowtable,
     global_addresses,
     local_addresses,
     low_ports,
@@ -47,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     acls.check,
     marks.check,
     algs.check,
+    flowtable.check,
     secondary_ips.check,
 )
 

@@ -95,7 +95,15 @@ class CtHelper(NamedTuple):
     origin: Path
 
 
-Object = Counter | CtTimeout | CtHelper | Set | Map | Chain
+class Flowtable(NamedTuple):
+    """A flowtable: packets of its connections that come in on `devices` skip the rest of the ruleset."""
+
+    name: str
+    devices: tuple[str, ...]
+    origin: Path
+
+
+Object = Counter | CtTimeout | CtHelper | Flowtable | Set | Map | Chain
 
 
 class Table(NamedTuple):

@@ -15,6 +15,7 @@ from nfcompile.emit.objects import (
     Counter,
     CtHelper,
     CtTimeout,
+    Flowtable,
     Map,
     Object,
     Set,
@@ -69,6 +70,8 @@ def object_lines(thing: Object) -> Iterator[Line]:
         return _timeout(thing)
     if isinstance(thing, CtHelper):
         return _helper(thing)
+    if isinstance(thing, Flowtable):
+        return _flowtable(thing)
     return _elements(thing)
 
 
@@ -119,4 +122,12 @@ def _helper(thing: CtHelper) -> Iterator[Line]:
     yield f"\tct helper {thing.name} {{", thing.origin
     yield f'\t\ttype "{thing.type}" protocol {thing.protocol}', thing.origin
     yield "\t\tl3proto ip", thing.origin
+    yield "\t}", thing.origin
+
+
+def _flowtable(thing: Flowtable) -> Iterator[Line]:
+    devices = ", ".join(f'"{device}"' for device in thing.devices)
+    yield f"\tflowtable {thing.name} {{", thing.origin
+    yield "\t\thook ingress priority filter", thing.origin
+    yield f"\t\tdevices = {{ {devices} }}", thing.origin
     yield "\t}", thing.origin

@@ -22,6 +22,7 @@ from nfcompile.kernel.listing import difference
 from nfcompile.kernel.meaning import Changes, Listed, Meaning
 from nfcompile.kernel.objects import Thing, Things, things
 from nfcompile.kernel.refusals import Origin, raise_refusals
+from nfcompile.kernel.stand_ins import stand_in
 from nfcompile.model.parse import addresses
 from nfcompile.model.ranges import range_text, union
 
@@ -58,7 +59,12 @@ class _Done(NamedTuple):
 
 def check(text: str, origin: Origin) -> None:
     """Ask this kernel, in a scratch namespace, whether it takes the ruleset; raise SiteError if not."""
-    raise_refusals(netns.in_scratch(lambda: nft.check(text)), text, origin)
+    raise_refusals(netns.in_scratch(lambda: _check(text)), text, origin)
+
+
+def _check(text: str) -> tuple[nft.Refusal, ...]:
+    stand_in(text)
+    return nft.check(text)
 
 
 def changes(text: str, origin: Origin, namespace: str | None = None) -> list[str]:
@@ -232,5 +238,6 @@ def load(text: str, origin: Origin, namespace: str | None = None) -> None:
 
 
 def _load_and_list(text: str) -> Loaded:
+    stand_in(text)
     refusals = nft.load(text)
     return Loaded(refusals, "" if refusals else nft.listing() or "")

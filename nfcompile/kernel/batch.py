@@ -111,7 +111,7 @@ def transaction(
     for key, elements in stale.items():
         if key not in gone:
             lines += without(table, live[key].name, elements)
-    for kind in (*ELEMENT_KINDS, "chain", "counter", "ct timeout", "ct helper"):
+    for kind in (*ELEMENT_KINDS, "chain", "flowtable", "counter", "ct timeout", "ct helper"):
         lines += (
             Line(f"delete {kind} {table} {live[key].name}")
             for key in live

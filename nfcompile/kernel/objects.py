@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_HEAD = re.compile(r"^\t(counter|ct timeout|ct helper|set|map|chain) (\S+) \{")
+_HEAD = re.compile(r"^\t(counter|ct timeout|ct helper|flowtable|set|map|chain) (\S+) \{")
 _RUNTIME = re.compile(r"^\t\t(?:flags .*\b(?:dynamic|timeout)\b|timeout )")
 _ELEMENTS = re.compile(r"^\t\telements = \{")
 _ELEMENT = re.compile(r'(?:[^,"]|"[^"]*")+')

@@ -36,6 +36,10 @@ def _diagnostic(refusal: nft.Refusal, lines: list[str], origin: Origin) -> Diagn
         message = f"the running kernel has no '{kind}' helper for {protocol}"
         hint = f"load the module nf_conntrack_{kind}, or switch the helper off"
         return Diagnostic("helper-missing", message, path, key, hint=hint)
+    if _missing_flowtable(refusal, lines):
+        message = "the running kernel has no flowtable, or one of the interfaces is not there"
+        hint = "load the module nf_flow_table, make all inside and outside interfaces first, or switch it off"
+        return Diagnostic("flowtable-missing", message, path, key, hint=hint)
     return Diagnostic(
         "kernel-refused",
         f"the kernel refused what this line asks for: {refusal.message}",
@@ -43,6 +47,12 @@ def _diagnostic(refusal: nft.Refusal, lines: list[str], origin: Origin) -> Diagn
         key,
         hint=f"ruleset line {refusal.line}: {lines[refusal.line - 1].strip()}",
     )
+
+
+def _missing_flowtable(refusal: nft.Refusal, lines: list[str]) -> bool:
+    """Whether that line makes a flowtable or fills one, and something of it was not found."""
+    words = lines[refusal.line - 1].split()
+    return "No such file or directory" in refusal.message and (words[:1] == ["flowtable"] or "flow" in words)
 
 
 def _missing_helper(refusal: nft.Refusal, lines: list[str]) -> tuple[str, str] | None:

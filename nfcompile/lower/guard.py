@@ -15,6 +15,7 @@ from nfcompile.emit import Chain, Counter, Hook, Rule, words
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
+from nfcompile.lower.flowtable import flowtable
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.limits import session_limit
 from nfcompile.lower.mapping import learning
@@ -41,9 +42,11 @@ def guard_objects(gate: Gate) -> tuple[Object, ...]:
         objects.append(address_set(names.GLOBALS, globals_, POOLS))
         objects.append(_local(gate))
     limits, refusals = session_limit(gate)
-    if refusals:
+    shortcut, offload = flowtable(gate)
+    objects += (*limits, *shortcut)
+    if refusals or offload:
         hook = Hook("filter", "forward", "filter")
-        objects += (*limits, Chain(names.FORWARD, refusals, (), hook))
+        objects.append(Chain(names.FORWARD, (*refusals, *offload), (), hook))
     return (*objects, *_after_translation(gate))
 
 

@@ -21,9 +21,12 @@ GUARD = "after_translation"
 OUTGOING = "outgoing"
 LOCAL = "to_gateway"
 LEAK = "untranslated"
+FLOWTABLE = "shortcut"
+OFFLOAD = "take_shortcut"
 
 GLOBALS = "global_addresses"
 OWNED = "translated_sources"
+OFFLOADED = "shortcut_addresses"
 
 INVALID_COUNTER = "dropped_invalid"
 MIDSTREAM_COUNTER = "dropped_midstream"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nfcompile.claims import Claim
 from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Counter, CtHelper, CtTimeout, Hook, Map, Rule, Set, Table
+from nfcompile.emit import Chain, Counter, CtHelper, CtTimeout, Flowtable, Hook, Map, Rule, Set, Table
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.arriving import arriving
@@ -19,7 +19,7 @@ from nfcompile.lower.vlans import zone_objects, zone_remarks
 from nfcompile.model.site import Site
 
 POOLS = ("pools",)
-ORDER = (Counter, CtTimeout, CtHelper, Set, Map, Chain)
+ORDER = (Counter, CtTimeout, CtHelper, Flowtable, Set, Map, Chain)
 """Kinds of objects in the order in which they are written."""
 
 

@@ -323,4 +323,5 @@ def _defaults(data: Data) -> Defaults:
         low_to_all_udp=_flag(data, "low_to_all_udp", False),
         lldp=_flag(data, "lldp", True),
         permit_invalid_flow=_flag(data, "permit_invalid_flow", False),
+        flowtable=_flag(data, "flowtable", False),
     )

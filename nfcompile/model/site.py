@@ -81,6 +81,7 @@ class Defaults(NamedTuple):
     lldp: bool = True
     lldp_hostname: str = ""
     permit_invalid_flow: bool = False
+    flowtable: bool = False
 
 
 class AclRule(NamedTuple):
@@ -171,6 +172,11 @@ class Pool(NamedTuple):
         """Whether packets of running connections renew what the kernel holds for a subscriber."""
         dynamic = self.allocation == "dynamic" and self.type in ("cgnat", "nat")
         return self.keeps_mapping_entries or dynamic
+
+    @property
+    def can_be_offloaded(self) -> bool:
+        """Whether packets of running connections may pass unseen (`flowtable`)."""
+        return self.type != "fake" and not self.renews
 
     @property
     def keeps_mapping_entries(self) -> bool:

@@ -363,6 +363,7 @@ STATEMENTS: tuple[tuple[str, Callable[[_Reader], Phrase]], ...] = (
     ("counter name", lambda reader: reader.note("counter")),
     ("log", _Reader.log),
     ("limit rate", _Reader.limit),
+    ("flow add", lambda reader: reader.note("flow")),
     ("add", lambda reader: reader.change("add")),
     ("update", lambda reader: reader.change("update")),
     ("delete", lambda reader: reader.change("delete")),

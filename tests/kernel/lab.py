@@ -3,7 +3,7 @@
     inside                 gateway                  outside
     lan0      ------------ lan0         wan0 ------ wan0
     lan1      ------------ lan1         wan1 ------ wan1
-    lan0.102  ------------ lan0.102
+    lan0.102  ------------ lan0.102    tagged, on lan0; a wire of its own where the kernel has no 8021q
 
 The test itself is every host on both sides: it writes frames to the far ends of the wires and reads what
 comes out there, so a subscriber can have any address and nothing but the gateway ever answers. The
@@ -27,6 +27,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,6 +46,17 @@ from nfcompile.model.ranges import Range
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_PDEATHSIG = 1
 SOL_PACKET, PACKET_IGNORE_OUTGOING, ETH_P_ALL = 263, 23, 3
+SO_ATTACH_FILTER, SKF_AD_VLAN_TAG_PRESENT = 26, 0xFFFFF030
+UNTAGGED = b"".join(
+    struct.pack("HBBI", *instruction)
+    for instruction in (
+        (0x30, 0, 0, SKF_AD_VLAN_TAG_PRESENT),
+        (0x15, 0, 1, 0),
+        (0x06, 0, 0, 0xFFFFFFFF),
+        (0x06, 0, 0, 0),
+    )
+)
+"""A classic BPF program: frames without a VLAN tag. Those with one come out of the VLAN's interface too."""
 
 GATEWAY, INSIDE, OUTSIDE = "gateway", "inside", "outside"
 PATIENCE = 20.0
@@ -108,6 +120,15 @@ def cannot(why: str) -> NoReturn:
     """Skip a test; with CI or NFCOMPILE_REQUIRE_KERNEL set that is a failure."""
     reason = f"kernel tests cannot run here: {why}"
     if os.environ.get("CI") or os.environ.get("NFCOMPILE_REQUIRE_KERNEL"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def lacking(feature: str) -> NoReturn:
+    """Skip a test of something that this kernel does not have, on a machine that is allowed to lack it: all
+    but those of `make matrix`, which set NFCOMPILE_REQUIRE_FEATURES."""
+    reason = f"this kernel has no {feature}; `make matrix` runs this test on kernels that have"
+    if os.environ.get("NFCOMPILE_REQUIRE_FEATURES"):
         pytest.fail(reason)
     pytest.skip(reason)
 
@@ -182,6 +203,18 @@ class Lab:
     def listing(self) -> str:
         """The ruleset as the kernel has it, without the values of counters."""
         return self.must("nft", "-s", "list", "ruleset")
+
+    def has_flowtable(self) -> bool:
+        """Whether the kernel knows flowtables: one without interfaces asks for nothing else."""
+        done = self.run(
+            "nft", "-c", "add table ip probe; add flowtable ip probe f { hook ingress priority filter; }"
+        )
+        assert not done.returncode or "No such file or directory" in done.stderr, done.stderr
+        return not done.returncode
+
+    def has_tags(self) -> bool:
+        """Whether lan0.102 is a real VLAN of lan0."""
+        return " vlan " in self.must("ip", "-d", "link", "show", "dev", "lan0.102")
 
     def forget(self) -> None:
         """Forget all connections."""
@@ -448,12 +481,33 @@ def _run(command: Sequence[str], stdin: str) -> subprocess.CompletedProcess[str]
 
 def _link(side: str, wires: Sequence[Wire]) -> None:
     """Lay the wires between the gateway, where we are, and one side."""
-    place = f"/proc/self/fd/{_NAMESPACES[side]}"
-    for name, near, far in ((w.name, _mac(w.mac(1)), _mac(w.mac(2))) for w in wires):
-        peer = ("peer", "name", name, "address", far, "netns", place)
-        done = _run(("ip", "link", "add", name, "address", near, "type", "veth", *peer), "")
+    for wire in wires:
+        if not _link_tagged(wire, side):
+            _link_plain(wire, side)
+
+
+def _link_plain(wire: Wire, side: str) -> None:
+    near, far = _mac(wire.mac(1)), _mac(wire.mac(2))
+    peer = ("peer", "name", wire.name, "address", far, "netns", f"/proc/self/fd/{_NAMESPACES[side]}")
+    done = _run(("ip", "link", "add", wire.name, "address", near, "type", "veth", *peer), "")
+    if done.returncode:
+        raise OSError(done.stderr.strip())
+
+
+def _link_tagged(wire: Wire, side: str) -> bool:
+    """A VLAN on the wire whose name it begins with; False where it is none, or the kernel has no VLANs."""
+    parent, _, vid = wire.name.partition(".")
+    if not vid:
+        return False
+    for where, end in ((GATEWAY, 1), (side, 2)):
+        _system("setns", _NAMESPACES[where], CLONE_NEWNET)
+        add = ("ip", "link", "add", "link", parent, "name", wire.name, "address", _mac(wire.mac(end)))
+        done = _run((*add, "type", "vlan", "id", vid), "")
         if done.returncode:
-            raise OSError(done.stderr.strip())
+            _system("setns", _NAMESPACES[GATEWAY], CLONE_NEWNET)
+            return False
+    _system("setns", _NAMESPACES[GATEWAY], CLONE_NEWNET)
+    return True
 
 
 def _sysctls(values: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -471,6 +525,9 @@ def _far_end(name: str) -> socket.socket:
     end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     end.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
     end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    program = ctypes.create_string_buffer(UNTAGGED)
+    filter_ = struct.pack("HL", len(UNTAGGED) // 8, ctypes.addressof(program))
+    end.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_)
     end.bind((name, 0))
     return end
 

@@ -34,6 +34,13 @@ REFUSED = (
     .replace("type: cgnat", "type: nat")
     .replace("    limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896, portlimit_icmp: 896}\n", "")
 )
+OFFLOADED = """
+version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+nat_defaults: {flowtable: on}
+pools:
+  servers: {type: static, priority: 1, global_map: {192.168.0.5: 200.0.0.3}}
+"""
 FOREIGN = """
 table ip kept { chain c { type filter hook forward priority 0; policy accept; counter packets 7 bytes 77 ; }
 }
@@ -219,6 +226,19 @@ def test_a_helper_that_the_kernel_lacks_is_said_at_its_line_and_the_old_ruleset_
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "the running kernel has no 'rtsp' helper for tcp [helper-missing]" in ran.stderr
     assert "rtsp: on" in ran.stderr
+    assert gateway.nft("-a", "list", "ruleset") == before
+
+
+def test_a_flowtable_that_cannot_be_is_said_at_its_line_and_the_old_ruleset_stays(gateway):
+    """Neither kernel: this one may have no flowtables, and the gateway has no interfaces."""
+    apply(gateway)
+    before = gateway.nft("-a", "list", "ruleset")
+
+    ran = apply(gateway, site=OFFLOADED)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.count("[flowtable-missing]") == 1
+    assert "flowtable: on" in ran.stderr
     assert gateway.nft("-a", "list", "ruleset") == before
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab import Lab
+from lab import Lab, lacking
 
 from nfcompile.pipeline import compile_site, parse
 
@@ -39,6 +39,8 @@ def test_example_loads(lab: Lab, path: Path) -> None:
 
 
 def loads(lab: Lab, text: str) -> None:
+    if "\tflowtable " in text and not lab.has_flowtable():
+        lacking("flowtable")
     lab.load(text)
     listed = lab.listing()
     lab.reload(text)

@@ -62,12 +62,19 @@ def from_to(before: str, after: str) -> tuple[object, object]:
     return incremental, listing_here()
 
 
+def has_flowtable(case: Path) -> bool:
+    """Kernels without flowtables do not load it; test_loads says so of each."""
+    return "\tflowtable " in (case / "ruleset.nft").read_text()
+
+
 @pytest.mark.parametrize("stride", [1, 7, 29])
 def test_from_any_site_to_any_other_is_as_loading_the_other(lab: Lab, stride: int) -> None:
     """All golden sites in a circle, to the next one and to ones further off."""
-    assert len(LOADABLE) > 60
-    for number, path in enumerate(LOADABLE):
-        after = LOADABLE[(number + stride) % len(LOADABLE)]
+    flowtables = lab.has_flowtable()
+    circle = [path for path in LOADABLE if flowtables or not has_flowtable(path)]
+    assert len(circle) > 60
+    for number, path in enumerate(circle):
+        after = circle[(number + stride) % len(circle)]
         incremental, alone_ = in_gateway(lab, from_to, text_of(path), text_of(after))  # type: ignore[misc]
         assert incremental == alone_, f"{path.name} -> {after.name}"
 
