@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections import Counter
 
@@ -105,6 +107,21 @@ def test_more_blocks_on_demand(lab: Lab) -> None:
     assert len(set(ends) - {None}) == 24
     ends = send(lab, UDP, [(home(1), 20000 + n) for n in range(40)])
     assert sum(end is not None for end in ends) == 8
+
+
+def test_a_number_stays_taken_longer_than_its_subscriber(lab: Lab) -> None:
+    """Every new connection renews both, or somebody else gets the block that is still in use."""
+    lab.load(dynamic())
+    send(lab, TCP, [(home(1), 20000)])
+    time.sleep(3)
+    send(lab, TCP, [(home(1), 20001)])
+    assert expires(lab, "set", "taken_homes") - expires(lab, "map", "assigned1_homes") >= 299
+
+
+def expires(lab: Lab, kind: str, name: str) -> int:
+    """Seconds until the only element of a set or map goes."""
+    listed = json.loads(lab.must("nft", "-j", "list", kind, "ip", "nfcompile", name))
+    return int(re.findall(r'"expires": (\d+)', json.dumps(listed))[0])
 
 
 def test_a_full_address_never_spills_to_another(lab: Lab) -> None:

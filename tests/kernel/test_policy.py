@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from frames import ACK, ECHO, ICMP, RST, SYN, TCP, UDP, UNREACHABLE, Packet
 from lab import Lab, route
-from table import site
+from table import predicted, site
 
 from nfcompile.model.parse import address
+from nfcompile.model.ranges import Range
 
 HOME, FAR = address("100.64.0.5"), address("198.18.0.1")
 
@@ -199,8 +200,28 @@ def test_low_ports(lab: Lab, all_udp: str) -> None:
         assert len(low) >= 60
         spills = protocol == UDP and all_udp == "on"
         assert bool(ports - low) == spills
-    (high,) = lab.flight([packet(UDP, 5000)])
-    assert high[0].packet.source_port >= 1024
+    for port in (1024, 5000):
+        (high,) = lab.flight([packet(UDP, port)])
+        assert high[0].packet.source_port >= 1024
+
+
+def test_who_has_no_low_ports_keeps_to_the_block(lab: Lab) -> None:
+    """An address has low ports for its first block only when portlimit_low is 512."""
+    compiled = site("""
+nat_defaults: {port_block_size: 512, portlimit_low: 512}
+acls: {a: {10: allow ip 100.64.0.0/30}}
+pools:
+  p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/31],
+      limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
+""")
+    lab.load(compiled.text.text)
+    for number in range(4):
+        source = address("100.64.0.0") + number
+        for protocol in (TCP, UDP):
+            ((seen,),) = lab.flight([packet(protocol, 700, source=source)])
+            own = predicted(compiled, "p", seen.packet._replace(source=source)).ports
+            ports = Range(512, 1023) if number < 2 else own
+            assert ports.first <= seen.packet.source_port <= ports.last
 
 
 TWO_POOLS = """
