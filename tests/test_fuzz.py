@@ -326,12 +326,41 @@ def test_a_pipe_that_never_ends(tmp_path: Path) -> None:
         endless.wait()
 
 
+ENDS = {
+    "version": (["--version"], 2),
+    "help": (["--help"], 2),
+    "no such site": (["check", "/nowhere"], 2),
+    "check": (["check", "SITE"], 2),
+    "quiet": (["check", "-q", "SITE"], 0),
+    "build": (["build", "SITE"], 2),
+    "json": (["build", "--format", "json", "SITE"], 2),
+    "mappings": (["mappings", "SITE"], 2),
+    "schema": (["schema"], 2),
+    "init": (["init", "-"], 2),
+}
+
+
+@pytest.mark.parametrize("end", [">/dev/full", ">&-", ">/dev/full 2>/dev/full", ">&- 2>&-", "<&- >/dev/full"])
+@pytest.mark.parametrize("words", ENDS)
+def test_nobody_can_be_told(words: str, end: str, tmp_path: Path) -> None:
+    """A full disk behind stdout, or no stdout at all: exit status 2 and at most one line, no traceback."""
+    site = tmp_path / "site.yaml"
+    pool = "acls: {a: {1: allow ip 10.0.0.0/30}}\npools: {p: {type: fake, acl: a, priority: 1}}\n"
+    site.write_text(HEAD + pool)
+    asked, status = ENDS[words]
+    program = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
+    command = [*program, *(str(site) if word == "SITE" else word for word in asked)]
+    done = subprocess.run(["sh", "-c", f'"$@" {end}', "sh", *command], capture_output=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert done.stderr.count(b"\n") <= 1, done.stderr
+
+
 arguments = st.lists(
     st.one_of(
         one_of_words(
             """check build lookup mappings init schema apply --format json text csv sarif -q --strict
-            --no-color --lint rfc --compact --proto tcp -o - /dev/null --template isp --inside --outside -- --help
-            --version 10.0.0.1 203.0.113.1:2000 1.2.3.4:0 999.1.1.1 /nowhere/site.yaml"""
+            --no-color --lint rfc --compact --proto tcp -o - /dev/null --template isp --inside --outside
+            -- --help --version 10.0.0.1 203.0.113.1:2000 1.2.3.4:0 999.1.1.1 /nowhere/site.yaml"""
         ),
         st.text(st.characters(blacklist_characters="\0/"), max_size=6),
     ),

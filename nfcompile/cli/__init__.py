@@ -11,26 +11,33 @@ import sys
 
 def main() -> None:
     """The `nfcompile` command."""
-    arguments = sys.argv[1:]
+    from nfcompile.cli.guard import guarded
+
+    sys.exit(guarded(lambda: _answer(sys.argv[1:])))
+
+
+def _answer(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         from nfcompile import __version__
 
         print(f"nfcompile {__version__}")
-        return
+        return 0
     if plain := plain_form(arguments):
         verb, site, output = plain
-        from nfcompile.cli.guard import guarded
-
         if verb == "build":
             from nfcompile.cli import build
 
-            sys.exit(guarded(lambda: build.run(site, output)))
+            return build.run(site, output)
         from nfcompile.cli import check
 
-        sys.exit(guarded(lambda: check.run(site)))
+        return check.run(site)
     from nfcompile.cli.app import app
 
-    app(prog_name="nfcompile")
+    try:
+        app(prog_name="nfcompile")
+    except SystemExit as done:  # with what it has printed still to be written, maybe to a full disk
+        return done.code if isinstance(done.code, int) else 0
+    return 0
 
 
 def plain_form(arguments: list[str]) -> tuple[str, str, str | None] | None:

@@ -240,3 +240,16 @@ def test_a_full_port_range_drops(lab: Lab) -> None:
     outcomes = lab.exchange(probe(UDP, address("10.0.0.1"), address("198.18.0.1"), 53) for _ in range(6))
     assert [bool(one.out) for one in outcomes] == [True] * 4 + [False] * 2
     assert all(one.out for one in lab.exchange([probe(ICMP, address("10.0.0.1"), address("198.18.0.1"))]))
+
+
+def test_a_gateway_that_translates_nothing_there_asks_for_no_syn(lab: Lab) -> None:
+    """The only snat rule is for an interface that is no outside one: towards wan0 nothing is translated."""
+    check(
+        lab,
+        site("snat: {other: {interface: wan1, snat_ip: 203.0.113.9}}"),
+        """
+        tcp 10.0.0.28:1000 > 198.18.0.5:53         -> untranslated
+        ack 10.0.0.28:1001 > 198.18.0.5:53         -> untranslated
+        tcp 10.0.0.28:1002 > 198.18.1.5:53         -> from 203.0.113.9
+        """,
+    )

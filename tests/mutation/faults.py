@@ -85,13 +85,13 @@ FAULTS = (
     # Whom a pool serves.
     Fault(
         "claims.py",
-        "taken_before = union((*taken_before, *claim.taken))",
-        "taken_before = claim.taken",
+        "            taken_before.add(run, None)\n",
+        "            pass\n",
         CLAIMS,
     ),
     Fault("claims.py", "-(-limit // block_size) * block_size", "limit // block_size * block_size", CLAIMS),
     Fault("claims.py", "size = max(tcp, udp) if", "size = min(tcp, udp) if", CLAIMS),
-    Fault("claims.py", "kept += subtract([run], seen)", "kept.append(run)", CLAIMS),
+    Fault("claims.py", "kept += seen.rest(run)", "kept.append(run)", CLAIMS),
     Fault(
         "claims.py",
         "Stock(pool.global_ip, Range(size, LOW_PORT_LAST), size)",
