@@ -253,3 +253,20 @@ def test_a_gateway_that_translates_nothing_there_asks_for_no_syn(lab: Lab) -> No
         tcp 10.0.0.28:1002 > 198.18.1.5:53         -> from 203.0.113.9
         """,
     )
+
+
+def test_a_rule_with_a_mark_after_one_without(lab: Lab) -> None:
+    """Both are of the plain form that shares a map; only the second one sets the mark."""
+    check(
+        lab,
+        site("""
+dnat:
+  first: {protocol: tcp, dst_port: 8001, dnat_port: 8080}
+  second: {protocol: tcp, dst_port: 8002, dnat_port: 8081, mark: 12}
+snat: {marked: {mark: 12, snat_ip: 172.32.0.212}}
+"""),
+        """
+        tcp 10.0.0.1:1000 > 198.18.0.1:8001        -> to 198.18.0.1:8080
+        tcp 10.0.0.1:1001 > 198.18.0.1:8002        -> from 172.32.0.212 to 198.18.0.1:8081
+        """,
+    )

@@ -27,9 +27,9 @@ ALLOCATION = ("test_ipalloc.py", "test_claims.py", "test_answers.py")
 CLAIMS = ("test_claims.py", *kernel("packets_random"))
 ACL = kernel("packets_acl", "packets_random")
 MARKS = kernel("packets_marks", "packets_random")
-STATIC = kernel("packets_static", "packets_random")
-GUARD = kernel("packets_guard", "packets_random")
-CGNAT = kernel("packets_cgnat", "packets_random")
+STATIC = kernel("packets_static", "packets_cgnat", "packets_random")
+GUARD = kernel("packets_guard", "packets_static", "packets_random")
+CGNAT = kernel("packets_cgnat", "policy", "packets_random")
 DYNAMIC = kernel("dynamic", "packets_random")
 MAPPING = kernel("mapping", "packets_random")
 POLICY = kernel("policy")
@@ -111,22 +111,12 @@ FAULTS = (
     Fault("lower/acl.py", "rule.protocol != ANY_PROTOCOL and not ports", "False", ACL),
     Fault("lower/acl.py", "if rule.vid is not None:", "if False:", (*ACL, *VLANS)),
     Fault("lower/pools.py", '@{name}", "return")', '@{name}", "accept")', ACL),
-    Fault(
-        "lower/pools.py",
-        'allow = (*((match, *accept) for match in matches), ("return",))',
-        "allow = tuple((match, *accept) for match in matches)",
-        STATIC,
-    ),
-    Fault(
-        "lower/pools.py", '*(() if pool.allocation == "dynamic" else (pool_rule(pool, counter),)),', "", CGNAT
-    ),
     Fault("lower/pools.py", "*_no_hairpin(gate, claim, counter),\n        *refusals,", "*refusals,", GUARD),
     Fault("lower/pools.py", '*first_packet, pool_rule(pool, "accept")', "*first_packet", (*ACL, *GUARD)),
     # Deterministic cgnat and nat.
     Fault("lower/cgnat.py", '{first}-{first + size - 1}"', '{first}-{first + size}"', CGNAT),
     Fault("lower/cgnat.py", "ADDRESS_LAST >> bits << bits", "ADDRESS_LAST", CGNAT),
     Fault("lower/cgnat.py", "if aligned and bits else None", "if bits else None", CGNAT),
-    Fault("lower/cgnat.py", "run and piece.first == run.last + 1 and", "run and", CGNAT),
     Fault("lower/cgnat.py", "th sport < 1024", "th sport < 1025", CGNAT),
     Fault(
         "lower/cgnat.py",
@@ -164,8 +154,8 @@ FAULTS = (
     # Dynamic pools.
     Fault(
         "lower/dynamic.py",
-        "[word for word, most in _slots_of(claim) if most > slot]",
-        "[word for word, most in _slots_of(claim) if most >= slot]",
+        "[word for word, most in _slots_of(claim) if most == slot]",
+        "[word for word, most in _slots_of(claim) if most == slot + 1]",
         DYNAMIC,
     ),
     Fault(

@@ -68,7 +68,7 @@ def outcome(copy: Path, fault: Fault) -> str:
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NFCOMPILE_REQUIRE_KERNEL": "1"},
         )
     except subprocess.TimeoutExpired:
-        return "hung"
+        return "caught     (the tests did not end)"
     finally:
         target.write_text(whole)
     if done.returncode == FAILED:
