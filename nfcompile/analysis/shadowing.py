@@ -3,7 +3,7 @@
 In an ACL the first hit wins, and so it does among dnat and snat rules. A rule that nothing can reach is
 mostly a wrong number or a wrong prefix. Move it up, or delete it.
 
-Where more than a thousand rules of one list differ in more than their source, not every such rule is found.
+Where more than about 700 rules of one list differ in more than their source, not every such rule is found.
 """
 
 from __future__ import annotations

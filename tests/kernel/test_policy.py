@@ -264,3 +264,21 @@ def test_invalid_never_leaves(lab: Lab) -> None:
     lab.load(ruleset("permit_invalid_flow: on"))
     (seen,) = lab.flight([("lan0", Packet(TCP, HOME, 5000, FAR, 443, RST))])
     assert not seen
+
+
+def test_every_state_has_the_timeout_of_its_name(lab: Lab) -> None:
+    """The established one is the session's where mapping entries keep the port, else the translation's."""
+    times = "tcp_handshake: 11, tcp_active: 12, tcp_final: 13, tcp_reset: 14, tcp_session_active: 15"
+    for hairpin, established in (("on", 15), ("off", 12)):
+        lab.load(
+            site(f"""
+acls: {{a: {{10: allow ip 100.64.0.0/30}}}}
+pools:
+  p: {{type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/31], hairpin: {hairpin},
+      timeouts_inactivity: {{{times}}}}}
+""").text.text
+        )
+        listed = lab.must("nft", "list", "ct", "timeout", "ip", "nfcompile", "tcp_p")
+        found = dict(re.findall(r"(\w+) ?: (\d+)s?[,\s]", listed))
+        opening = {"syn_sent": "11", "syn_recv": "11", "established": str(established), "close": "14"}
+        assert found == opening | dict.fromkeys(("fin_wait", "close_wait", "last_ack", "time_wait"), "13")

@@ -220,7 +220,6 @@ FAULTS = (
         "return match.protocol, rule.dnat_ip is None",
         MARKS,
     ),
-    Fault("lower/marks.py", "and bare and rule.snat_port is None else None", "and bare else None", MARKS),
     Fault(
         "lower/marks.py",
         "if interface is None and destination in (None, EVERYWHERE):\n        phrases",
@@ -228,7 +227,6 @@ FAULTS = (
         MARKS,
     ),
     # The guard.
-    Fault("lower/guard.py", "subtract(claim.taken, owned)", "claim.taken", GUARD),
     Fault("lower/guard.py", 'Rule(("ct direction reply return",), POOLS, "pools"),', "", GUARD),
     Fault(
         "lower/guard.py",
