@@ -179,3 +179,10 @@ def test_a_running_connection_keeps_its_block(lab: Lab) -> None:
     assert f"{address_text(home(1))} " in lab.must("nft", "list", "map", "ip", "nfcompile", "assigned1_homes")
     (again,) = send(lab, UDP, [(home(1), 6000)])
     assert block(again) == block(first)
+
+
+def test_every_block_has_an_address_for_protocols_without_ports(lab: Lab) -> None:
+    """Each of 64 subscribers asks a server of its own, for an address has one such session to each."""
+    lab.load(dynamic())
+    packets = [(route(home(n)), Packet(253, home(n), 0, FAR + n, 0, 0)) for n in range(64)]
+    assert all(outcome.out for outcome in lab.exchange(packets))
