@@ -4,7 +4,7 @@
 BIN := .venv/bin
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test lint unit kernel golden demo bench matrix clean
+.PHONY: setup test lint unit kernel golden soak mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, and the system's half (nft,
 # libnftables, conntrack, ip) where root may install it. Runs again when pyproject.toml changes.
@@ -32,6 +32,15 @@ kernel: setup
 # Write the expected files of the golden cases anew; reading `git diff tests/golden` is the review.
 golden: setup
 	$(BIN)/pytest tests --ignore=tests/kernel -k golden --update-golden
+
+# Other examples than `make test` has, for about SOAK minutes: half of them random sites against the kernel,
+# half fuzzing; what fails says the seed, and `make soak SEED=...` looks at the same again.
+soak: setup
+	@scripts/soak "$(or $(SOAK),10)" "$(SEED)"
+
+# Break the compiler in one place after the other, and see which tests notice; about MUTANTS minutes.
+mutants: setup
+	@$(BIN)/python tests/mutation/run.py --minutes $(or $(MUTANTS),30)
 
 # Real packets from a few subscribers through a gateway, beside what `nfcompile lookup` foretells.
 demo: setup

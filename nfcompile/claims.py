@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from nfcompile.ipalloc import Block, Layout, Stock
-from nfcompile.model.ranges import EVERYWHERE, Range, intersect, subtract, union
+from nfcompile.model.ranges import EVERYWHERE, Cover, Range, intersect, union
 from nfcompile.model.site import AclRule, Defaults, Pool, Site
 
 PORTED_POOL = "cgnat"
@@ -87,11 +87,12 @@ class Claim(NamedTuple):
 def claims(site: Site) -> tuple[Claim, ...]:
     """The claims of the enabled pools, in the order in which a packet asks them."""
     found: list[Claim] = []
-    taken_before: tuple[Range, ...] = ()
+    taken_before: Cover[None] = Cover()
     for pool in site.active_pools:
         claim = _claim(pool, site.defaults, taken_before)
         found.append(claim)
-        taken_before = union((*taken_before, *claim.taken))
+        for run in claim.taken:
+            taken_before.add(run, None)
     return tuple(found)
 
 
@@ -100,7 +101,7 @@ def rounded(limit: int, block_size: int) -> int:
     return -(-limit // block_size) * block_size
 
 
-def _claim(pool: Pool, defaults: Defaults, taken_before: tuple[Range, ...]) -> Claim:
+def _claim(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> Claim:
     rules = pool.acl.rules if pool.acl else ()
     unbounded: tuple[AclRule, ...] = ()
     if pool.subscribers is not None:
@@ -131,47 +132,41 @@ def _low_stock(pool: Pool, size: int | None) -> Stock | None:
 def _once(runs: Iterable[Range]) -> tuple[Range, ...]:
     """Runs in their order, less what an earlier run already has."""
     kept: list[Range] = []
-    seen: list[Range] = []
+    seen: Cover[None] = Cover()
     waiting = list(runs)
     if sum(run.size for run in waiting) == sum(run.size for run in union(waiting)):
         return tuple(waiting)
     for run in waiting:
-        kept += subtract([run], seen)
-        seen.append(run)
+        kept += seen.rest(run)
+        seen.add(run, None)
     return tuple(kept)
 
 
-def _allowed(rules: Iterable[AclRule], taken_before: tuple[Range, ...]) -> tuple[Range, ...]:
+def _allowed(rules: Iterable[AclRule], taken_before: Cover[None]) -> tuple[Range, ...]:
     """Sources of the allow rules in rule order, less those that certainly never get here."""
+    denied: Cover[None] = Cover()
     kept: list[Range] = []
-    denied: list[Range] = list(taken_before)
-    pending: list[Range] = []
     for rule in rules:
         if rule.allow:
-            pending.append(rule.source)
-            continue
-        if rule.only_source:
-            kept += subtract(pending, denied)
-            pending = []
-            denied.append(rule.source)
-    return _once((*kept, *subtract(pending, denied)))
+            for part in taken_before.rest(rule.source):
+                kept += denied.rest(part)
+        elif rule.only_source:
+            denied.add(rule.source, None)
+    return _once(kept)
 
 
 def _taken(pool: Pool, rules: Iterable[AclRule]) -> tuple[Range, ...]:
     """Sources of which every packet is decided by this pool, whatever its destination."""
     taken: list[Range] = []
-    denied: list[Range] = []
-    pending: list[Range] = []
-    local = [entry.local for entry in pool.global_map if entry.vid is None]
+    denied: Cover[None] = Cover()
     for rule in rules:
         if not rule.allow:
-            taken += subtract(pending, denied)
-            pending = []
-            denied.append(rule.source)
+            denied.add(rule.source, None)
         elif rule.only_source:
-            pending += intersect([rule.source], local) if pool.type == "static" else [rule.source]
-    pending += local
-    taken += subtract(pending, denied)
+            taken += denied.rest(rule.source)
+    if pool.type == "static":
+        local = [entry.local for entry in pool.global_map if entry.vid is None]
+        taken = [*intersect(taken, local), *(part for one in local for part in denied.rest(one))]
     if pool.subscribers is not None:
         return intersect(taken, pool.subscribers)
     return union(taken)

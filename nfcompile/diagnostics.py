@@ -12,6 +12,10 @@ Path = tuple[str | int, ...]
 """Keys from the top of site.yaml to a spot in it: ('pools', 'residential', 'global_ip', 0)."""
 
 
+PROBLEMS_LIMIT = 1000
+"""A search for problems ends with the thousandth: nobody reads on, and a wrong file may hold millions."""
+
+
 class Place(NamedTuple):
     """A stretch of one line; all numbers count from 1 and `end_column` is the last column in it."""
 

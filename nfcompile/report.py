@@ -5,11 +5,12 @@ Knows nothing of sites: places come from the document, words from whoever found 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nfcompile import __version__
-from nfcompile.diagnostics import Diagnostic, Note, Place, dotted
+from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Note, Place, dotted
 
 if TYPE_CHECKING:
     from nfcompile.source import Document
@@ -70,7 +71,8 @@ def _text(placed: list[_Placed], lines: list[str], name: str, color: bool) -> It
         if count:
             counts.append(f"{count} {severity}{'s' if count > 1 else ''}")
     if counts:
-        yield ", ".join(counts) + "\n"
+        most = max(Counter(one.diagnostic.code for one in placed).values())
+        yield ", ".join(counts) + (", and no more were looked for\n" if most >= PROBLEMS_LIMIT else "\n")
 
 
 def _finding(
@@ -89,13 +91,14 @@ def _finding(
 
 def _excerpt(line: str, column: int, end: int) -> tuple[str, int, int]:
     """A source line without its indentation, cut around the place: text, cells before it, cells in it."""
-    start = min(len(line) - len(line.lstrip()), column - 1)
+    indentation = len(line) - len(line.lstrip())
+    start = min(indentation, column - 1)
     stop = len(line.rstrip())
     if stop - start > LINE_LIMIT:
         start = max(start, min(column - 1 - BEFORE_CARET, stop - LINE_LIMIT))
         stop = min(stop, start + LINE_LIMIT)
-    lead = "..." if line[:start].strip() else ""
-    tail = "..." if line[stop:].strip() else ""
+    lead = "..." if start > indentation else ""
+    tail = "..." if stop < len(line.rstrip()) else ""
     before = lead + visible(line[start : column - 1])
     inside = visible(line[column - 1 : min(end, max(stop, column))])
     after = visible(line[min(end, max(stop, column)) : stop]) + tail

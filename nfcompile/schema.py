@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nfcompile.diagnostics import Diagnostic, Note, Path, dotted
+from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Note, Path, dotted
 from nfcompile.source import Document, short
 
 Rule = dict[str, Any]
@@ -33,13 +33,25 @@ def check(document: Document) -> tuple[Diagnostic, ...]:
     if accepts(rule, document.data, rule["$defs"]):
         return ()
     from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
 
+    # jsonschema's own test for repeated values takes time in the square of their number.
+    validator = extend(Draft202012Validator, {"uniqueItems": _repeats})(rule)  # type: ignore[no-untyped-call]
     found: dict[tuple[object, ...], Diagnostic] = {}
-    for error in Draft202012Validator(rule).iter_errors(document.data):
+    for error in validator.iter_errors(document.data):
         for one in _speak(error, rule):
             # One value may break two rules (too long, and a bad character); the first is enough.
             found.setdefault((one.path, one.key, one.message if one.key else ""), one)
+            if len(found) == PROBLEMS_LIMIT:
+                return tuple(found.values())
     return tuple(found.values())
+
+
+def _repeats(_validator: Any, _argument: bool, value: Any, _rule: Rule) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if not _unique(True, value, {}, {}):
+        yield ValidationError("has repeated values")
 
 
 def schema_text() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import yaml
@@ -21,7 +22,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from nfcompile.diagnostics import Diagnostic, Note, Path, Place, SiteError
+from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Note, Path, Place, SiteError
 
 NESTING_LIMIT = 50
 DIGITS_LIMIT = 30
@@ -201,7 +202,7 @@ def _unwanted(text: str) -> list[Diagnostic]:
             hint = "is this a text file in UTF-8?"
         return [Diagnostic("yaml-character", message, place=place, hint=hint)]
     problems = []
-    for tabs in TABS.finditer(text) if "\t" in text else ():
+    for tabs in islice(TABS.finditer(text), PROBLEMS_LIMIT) if "\t" in text else ():
         indentation = not tabs[0].strip()
         message = "tab in the indentation" if indentation else "tab between words"
         hint = "indent with spaces" if indentation else "put spaces instead"
@@ -373,21 +374,27 @@ class _Walk:
 
     def properties(self, event: Any, path: Path) -> None:
         """Refuse an anchor and a tag, which stand before their node in either order."""
-        at = event.start_mark.index
-        for found in PROPERTY.finditer(self.text, at):
-            if found.start() != at:
-                break
-            at = found.end()
-            place = _offset_place(self.text, found.start(1), len(found[1]))
+        mark = event.start_mark
+        at = mark.index
+        while found := PROPERTY.match(self.text, at):
+            at, start = found.end(), found.start(1)
+            line = mark.line + self.text.count("\n", mark.index, start)
+            column = start - self.text.rfind("\n", 0, start)
+            place = Place(line + 1, column, column + len(found[1]) - 1)
             code, kind, hint = "yaml-tag", "tag", "remove it; put text that starts with '!' in quotes"
             if found[1][0] == "&":
                 code, kind, hint = "yaml-alias", "anchor", "remove it, and write each value out"
             message = f"{kind} '{short(found[1])}'"
-            self.problems.append(Diagnostic(code, message, path, place=place, hint=hint))
+            self.problem(Diagnostic(code, message, path, place=place, hint=hint))
+
+    def problem(self, one: Diagnostic) -> None:
+        self.problems.append(one)
+        if len(self.problems) == PROBLEMS_LIMIT:
+            raise _Stop
 
     def refuse(self, code: str, message: str, path: Path, event: Any, hint: str = "", *notes: Note) -> None:
         place = _stretch(self.lines, event, None)
-        self.problems.append(Diagnostic(code, message, path, hint=hint, notes=notes, place=place))
+        self.problem(Diagnostic(code, message, path, hint=hint, notes=notes, place=place))
 
 
 def _mark_place(mark: Any) -> Place:

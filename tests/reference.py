@@ -104,7 +104,9 @@ def fate(site: Site, claims: Sequence[Claim], probe: Probe, route: Callable[[int
 
 def opens(site: Site, claims: Sequence[Claim], probe: Probe) -> bool:
     """Whether a session may start with the packet: TCP needs a SYN, on a gateway that translates sources."""
-    translates = bool(claims or site.snat)
+    _, outside = sides(site)
+    towards_outside = (rule for rule in site.snat if rule.match.interface in (None, *outside))
+    translates = bool(claims) or any(towards_outside)
     return probe.opens or probe.protocol != TCP or not translates or site.defaults.permit_invalid_flow
 
 

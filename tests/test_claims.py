@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nfcompile import pipeline
 from nfcompile.claims import claims, rounded
 from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.model.site import (
@@ -223,3 +224,26 @@ def test_limits_are_rounded_up_to_blocks(limit, block_size):
 
     assert size % block_size == 0
     assert 0 <= size - limit < block_size
+
+
+@given(st.integers(1, 4096), st.integers(1, 4096), st.sampled_from((16, 64, 128, 200)))
+def test_no_protocol_leaves_its_block(tcp, udp, unit):
+    """Where limits differ the block is the larger one, and every protocol's ports lie in it."""
+    limits = f"{{portlimit_tcp: {tcp}, portlimit_udp: {udp}}}"
+    text = f"""
+version: 1
+interfaces: {{inside: [lan0], outside: [wan0]}}
+nat_defaults: {{port_block_size: {unit}, portlimit_low: 64}}
+acls: {{a: {{10: allow ip 10.0.0.0/30}}}}
+pools: {{p: {{type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/29], limits_peruser: {limits}}}}}
+"""
+    (claim,) = claims(pipeline.read(pipeline.parse(text.encode(), "site.yaml")))
+    block = claim.layout().binding(0x0A000001)
+
+    for _, part in claim.protocol_blocks(block):
+        assert block.first == part.first <= part.last <= block.last
+    assert claim.stock.block_size - max(tcp, udp) in range(unit)
+    low = claim.low_block(block)
+    assert low is not None
+    assert low.first % 64 == 0
+    assert 64 <= low.first <= low.last <= 1023

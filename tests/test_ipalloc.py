@@ -107,3 +107,22 @@ def test_pieces_stay_few(stock, subscribers):
     bound = parts * stock.blocks_per_address + len(subscribers) * 2 * 6
 
     assert len(layout.pieces) <= bound
+
+
+def test_bindings_stay_from_version_to_version():
+    """Who has which block is in an operator's log for years: a change of the order moves everybody."""
+    stock = Stock((Range(1000, 1006), Range(2000, 2003)), Range(1, 4), 2)
+    runs = [Range(13, 15), Range(100, 101), Range(40, 47)]
+    found = [(b.address, b.first) for b in bindings(Layout(stock, runs), runs).values()]
+
+    assert found[:5] == [(1001, 1), (1002, 1), (1003, 1), (1000, 1), (1005, 1)]
+    assert found[5:9] == [(1004, 1), (1006, 1), (1002, 3), (1003, 3)]
+    assert found[9:] == [(1000, 3), (1001, 3), (1004, 3), (1005, 3)]
+
+
+def test_what_a_short_run_leaves_is_used_from_its_end_on():
+    """Neighbours who come one after the other get neighbouring addresses, also across runs."""
+    layout = Layout(Stock((Range(1000, 1007),)), [Range(8, 8), Range(101, 101), Range(50, 51), Range(72, 75)])
+
+    found = {s: layout.binding(s).address for s in (8, 101, 50, 51, 72, 73, 74, 75)}
+    assert found == {8: 1000, 101: 1001, 50: 1002, 51: 1003, 72: 1004, 73: 1005, 74: 1006, 75: 1007}

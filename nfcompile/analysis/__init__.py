@@ -6,6 +6,7 @@ docs/errors.md. Finds faults only: knows nothing of nft and changes nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ from nfcompile.analysis import (
 )
 from nfcompile.analysis.survey import Survey
 from nfcompile.claims import claims
-from nfcompile.diagnostics import Diagnostic
+from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic
 from nfcompile.model.site import Site
 
 Check = Callable[[Survey], Iterator[Diagnostic]]
@@ -67,5 +68,16 @@ def analyse(site: Site, lints: tuple[str, ...] = ()) -> Finding:
     survey = Survey(site, claims(site))
     found: list[Diagnostic] = []
     for check in (*CHECKS, *(LINTS[name] for name in lints)):
-        found += check(survey)
+        found += _enough(check(survey))
     return Finding(survey, found)
+
+
+def _enough(found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
+    """The first thousand of each code; a thousand errors of one code end a check."""
+    counts: Counter[str] = Counter()
+    for one in found:
+        counts[one.code] += 1
+        if counts[one.code] <= PROBLEMS_LIMIT:
+            yield one
+        elif one.severity == "error":
+            return

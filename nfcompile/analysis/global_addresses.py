@@ -14,13 +14,13 @@ connections apart, but the port no longer names the subscriber.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfcompile.analysis.survey import Survey
 from nfcompile.diagnostics import Diagnostic, Note, Path
-from nfcompile.model.ranges import Range, intersect, range_text, union
+from nfcompile.model.ranges import Cover, Range, intersect, range_text
 from nfcompile.model.site import Site
 
 
@@ -74,11 +74,13 @@ def _overlap(early: Given, late: Given) -> Diagnostic:
 
 
 def _inside(survey: Survey, given: list[Given]) -> Iterator[Diagnostic]:
-    everything = union(one.range for one in given)
+    everything: Cover[None] = Cover()
+    for one in given:
+        everything.add(one.range, None)
     for claim in survey.claims:
         if claim.unbounded:
             continue
-        both = intersect(claim.subscribers, everything)
+        both = tuple(sorted(part for run in claim.subscribers for part in everything.parts(run)))
         for one in given if both else ():
             shared = _part_of(one.range, both)
             if shared:
@@ -99,15 +101,20 @@ def _part_of(one: Range, ranges: tuple[Range, ...]) -> Range | None:
 
 
 def _snat(site: Site, given: list[Given]) -> Iterator[Diagnostic]:
+    of_pools = sorted((one for one in given if one.path[0] == "pools"), key=lambda one: one.range)
+    firsts = [one.range.first for one in of_pools]
     for rule in site.snat:
-        for one in given:
+        # What is given once only is disjoint: nothing further back reaches this rule's addresses.
+        for index in range(bisect_right(firsts, rule.snat_ip.last) - 1, -1, -1):
+            one = of_pools[index]
             shared = intersect([rule.snat_ip], [one.range])
-            if shared and one.path[0] == "pools":
-                message = f"snat rule '{rule.name}' leaves from {range_text(shared[0])} of {one.owner}"
-                yield Diagnostic(
-                    "snat-in-pool",
-                    message,
-                    (*rule.path, "snat_ip"),
-                    notes=(Note(f"{one.owner} has it here", one.path),),
-                    severity="warning",
-                )
+            if not shared:
+                break
+            message = f"snat rule '{rule.name}' leaves from {range_text(shared[0])} of {one.owner}"
+            yield Diagnostic(
+                "snat-in-pool",
+                message,
+                (*rule.path, "snat_ip"),
+                notes=(Note(f"{one.owner} has it here", one.path),),
+                severity="warning",
+            )

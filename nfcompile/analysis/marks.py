@@ -13,6 +13,7 @@ that range which connections are in use. Take another number.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from nfcompile.analysis.survey import Survey
@@ -20,21 +21,30 @@ from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.site import Mark
 
 RESERVED_TOP_BYTE = 0x01
+FEW_MARKS = 20
+"""As many may be in a hint."""
 
 
 def check(survey: Survey) -> Iterator[Diagnostic]:
     """One warning for each mark without its counterpart, one error for each that is taken."""
     yield from _reserved(survey)
-    sets = [rule.mark for rule in survey.site.dnat if rule.mark]
-    uses = [rule.mark for rule in survey.site.snat if rule.mark]
+    sets = {rule.mark for rule in survey.site.dnat if rule.mark}
+    used: dict[int, set[int]] = defaultdict(set)
     for rule in survey.site.snat:
-        if rule.mark and not any(_meets(rule.mark, mark) for mark in sets):
+        if rule.mark:
+            used[rule.mark.mask].add(rule.mark.value)
+    # A connection passes a test when the bits that it looks at are set so; bits that nobody set are 0.
+    passed = {mask: {mark.value & mask for mark in sets} for mask in used}
+    hint = _near(sets)
+    for rule in survey.site.snat:
+        if rule.mark and rule.mark.value not in passed[rule.mark.mask]:
             message = f"no dnat rule sets mark {_text(rule.mark)}"
             path = (*rule.path, "mark")
-            yield Diagnostic("mark-unset", message, path, hint=_near(rule.mark, sets), severity="warning")
+            yield Diagnostic("mark-unset", message, path, hint=hint, severity="warning")
     for other in survey.site.dnat:
-        if other.mark and not any(_meets(mark, other.mark) for mark in uses):
-            message = f"no snat rule uses mark {_text(other.mark)}"
+        mark = other.mark
+        if mark and not any(mark.value & mask in values for mask, values in used.items()):
+            message = f"no snat rule uses mark {_text(mark)}"
             yield Diagnostic("mark-unused", message, (*other.path, "mark"), severity="warning")
 
 
@@ -48,14 +58,9 @@ def _reserved(survey: Survey) -> Iterator[Diagnostic]:
             yield Diagnostic("mark-reserved", message, (*rule.path, "mark"), hint=hint)
 
 
-def _meets(used: Mark, set_: Mark) -> bool:
-    """Whether a connection with `set_` passes a test for `used` (bits that nobody set are 0)."""
-    return set_.value & used.mask == used.value
-
-
-def _near(mark: Mark, sets: list[Mark]) -> str:
-    words = sorted({_text(one) for one in sets})
-    return f"marks that are set: {', '.join(words)}" if words else ""
+def _near(sets: set[Mark]) -> str:
+    words = sorted(map(_text, sets))
+    return f"marks that are set: {', '.join(words)}" if 0 < len(words) <= FEW_MARKS else ""
 
 
 def _text(mark: Mark) -> str:

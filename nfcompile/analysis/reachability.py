@@ -11,14 +11,17 @@ from collections.abc import Iterator
 from nfcompile.analysis.survey import Survey
 from nfcompile.claims import Claim
 from nfcompile.diagnostics import Diagnostic
-from nfcompile.model.ranges import subtract
+from nfcompile.model.ranges import Cover
+
+FEW_NAMES = 9
 
 
 def check(survey: Survey) -> Iterator[Diagnostic]:
     """One warning for each enabled pool that nothing can reach."""
-    before: list[Claim] = []
+    takers: list[str] = []
+    taken: Cover[None] = Cover()
     for claim in survey.claims:
-        reason = _reason(claim, before)
+        reason = _reason(claim, taken, takers)
         if reason:
             yield Diagnostic(
                 "pool-unreachable",
@@ -27,10 +30,13 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
                 key="acl" not in claim.pool.given,
                 severity="warning",
             )
-        before.append(claim)
+        for run in claim.taken:
+            taken.add(run, None)
+        if claim.taken:
+            takers.append(f"'{claim.pool.name}'")
 
 
-def _reason(claim: Claim, before: list[Claim]) -> str:
+def _reason(claim: Claim, taken: Cover[None], takers: list[str]) -> str:
     pool = claim.pool
     if pool.type == "static":
         allowed = [entry.local for entry in pool.global_map]
@@ -40,8 +46,8 @@ def _reason(claim: Claim, before: list[Claim]) -> str:
         allowed = [rule.source for rule in pool.acl.rules if rule.allow]
         if not allowed:
             return f"acl '{pool.acl.name}' allows nothing"
-    taken = [run for other in before for run in other.taken]
-    if allowed and not subtract(allowed, taken):
-        names = ", ".join(f"'{other.pool.name}'" for other in before if other.taken)
-        return f"{names} take all of its sources"
+    if allowed and all(taken.covers(one) for one in allowed):
+        names = ", ".join(takers[:FEW_NAMES])
+        more = f" and {len(takers) - FEW_NAMES} more" if len(takers) > FEW_NAMES else ""
+        return f"{names}{more} take all of its sources"
     return ""

@@ -2,17 +2,23 @@
 
 In an ACL the first hit wins, and so it does among dnat and snat rules. A rule that nothing can reach is
 mostly a wrong number or a wrong prefix. Move it up, or delete it.
+
+Where more than about 700 rules of one list differ in more than their source, not every such rule is found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from nfcompile.analysis.survey import Survey
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.ranges import EVERYWHERE, Cover, Range
 from nfcompile.model.site import ANY_PROTOCOL, Acl, AclRule, DnatRule, Mark, Match, SnatRule
+
+PATIENCE = 500_000
+"""So many pairs of rules are compared, about a second; ports and protocols have no order to search in."""
 
 Condition = tuple[int, int | None, Range, tuple[Range, ...], tuple[Range, ...]]
 
@@ -28,15 +34,18 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
 def _acl(acl: Acl) -> Iterator[Diagnostic]:
     """Earlier rules are kept by their conditions other than the source, so that long lists stay fast."""
     covers: dict[Condition, Cover[AclRule]] = {}
+    looks = PATIENCE
     for rule in acl.rules:
         condition = _condition(rule)
-        for earlier, cover in covers.items():
+        same = covers.setdefault(condition, Cover())
+        for earlier, cover in ((condition, same), *covers.items()) if looks > 0 else ((condition, same),):
+            looks -= 1
             if _wider(earlier, condition) and cover.covers(rule.source):
                 note = Note("this rule decides first", cover.nearest(rule.source).path)
                 message = f"rule {rule.number} of acl '{acl.name}' can never match"
                 yield Diagnostic("rule-shadowed", message, rule.path, notes=(note,), severity="warning")
                 break
-        covers.setdefault(condition, Cover()).add(rule.source, rule)
+        same.add(rule.source, rule)
 
 
 def _condition(rule: AclRule) -> Condition:
@@ -68,9 +77,11 @@ Rule = TypeVar("Rule", DnatRule, SnatRule)
 
 
 def _rules(rules: Sequence[Rule], kind: str) -> Iterator[Diagnostic]:
+    marked = kind == "snat"
+    looks = PATIENCE
     for index, rule in enumerate(rules):
-        marked = kind == "snat"
-        for earlier in rules[:index]:
+        for earlier in islice(rules, index) if looks > 0 else ():
+            looks -= 1
             if _match_within(rule.match, earlier.match) and (
                 not marked or _mark_within(rule.mark, earlier.mark)
             ):

@@ -6,10 +6,13 @@ import os
 import stat
 import sys
 import tempfile
+from typing import BinaryIO
 
 from nfcompile.cli.guard import UsageProblem
 
 STDIN = "-"
+SITE_MOST = 32 << 20
+"""Bytes: a million static entries, a line each, fit in."""
 
 
 def read(site: str) -> bytes:
@@ -17,13 +20,21 @@ def read(site: str) -> bytes:
     if site == STDIN:
         if sys.stdin is None:
             raise UsageProblem("cannot read standard input: it is closed")
-        return sys.stdin.buffer.read()
+        return _bounded(sys.stdin.buffer, site)
     try:
         with open(site, "rb") as file:
-            return file.read()
+            return _bounded(file, site)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageProblem(f"cannot read '{site}': {reason}") from None
+
+
+def _bounded(file: BinaryIO, site: str) -> bytes:
+    """A device may never end, and what is no site may be larger than the memory."""
+    data = file.read(SITE_MOST + 1)
+    if len(data) > SITE_MOST:
+        raise UsageProblem(f"cannot read '{site}': it has more than {SITE_MOST >> 20} MiB")
+    return data
 
 
 def shown(site: str) -> str:

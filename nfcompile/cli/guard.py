@@ -23,6 +23,7 @@ def guarded(verb: Callable[[], int]) -> int:
     """Run a verb and give its exit status; only errors of the program show a traceback."""
     from nfcompile.kernel import KernelError
 
+    _stand_in()
     try:
         status = verb()
         sys.stdout.flush()
@@ -34,20 +35,39 @@ def guarded(verb: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        _forget_stdout()
+        _forget(STDOUT)
         return BROKEN_PIPE
     except OSError as problem:
-        if problem.errno != errno.ENOSPC:
+        if problem.errno not in (errno.ENOSPC, errno.EBADF):
             raise
-        _forget_stdout()
+        _forget(STDOUT)
         return _say(f"cannot write: {problem.strerror}", USAGE)
 
 
-def _forget_stdout() -> None:
+STDOUT, STDERR = 1, 2
+
+
+def _stand_in() -> None:
+    """Put something in the place of a closed stdout or stderr, before a file that is opened gets its number.
+
+    What is written to stdout then fails like any write that cannot be done; stderr has nobody to tell.
+    """
+    if sys.stdout is None:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), STDOUT)
+        sys.stdout = os.fdopen(STDOUT, "w", closefd=False)
+    if sys.stderr is None:
+        _forget(STDERR)
+        sys.stderr = os.fdopen(STDERR, "w", closefd=False)
+
+
+def _forget(descriptor: int) -> None:
     """Point it elsewhere, or the interpreter tries what failed once more when it ends, and complains."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def _say(problem: str, status: int) -> int:
-    print(f"nfcompile: error: {problem}", file=sys.stderr)
+    try:
+        print(f"nfcompile: error: {problem}", file=sys.stderr)
+    except OSError:
+        _forget(STDERR)
     return status

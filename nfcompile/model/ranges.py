@@ -123,11 +123,13 @@ Owner = TypeVar("Owner")
 
 
 class Cover(Generic[Owner]):
-    """A growing union of ranges that answers in O(log n) whether it covers a range.
+    """A growing union of ranges that answers in O(log n) whether, and where, it covers a range.
 
     >>> cover = Cover()
     >>> cover.add(Range(1, 5), "a"); cover.add(Range(6, 9), "b"); cover.covers(Range(2, 8))
     True
+    >>> list(cover.parts(Range(0, 3))), list(cover.rest(Range(0, 3)))
+    ([Range(first=1, last=3)], [Range(first=0, last=0)])
     """
 
     def __init__(self) -> None:
@@ -143,6 +145,24 @@ class Cover(Generic[Owner]):
     def nearest(self, value: Range) -> Owner:
         """Who opened the stretch that holds the first member of `value`; only where it is covered."""
         return self._owners[bisect_right(self._firsts, value.first) - 1]
+
+    def parts(self, value: Range) -> Iterator[Range]:
+        """What of a range has been added, ascending."""
+        for index in range(bisect_left(self._lasts, value.first), len(self._firsts)):
+            first, last = max(value.first, self._firsts[index]), min(value.last, self._lasts[index])
+            if first > last:
+                return
+            yield Range(first, last)
+
+    def rest(self, value: Range) -> Iterator[Range]:
+        """What of a range has not been added, ascending."""
+        first = value.first
+        for part in self.parts(value):
+            if first < part.first:
+                yield Range(first, part.first - 1)
+            first = part.last + 1
+        if first <= value.last:
+            yield Range(first, value.last)
 
     def add(self, value: Range, owner: Owner) -> None:
         """Add a range; it is joined with those that it meets."""

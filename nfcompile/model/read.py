@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from nfcompile.diagnostics import Diagnostic, Note, Path
+from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Note, Path, SiteError
 from nfcompile.model import parse
 from nfcompile.model.acl import read_rule
 from nfcompile.model.parse import Fault
@@ -36,6 +36,9 @@ Value = TypeVar("Value")
 
 TRUE_WORDS = (True, "on", "yes", "true", "enable")
 
+NEAR_ACLS = 200
+"""So many names of ACLs are looked through for the one that was meant: each takes 10 microseconds."""
+
 FIELD_TYPES = {
     "global_ip": ("cgnat", "nat"),
     "port_range": ("cgnat",),
@@ -50,7 +53,10 @@ FIELD_TYPES = {
 
 
 def read_site(data: Data) -> tuple[Site, list[Diagnostic]]:
-    """Read a whole site; the second value lists what is wrong, and then the site must not be used."""
+    """Read a whole site; the second value lists what is wrong, and then the site must not be used.
+
+    Raises SiteError at the thousandth problem.
+    """
     reader = _Reader()
     acls = {name: reader.acl(name, rules) for name, rules in (data.get("acls") or {}).items()}
     defaults = data.get("nat_defaults") or {}
@@ -77,12 +83,17 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[Diagnostic] = []
 
+    def refuse(self, problem: Diagnostic) -> None:
+        self.problems.append(problem)
+        if len(self.problems) == PROBLEMS_LIMIT:
+            raise SiteError(tuple(self.problems))
+
     def value(self, read: Callable[[str], Value], text: Any, path: Path, stand_in: Value) -> Value:
         try:
             return read(str(text))
         except Fault as fault:
             span = (fault.start, fault.end)
-            self.problems.append(Diagnostic(fault.code, fault.message, path, span=span, hint=fault.hint))
+            self.refuse(Diagnostic(fault.code, fault.message, path, span=span, hint=fault.hint))
             return stand_in
 
     def addresses(self, texts: list[str], path: Path) -> tuple[Range, ...]:
@@ -97,7 +108,7 @@ class _Reader:
                 note = Note(f"'{name}' is an inside interface here", _inside_path(inside, name))
                 message = f"interface '{name}' is inside and outside"
                 path = ("interfaces", "outside", index)
-                self.problems.append(Diagnostic("interface-twice", message, path, notes=(note,)))
+                self.refuse(Diagnostic("interface-twice", message, path, notes=(note,)))
         vlans = tuple((int(vid), name) for vid, name in (data.get("vlans") or {}).items())
         return Interfaces(tuple(inside), tuple(outside), vlans)
 
@@ -157,14 +168,12 @@ class _Reader:
             if kind not in types:
                 message = f"pool type '{kind}' has no '{key}'"
                 hint = f"'{key}' belongs to pool type {' and '.join(types)}"
-                self.problems.append(
-                    Diagnostic("wrong-pool-type", message, (*path, key), key=True, hint=hint)
-                )
+                self.refuse(Diagnostic("wrong-pool-type", message, (*path, key), key=True, hint=hint))
         needed = {"cgnat": "global_ip", "nat": "global_ip", "static": "global_map"}.get(kind)
         if needed and not data.get(needed):
             message = f"pool '{path[-1]}' of type '{kind}' needs '{needed}'"
             at = (*path, needed) if needed in data else path
-            self.problems.append(Diagnostic("missing-key", message, at, key=True))
+            self.refuse(Diagnostic("missing-key", message, at, key=True))
 
     def _acl_of(self, data: Data, path: Path, acls: dict[str, Acl]) -> Acl | None:
         name = data.get("acl", "none")
@@ -172,10 +181,10 @@ class _Reader:
             return acls.get(name)
         import difflib
 
-        near = difflib.get_close_matches(name, acls, 1)
+        near = difflib.get_close_matches(name, list(acls)[:NEAR_ACLS], 1)
         hint = f"did you mean '{near[0]}'?" if near else ""
         message = f"acl '{name}' is not defined"
-        self.problems.append(Diagnostic("unknown-acl", message, (*path, "acl"), hint=hint))
+        self.refuse(Diagnostic("unknown-acl", message, (*path, "acl"), hint=hint))
         return None
 
     def _global_map(self, data: Data, path: Path) -> tuple[StaticEntry, ...]:
@@ -186,14 +195,14 @@ class _Reader:
                 found.append(_static_entry(entry, local_text))
             except Fault as fault:
                 span = (fault.start, fault.end)
-                self.problems.append(Diagnostic(fault.code, fault.message, entry, True, span, fault.hint))
+                self.refuse(Diagnostic(fault.code, fault.message, entry, True, span, fault.hint))
                 continue
             globals_ = self.value(_static_addresses, global_text, entry, NOTHING)
             local = found[-1].local
             if globals_ is not NOTHING and globals_.size != local.size:
                 message = f"{local.size} local but {globals_.size} global addresses"
                 hint = "both sides of an entry need the same prefix length"
-                self.problems.append(Diagnostic("static-length", message, entry, hint=hint))
+                self.refuse(Diagnostic("static-length", message, entry, hint=hint))
             found[-1] = found[-1]._replace(globals=globals_)
         return tuple(found)
 
@@ -216,7 +225,7 @@ class _Reader:
     def _needs_protocol(self, key: str, path: Path) -> None:
         message = f"'{key}' needs protocol tcp or udp"
         hint = "add 'protocol: tcp'"
-        self.problems.append(Diagnostic("port-without-protocol", message, (*path, key), key=True, hint=hint))
+        self.refuse(Diagnostic("port-without-protocol", message, (*path, key), key=True, hint=hint))
 
     def _optional(self, read: Callable[[str], Value], data: Data, key: str, path: Path) -> Value | None:
         if data.get(key) is None:
@@ -225,9 +234,7 @@ class _Reader:
 
     def _nothing_to_do(self, path: Path, keys: str) -> None:
         message = f"{path[0]} rule '{path[-1]}' changes nothing"
-        self.problems.append(
-            Diagnostic("rule-without-effect", message, path, key=True, hint=f"give it {keys}")
-        )
+        self.refuse(Diagnostic("rule-without-effect", message, path, key=True, hint=f"give it {keys}"))
 
     def dnat(self, name: str, data: Data) -> DnatRule:
         path: Path = ("dnat", name)

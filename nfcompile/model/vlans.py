@@ -28,12 +28,18 @@ def tagged(pool: Pool) -> Iterator[Tagged]:
 
 
 def pairs(found: list[Tagged]) -> Iterator[tuple[int, int, Tagged, Tagged]]:
-    """Sweep the addresses; of each VLAN the stretch that reaches furthest can meet what follows."""
+    """Sweep the addresses; of each VLAN the stretch that reaches furthest can meet what follows.
+
+    Each stretch is paired with the first that it meets: a VLAN that shares anything is in some pair.
+    """
     furthest: dict[int, Tagged] = {}
     for one in sorted(found, key=lambda t: (t[0], t[1])):
-        for vid, other in furthest.items():
-            if vid != one[1] and other[0].last >= one[0].first:
+        for vid, other in list(furthest.items()):
+            if other[0].last < one[0].first:
+                del furthest[vid]
+            elif vid != one[1]:
                 yield vid, one[1], other, one
+                break
         known = furthest.get(one[1])
         if known is None or one[0].last > known[0].last:
             furthest[one[1]] = one

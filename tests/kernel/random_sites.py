@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from frames import ACK, ECHO, GRE, ICMP, SYN, TCP, UDP, Packet
 from hypothesis import strategies as st
 from lab import route
 
-from nfcompile.model.parse import address
+from nfcompile.model.parse import address, addresses
+from nfcompile.model.ranges import Range
+from nfcompile.pipeline import Compiled
 
 PACKETS = 60
 
@@ -44,19 +46,20 @@ ports = st.one_of(
     st.sampled_from(PORTS).map(str),
     st.just("8000-8005"),
     st.just("53,443"),
+    st.sampled_from(("1-65535", "65535", "1-443", "443-65535")),
 )
 
 
 @st.composite
 def acl_rules(draw: st.DrawFn, vlan: bool) -> str:
     protocol = draw(st.sampled_from(("ip", "ip", "tcp", "udp", "icmp", "gre", "253")))
-    source = draw(st.one_of(sources, st.just("any")))
+    source = draw(st.one_of(sources, sources, st.sampled_from(("any", "0.0.0.0/0", "10.0.0.7/32"))))
     if vlan and draw(st.booleans()):
         source += "~102"
     words = [draw(st.sampled_from(("allow", "allow", "permit", "deny"))), protocol, "src", source]
     ported = protocol in ("tcp", "udp")
     if ported and draw(st.integers(0, 4)) == 0:
-        words += ["sport", "20000-40000"]
+        words += ["sport", draw(st.sampled_from(("20000-40000", "1-20200", "20210,20217-65535")))]
     if draw(st.booleans()):
         words += ["dst", draw(destinations)]
     if ported and draw(st.integers(0, 2)) == 0:
@@ -93,6 +96,12 @@ def pools(draw: st.DrawFn, number: int, acls: list[str], vlan: bool) -> dict[str
         )
         if pool["allocation"] == "dynamic":
             pool["global_ip"], pool["port_range"] = [first + "0/29"], "1024-2047"
+        else:
+            pool["port_range"] = draw(
+                st.sampled_from(("1024-65535", "1024-65535", "65024-65535", "1025-60000"))
+            )
+        if draw(st.integers(0, 3)) == 0:
+            pool["randomize_ports"] = draw(st.booleans())
         sizes = st.sampled_from((128, 200, 256))
         pool["limits_peruser"] = {"portlimit_tcp": draw(sizes), "portlimit_udp": draw(sizes)}
         pool["filtering"] = draw(st.sampled_from(("address_and_port_dependent", "endpoint_independent")))
@@ -191,31 +200,66 @@ def sites(draw: st.DrawFn) -> dict[str, Any]:
     return site
 
 
-def packets(dice: Random) -> Iterator[tuple[str, Packet]]:
+class Edges(NamedTuple):
+    """Where a site's ranges begin and end, and the neighbours outside: what a slip in a comparison moves."""
+
+    near: list[int]
+    far: list[int]
+    ports: list[int]
+
+
+def edges(compiled: Compiled) -> Edges:
+    site = compiled.site
+    rules = [rule for acl in site.acls for rule in acl.rules]
+    matches = [rule.match for rule in (*site.dnat, *site.snat)]
+    sources = [one.source for one in rules] + [one.src_cidr for one in matches if one.src_cidr]
+    sources += [entry.local for pool in site.pools for entry in pool.global_map]
+    sources += [one for pool in site.pools for one in pool.subscribers or ()]
+    destinations = [one.destination for one in rules] + [one.dst_cidr for one in matches if one.dst_cidr]
+    ports = [one for rule in rules for one in rule.destination_ports]
+    ports += [one.dst_port for one in matches if one.dst_port]
+    return Edges(
+        ends(sources, [addresses(start + "0/24") for start in NETWORKS.values()]),
+        ends(destinations, [addresses(start + "0/24") for start in FAR.values()]),
+        ends(ports, [Range(1, 65535)]),
+    )
+
+
+def ends(ranges: Sequence[Range], where: Sequence[Range]) -> list[int]:
+    found = {end for one in ranges for end in (one.first - 1, one.first, one.last, one.last + 1)}
+    return sorted(end for end in found if any(one.first <= end <= one.last for one in where))
+
+
+def packets(dice: Random, edges: Edges) -> Iterator[tuple[str, Packet]]:
     """Mostly from inside to outside; some to other insiders, to global addresses, also from outside."""
     for index in range(PACKETS):
         protocol = dice.choice((TCP, TCP, UDP, UDP, ICMP, GRE, 253))
         way = dice.choice(("out", "out", "out", "out", "across", "hairpin", "in", "in"))
-        source = far(dice) if way == "in" else near(dice)
-        destination = {"out": far, "across": near, "hairpin": globally}.get(way, globally)(dice)
+        source = far(dice, edges) if way == "in" else near(dice, edges)
+        choose = {"out": far, "across": near}.get(way)
+        destination = choose(dice, edges) if choose else globally(dice)
         if way == "in" and dice.randrange(3) == 0:
-            destination = near(dice)
+            destination = near(dice, edges)
         wire = route(source)
         if way != "in" and dice.randrange(8) == 0:
             wire = dice.choice(sorted(NETWORKS))
         sport = 20_000 + 7 * index if protocol in (TCP, UDP, ICMP) else 0
         # Towards global addresses only ports that no block has: nobody can have a mapping there.
-        known = PORTS if way in ("out", "across") else LOW_PORTS
+        known = (*PORTS, *edges.ports) if way in ("out", "across") else LOW_PORTS
         dport = dice.choice(known) if protocol in (TCP, UDP) else 0
         flags = {TCP: dice.choice((SYN, SYN, SYN, ACK)), ICMP: ECHO}.get(protocol, 0)
         yield wire, Packet(protocol, source, sport, destination, dport, flags)
 
 
-def near(dice: Random) -> int:
+def near(dice: Random, edges: Edges) -> int:
+    if edges.near and dice.randrange(2):
+        return dice.choice(edges.near)
     return address(f"{dice.choice(sorted(NETWORKS.values()))}{dice.randrange(64)}")
 
 
-def far(dice: Random) -> int:
+def far(dice: Random, edges: Edges) -> int:
+    if edges.far and dice.randrange(2):
+        return dice.choice(edges.far)
     return address(f"{dice.choice(sorted(FAR.values()))}{dice.randrange(64)}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections import Counter
 
@@ -107,6 +109,21 @@ def test_more_blocks_on_demand(lab: Lab) -> None:
     assert sum(end is not None for end in ends) == 8
 
 
+def test_a_number_stays_taken_longer_than_its_subscriber(lab: Lab) -> None:
+    """Every new connection renews both, or somebody else gets the block that is still in use."""
+    lab.load(dynamic())
+    send(lab, TCP, [(home(1), 20000)])
+    time.sleep(3)
+    send(lab, TCP, [(home(1), 20001)])
+    assert expires(lab, "set", "taken_homes") - expires(lab, "map", "assigned1_homes") >= 299
+
+
+def expires(lab: Lab, kind: str, name: str) -> int:
+    """Seconds until the only element of a set or map goes."""
+    listed = json.loads(lab.must("nft", "-j", "list", kind, "ip", "nfcompile", name))
+    return int(re.findall(r'"expires": (\d+)', json.dumps(listed))[0])
+
+
 def test_a_full_address_never_spills_to_another(lab: Lab) -> None:
     """RFC 7857 section 4: of 16 blocks an address, 15 are somebody's first and one is a second one."""
     lab.load(dynamic(tcp=24))
@@ -162,3 +179,10 @@ def test_a_running_connection_keeps_its_block(lab: Lab) -> None:
     assert f"{address_text(home(1))} " in lab.must("nft", "list", "map", "ip", "nfcompile", "assigned1_homes")
     (again,) = send(lab, UDP, [(home(1), 6000)])
     assert block(again) == block(first)
+
+
+def test_every_block_has_an_address_for_protocols_without_ports(lab: Lab) -> None:
+    """Each of 64 subscribers asks a server of its own, for an address has one such session to each."""
+    lab.load(dynamic())
+    packets = [(route(home(n)), Packet(253, home(n), 0, FAR + n, 0, 0)) for n in range(64)]
+    assert all(outcome.out for outcome in lab.exchange(packets))

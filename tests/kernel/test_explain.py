@@ -11,7 +11,7 @@ from frames import ICMP, SYN, TCP, UDP, Packet
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from lab import _NAMESPACES, GATEWAY, OUTSIDE, Lab, Outcome, route
-from random_sites import packets, sites
+from random_sites import edges, packets, sites
 from table import site
 
 from nfcompile import walk
@@ -55,7 +55,8 @@ def test_packets_go_where_the_walker_says(lab: Lab, site: dict[str, Any], seed: 
         assume(False)
         raise
     program = walk.read(compiled.table)
-    sent = [(wire, one) for wire, one in packets(Random(seed)) if one.protocol in (ICMP, TCP, UDP)]
+    drawn = packets(Random(seed), edges(compiled))
+    sent = [(wire, one) for wire, one in drawn if one.protocol in (ICMP, TCP, UDP)]
     lab.load(compiled.text.text)
     outcomes = lab.exchange(sent)
     for _ in range(4):

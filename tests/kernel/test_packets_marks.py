@@ -240,3 +240,33 @@ def test_a_full_port_range_drops(lab: Lab) -> None:
     outcomes = lab.exchange(probe(UDP, address("10.0.0.1"), address("198.18.0.1"), 53) for _ in range(6))
     assert [bool(one.out) for one in outcomes] == [True] * 4 + [False] * 2
     assert all(one.out for one in lab.exchange([probe(ICMP, address("10.0.0.1"), address("198.18.0.1"))]))
+
+
+def test_a_gateway_that_translates_nothing_there_asks_for_no_syn(lab: Lab) -> None:
+    """The only snat rule is for an interface that is no outside one: towards wan0 nothing is translated."""
+    check(
+        lab,
+        site("snat: {other: {interface: wan1, snat_ip: 203.0.113.9}}"),
+        """
+        tcp 10.0.0.28:1000 > 198.18.0.5:53         -> untranslated
+        ack 10.0.0.28:1001 > 198.18.0.5:53         -> untranslated
+        tcp 10.0.0.28:1002 > 198.18.1.5:53         -> from 203.0.113.9
+        """,
+    )
+
+
+def test_a_rule_with_a_mark_after_one_without(lab: Lab) -> None:
+    """Both are of the plain form that shares a map; only the second one sets the mark."""
+    check(
+        lab,
+        site("""
+dnat:
+  first: {protocol: tcp, dst_port: 8001, dnat_port: 8080}
+  second: {protocol: tcp, dst_port: 8002, dnat_port: 8081, mark: 12}
+snat: {marked: {mark: 12, snat_ip: 172.32.0.212}}
+"""),
+        """
+        tcp 10.0.0.1:1000 > 198.18.0.1:8001        -> to 198.18.0.1:8080
+        tcp 10.0.0.1:1001 > 198.18.0.1:8002        -> from 172.32.0.212 to 198.18.0.1:8081
+        """,
+    )

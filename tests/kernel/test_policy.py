@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from frames import ACK, ECHO, ICMP, RST, SYN, TCP, UDP, UNREACHABLE, Packet
 from lab import Lab, route
-from table import site
+from table import predicted, site
 
 from nfcompile.model.parse import address
+from nfcompile.model.ranges import Range
 
 HOME, FAR = address("100.64.0.5"), address("198.18.0.1")
 
@@ -199,8 +200,28 @@ def test_low_ports(lab: Lab, all_udp: str) -> None:
         assert len(low) >= 60
         spills = protocol == UDP and all_udp == "on"
         assert bool(ports - low) == spills
-    (high,) = lab.flight([packet(UDP, 5000)])
-    assert high[0].packet.source_port >= 1024
+    for port in (1024, 5000):
+        (high,) = lab.flight([packet(UDP, port)])
+        assert high[0].packet.source_port >= 1024
+
+
+def test_who_has_no_low_ports_keeps_to_the_block(lab: Lab) -> None:
+    """An address has low ports for its first block only when portlimit_low is 512."""
+    compiled = site("""
+nat_defaults: {port_block_size: 512, portlimit_low: 512}
+acls: {a: {10: allow ip 100.64.0.0/30}}
+pools:
+  p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/31],
+      limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
+""")
+    lab.load(compiled.text.text)
+    for number in range(4):
+        source = address("100.64.0.0") + number
+        for protocol in (TCP, UDP):
+            ((seen,),) = lab.flight([packet(protocol, 700, source=source)])
+            own = predicted(compiled, "p", seen.packet._replace(source=source)).ports
+            ports = Range(512, 1023) if number < 2 else own
+            assert ports.first <= seen.packet.source_port <= ports.last
 
 
 TWO_POOLS = """
@@ -243,3 +264,21 @@ def test_invalid_never_leaves(lab: Lab) -> None:
     lab.load(ruleset("permit_invalid_flow: on"))
     (seen,) = lab.flight([("lan0", Packet(TCP, HOME, 5000, FAR, 443, RST))])
     assert not seen
+
+
+def test_every_state_has_the_timeout_of_its_name(lab: Lab) -> None:
+    """The established one is the session's where mapping entries keep the port, else the translation's."""
+    times = "tcp_handshake: 11, tcp_active: 12, tcp_final: 13, tcp_reset: 14, tcp_session_active: 15"
+    for hairpin, established in (("on", 15), ("off", 12)):
+        lab.load(
+            site(f"""
+acls: {{a: {{10: allow ip 100.64.0.0/30}}}}
+pools:
+  p: {{type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/31], hairpin: {hairpin},
+      timeouts_inactivity: {{{times}}}}}
+""").text.text
+        )
+        listed = lab.must("nft", "list", "ct", "timeout", "ip", "nfcompile", "tcp_p")
+        found = dict(re.findall(r"(\w+) ?: (\d+)s?[,\s]", listed))
+        opening = {"syn_sent": "11", "syn_recv": "11", "established": str(established), "close": "14"}
+        assert found == opening | dict.fromkeys(("fin_wait", "close_wait", "last_ack", "time_wait"), "13")
