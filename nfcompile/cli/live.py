@@ -5,7 +5,7 @@ from __future__ import annotations
 from nfcompile import assignments
 from nfcompile.claims import Claim
 from nfcompile.inquiry import Held, Known
-from nfcompile.kernel import KernelError, elements, netns
+from nfcompile.kernel import KernelError, elements, netns, nft
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
 
@@ -22,7 +22,7 @@ class Kernel:
     def owners(self, known: Known, claim: Claim, numbers: list[int], at: str) -> list[Held]:
         """Who holds these numbers now; `at` is not asked for."""
         self._agree(known, claim, numbers[0])
-        found = netns.inside(self._netns, lambda: _subscribers(claim, numbers))
+        found = netns.inside(self._netns, lambda: _subscribers(known, claim, numbers))
         return [Held(address(subscriber), number) for number, subscriber in found]
 
     def owned(self, known: Known, claim: Claim, subscriber: int, at: str) -> list[Held]:
@@ -31,7 +31,7 @@ class Kernel:
         def ask() -> list[str | None]:
             slots = range(1, claim.blocks_each + 1)
             text = address_text(subscriber)
-            return [elements.value(f"assigned{slot}_{claim.pool.name}", text) for slot in slots]
+            return [nft.element(f"assigned{slot}_{claim.pool.name}", text) for slot in slots]
 
         found = [int(one, 16) for one in netns.inside(self._netns, ask) if one is not None]
         for number in found:
@@ -41,16 +41,17 @@ class Kernel:
     def _agree(self, known: Known, claim: Claim, number: int) -> None:
         """The live table must be that of the site, or its numbers mean something else."""
         name = f"{'addresses' if claim.stock.ports is None else 'blocks'}_{claim.pool.name}"
-        said = netns.inside(self._netns, lambda: elements.value(name, f"0x{number:08x}"))
+        said = netns.inside(self._netns, lambda: nft.element(name, f"0x{number:08x}"))
         if said is None or assignments.read_end(said) != known.block(claim, number):
             raise KernelError(f"the live table is not that of the site: pool '{claim.pool.name}' differs")
 
 
-def _subscribers(claim: Claim, numbers: list[int]) -> list[tuple[int, str]]:
+def _subscribers(known: Known, claim: Claim, numbers: list[int]) -> list[tuple[int, str]]:
     """Numbers that are taken, and by whom."""
     pool = claim.pool.name
     if claim.pool.can_be_reached:
-        asked = ((number, elements.value(f"owners_{pool}", f"0x{number:08x}")) for number in numbers)
+        ends = ((number, known.block(claim, number)) for number in numbers)
+        asked = ((n, nft.element(f"owners_{pool}", address_text(end.address))) for n, end in ends if end)
         return [(number, subscriber) for number, subscriber in asked if subscriber is not None]
     wanted = set(numbers)
     listed = (

@@ -1,6 +1,6 @@
-"""Single elements of our maps, as the kernel has them, without listing the map.
+"""The elements of a map of ours, as the kernel has them; for one alone see `nft.element`.
 
-For the namespace of the calling process. nft 1.0.6 answers `get element` in text, whatever is asked for.
+For the namespace of the calling process.
 """
 
 from __future__ import annotations
@@ -8,20 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nfcompile.kernel import KernelError, nft
+from nfcompile.kernel import nft
 
 _ELEMENT = re.compile(r"([\w.]+)(?: (?:timeout|expires) \w+)* : ([^,}]+?)(?:,|\s*\})")
-
-
-def value(name: str, key: str) -> str | None:
-    """The data of one element of a map; None where there is no such element or map."""
-    try:
-        said = nft.ask(f"get element {nft.TABLE} {name} {{ {key} }}")
-    except KernelError as error:
-        if "No such file or directory" in str(error):
-            return None
-        raise
-    return next((data for _, data in elements(said)), None)
 
 
 def every(name: str) -> Iterator[tuple[str, str]]:

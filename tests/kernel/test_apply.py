@@ -3,10 +3,8 @@
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -267,34 +265,6 @@ def test_apply_without_privilege_is_one_sentence(gateway):
         "nfcompile: error: the kernel does not let this user at its ruleset; run as root, "
         "or with CAP_NET_ADMIN in the network namespace\n"
     )
-
-
-def test_killed_at_any_moment_the_old_ruleset_stands_or_the_new_one(gateway, tmp_path):
-    """SIGKILL for apply and its children, at moments all over the time that a whole run takes."""
-    entries = ", ".join(f"10.0.{n >> 8}.{n & 255}: 200.0.{n >> 8}.{n & 255}" for n in range(5000))
-    large = f"{OTHER}  servers: {{type: static, priority: 2, global_map: {{{entries}}}}}\n"
-    (tmp_path / "site.yaml").write_text(large)
-    command = [*NFCOMPILE, "apply", str(tmp_path / "site.yaml"), "--netns", gateway.path, "-q"]
-    start = time.monotonic()
-    assert apply(gateway, site=large).returncode == 0
-    whole = time.monotonic() - start
-    new = gateway.nft("-s", "list", "ruleset")
-    apply(gateway)
-    old = gateway.nft("-s", "list", "ruleset")
-    assert old != new
-    found = []
-    for moment in range(12):
-        running = subprocess.Popen(
-            command, env=ENVIRONMENT, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        time.sleep(whole * moment / 8)
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
-        found.append(gateway.nft("-s", "list", "ruleset"))
-        if found[-1] != old:
-            assert found[-1] == new
-            apply(gateway)
-    assert found[0] == old
 
 
 def test_a_namespace_is_known_by_its_name(gateway):

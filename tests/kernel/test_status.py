@@ -102,7 +102,13 @@ def test_what_was_dropped_and_why(lab: Lab, gateway: Path) -> None:
     lab.flight([("wan0", Packet(TCP, FAR, 999, address("203.0.113.0"), 3, SYN))])
     dropped = {drop["reason"]: drop for drop in status(lab, str(gateway))["drops"] if drop["packets"]}
 
-    assert dropped.keys() == {"icmp_limit", "refused", "exhausted", "unsolicited"}
+    # The last two count since the namespace was made: whatever other tests have met is in them.
+    assert dropped.keys() - {"ports_taken", "connections_full"} == {
+        "icmp_limit",
+        "refused",
+        "exhausted",
+        "unsolicited",
+    }
     assert (dropped["icmp_limit"]["packets"], dropped["icmp_limit"]["pool"]) == (1, "homes")
     assert (dropped["refused"]["packets"], dropped["refused"]["path"]) == (2, "pools")
     assert dropped["icmp_limit"]["path"] == "pools.homes.limits_peruser.portlimit_icmp"

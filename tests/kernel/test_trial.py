@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -50,6 +51,7 @@ class Operator:
         if not self.gateway.tables():
             return None
         listed = self.gateway.nft("list", "table", "ip", "nfcompile")
+        listed = re.sub(r"\tset unflushed \{.*?\n\t\}\n", "", listed, flags=re.S)  # what was live before
         (found,) = [site for prefix, site in GLOBALS.items() if prefix in listed]
         return found
 
