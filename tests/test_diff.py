@@ -60,6 +60,7 @@ def test_the_same_site_has_no_difference(sites):
         "new": [],
         "gone": [],
         "dynamic": [],
+        "sessions": None,
         "diff": [],
         "diagnostics": [],
     }

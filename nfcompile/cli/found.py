@@ -27,7 +27,8 @@ PLAIN = "\x1b[0m"
 
 
 class Found(NamedTuple):
-    """What differs. `moves` is None where nobody can say: the live table comes from an unknown site."""
+    """What differs. `moves` is None where nobody can say: the live table comes from an unknown site; so is
+    `sessions`, how many the change would end, where no kernel is asked."""
 
     against: str
     lines: list[str]
@@ -35,6 +36,7 @@ class Found(NamedTuple):
     paths: dict[str, Path]
     moves: Moves | None
     forgotten: tuple[Forgotten, ...]
+    sessions: int | None = None
 
     @property
     def differs(self) -> bool:
@@ -44,11 +46,12 @@ class Found(NamedTuple):
 def against_kernel(new: Compiled, live: bytes | None, netns: str | None) -> Found:
     """What it takes to get to a site from the kernel's table; `live` is the text of the site that the table
     is made of, where that is known. Raises SiteError where the kernel refuses the site."""
+    from nfcompile.continuity import Continuity
     from nfcompile.kernel import apply
 
-    lines, objects = apply.survey(new.text.text, new.text.origin, netns)
+    lines, objects, sessions = apply.survey(new.text.text, new.text.origin, netns, Continuity(new))
     if not lines:
-        return Found(KERNEL, [], Changed(), {}, NOBODY, ())
+        return Found(KERNEL, [], Changed(), {}, NOBODY, (), 0)
     paths = differences.origins(new.table)
     old = _live_claims(live, set(objects.added) >= set(paths))
     return Found(
@@ -58,6 +61,7 @@ def against_kernel(new: Compiled, live: bytes | None, netns: str | None) -> Foun
         paths,
         None if old is None else moves.moves(old, new.claims),
         () if old is None else tuple(moves.forgotten(old, new.claims)),
+        sessions,
     )
 
 
@@ -80,6 +84,7 @@ def as_data(found: Found | None) -> dict[str, object]:
         "moves_known": found is not None and found.moves is not None,
         **moves_data((found and found.moves) or NOBODY),
         "dynamic": [forgotten_data(one) for one in found.forgotten] if found else [],
+        "sessions": found.sessions if found else None,
         "diff": found.lines if found else [],
     }
 
@@ -105,6 +110,8 @@ def as_text(found: Found, color: bool) -> Iterator[str]:
         yield "subscribers: who moves is not known, since the site of the live table is not"
     else:
         yield from moves_text(found.moves)
+    if found.sessions is not None:
+        yield f"sessions: {found.sessions} would end"
     for one in found.forgotten:
         yield f"dynamic pool {one.pool}: {_forgotten(one)}"
 

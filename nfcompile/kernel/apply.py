@@ -39,10 +39,12 @@ class Loaded(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """What differs: lines of a unified diff, and the objects."""
+    """What differs: lines of a unified diff, and the objects; how many sessions the change would flush,
+    None where nobody asked or connection tracking cannot be read."""
 
     diff: list[str]
     objects: Difference
+    sessions: int | None = None
 
 
 class Result(NamedTuple):
@@ -72,11 +74,39 @@ def changes(text: str, origin: Origin, namespace: str | None = None) -> list[str
     return survey(text, origin, namespace).diff
 
 
-def survey(text: str, origin: Origin, namespace: str | None = None) -> Survey:
+def survey(text: str, origin: Origin, namespace: str | None = None, meaning: Meaning | None = None) -> Survey:
     """What `bring` would change. Raises SiteError when the kernel refuses the ruleset."""
-    live = netns.inside(namespace, _live)
     desired = _desired(text, origin)
-    return Survey(difference(live, desired, nft.TABLE), batch.compare(live or {}, desired))
+    return netns.inside(namespace, lambda: _survey(desired, meaning))
+
+
+def _survey(desired: Things, meaning: Meaning | None) -> Survey:
+    live = _live()
+    unflushed = (live or {}).get(f"set {UNFLUSHED}")
+    step = batch.compare(live or {}, desired)
+    sessions = None if meaning is None else _losing(live or {}, desired, step, meaning, unflushed)
+    return Survey(difference(live, desired, nft.TABLE), step, sessions)
+
+
+def _losing(
+    live: Things, desired: Things, step: Difference, meaning: Meaning, unflushed: Thing | None
+) -> int | None:
+    """How many sessions would lose their translation."""
+    changed = _changes(live, desired, step)
+    if not step.all or not (unflushed or meaning.moves(changed)):
+        return 0
+    from nfcompile.kernel.sessions import losing
+
+    stale = _stale(meaning, [changed])
+    listed = {
+        key: {one: data for one, data in elements.items() if one not in stale.get(key, ())}
+        for key, elements in _listed(meaning.bindings).items()
+    }
+    try:
+        former = tuple(map(addresses, _former(live.get(meaning.addresses), unflushed)))
+        return sum(1 for _ in losing(meaning, former, listed))
+    except KernelError:
+        return None
 
 
 def bring(text: str, origin: Origin, namespace: str | None = None, meaning: Meaning | None = None) -> Result:
@@ -141,10 +171,13 @@ def _lines(
     return lines + _mark(former, unflushed)
 
 
+def _former(*sets: Thing | None) -> list[str]:
+    return [one for thing in sets if thing for one in thing.elements]
+
+
 def _mark(former: Thing | None, unflushed: Thing | None) -> list[Line]:
     """The set of addresses whose sessions are to be looked at after this transaction."""
-    elements = [one for thing in (former, unflushed) if thing for one in thing.elements]
-    spelled = ", ".join(range_text(one) for one in union(map(addresses, elements)))
+    spelled = ", ".join(range_text(one) for one in union(map(addresses, _former(former, unflushed))))
     lines = [f"delete set {nft.TABLE} {UNFLUSHED}"] if unflushed else []
     lines.append(f"add set {nft.TABLE} {UNFLUSHED} {{ type ipv4_addr; flags interval; }}")
     if spelled:
@@ -197,11 +230,14 @@ def _changes(live: Things, desired: Things, step: Difference) -> Changes:
 
 
 def _live() -> Things | None:
-    """Our table without what packets wrote; sets of ours are listed one by one."""
+    """Our table without what packets wrote. Where they write, sets of ours are listed one by one, so that
+    what may be millions is never spelled."""
     structure = nft.structure()
     if structure is None:
         return None
     found = things(structure)
+    if not any(thing.runtime for thing in found.values()):
+        return things(nft.listing() or "")
     ours = [key for key, thing in found.items() if thing.kind in batch.ELEMENT_KINDS and not thing.runtime]
     for key, listing in nft.contents(ours).items():
         found[key] = found[key]._replace(elements=_elements(listing))

@@ -16,10 +16,11 @@ from nfcompile.model.ranges import Range, address_text
 
 def flush(meaning: Meaning, former: Sequence[Range], listed: Listed) -> int:
     """Flush in the namespace of the calling process and say how many; `former` are addresses from before."""
-    return conntrack.delete(list(_wrong(meaning, former, listed)))
+    return conntrack.delete(list(losing(meaning, former, listed)))
 
 
-def _wrong(meaning: Meaning, former: Sequence[Range], listed: Listed) -> Iterator[Flow]:
+def losing(meaning: Meaning, former: Sequence[Range], listed: Listed) -> Iterator[Flow]:
+    """The sessions without their translation, in the namespace of the calling process."""
     lost, bare = meaning.lost(former, listed), meaning.bare()
     untranslated: list[Flow] = []
     for flow in conntrack.flows():

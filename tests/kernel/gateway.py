@@ -29,9 +29,13 @@ def bring(lab: Lab, text: str) -> Result:
 
 
 def bring_here(text: str) -> Result:
-    """Apply a site in the namespace of this process."""
+    """Apply a site in the namespace of this process, which ends as many sessions as was said before."""
     compiled = site(text)
-    return apply.bring(compiled.text.text, compiled.text.origin, None, Continuity(compiled))
+    asked = compiled.text.text, compiled.text.origin, None, Continuity(compiled)
+    foretold = apply.survey(*asked)
+    result = apply.bring(*asked)
+    assert result.flushed == foretold.sessions
+    return result
 
 
 def elements(lab: Lab, thing: str) -> dict[str, str]:

@@ -73,7 +73,9 @@ def test_who_moves_is_not_guessed_from_a_table(gateway):
     refused = apply(gateway, "--max-moves", "1000", site=OTHER)
 
     assert (found["moves_known"], found["moved"]) == (False, [])
-    assert text.endswith("subscribers: who moves is not known, since the site of the live table is not\n")
+    assert text.endswith(
+        "who moves is not known, since the site of the live table is not\nsessions: 0 would end\n"
+    )
     assert (refused.returncode, "who moves is not known" in refused.stderr) == (1, True)
 
 
