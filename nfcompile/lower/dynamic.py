@@ -63,8 +63,8 @@ def _state(claim: Claim) -> Iterator[Object]:
     for slot in range(1, claim.blocks_each + 1):
         yield Map(f"assigned{slot}_{pool.name}", "ipv4_addr", "mark", path, (), flags, lifetime, size)
         yield Set(f"asking{slot}_{pool.name}", "ipv4_addr", path, (), flags, 1, 65536)
-        if slot > 1:
-            full = f"full{slot - 1}_{pool.name}"
+        if claim.blocks_each > 1:
+            full = f"full{slot}_{pool.name}"
             yield Set(full, "inet_proto . ipv4_addr", path, (), ("dynamic",), 0, 65536 * 3)
     yield Set(f"taken_{pool.name}", "mark", path, (), flags, lifetime + GRACE_SECONDS, size)
     yield Set(f"claimed_{pool.name}", "mark", path, (), flags, min(CLAIM_SECONDS, lifetime), size)
@@ -84,20 +84,26 @@ def _chains(claim: Claim) -> Iterator[Chain]:
 
 
 def _choose_slot(claim: Claim) -> Iterator[Phrases]:
-    """The first block that is not full: of as many as its protocol may use, the last one unasked."""
-    pool, slots = claim.pool, claim.blocks_each
-    for slot in range(1, slots):
-        more = [word for word, most in _slots_of(claim) if most > slot]
-        last = [word for word, most in _slots_of(claim) if most == slot]
+    """The first block that is not full, of as many as its protocol may use.
+
+    A count holds all connections that have asked for a block, those too that found it full and took a later
+    one. So where all seem full one is drawn; the kernel drops the packet if that one is full indeed.
+    """
+    name, slots, by_word = claim.pool.name, claim.blocks_each, _slots_of(claim)
+    several = [word for word, most in by_word if most > 1]
+    if not several:
+        yield (f"goto slot1_{name}",)
+        return
+    yield f"meta l4proto != {one_of(several)}", f"goto slot1_{name}"
+    for slot in range(1, slots + 1):
+        words = [word for word, most in by_word if most >= max(slot, 2)]
         count = f"{{ meta l4proto . ip saddr ct count {claim.stock.block_size} }}"
-        go = f"goto slot{slot}_{pool.name}"
-        if more:
-            yield f"meta l4proto {one_of(more)}", f"add @full{slot}_{pool.name} {count}", go
-        if last:
-            yield f"meta l4proto {one_of(last)}", go
-        if slot == 1:
-            yield f"meta l4proto != {one_of(('tcp', 'udp', 'icmp'))}", go
-    yield (f"goto slot{slots}_{pool.name}",)
+        yield f"meta l4proto {one_of(words)}", f"add @full{slot}_{name} {count}", f"goto slot{slot}_{name}"
+    for last in sorted({most for _, most in by_word if most > 1}):
+        match = f"meta l4proto {one_of([word for word, most in by_word if most == last])}"
+        for slot in range(1, last):
+            yield match, f"numgen random mod {last - slot + 1} 0", f"goto slot{slot}_{name}"
+        yield match, f"goto slot{last}_{name}"
 
 
 def _slots_of(claim: Claim) -> tuple[tuple[str, int], ...]:
