@@ -62,11 +62,15 @@ def wait(kept: Records, number: int, compiled: Compiled | None, back: str | None
 
 
 def _open(kept: Records, number: int, known: Event | None = None) -> Event | None:
-    """The trial, if it is still this one; as it was known where the history has vanished."""
+    """The trial, if it is still this one; as it was known where the history has vanished.
+
+    A later change that is only being loaded does not end it: it may be refused, or never end.
+    """
     events = state.read(kept.path).events
     if not events:
         return known
-    trial = history.trial(events, kept.kernel)
+    begun = [one for one in events if one.change == number or one.result != history.LOADING]
+    trial = history.trial(begun, kept.kernel)
     return trial if trial is not None and trial.change == number else None
 
 

@@ -243,6 +243,22 @@ def test_a_refused_trial_leaves_the_one_before_it(operator):
     assert operator.live() == SITE
 
 
+@pytest.mark.parametrize("seconds", [600, None], ids=["trial", "rollback"])
+def test_a_change_that_is_never_loaded_leaves_the_trial_its_timer(operator, seconds):
+    """It is in the history for longer than the timer takes to look, and then killed."""
+    operator.applies(SITE)
+    operator.applies(OTHER, "--confirm", "4")
+    last = state.read(operator.path).events[-1]
+    with state.locked(operator.path):
+        begun = last._replace(change=last.change + 1, result=history.LOADING, seconds=seconds)
+        state.append(operator.path, begun)
+        time.sleep(2)
+
+    operator.waits(lambda: operator.results()[-1] == "reverted")
+    assert operator.live() == SITE
+    operator.waits(lambda: not timers(operator))
+
+
 def test_rollback_counts_different_sites(operator):
     for site in (SITE, OTHER, SITE, THIRD):
         operator.applies(site)
