@@ -1,7 +1,8 @@
 """Connections that the outside opens get what the pool's own connections get: timeouts, helper, events.
 
 On their way out to the inside interface, after destination NAT: the global address that they asked for says
-which pool it was, in static pools the host that they reach (its set of hosts is there already).
+which pool it was, in static pools the host that they reach (its set of hosts is there already). Those are
+asked last, since such a host may be another pool's subscriber as well.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def arriving(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     claims = [claim for claim in gate.claims if claim.pool.opens_to_outside]
     if not claims:
         return (), ()
-    rules = tuple(rule for claim in claims for rule in _whose(claim.pool))
+    last = sorted(claims, key=lambda claim: claim.pool.type == "static")
+    rules = tuple(rule for claim in last for rule in _whose(claim.pool))
     chains = [Chain(ARRIVING, rules, POOLS, None, "pools")]
     chains += (_policy(gate, claim) for claim in claims)
     match = gate.from_outside, gate.to_inside, "ct status dnat", f"ct original ip daddr @{names.GLOBALS}"

@@ -12,7 +12,7 @@ from lab import Lab, route
 from table import predicted, site
 
 from nfcompile.model.parse import address
-from nfcompile.model.ranges import Range
+from nfcompile.model.ranges import Range, address_text
 
 HOME, FAR = address("100.64.0.5"), address("198.18.0.1")
 
@@ -130,6 +130,28 @@ pools:
     hairpin: SWITCH
     timeouts_inactivity: {udp: 111, tcp_handshake: 22}
 """
+
+
+def test_the_address_that_was_asked_for_says_whose_policy(lab: Lab) -> None:
+    """A host of a static pool that another pool translates for some packets: that pool's timeout."""
+    text = """
+acls: {mail: {10: deny udp 100.64.0.5 any}, web: {10: allow ip 100.64.0.0/24}}
+pools:
+  mail: {type: static, acl: mail, priority: 1, global_map: {100.64.0.5: 203.0.113.1},
+         timeouts_inactivity: {udp: 77}}
+  web: {type: cgnat, acl: web, priority: 2, global_ip: [203.0.113.16/28], filtering: endpoint_independent,
+        timeouts_inactivity: {udp: 999, udp_session: 888}}
+"""
+    lab.load(site(text).text.text)
+    far = address("198.18.0.1")
+    ((seen,),) = lab.flight([("lan0", Packet(UDP, address("100.64.0.5"), 4000, far, 53))])
+    for global_ip, port, expected in (
+        (seen.packet.source, seen.packet.source_port, 888),
+        (address("203.0.113.1"), 9, 77),
+    ):
+        ((_,),) = lab.flight([("wan0", Packet(UDP, far + 1, 999, global_ip, port))])
+        listed = lab.must("conntrack", "-L", "-p", "udp", "--orig-dst", address_text(global_ip)).split()
+        assert expected - 3 <= int(listed[2]) <= expected
 
 
 def test_a_fake_pool_has_timeouts_and_hairpin_of_its_own(lab: Lab) -> None:
