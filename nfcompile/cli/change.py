@@ -114,7 +114,7 @@ def note(kept: Records, given: Given) -> None:
         refuse_during_trial(kept, events)
         digest = state.keep(kept.path, given.data)
         last = history.kept(events, kept.kernel)
-        if last is None or last.site != digest:
+        if last is None or last.site != digest or history.settled(events)[-1] != last:
             state.append(kept.path, _event(kept, _next(events), history.APPLIED, digest, given.file))
 
 

@@ -259,6 +259,21 @@ def test_a_change_that_is_never_loaded_leaves_the_trial_its_timer(operator, seco
     operator.waits(lambda: not timers(operator))
 
 
+def test_the_live_site_applied_again_ends_what_is_not_known(operator):
+    """A change was killed before it was loaded; then somebody applies what is live, and that is written."""
+    operator.applies(SITE)
+    operator.applies(OTHER)
+    (_, first, _, last) = state.read(operator.path).events
+    state.append(operator.path, last._replace(change=3, result=history.LOADING, site=first.site))
+
+    operator.applies(OTHER)
+    operator.applies(OTHER)
+
+    events = state.read(operator.path).events
+    assert [one.result for one in events[4:]] == ["loading", "applied"]
+    assert history.settled(events)[-1].site == last.site
+
+
 def test_rollback_counts_different_sites(operator):
     for site in (SITE, OTHER, SITE, THIRD):
         operator.applies(site)
