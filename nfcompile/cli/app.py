@@ -441,13 +441,23 @@ def mappings(
     compact: Annotated[
         bool, typer.Option("--compact", help="A prefix may stand for many subscribers.")
     ] = False,
+    live: Annotated[bool, typer.Option("--live", help="Dynamic pools: list what the kernel holds.")] = False,
+    netns: Annotated[
+        str | None, typer.Option("--netns", metavar="NAME", help="With --live: in that network namespace.")
+    ] = None,
     quiet: Quiet = False,
     no_color: NoColor = False,
 ) -> None:
     """List the whole allocation: every subscriber, its global address and its ports."""
     from nfcompile.cli import mappings as verb
 
-    _finish(lambda: verb.run(site, format=format, compact=compact, quiet=quiet, color=not no_color))
+    if netns is not None and not live:
+        raise typer.BadParameter("--netns goes with --live")
+    _finish(
+        lambda: verb.run(
+            site, format=format, compact=compact, live=live, netns=netns, quiet=quiet, color=not no_color
+        )
+    )
 
 
 @app.command()

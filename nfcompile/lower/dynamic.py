@@ -87,8 +87,8 @@ def _choose_slot(claim: Claim) -> Iterator[Phrases]:
     """The first block that is not full: of as many as its protocol may use, the last one unasked."""
     pool, slots = claim.pool, claim.blocks_each
     for slot in range(1, slots):
-        more = [word for word, most in _slots_of(claim) if most > slot]
-        last = [word for word, most in _slots_of(claim) if most == slot]
+        more = [word for word, most in claim.protocol_blocks_each if most > slot]
+        last = [word for word, most in claim.protocol_blocks_each if most == slot]
         count = f"{{ meta l4proto . ip saddr ct count {claim.stock.block_size} }}"
         go = f"goto slot{slot}_{pool.name}"
         if more:
@@ -98,13 +98,6 @@ def _choose_slot(claim: Claim) -> Iterator[Phrases]:
         if slot == 1:
             yield f"meta l4proto != {one_of(('tcp', 'udp', 'icmp'))}", go
     yield (f"goto slot{slots}_{pool.name}",)
-
-
-def _slots_of(claim: Claim) -> tuple[tuple[str, int], ...]:
-    """How many blocks each protocol may use."""
-    size = claim.stock.block_size
-    icmp = min(claim.blocks_each, -(-claim.pool.limits.portlimit_icmp // size))
-    return ("tcp", claim.tcp // size), ("udp", claim.udp // size), ("icmp", icmp)
 
 
 def _slot(claim: Claim, slot: int) -> Iterator[Chain]:
