@@ -450,3 +450,13 @@ def test_what_else_apply_is_asked_is_for_typer(arguments):
 
 def test_apply_exit_code_goes_with_dry_run(here):
     assert nfcompile("apply", "--exit-code", write("site.yaml", GOOD)).returncode == 2
+
+
+@pytest.mark.parametrize("option", ["-q", "--no-color"])
+def test_every_verb_takes_what_all_verbs_take(option):
+    from typer.main import get_command
+
+    from nfcompile.cli.app import app
+
+    verbs = get_command(app).commands
+    assert [name for name, verb in verbs.items() if not any(option in one.opts for one in verb.params)] == []

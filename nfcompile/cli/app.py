@@ -280,7 +280,11 @@ def graph(
 
 @app.command()
 def confirm(
-    netns: Netns = None, state_dir: StateDir = None, format: As = Format.text, quiet: Quiet = False
+    netns: Netns = None,
+    state_dir: StateDir = None,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
 ) -> None:
     """Keep the site that is on trial."""
     from nfcompile.cli import confirm as verb
@@ -309,7 +313,11 @@ def rollback(
 
 @app.command()
 def history(
-    netns: Netns = None, state_dir: StateDir = None, format: As = Format.text, quiet: Quiet = False
+    netns: Netns = None,
+    state_dir: StateDir = None,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
 ) -> None:
     """List what was live when, by whom, and what came of it."""
     from nfcompile.cli import history as verb
@@ -556,7 +564,7 @@ def init(
 
 
 @app.command()
-def schema() -> None:
+def schema(quiet: Quiet = False, no_color: NoColor = False) -> None:
     """Show the JSON Schema of a site, for editors."""
     from nfcompile.cli import schema as verb
 
