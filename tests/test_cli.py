@@ -370,10 +370,26 @@ def test_mappings_of_nothing_is_an_empty_array(here):
     assert json.loads(nfcompile("mappings", "--format", "json").stdout) == []
 
 
-def test_mappings_parquet_is_not_there_yet(here):
+@pytest.mark.parametrize("template", ["isp", "static"])
+def test_mappings_parquet_says_the_same(here, template):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is optional")
+    write("site.yaml", starting_site(template, "lan0", "wan0"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+    with open("mappings.parquet", "wb") as file:
+        command = [*NFCOMPILE, "mappings", "--format", "parquet"]
+        subprocess.run(command, stdout=file, env=environment, check=True)
+
+    rows = parquet.read_table("mappings.parquet").to_pylist()
+
+    assert rows == json.loads(nfcompile("mappings", "--format", "json").stdout)
+
+
+def test_mappings_parquet_without_pyarrow_says_what_to_install(here):
+    write("pyarrow.py", "raise ImportError")
     ran = nfcompile("mappings", write("site.yaml", GOOD), "--format", "parquet")
 
     assert (ran.returncode, ran.stdout) == (2, "")
+    assert "nfcompile[parquet]" in ran.stderr
 
 
 # init and schema

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from nfcompile import answers
 from nfcompile.answers import Holding, Row
-from nfcompile.cli import outcome
-from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+from nfcompile.cli import outcome, parquet
+from nfcompile.cli.guard import OK, REFUSED
 
 if TYPE_CHECKING:
     from nfcompile.pipeline import Compiled
@@ -33,13 +33,14 @@ def run(
 
     With `live` the blocks of dynamic pools are those that the kernel holds.
     """
-    if format == "parquet":
-        raise UsageProblem("parquet is not offered yet; take csv or json")
     result = outcome.compiled(site)
     outcome.tell(result, quiet, color)
     if result.compiled is None:
         return REFUSED
     rows = answers.mappings(result.compiled, compact, _held(result.compiled, netns) if live else None)
+    if format == "parquet":
+        parquet.write(rows)
+        return OK
     lines = (_json_lines if format == "json" else _csv_lines)(rows)
     while chunk := "".join(islice(lines, CHUNK_LINES)):
         sys.stdout.write(chunk)
