@@ -6,7 +6,7 @@ Answers are plain rows; the verbs print them. Nobody reads the ruleset again.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -39,6 +39,14 @@ class Row(NamedTuple):
     port_first: int | str
     port_last: int | str
     protocols: str
+
+
+class Holding(NamedTuple):
+    """A block of a dynamic pool that somebody holds, and which of his blocks it is: 1 is the first."""
+
+    subscriber: int
+    slot: int
+    block: Block
 
 
 NOBODY = Answer(None, None, None, None, None, "none")
@@ -185,11 +193,13 @@ def _local_text(entry: StaticEntry, local: int) -> str:
     return address_text(local) + ("" if entry.vid is None else f"~{entry.vid}")
 
 
-def mappings(compiled: Compiled, compact: bool = False) -> Iterator[Row]:
+def mappings(
+    compiled: Compiled, compact: bool = False, held: Mapping[str, Sequence[Holding]] | None = None
+) -> Iterator[Row]:
     """The whole allocation: pool by pool in packet order, subscribers ascending.
 
-    Dynamic pools have none offline. With `compact` one row stands for a whole CIDR prefix of
-    subscribers that keep their host bits in a global prefix.
+    Dynamic pools have what is `held` of them, by the names of the pools. With `compact` one row stands for
+    a whole CIDR prefix of subscribers that keep their host bits in a global prefix.
     """
     for claim in compiled.claims:
         if claim.pool.type == "static":
@@ -197,6 +207,8 @@ def mappings(compiled: Compiled, compact: bool = False) -> Iterator[Row]:
         elif claim.pool.global_ip and claim.pool.allocation == "deterministic":
             layout = claim.layout()
             yield from _compact_rows(claim, layout) if compact else _rows(claim, layout)
+        elif held is not None:
+            yield from _held_rows(claim, held.get(claim.pool.name, ()))
 
 
 def _rows(claim: Claim, layout: Layout) -> Iterator[Row]:
@@ -212,6 +224,16 @@ def _rows(claim: Claim, layout: Layout) -> Iterator[Row]:
                 continue
             for first, last, words in ports:
                 yield Row(pool, local, global_ip, first, last, words)
+
+
+def _held_rows(claim: Claim, held: Sequence[Holding]) -> Iterator[Row]:
+    for subscriber, slot, block in sorted(held):
+        ends = claim.pool.name, address_text(subscriber), address_text(block.address)
+        if claim.stock.ports is None:
+            yield Row(*ends, "", "", ALL)
+            continue
+        words = [word for word, most in claim.protocol_blocks_each if most >= slot]
+        yield Row(*ends, block.first, block.last, "+".join(words))
 
 
 def protocol_ports(claim: Claim, block: Block) -> list[tuple[int, int, str]]:

@@ -103,10 +103,15 @@ def _address(text: object) -> int:
 
 def numbers(compiled: Compiled, claim: Claim) -> dict[int, Block]:
     """What each number of a dynamic pool stands for, as the ruleset has it."""
-    name = f"{'addresses' if claim.stock.ports is None else 'blocks'}_{claim.pool.name}"
+    name = map_of_ends(claim)
     maps = (one for one in compiled.table.objects if isinstance(one, Map) and one.name == name)
     elements = next((one.elements for one in maps), ())
     return {int(one.key, 16): read_end(one.data) for one in elements}
+
+
+def map_of_ends(claim: Claim) -> str:
+    """The name of the map that says what the numbers of a pool stand for."""
+    return f"{'addresses' if claim.stock.ports is None else 'blocks'}_{claim.pool.name}"
 
 
 def read_end(text: str) -> Block:

@@ -76,6 +76,13 @@ class Claim(NamedTuple):
         return max(1, max(self.tcp, self.udp) // self.stock.block_size)
 
     @property
+    def protocol_blocks_each(self) -> tuple[tuple[str, int], ...]:
+        """How many of those blocks each protocol may use: from the first one on, so many."""
+        size = self.stock.block_size
+        icmp = min(self.blocks_each, -(-self.pool.limits.portlimit_icmp // size))
+        return ("tcp", self.tcp // size), ("udp", self.udp // size), ("icmp", icmp)
+
+    @property
     def protocol_ports(self) -> tuple[tuple[tuple[str, ...], int], ...]:
         """Protocols that may use the same number of ports of a block, together with that number."""
         sizes: dict[int, tuple[str, ...]] = {}

@@ -370,10 +370,26 @@ def test_mappings_of_nothing_is_an_empty_array(here):
     assert json.loads(nfcompile("mappings", "--format", "json").stdout) == []
 
 
-def test_mappings_parquet_is_not_there_yet(here):
+@pytest.mark.parametrize("template", ["isp", "static"])
+def test_mappings_parquet_says_the_same(here, template):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is optional")
+    write("site.yaml", starting_site(template, "lan0", "wan0"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+    with open("mappings.parquet", "wb") as file:
+        command = [*NFCOMPILE, "mappings", "--format", "parquet"]
+        subprocess.run(command, stdout=file, env=environment, check=True)
+
+    rows = parquet.read_table("mappings.parquet").to_pylist()
+
+    assert rows == json.loads(nfcompile("mappings", "--format", "json").stdout)
+
+
+def test_mappings_parquet_without_pyarrow_says_what_to_install(here):
+    write("pyarrow.py", "raise ImportError")
     ran = nfcompile("mappings", write("site.yaml", GOOD), "--format", "parquet")
 
     assert (ran.returncode, ran.stdout) == (2, "")
+    assert "nfcompile[parquet]" in ran.stderr
 
 
 # init and schema
@@ -450,3 +466,13 @@ def test_what_else_apply_is_asked_is_for_typer(arguments):
 
 def test_apply_exit_code_goes_with_dry_run(here):
     assert nfcompile("apply", "--exit-code", write("site.yaml", GOOD)).returncode == 2
+
+
+@pytest.mark.parametrize("option", ["-q", "--no-color"])
+def test_every_verb_takes_what_all_verbs_take(option):
+    from typer.main import get_command
+
+    from nfcompile.cli.app import app
+
+    verbs = get_command(app).commands
+    assert [name for name, verb in verbs.items() if not any(option in one.opts for one in verb.params)] == []

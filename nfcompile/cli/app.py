@@ -280,7 +280,11 @@ def graph(
 
 @app.command()
 def confirm(
-    netns: Netns = None, state_dir: StateDir = None, format: As = Format.text, quiet: Quiet = False
+    netns: Netns = None,
+    state_dir: StateDir = None,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
 ) -> None:
     """Keep the site that is on trial."""
     from nfcompile.cli import confirm as verb
@@ -309,7 +313,11 @@ def rollback(
 
 @app.command()
 def history(
-    netns: Netns = None, state_dir: StateDir = None, format: As = Format.text, quiet: Quiet = False
+    netns: Netns = None,
+    state_dir: StateDir = None,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
 ) -> None:
     """List what was live when, by whom, and what came of it."""
     from nfcompile.cli import history as verb
@@ -441,13 +449,23 @@ def mappings(
     compact: Annotated[
         bool, typer.Option("--compact", help="A prefix may stand for many subscribers.")
     ] = False,
+    live: Annotated[bool, typer.Option("--live", help="Dynamic pools: list what the kernel holds.")] = False,
+    netns: Annotated[
+        str | None, typer.Option("--netns", metavar="NAME", help="With --live: in that network namespace.")
+    ] = None,
     quiet: Quiet = False,
     no_color: NoColor = False,
 ) -> None:
     """List the whole allocation: every subscriber, its global address and its ports."""
     from nfcompile.cli import mappings as verb
 
-    _finish(lambda: verb.run(site, format=format, compact=compact, quiet=quiet, color=not no_color))
+    if netns is not None and not live:
+        raise typer.BadParameter("--netns goes with --live")
+    _finish(
+        lambda: verb.run(
+            site, format=format, compact=compact, live=live, netns=netns, quiet=quiet, color=not no_color
+        )
+    )
 
 
 @app.command()
@@ -546,7 +564,7 @@ def init(
 
 
 @app.command()
-def schema() -> None:
+def schema(quiet: Quiet = False, no_color: NoColor = False) -> None:
     """Show the JSON Schema of a site, for editors."""
     from nfcompile.cli import schema as verb
 

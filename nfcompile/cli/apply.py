@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile.cli import files, outcome
-from nfcompile.cli.guard import DIFFERS, OK, REFUSED
+from nfcompile.cli.guard import DIFFERS, OK, REFUSED, say
 from nfcompile.cli.outcome import Outcome
 from nfcompile.diagnostics import Diagnostic, SiteError
 
@@ -36,12 +36,13 @@ class Wish(NamedTuple):
 
 class Done(NamedTuple):
     """What came of it. `found` is what differed, `result` what was done, each None where it did not come
-    to that."""
+    to that. `refused` is why `--max-moves` stopped it."""
 
     found: Found | None = None
     result: Result | None = None
     seconds: int | None = None
     refusals: tuple[Diagnostic, ...] = ()
+    refused: str = ""
     warnings: tuple[Diagnostic, ...] = ()
 
     @property
@@ -65,6 +66,8 @@ def run(site: str, wish: Wish) -> int:
         print(json.dumps(_as_data(result, done), indent=2))
     if result.compiled is None:
         return REFUSED
+    if done.refused:
+        return say(done.refused, REFUSED)
     if text and not wish.quiet:
         print(_summary(done, wish.dry_run))
     if wish.dry_run:
@@ -85,7 +88,8 @@ def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
         if found.lines and wish.format == "text" and not wish.quiet:
             sys.stdout.writelines(f"{line}\n" for line in as_text(found, wish.color))
             sys.stdout.flush()
-        _refuse_many_moves(found, wish.max_moves)
+        if refused := _too_many_moves(found, wish.max_moves):
+            return Done(found, refused=refused)
         if wish.dry_run or (found.lines and not _agreed(site, wish)):
             return Done(found)
         given = change.Given(data, files.shown(site if site == files.STDIN else os.path.abspath(site)))
@@ -98,19 +102,16 @@ def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
     return Done(found, loaded, wish.confirm, warnings=warnings)
 
 
-def _refuse_many_moves(found: Found, most: int | None) -> None:
-    """Raise where more subscribers would move than the operator expects, or nobody knows how many."""
+def _too_many_moves(found: Found, most: int | None) -> str:
+    """What to say where more subscribers would move than the operator expects, or nobody knows how many."""
     if most is None:
-        return
-    from nfcompile.kernel import KernelError
+        return ""
     from nfcompile.moves import moved_count
 
     if found.moves is None:
-        raise KernelError(
-            "who moves is not known, since the site of the live table is not; apply it without --max-moves"
-        )
-    if (count := moved_count(found.moves)) > most:
-        raise KernelError(f"{count} subscribers would move, more than the {most} of --max-moves")
+        return "who moves is not known, since the site of the live table is not; apply it without --max-moves"
+    count = moved_count(found.moves)
+    return f"{count} subscribers would move, more than the {most} of --max-moves" if count > most else ""
 
 
 def _agreed(site: str, wish: Wish) -> bool:
@@ -150,6 +151,7 @@ def _as_data(result: Outcome, done: Done) -> dict[str, object]:
         "changed": done.differed,
         "applied": done.result is not None,
         **as_data(done.found),
+        "refused": done.refused or None,
         "flushed": 0 if done.result is None else done.result.flushed,
         "diagnostics": outcome.as_data(result),
     }

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Row = Sequence[str]
 
@@ -24,7 +28,6 @@ def show(head: Row, rows: Sequence[Row], numbers: int, color: bool = True) -> No
     if not sys.stdout.isatty():
         sys.stdout.writelines(f"{line}\n" for line in columns([head, *rows], numbers))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -32,4 +35,12 @@ def show(head: Row, rows: Sequence[Row], numbers: int, color: bool = True) -> No
         table.add_column(word, justify="right" if at >= numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(no_color=not color or bool(os.environ.get("NO_COLOR")), highlight=False).print(table)
+    terminal(color).print(table)
+
+
+def terminal(color: bool) -> Console:
+    """Where rich draws; without colours also without bold and italic, which are escapes all the same."""
+    from rich.console import Console
+
+    wanted = color and not os.environ.get("NO_COLOR")
+    return Console(color_system="auto" if wanted else None, highlight=False)

@@ -29,9 +29,9 @@ def guarded(verb: Callable[[], int]) -> int:
         sys.stdout.flush()
         return status
     except UsageProblem as problem:
-        return _say(str(problem), USAGE)
+        return say(str(problem), USAGE)
     except KernelError as problem:
-        return _say(str(problem), REFUSED)
+        return say(str(problem), REFUSED)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -41,7 +41,7 @@ def guarded(verb: Callable[[], int]) -> int:
         if problem.errno not in (errno.ENOSPC, errno.EBADF):
             raise
         _forget(STDOUT)
-        return _say(f"cannot write: {problem.strerror}", USAGE)
+        return say(f"cannot write: {problem.strerror}", USAGE)
 
 
 STDOUT, STDERR = 1, 2
@@ -65,7 +65,8 @@ def _forget(descriptor: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
-def _say(problem: str, status: int) -> int:
+def say(problem: str, status: int) -> int:
+    """Say on stderr why a verb fails, and give its exit status back."""
     try:
         print(f"nfcompile: error: {problem}", file=sys.stderr)
     except OSError:

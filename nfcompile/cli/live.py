@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from nfcompile import assignments
+from nfcompile.answers import Holding
 from nfcompile.claims import Claim
 from nfcompile.inquiry import Held, Known
 from nfcompile.kernel import KernelError, elements, netns, nft
@@ -38,12 +41,41 @@ class Kernel:
             self._agree(known, claim, number)
         return [Held(subscriber, number) for number in found]
 
+    def holdings(self, known: Known) -> dict[str, list[Holding]]:
+        """Everybody's blocks by pools: lists the assignments of all dynamic pools."""
+
+        def ask() -> dict[str, list[Holding]]:
+            if not nft.has_table():
+                raise KernelError("no ruleset of nfcompile is loaded here; apply the site first")
+            return {claim.pool.name: list(_holdings(known, claim)) for claim in known.dynamic}
+
+        return netns.inside(self._netns, ask)
+
     def _agree(self, known: Known, claim: Claim, number: int) -> None:
         """The live table must be that of the site, or its numbers mean something else."""
-        name = f"{'addresses' if claim.stock.ports is None else 'blocks'}_{claim.pool.name}"
+        name = assignments.map_of_ends(claim)
         said = netns.inside(self._netns, lambda: nft.element(name, f"0x{number:08x}"))
         if said is None or assignments.read_end(said) != known.block(claim, number):
-            raise KernelError(f"the live table is not that of the site: pool '{claim.pool.name}' differs")
+            raise _differs(claim)
+
+
+def _differs(claim: Claim) -> KernelError:
+    return KernelError(f"the live table is not that of the site: pool '{claim.pool.name}' differs")
+
+
+def _holdings(known: Known, claim: Claim) -> Iterator[Holding]:
+    """What is assigned, in the kernel's own words for what a number stands for."""
+    try:
+        said = dict(elements.every(assignments.map_of_ends(claim)))
+        slots = [[*elements.every(f"assigned{n}_{claim.pool.name}")] for n in range(1, claim.blocks_each + 1)]
+    except KernelError:
+        raise _differs(claim) from None
+    for slot, assigned in enumerate(slots, 1):
+        for subscriber, number in assigned:
+            block = known.block(claim, int(number, 16))
+            if block is None or number not in said or assignments.read_end(said[number]) != block:
+                raise _differs(claim)
+            yield Holding(address(subscriber), slot, block)
 
 
 def _subscribers(known: Known, claim: Claim, numbers: list[int]) -> list[tuple[int, str]]:

@@ -6,11 +6,15 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from nfcompile import answers
-from nfcompile.answers import Row
-from nfcompile.cli import outcome
-from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+from nfcompile.answers import Holding, Row
+from nfcompile.cli import outcome, parquet
+from nfcompile.cli.guard import OK, REFUSED
+
+if TYPE_CHECKING:
+    from nfcompile.pipeline import Compiled
 
 CHUNK_LINES = 4096
 
@@ -20,20 +24,35 @@ def run(
     *,
     format: str = "csv",
     compact: bool = False,
+    live: bool = False,
+    netns: str | None = None,
     quiet: bool = False,
     color: bool = True,
 ) -> int:
-    """Write one row a subscriber and pool; compact lets a prefix stand for many subscribers."""
-    if format == "parquet":
-        raise UsageProblem("parquet is not offered yet; take csv or json")
+    """Write one row a subscriber and pool; compact lets a prefix stand for many subscribers.
+
+    With `live` the blocks of dynamic pools are those that the kernel holds.
+    """
     result = outcome.compiled(site)
     outcome.tell(result, quiet, color)
     if result.compiled is None:
         return REFUSED
-    lines = (_json_lines if format == "json" else _csv_lines)(answers.mappings(result.compiled, compact))
+    rows = answers.mappings(result.compiled, compact, _held(result.compiled, netns) if live else None)
+    if format == "parquet":
+        parquet.write(rows)
+        return OK
+    lines = (_json_lines if format == "json" else _csv_lines)(rows)
     while chunk := "".join(islice(lines, CHUNK_LINES)):
         sys.stdout.write(chunk)
     return OK
+
+
+def _held(compiled: Compiled, netns: str | None) -> dict[str, list[Holding]]:
+    """All of it before the first row is written: what the kernel refuses leaves no half of a list."""
+    from nfcompile.cli.live import Kernel
+    from nfcompile.inquiry import Known
+
+    return Kernel(netns).holdings(Known(compiled))
 
 
 def _csv_lines(rows: Iterable[Row]) -> Iterator[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nfcompile.cli import outcome
+from nfcompile.cli.columns import terminal
 from nfcompile.cli.guard import OK, REFUSED, UsageProblem
 from nfcompile.cli.tables import Section, drawn, plain
 from nfcompile.diagnostics import dotted
@@ -101,10 +101,9 @@ def _watch(found: Usage, read: Callable[[], Usage], wish: Wish, seconds: float) 
             sys.stdout.flush()
             time.sleep(seconds)
             found = read()
-    from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(no_color=_colorless(wish)), auto_refresh=False, screen=True) as live:
+    with Live(console=terminal(wish.color), auto_refresh=False, screen=True) as live:
         while True:
             live.update(drawn(_head(found), _sections(found)), refresh=True)
             time.sleep(seconds)
@@ -162,13 +161,7 @@ def _cells(*values: str | int | None) -> tuple[str, ...]:
 
 
 def _on_terminal(found: Usage, wish: Wish) -> str:
-    from rich.console import Console
-
-    console = Console(no_color=_colorless(wish))
+    console = terminal(wish.color)
     with console.capture() as captured:
         console.print(drawn(_head(found), _sections(found)))
     return captured.get()
-
-
-def _colorless(wish: Wish) -> bool:
-    return not wish.color or bool(os.environ.get("NO_COLOR"))

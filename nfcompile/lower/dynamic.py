@@ -89,7 +89,7 @@ def _choose_slot(claim: Claim) -> Iterator[Phrases]:
     A count holds all connections that have asked for a block, those too that found it full and took a later
     one. So where all seem full one is drawn; the kernel drops the packet if that one is full indeed.
     """
-    name, slots, by_word = claim.pool.name, claim.blocks_each, _slots_of(claim)
+    name, slots, by_word = claim.pool.name, claim.blocks_each, claim.protocol_blocks_each
     several = [word for word, most in by_word if most > 1]
     if not several:
         yield (f"goto slot1_{name}",)
@@ -104,13 +104,6 @@ def _choose_slot(claim: Claim) -> Iterator[Phrases]:
         for slot in range(1, last):
             yield match, f"numgen random mod {last - slot + 1} 0", f"goto slot{slot}_{name}"
         yield match, f"goto slot{last}_{name}"
-
-
-def _slots_of(claim: Claim) -> tuple[tuple[str, int], ...]:
-    """How many blocks each protocol may use."""
-    size = claim.stock.block_size
-    icmp = min(claim.blocks_each, -(-claim.pool.limits.portlimit_icmp // size))
-    return ("tcp", claim.tcp // size), ("udp", claim.udp // size), ("icmp", icmp)
 
 
 def _slot(claim: Claim, slot: int) -> Iterator[Chain]:

@@ -104,8 +104,12 @@ def test_who_moves_is_known_from_the_history(gateway):
 def test_a_change_that_moves_more_than_expected_is_refused(gateway):
     apply(gateway)
     refused = apply(gateway, "--max-moves", "255", site=OTHER)
+    told = apply(gateway, "--max-moves", "255", "--format", "json", site=OTHER)
 
-    assert refused.returncode == 1
+    assert refused.returncode == told.returncode == 1
+    found = json.loads(told.stdout)
+    assert (found["applied"], found["subscribers"]["moved"]) == (False, 256)
+    assert found["refused"] == "256 subscribers would move, more than the 255 of --max-moves"
     assert "256 subscribers would move, more than the 255 of --max-moves" in refused.stderr
     assert apply(gateway).stdout == "nothing to change\n"
     assert apply(gateway, "--max-moves", "256", site=OTHER).returncode == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import sys
@@ -124,6 +126,40 @@ def test_from_the_live_maps(lab: Lab, file: str, tmp_path: Path) -> None:
     assert wrong.stderr == (
         "nfcompile: error: the live table is not that of the site: pool 'homes' differs\n"
     )
+
+
+def test_mappings_list_what_the_kernel_holds(lab: Lab, file: str, tmp_path: Path) -> None:
+    lab.load(site(SITE).text.text)
+    owners = everybody(lab)
+    listed = lab.must(*NFCOMPILE, "mappings", file, "--live")
+    rows = list(csv.DictReader(io.StringIO(listed)))
+
+    assert {row["subscriber"] for row in rows} == {address_text(one) for one in [*HOMES, *LINES]}
+    assert [(row["pool"], address(row["subscriber"])) for row in rows] == sorted(
+        (row["pool"], address(row["subscriber"])) for row in rows
+    )
+    for (at, port), subscriber in owners.items():
+        (row,) = (one for one in rows if one["subscriber"] == address_text(subscriber) and holds(one, port))
+        assert row["global_ip"] == address_text(at)
+    words = [row["protocols"] for row in rows if row["subscriber"] == address_text(HOMES[2])]
+    assert words == ["tcp+udp+icmp", "tcp"]  # the second block is for TCP alone: the others' limit is one
+    assert {row["protocols"] for row in rows if row["pool"] == "lines"} == {"all"}
+    objects = json.loads(lab.must(*NFCOMPILE, "mappings", file, "--live", "--format", "json"))
+    assert [one["subscriber"] for one in objects] == [row["subscriber"] for row in rows]
+
+    assert len(lab.must(*NFCOMPILE, "mappings", file).splitlines()) == 1
+    other = tmp_path / "other.yaml"
+    other.write_text(MOVED)
+    wrong = lab.run(*NFCOMPILE, "mappings", str(other), "--live")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr == (
+        "nfcompile: error: the live table is not that of the site: pool 'homes' differs\n"
+    )
+
+
+def holds(row: dict[str, str], port: int) -> bool:
+    """Whether a row's ports, if it has any, have this one."""
+    return row["port_first"] == "" or int(row["port_first"]) <= port <= int(row["port_last"])
 
 
 @pytest.mark.parametrize("form", ["json", "syslog"])
