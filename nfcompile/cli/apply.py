@@ -84,6 +84,7 @@ def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
     assert result.compiled is not None
     found = None
     try:
+        seen = change.seen(wish.state_dir, wish.netns)
         found = against_kernel(result.compiled, change.live(wish.state_dir, wish.netns), wish.netns)
         if found.lines and wish.format == "text" and not wish.quiet:
             sys.stdout.writelines(f"{line}\n" for line in as_text(found, wish.color))
@@ -93,7 +94,7 @@ def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
         if wish.dry_run or (found.lines and not _agreed(site, wish)):
             return Done(found)
         given = change.Given(data, files.shown(site if site == files.STDIN else os.path.abspath(site)))
-        loaded = _load(given, result.compiled, wish, bool(found.lines))
+        loaded = _load(given, result.compiled, wish, bool(found.lines), seen)
     except SiteError as error:
         return Done(found, refusals=error.diagnostics)
     if loaded is None:
@@ -122,7 +123,7 @@ def _agreed(site: str, wish: Wish) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _load(given: Given, compiled: Compiled, wish: Wish, differs: bool) -> Result | None:
+def _load(given: Given, compiled: Compiled, wish: Wish, differs: bool, seen: int) -> Result | None:
     """Make a site live and write it down; None where it is live already."""
     from nfcompile import history
     from nfcompile.cli import change
@@ -131,12 +132,12 @@ def _load(given: Given, compiled: Compiled, wish: Wish, differs: bool) -> Result
         kept = change.records(wish.state_dir, wish.netns)
         if differs or change.on_trial(kept):
             return change.make(kept, given, compiled, history.TRIAL, wish.confirm).result
-        change.note(kept, given)
+        change.note(kept, given, seen)
         return None
     allowed = change.records_if_allowed(wish.state_dir, wish.netns, wish.quiet)
     if not differs:
         if allowed is not None:
-            change.note(allowed, given)
+            change.note(allowed, given, seen)
         return None
     if allowed is None:
         return change.bring(compiled, wish.netns)

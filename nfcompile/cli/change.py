@@ -107,15 +107,26 @@ def make(
         return Made(event, brought)
 
 
-def note(kept: Records, given: Given) -> None:
-    """Write down a site that is live already, if the history does not know it as that."""
+def note(kept: Records, given: Given, seen: int) -> None:
+    """Write down a site that is live already, if the history does not know it as that. `seen` is the number
+    of events when the kernel was asked."""
     with state.locked(kept.path):
         events = state.read(kept.path).events
         refuse_during_trial(kept, events)
         digest = state.keep(kept.path, given.data)
         last = history.kept(events, kept.kernel)
         if last is None or last.site != digest or history.settled(events)[-1] != last:
+            if len(events) != seen:
+                raise KernelError("somebody else has made a change in the meantime; look again")
             state.append(kept.path, _event(kept, _next(events), history.APPLIED, digest, given.file))
+
+
+def seen(state_dir: str | None, netns: str | None) -> int:
+    """How many events there are; 0 where this user may not know."""
+    try:
+        return len(state.read(records(state_dir, netns).path).events)
+    except KernelError:
+        return 0
 
 
 def on_trial(kept: Records) -> Event | None:

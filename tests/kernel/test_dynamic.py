@@ -82,6 +82,23 @@ def test_who_gets_no_block_is_told_at_the_second_packet(lab: Lab) -> None:
     assert all(send(lab, UDP, [(home(n), 5001) for n in range(64)]))
 
 
+def test_what_another_pool_has_room_for_is_not_refused(lab: Lab) -> None:
+    """One address for mail, which somebody has: the others still reach the other ports of that server."""
+    text = """
+acls:
+  mail: {10: allow tcp src net 100.64.0.0/24 dst any dport 25}
+  web: {10: allow tcp src net 100.64.0.0/24 dst any dport 443}
+pools:
+  mail: {type: nat, acl: mail, priority: 1, global_ip: [203.0.113.1]}
+  web: {type: cgnat, acl: web, priority: 2, global_ip: [203.0.113.16/28], hairpin: off}
+"""
+    lab.load(site(text).text.text)
+    asked = [(1, 25), (2, 25), (2, 25), (2, 443)]
+    packets = [("lan0", Packet(TCP, home(n), 4000 + p, FAR, p, SYN)) for n, p in asked]
+    seen = [[(one.wire, one.packet.flags) for one in places] for places in lab.flight(packets)]
+    assert seen == [[("wan0", SYN)], [], [("lan0", UNREACHABLE)], [("wan0", SYN)]]
+
+
 def test_sticky_for_all_protocols(lab: Lab) -> None:
     """Paired pooling (RFC 6888 REQ-2): one block for everything that a subscriber sends."""
     lab.load(dynamic())

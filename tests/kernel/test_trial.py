@@ -274,6 +274,28 @@ def test_the_live_site_applied_again_ends_what_is_not_known(operator):
     assert history.settled(events)[-1].site == last.site
 
 
+def test_what_was_live_when_it_was_asked_is_not_written_after_another_change(operator):
+    """An apply that finds nothing to change, and waits for one that loads another site."""
+    operator.applies(SITE)
+    last = state.read(operator.path).events[-1]
+    with state.locked(operator.path):
+        waiting = subprocess.Popen(
+            operator.command("apply", "-"),
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+            text=True,
+        )
+        waiting.stdin.write(SITE)
+        waiting.stdin.close()
+        time.sleep(2)
+        other = last._replace(change=2, site=state.keep(operator.path, OTHER.encode()))
+        state.append(operator.path, other)
+    assert waiting.wait() == 1
+    assert "somebody else has made a change" in waiting.stderr.read()
+    assert state.read(operator.path).events[-1] == other
+
+
 def test_rollback_counts_different_sites(operator):
     for site in (SITE, OTHER, SITE, THIRD):
         operator.applies(site)
