@@ -259,6 +259,19 @@ def test_limits_timeouts_helper_and_log_have_their_steps(compiled: Compiled) -> 
     assert "the kernel picks the block" in said(dynamic, "pools.mobile.global_ip")
 
 
+@pytest.mark.parametrize("protocol", ["tcp", "udp", "icmp"])
+def test_a_block_that_is_not_picked_yet_is_not_the_whole_address(protocol: str) -> None:
+    """A dynamic pool of one address: the address is known, the block is not."""
+    single = compile_site(parse(SITE.replace("203.0.115.0/29", "203.0.115.0").encode(), "site.yaml"))
+    ports = ("", "") if protocol == "icmp" else (":5000", ":53")
+
+    found = asked(single, f"{protocol} 10.50.0.1{ports[0]} > 198.18.0.1{ports[1]}")
+
+    assert (found.action, found.pool, found.global_ip) == ("translate", "mobile", "203.0.115.0")
+    assert (found.port_first, found.port_last) == (None, None)
+    assert "the kernel picks the block" in said(found, "pools.mobile.global_ip")
+
+
 def test_marks_and_drops_have_their_steps(compiled: Compiled) -> None:
     marked = asked(compiled, "tcp 100.64.0.7:5000 > 198.18.0.1:8002")
     unsolicited = asked(compiled, "udp 198.18.0.1:5 > 203.0.113.7:2000", interface="wan0")

@@ -8,7 +8,7 @@ from nfcompile import assignments
 from nfcompile.answers import Holding
 from nfcompile.claims import Claim
 from nfcompile.inquiry import Held, Known
-from nfcompile.kernel import KernelError, elements, netns, nft
+from nfcompile.kernel import NOT_LOADED, KernelError, elements, netns, nft
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
 
@@ -21,6 +21,8 @@ class Kernel:
 
     def __init__(self, namespace: str | None) -> None:
         self._netns = namespace
+        if not netns.inside(namespace, nft.has_table):
+            raise KernelError(NOT_LOADED)
 
     def owners(self, known: Known, claim: Claim, numbers: list[int], at: str) -> list[Held]:
         """Who holds these numbers now; `at` is not asked for."""
@@ -45,8 +47,6 @@ class Kernel:
         """Everybody's blocks by pools: lists the assignments of all dynamic pools."""
 
         def ask() -> dict[str, list[Holding]]:
-            if not nft.has_table():
-                raise KernelError("no ruleset of nfcompile is loaded here; apply the site first")
             return {claim.pool.name: list(_holdings(known, claim)) for claim in known.dynamic}
 
         return netns.inside(self._netns, ask)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.explanation.reasons import Reason, pool_of, reasons, static_entry
+from nfcompile.explanation.reasons import Reason, block_is_open, pool_of, reasons, static_entry
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
@@ -122,7 +122,7 @@ def _answer(compiled: Compiled, asked: Packet, outcome: Outcome) -> Explanation:
         return answer
     if inbound and pool is not None:
         return _to_inside(answer, compiled.site, pool, asked, left)
-    return _from_inside(answer, pool, asked, left) if "snat" in kinds else answer
+    return _from_inside(answer, compiled, pool, asked, left) if "snat" in kinds else answer
 
 
 def _to_inside(answer: Explanation, site: Site, pool: Pool, asked: Packet, left: Packet) -> Explanation:
@@ -137,11 +137,14 @@ def _to_inside(answer: Explanation, site: Site, pool: Pool, asked: Packet, left:
     )
 
 
-def _from_inside(answer: Explanation, pool: Pool | None, asked: Packet, left: Packet) -> Explanation:
+def _from_inside(
+    answer: Explanation, compiled: Compiled, pool: Pool | None, asked: Packet, left: Packet
+) -> Explanation:
     """The resulting source. What a dynamic pool will take, nobody knows; an snat rule names a range."""
     address = range_text(left.source) if pool is None else _known(left.source)
     shared = left.source_port != asked.source_port if pool is None else pool.type == "cgnat"
-    if address is None or not shared or left.protocol not in (ICMP, TCP, UDP):
+    is_open = pool is not None and block_is_open(compiled, pool, asked, left.source_port)
+    if address is None or not shared or is_open or left.protocol not in (ICMP, TCP, UDP):
         return answer._replace(global_ip=address)
     first, last = left.source_port
     return answer._replace(global_ip=address, port_first=first, port_last=last)

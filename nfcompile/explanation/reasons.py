@@ -19,6 +19,8 @@ from nfcompile.pipeline import Compiled
 from nfcompile.walk import LOCAL, Effect, Outcome, Packet, Step
 
 PORTED = {6: "tcp", 17: "udp"}
+BLOCKED = {1, *PORTED}
+"""Protocols that have ports, or ids, from a block."""
 SYSCTLS = {1: "icmp", 47: "gre"}
 """Protocols whose timeout is a setting of the host; all others share the generic one."""
 NEXT = "the next pool is asked"
@@ -181,8 +183,9 @@ def _translated(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
     if entry is not None:
         yield Reason(entry.path, f"the source becomes {_end(effect)}, in both directions")
         return
-    address = effect.values[0]
-    if isinstance(address, Range) and address.size > 1:
+    address, ports = effect.values
+    undecided = isinstance(address, Range) and address.size > 1
+    if undecided or (isinstance(ports, Range) and block_is_open(scene.compiled, pool, asked, ports)):
         what = "block of ports" if pool.type == "cgnat" else "address"
         text = f"the kernel picks the {what}: the subscriber has none yet and gets the first free one"
         yield Reason((*pool.path, "global_ip"), text)
@@ -195,6 +198,12 @@ def _translated(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
         yield Reason(
             (*pool.path, "limits_peruser", key), f"{scene.source} has {limit} ports for {protocol} at most"
         )
+
+
+def block_is_open(compiled: Compiled, pool: Pool, asked: Packet, ports: Range) -> bool:
+    """Whether the ports are those of several blocks, of which the kernel has yet to pick one."""
+    dynamic = pool.type == "cgnat" and pool.allocation == "dynamic"
+    return dynamic and asked.protocol in BLOCKED and ports.size > compiled.site.defaults.port_block_size
 
 
 def _reached(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:

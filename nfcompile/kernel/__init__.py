@@ -4,6 +4,8 @@ Knows nothing of pools and nothing of site.yaml: it takes a ruleset as text and 
 thinks of it.
 """
 
+NOT_LOADED = "no ruleset of nfcompile is loaded here; apply the site first"
+
 
 class KernelError(Exception):
     """The kernel cannot be asked: no library, no privilege, no such namespace. Its text is one sentence."""

@@ -10,7 +10,7 @@ import errno
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfcompile.kernel import KernelError, netlink
+from nfcompile.kernel import NOT_LOADED, KernelError, netlink
 
 if TYPE_CHECKING:
     from socket import socket
@@ -97,7 +97,7 @@ def _name(value: bytes) -> str:
 
 def _problem(error: OSError) -> KernelError:
     if error.errno == errno.ENOENT:
-        return KernelError("no ruleset of nfcompile is loaded here; apply the site first")
+        return KernelError(NOT_LOADED)
     if error.errno == errno.EPERM:
         return KernelError(
             "the kernel does not let this user at its ruleset; run as root, "

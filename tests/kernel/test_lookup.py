@@ -157,6 +157,15 @@ def test_mappings_list_what_the_kernel_holds(lab: Lab, file: str, tmp_path: Path
     )
 
 
+@pytest.mark.parametrize("question", ["203.0.113.4:1024", "100.64.0.1", "198.51.100.1"])
+def test_where_nothing_is_loaded_nobody_is_asked(lab: Lab, file: str, question: str) -> None:
+    lab.load("table ip nfcompile\ndelete table ip nfcompile\n")
+    said = lab.run(*NFCOMPILE, "lookup", file, question, "--live")
+
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr == "nfcompile: error: no ruleset of nfcompile is loaded here; apply the site first\n"
+
+
 def holds(row: dict[str, str], port: int) -> bool:
     """Whether a row's ports, if it has any, have this one."""
     return row["port_first"] == "" or int(row["port_first"]) <= port <= int(row["port_last"])
