@@ -154,8 +154,8 @@ FAULTS = (
     # Dynamic pools.
     Fault(
         "lower/dynamic.py",
-        "[word for word, most in _slots_of(claim) if most == slot]",
-        "[word for word, most in _slots_of(claim) if most == slot + 1]",
+        "[word for word, most in claim.protocol_blocks_each if most == slot]",
+        "[word for word, most in claim.protocol_blocks_each if most == slot + 1]",
         DYNAMIC,
     ),
     Fault(
