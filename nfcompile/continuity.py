@@ -117,10 +117,11 @@ class Continuity:
         return {int(one.key, 16): _block(one.data) for one in self.table[_number_map(claim)].elements}
 
     def _affected(self, changes: Changes) -> Iterator[Claim]:
-        """Pools that change, or that come after a pool which now asks for other packets."""
+        """Pools that change, or that come after a pool which now asks for other packets; all of them where
+        the order of the pools may have changed."""
         changed = [key.rpartition(" ")[2] for key in changes.objects if key.startswith(("set ", "map "))]
         chains = [key.partition(" ")[2] for key in changes.objects if key.startswith("chain ")]
-        asks = False
+        asks = names.POOLS in chains
         for claim in self.claims:
             name = claim.pool.name
             asks = asks or f"pool_{name}" in chains or any(_matches(one, name) for one in changed)

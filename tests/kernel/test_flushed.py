@@ -181,6 +181,27 @@ def test_who_was_assigned_a_block_keeps_it(lab: Lab) -> None:
     assert result.flushed == len(moved)
 
 
+def test_a_pool_that_is_asked_first_now(lab: Lab) -> None:
+    """It takes a subscriber of a dynamic pool: his session, block and mapping entries there go."""
+    text = """
+acls: {few: {10: allow ip 100.64.0.0/28}, all: {10: allow ip 100.64.0.0/24}}
+pools:
+  all: {type: cgnat, allocation: dynamic, acl: all, priority: 5, global_ip: [203.0.113.0/30]}
+  few: {type: cgnat, acl: few, priority: 9, global_ip: [203.0.113.16/28], hairpin: off}
+"""
+    empty(lab)
+    bring(lab, text)
+    lab.exchange([udp("100.64.0.1"), udp("100.64.0.20")])
+    before = sessions(lab)
+
+    bring(lab, text.replace("priority: 9", "priority: 3"))
+
+    assert gone(before, lab) == addresses("100.64.0.1")
+    assert elements(lab, "map assigned1_all").keys() == {"100.64.0.20"}
+    assert elements(lab, "map eim_udp_all").keys() == {"100.64.0.20 . 5000"}
+    assert len(elements(lab, "map eif_udp_all")) == 1
+
+
 def test_untranslated_sessions_of_who_is_translated_now(lab: Lab) -> None:
     """The guard would drop them for ever; what stays inside or comes from elsewhere is not touched."""
     empty(lab)
