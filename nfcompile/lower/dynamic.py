@@ -2,7 +2,8 @@
 
 A subscriber's first packet takes the next free number, in turns, so all addresses fill equally; further
 blocks come from the address of the first. What is taken stays taken for `translation` seconds after the
-subscriber's last packet, and a little longer than the subscriber's own entry.
+subscriber's last packet, or as long as an idle connection lives, where that is longer: nobody may get a block
+from which another one's connection may still speak.
 
 A look-up that misses ends its rule, which is how a map is asked whether it has a key: kernel 6.1 cannot look
 up a map as a set.
@@ -57,7 +58,7 @@ def _state(claim: Claim) -> Iterator[Object]:
 
     The sizes are rounded, so that a few more addresses leave them, and what is in them, as they are.
     """
-    pool, path, lifetime = claim.pool, claim.pool.path, claim.pool.timeouts.translation
+    pool, path, lifetime = claim.pool, claim.pool.path, claim.pool.timeouts.longest
     size = 2 << (claim.stock.capacity - 1).bit_length()
     flags = ("dynamic", "timeout")
     for slot in range(1, claim.blocks_each + 1):

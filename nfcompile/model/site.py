@@ -48,6 +48,11 @@ class Timeouts(NamedTuple):
     special: int = 600
     special_tcp_ports: tuple[int, ...] = ()
 
+    @property
+    def longest(self) -> int:
+        """The longest time that anything of a subscriber may be idle and still go on, in seconds."""
+        return max(self[:12])
+
 
 class Limits(NamedTuple):
     """`limits_peruser`: global ports a subscriber (tcp, udp) and simultaneous ICMP sessions."""

@@ -196,11 +196,30 @@ def test_whole_addresses(lab: Lab) -> None:
             assert address_text(outcome.out[0].packet.destination) == address_text(host)
 
 
+SHORT = ", ".join(
+    f"{word}: 2"
+    for word in (
+        *("translation", "udp", "icmp", "tcp_handshake", "tcp_active", "tcp_final", "tcp_reset"),
+        *("tcp_session_active", "udp_session", "icmp_session", "other", "special"),
+    )
+)
+
+
+def test_an_idle_connection_keeps_its_block_longer_than_translation(lab: Lab) -> None:
+    """It may still speak from it, so nobody else may have it."""
+    times = "    timeouts_inactivity: {" + SHORT.replace("udp: 2,", "udp: 900,") + "}\n"
+    lab.load(site(BLOCKS.replace("TCP", "8").replace("HAIRPIN", "off") + times).text.text)
+    (first,) = send(lab, UDP, [(home(1), 5000)])
+    time.sleep(3)
+    assert send(lab, UDP, [(home(1), 5000)]) == [first]
+    (again,) = send(lab, UDP, [(home(1), 6000)])
+    assert block(again) == block(first)
+
+
 def test_a_running_connection_keeps_its_block(lab: Lab) -> None:
     """`translation` counts from the last packet of any connection, not from the last new connection."""
-    short = (
-        BLOCKS.replace("TCP", "8").replace("HAIRPIN", "off") + "    timeouts_inactivity: {translation: 2}\n"
-    )
+    times = f"    timeouts_inactivity: {{{SHORT}}}\n"
+    short = BLOCKS.replace("TCP", "8").replace("HAIRPIN", "off") + times
     lab.load(site(short).text.text)
     (first,) = send(lab, UDP, [(home(1), 5000)])
     for _ in range(16):
