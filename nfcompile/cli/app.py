@@ -184,10 +184,7 @@ def build(
 @app.command()
 def apply(
     site: Site = "site.yaml",
-    netns: Annotated[
-        str | None,
-        typer.Option("--netns", metavar="NAME", help="In that network namespace (name or path)."),
-    ] = None,
+    netns: Netns = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
     ] = False,

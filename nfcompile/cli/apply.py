@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile.cli import files, outcome
+from nfcompile.cli.consent import agreed
 from nfcompile.cli.guard import DIFFERS, OK, REFUSED, say
 from nfcompile.cli.outcome import Outcome
 from nfcompile.diagnostics import Diagnostic, SiteError
@@ -91,7 +92,8 @@ def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
             sys.stdout.flush()
         if refused := _too_many_moves(found, wish.max_moves):
             return Done(found, refused=refused)
-        if wish.dry_run or (found.lines and not _agreed(site, wish)):
+        unasked = not found.lines or wish.yes or site == files.STDIN
+        if wish.dry_run or not agreed(lambda: "load this into the kernel?", unasked):
             return Done(found)
         given = change.Given(data, files.shown(site if site == files.STDIN else os.path.abspath(site)))
         loaded = _load(given, result.compiled, wish, bool(found.lines), seen)
@@ -113,14 +115,6 @@ def _too_many_moves(found: Found, most: int | None) -> str:
         return "who moves is not known, since the site of the live table is not; apply it without --max-moves"
     count = moved_count(found.moves)
     return f"{count} subscribers would move, more than the {most} of --max-moves" if count > most else ""
-
-
-def _agreed(site: str, wish: Wish) -> bool:
-    """Ask, when there is somebody to ask."""
-    if wish.yes or site == "-" or sys.stdin is None or not sys.stdin.isatty():
-        return True
-    print("load this into the kernel? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _load(given: Given, compiled: Compiled, wish: Wish, differs: bool, seen: int) -> Result | None:

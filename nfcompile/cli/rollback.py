@@ -9,6 +9,7 @@ from typing import NamedTuple
 from nfcompile import history
 from nfcompile.cli import change, outcome
 from nfcompile.cli.change import Given, Records
+from nfcompile.cli.consent import agreed
 from nfcompile.cli.guard import OK, REFUSED
 from nfcompile.diagnostics import SiteError
 from nfcompile.history import Event
@@ -44,9 +45,9 @@ def run(number: int, wish: Wish) -> int:
 
     text = result.compiled.text
     try:
-        changes = apply.changes(text.text, text.origin, wish.netns)
+        changes = apply.survey(text.text, text.origin, wish.netns).diff
         _show(changes, wish)
-        if not _agreed(f"go back to {name}?", wish):
+        if not agreed(lambda: f"go back to {name}?", wish.yes):
             return _say(None, changes, wish)
         event, _ = change.make(kept, given, result.compiled, history.ROLLBACK, seen=len(events))
     except SiteError as error:
@@ -74,7 +75,7 @@ def _target(kept: Records, events: tuple[Event, ...], number: int) -> Event | No
 
 def _to_no_table(kept: Records, wish: Wish) -> int:
     """End the trial of a first site."""
-    if not _agreed("go back to no table?", wish):
+    if not agreed(lambda: "go back to no table?", wish.yes):
         return _say(None, [], wish)
     with state.locked(kept.path):
         trial = history.trial(state.read(kept.path).events, kept.kernel)
@@ -84,14 +85,6 @@ def _to_no_table(kept: Records, wish: Wish) -> int:
         event = change.stamped(trial._replace(result=history.REVERTED, site=None, seconds=None))
         state.append(kept.path, event)
     return _say(event, [], wish)
-
-
-def _agreed(question: str, wish: Wish) -> bool:
-    """Ask, when there is somebody to ask."""
-    if wish.yes or sys.stdin is None or not sys.stdin.isatty():
-        return True
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _show(changes: list[str], wish: Wish) -> None:

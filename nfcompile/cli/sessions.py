@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfcompile.cli import outcome
+from nfcompile.cli import files, outcome
+from nfcompile.cli.consent import agreed
 from nfcompile.cli.guard import OK, REFUSED, UsageProblem
 from nfcompile.cli.lookup import question
 from nfcompile.diagnostics import dotted
@@ -132,12 +133,12 @@ def _protocol(word: str | None) -> int | None:
 
 
 def _agreed(site: str, filters: Filters, wish: Wish) -> bool:
-    """Ask before everything is ended, when there is somebody to ask."""
-    if wish.yes or any(filters) or site == "-" or sys.stdin is None or not sys.stdin.isatty():
-        return True
-    question = f"end all sessions of this site, among {conntrack.count(wish.netns)[0]} connections? [y/N] "
-    print(question, end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    """Ask before everything is ended."""
+
+    def asked() -> str:
+        return f"end all sessions of this site, among {conntrack.count(wish.netns)[0]} connections?"
+
+    return agreed(asked, wish.yes or any(filters) or site == files.STDIN)
 
 
 def _row(session: Session) -> tuple[str | int | None, ...]:

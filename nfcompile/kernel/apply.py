@@ -69,11 +69,6 @@ def _check(text: str) -> tuple[nft.Refusal, ...]:
     return nft.check(text)
 
 
-def changes(text: str, origin: Origin, namespace: str | None = None) -> list[str]:
-    """What loading the ruleset would change, as lines of a unified diff; none when nothing."""
-    return survey(text, origin, namespace).diff
-
-
 def survey(text: str, origin: Origin, namespace: str | None = None, meaning: Meaning | None = None) -> Survey:
     """What `bring` would change. Raises SiteError when the kernel refuses the ruleset."""
     desired = _desired(text, origin)

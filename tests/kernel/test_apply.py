@@ -202,8 +202,8 @@ def test_what_packets_write_is_no_difference(gateway):
         apply.bring(text, lambda line: (), path)
         state = "add element ip nfcompile s { 100.64.0.1, 100.64.0.2 timeout 5s }\\n"
         assert netns.inside(path, lambda: nft.load(state)) == ()
-        assert apply.changes(text, lambda line: (), path) == []
-        assert apply.changes(text.replace("3600", "60"), lambda line: (), path) != []
+        assert apply.survey(text, lambda line: (), path).diff == []
+        assert apply.survey(text.replace("3600", "60"), lambda line: (), path).diff != []
     """
     ran = subprocess.run(
         [sys.executable, "-c", program, gateway.path],
