@@ -47,6 +47,15 @@ class Piece(NamedTuple):
         return self.base | (subscriber & ((1 << self.bits) - 1))
 
 
+class Run(NamedTuple):
+    """Neighbouring subscribers and their global addresses, neighbours too and as many; all have the block of that
+    number."""
+
+    subscribers: Range
+    addresses: Range
+    block: int
+
+
 class Stock(NamedTuple):
     """What a pool has to give: global addresses in order, and how each is cut into blocks.
 
@@ -138,6 +147,15 @@ class Layout:
             subscriber = self.owner(address, port)
             if subscriber is not None:
                 yield subscriber
+
+    def runs(self) -> Iterator[Run]:
+        """Each piece as one straight run, or two where its addresses begin again at the base."""
+        for piece in self.pieces:
+            turn = min(piece.first | ((1 << piece.bits) - 1), piece.last)
+            for first, last in ((piece.first, turn), (turn + 1, piece.last)):
+                if first <= last:
+                    addresses = Range(piece.address(first), piece.address(last))
+                    yield Run(Range(first, last), addresses, piece.block)
 
 
 def _pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:

@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 from nfcompile.answers import protocol_ports
 from nfcompile.claims import PORTED_POOL, Claim
-from nfcompile.ipalloc import Piece
 from nfcompile.model.ranges import Range, union
 from nfcompile.model.site import Pool
 
@@ -190,19 +189,10 @@ def _runs(claims: Sequence[Claim]) -> Iterator[Run]:
 
 def _laid_out(rank: int, claim: Claim) -> Iterator[Run]:
     layout = claim.layout()
-    for piece in layout.pieces:
-        block = layout.stock.block(piece.base, piece.block)
+    for run in layout.runs():
+        block = layout.stock.block(run.addresses.first, run.block)
         allowed = tuple(protocol_ports(claim, block)) if claim.stock.ports else ()
-        for first, last in _straight(piece):
-            yield Run(rank, claim.pool.name, None, first, last, piece.address(first), allowed)
-
-
-def _straight(piece: Piece) -> Iterator[tuple[int, int]]:
-    """A piece cut where its global addresses begin again at the base."""
-    turn = piece.first | ((1 << piece.bits) - 1)
-    yield piece.first, min(turn, piece.last)
-    if turn < piece.last:
-        yield turn + 1, piece.last
+        yield Run(rank, claim.pool.name, None, *run.subscribers, run.addresses.first, allowed)
 
 
 def _overlaid(

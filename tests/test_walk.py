@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from collections import Counter
@@ -11,20 +10,19 @@ from random import Random
 from typing import Any
 
 import pytest
-import reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nfcompile import walk
+from nfcompile import reference, walk
 from nfcompile.diagnostics import SiteError
 from nfcompile.emit import Chain, Hook, Rule, Table
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import Range
+from nfcompile.parts import joined, masked
 from nfcompile.pipeline import Compiled, compile_site, parse
-from nfcompile.walk.cuts import cuts
+from nfcompile.proof.agreement import agrees
 from nfcompile.walk.grammar import read_rule
 from nfcompile.walk.phrases import UnknownPhrase
-from nfcompile.walk.values import joined, masked
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE / "kernel"))
@@ -71,31 +69,6 @@ def test_every_rule_and_element_of_a_golden_can_be_read(ruleset: Path) -> None:
     assert sum(len(source.entries) for source in program.sources.values()) == text.count("\n\t\t\t")
 
 
-@pytest.mark.parametrize("ruleset", GOLDEN, ids=ids)
-def test_every_golden_is_walked_at_its_edges(ruleset: Path) -> None:
-    """The first and last address on both sides of every cut, and the first and last port."""
-    compiled = compiled_golden(ruleset)
-    program = walk.read(compiled.table)
-    inside, outside = (sorted(side) for side in reference.sides(compiled.site))
-    points = cuts(program)
-    addresses = brink([*points.get("ip saddr", ()), *points.get("ip daddr", ())])
-    ports = brink(points.get("th dport", []), 0xFFFF)
-    dice = Random(1)
-    asked = itertools.product((*inside, *outside), (1, 6, 17, 47, 253), (True, False))
-    for interface, protocol, opens in asked:
-        for _ in range(12):
-            ends = (dice.choice(addresses), dice.choice(ports), dice.choice(addresses), dice.choice(ports))
-            one = walk.Packet(interface, protocol, *(walk.one(end) for end in ends), opens)
-            for out in (outside[0], inside[0]):
-                for outcome in walk.walk(program, one, lambda _, out=out: out):
-                    assert outcome.verdict in ("accept", "drop")
-                    assert outcome.steps or not compiled.claims or outcome.verdict == "accept"
-
-
-def brink(points: list[int], last: int = 0xFFFFFFFF) -> list[int]:
-    return sorted({0, last, *(min(p, last) for p in points), *(p - 1 for p in points if p)})
-
-
 # ---- the contract
 
 
@@ -114,17 +87,16 @@ def every_packet_agrees(site: dict[str, Any], seed: int) -> None:
         return
     program = walk.read(compiled.table)
     dice = Random(seed)
+    gate = reference.gateway(compiled.site, compiled.claims)
     probes = [
-        reference.Probe(wire, *sent[:5], sent.protocol != TCP or sent.flags == SYN)
+        probe(wire, *sent[:5], sent.protocol != TCP or sent.flags == SYN)
         for wire, sent in packets(dice, edges(compiled))
     ]
-    for probe in (*probes, *(aimed(compiled, dice) for _ in range(AIMED))):
-        fate = reference.fate(compiled.site, compiled.claims, probe, route)
-        ends = (walk.one(value) for value in probe[2:6])
-        asked = walk.Packet(probe.interface, probe.protocol, *ends, probe.opens)
-        outcomes = walk.walk(program, asked, lambda address: route(address.first))
+    for asked in (*probes, *(aimed(compiled, dice) for _ in range(AIMED))):
+        fate = reference.fate(gate, asked, lambda address: route(address.first))
+        outcomes = walk.walk(program, walk.Packet(*asked), lambda address: route(address.first))
         for outcome in outcomes:
-            assert agrees(outcome, fate), f"{reference.spelled(probe)}: {fate}, walked {outcome.packet}"
+            assert agrees(outcome, fate), f"{reference.spelled(asked)}: {fate}, walked {outcome.packet}"
         met[fate.action if fate.action == "drop" else fate.reason.partition(" ")[0]] += 1
 
 
@@ -147,22 +119,16 @@ def aimed(compiled: Compiled, dice: Random) -> reference.Probe:
     ports = (dice.choice((1023, 20000, 40000, 65535)), dice.choice((53, 443, 8001, 8003)))
     sport, dport = ports if protocol in (6, 17) else (7, 0) if protocol == 1 else (0, 0)
     interface = route(source) if dice.randrange(8) else "lan0"
-    return reference.Probe(interface, protocol, source, sport, destination, dport, dice.randrange(6) > 0)
+    return probe(interface, protocol, source, sport, destination, dport, dice.randrange(6) > 0)
+
+
+def probe(interface: str, protocol: int, *ends_and_opens: int) -> reference.Probe:
+    *ends, opens = ends_and_opens
+    return reference.Probe(interface, protocol, *(walk.one(end) for end in ends), bool(opens))
 
 
 def within(part: Range, dice: Random) -> int:
     return dice.choice((part.first, part.last, dice.randint(*part)))
-
-
-def agrees(outcome: walk.Outcome, fate: reference.Fate) -> bool:
-    """The same fate; where the contract leaves the port to the kernel, the walker says which it prefers."""
-    if outcome.verdict == "drop" or fate.action == "drop":
-        return outcome.verdict == fate.action
-    left = outcome.packet
-    source_ports = fate.source_ports if fate.source_ports != ANY_PORT else left.source_port
-    ends = (left.source, left.source_port, left.destination, left.destination_port)
-    wanted = (fate.sources, source_ports, fate.destinations, fate.destination_ports)
-    return ends == wanted and outcome.out == route(left.destination.first)
 
 
 def test_a_box_of_packets_is_one_walk() -> None:

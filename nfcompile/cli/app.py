@@ -246,6 +246,25 @@ def diff(
 
 
 @app.command()
+def prove(
+    site: Site = "site.yaml",
+    most_boxes: Annotated[
+        int,
+        typer.Option(
+            "--most-boxes", min=1, metavar="N", help="Give up when there are more boxes of packets."
+        ),
+    ] = 200_000,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Prove for every packet that the ruleset does what SITE says, and show where it does not."""
+    from nfcompile.cli import prove as verb
+
+    _finish(lambda: verb.run(site, most_boxes=most_boxes, format=format, quiet=quiet, color=not no_color))
+
+
+@app.command()
 def plan(
     site: Site = "site.yaml",
     growth: Annotated[

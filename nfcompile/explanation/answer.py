@@ -8,7 +8,7 @@ from nfcompile.explanation.reasons import Reason, block_is_open, pool_of, reason
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
-from nfcompile.walk import LOCAL, NOTHING, Outcome, Packet, State, one, read, walk
+from nfcompile.walk import LOCAL, NOTHING, Outcome, Packet, Route, State, one, read, walk
 
 ICMP, TCP, UDP = 1, 6, 17
 ANY_PORT = Range(0, PORT_LAST)
@@ -25,6 +25,7 @@ class Question(NamedTuple):
     destination_port: int | None = None
     interface: str | None = None
     out: str | None = None
+    opens: bool = True
 
 
 class Explanation(NamedTuple):
@@ -45,7 +46,9 @@ class Undecided(Exception):
     """The packet is not described well enough; the message says what is missing."""
 
 
-def explain(compiled: Compiled, question: Question, state: State = NOTHING) -> Explanation:
+def explain(
+    compiled: Compiled, question: Question, state: State = NOTHING, route: Route | None = None
+) -> Explanation:
     """Walk the packet through the compiled ruleset. Raises Undecided."""
     packet = Packet(
         question.interface or compiled.site.interfaces.inside[0],
@@ -54,12 +57,13 @@ def explain(compiled: Compiled, question: Question, state: State = NOTHING) -> E
         _port(question.source_port),
         one(question.destination),
         _port(question.destination_port),
+        question.opens,
     )
 
-    def route(address: Range) -> str:
+    def sited(address: Range) -> str:
         return question.out or towards(compiled, address.first)
 
-    outcomes = walk(read(compiled.table), packet, route, state)
+    outcomes = walk(read(compiled.table), packet, route or sited, state)
     if len({(each.verdict, each.packet, each.dnat, each.snat) for each in outcomes}) > 1:
         raise Undecided("the answer depends on a port that is not given; write --src A:P and --dst A:P")
     return _answer(compiled, packet, outcomes[0])

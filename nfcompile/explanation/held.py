@@ -80,5 +80,5 @@ def _connection(one: Connection) -> Reason:
 
 def _end(key: tuple[Value, ...]) -> str:
     address, *ports = key
-    said = address_text(address.first) if isinstance(address, Range) else address
+    said = address_text(address.first) if isinstance(address, Range) else str(address)
     return said + "".join(f":{port.first}" for port in ports if isinstance(port, Range))

@@ -382,7 +382,7 @@ POOL_DROPS = {
 def _end(effect: Effect) -> str:
     """Address and port as a statement left them; a port that may be any is not said."""
     address, port = effect.values
-    if isinstance(address, str) or isinstance(port, str):
+    if not isinstance(address, Range) or not isinstance(port, Range):
         return ""
     said = range_text(address)
     return said if port.size > 65535 or port == Range(0, 0) else f"{said}:{port_text(port)}"

@@ -58,23 +58,18 @@ def before_inbound(gate: Gate) -> tuple[Rule, ...]:
     return (Rule((*match, f"counter name {names.MIDSTREAM_COUNTER} drop"), PERMIT, dotted(PERMIT)),)
 
 
-def outbound(gate: Gate) -> tuple[Rule, ...]:
-    """What still goes to a global address after destination NAT is wanted by nobody and would come back; and
-    with `permit_invalid_flow: off` no connection starts with anything but a SYN."""
-    rules: list[Rule] = []
-    if global_addresses(gate):
-        rules.append(_unsolicited(gate))
-    if not gate.site.defaults.permit_invalid_flow:
-        drop = f"counter name {names.MIDSTREAM_COUNTER} drop"
-        rules.append(Rule((NOT_SYN, drop), PERMIT, dotted(PERMIT)))
-    return tuple(rules)
+def unsolicited(gate: Gate) -> tuple[Rule, ...]:
+    """What still goes to a global address after destination NAT is wanted by nobody. It would be routed back
+    out, or into a network that the routes know behind another interface."""
+    return (_unsolicited(gate, gate.from_either),) if global_addresses(gate) else ()
 
 
-def passing_by(gate: Gate) -> tuple[Rule, ...]:
-    """From outside to a global address and back outside: a loop."""
-    if not global_addresses(gate):
+def midstream(gate: Gate) -> tuple[Rule, ...]:
+    """With `permit_invalid_flow: off` no connection starts with anything but a SYN."""
+    if gate.site.defaults.permit_invalid_flow:
         return ()
-    return (_unsolicited(gate, gate.from_outside, gate.to_outside),)
+    drop = f"counter name {names.MIDSTREAM_COUNTER} drop"
+    return (Rule((NOT_SYN, drop), PERMIT, dotted(PERMIT)),)
 
 
 def _unsolicited(gate: Gate, *match: str) -> Rule:

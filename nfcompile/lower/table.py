@@ -9,7 +9,7 @@ from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.arriving import arriving
 from nfcompile.lower.gate import Gate, gate
-from nfcompile.lower.guard import before_inbound, guard_objects, outbound, passing_by
+from nfcompile.lower.guard import before_inbound, guard_objects, midstream, unsolicited
 from nfcompile.lower.host_timeouts import remarks
 from nfcompile.lower.marks import dnat_objects, snat_objects
 from nfcompile.lower.policy import helper_objects
@@ -68,12 +68,11 @@ def _prerouting(this: Gate, refuse: tuple[Rule, ...], dnat: bool, inbound: list[
 def _postrouting(
     this: Gate, snat: bool, elsewhere: tuple[Rule, ...], policies: tuple[Rule, ...]
 ) -> tuple[Object, ...]:
-    rules = list(elsewhere)
+    rules = [*unsolicited(this), *elsewhere]
     chains: list[Object] = []
     if this.claims or snat:
         rules.append(Rule((*this.outward, f"jump {names.OUTBOUND}"), POOLS, "pools"))
-        rules += passing_by(this)
-        out = list(outbound(this))
+        out = list(midstream(this))
         if snat:
             out.append(Rule((f"jump {names.SNAT_RULES}",), ("snat",), "snat"))
         if this.claims:

@@ -6,13 +6,15 @@ A packet's fields are ranges, so one walk can speak for a box of packets; what a
 both ways. A rule that the grammar does not have is an error, never skipped. Knows nothing of pools.
 """
 
+from nfcompile.parts import LOCAL
+from nfcompile.walk.anyhow import reach
 from nfcompile.walk.grammar import read_key
-from nfcompile.walk.packet import LOCAL, Packet, one
+from nfcompile.walk.packet import Packet, one
 from nfcompile.walk.phrases import UnknownPhrase
 from nfcompile.walk.program import Program, element_words, read
 from nfcompile.walk.state import NOTHING, State
 from nfcompile.walk.values import Value
-from nfcompile.walk.walker import Effect, Outcome, Step, walk
+from nfcompile.walk.walker import Effect, Outcome, Route, Step, walk
 
 __all__ = [
     "LOCAL",
@@ -21,12 +23,14 @@ __all__ = [
     "Outcome",
     "Packet",
     "Program",
+    "Route",
     "State",
     "Step",
     "UnknownPhrase",
     "Value",
     "element_words",
     "one",
+    "reach",
     "read",
     "read_key",
     "walk",

@@ -1,9 +1,4 @@
-"""Where a ruleset can change its mind: the cut points of each field that it looks at.
-
-Between two cuts all packets of a field meet the same matches, so the boxes between them are all that a
-comparison of two rulesets has to look at. A mask that is no prefix (`ct mark & 0xf`) cuts no stretches:
-such a field is looked at value by value.
-"""
+"""Where a ruleset can change its mind about a field: the numbers at which what it is compared with begins or ends."""
 
 from __future__ import annotations
 
@@ -12,36 +7,37 @@ from collections.abc import Iterator
 from nfcompile.model.ranges import Range
 from nfcompile.walk.phrases import Change, Concat, Expression, Field, Looked, Masked, Match, Nat, Vmap
 from nfcompile.walk.program import Program
-from nfcompile.walk.values import Value
 
 
-def cuts(program: Program) -> dict[str, list[int]]:
-    """Field -> the first numbers of its stretches, ascending, 0 not among them."""
-    found: dict[str, set[int]] = {}
+def cuts(program: Program, field: str) -> list[int]:
+    """The first numbers of the stretches between which all packets meet the same matches of that field, ascending,
+    0 not among them. A mask that is no prefix (`ct mark & 0xf`) cuts no stretches and is left out."""
+    found: set[int] = set()
     for line in (line for lines in program.chains.values() for line in lines):
         for phrase in line.phrases:
-            for name, pattern in _asked(program, phrase):
-                if isinstance(pattern, Range):
-                    found.setdefault(name, set()).update((pattern.first, pattern.last + 1))
-    return {name: sorted(points - {0}) for name, points in sorted(found.items())}
+            for look in _looks(phrase):
+                for start, end in _asked(program, look, field):
+                    found |= {start, end}
+    return sorted(found - {0})
 
 
-def _asked(program: Program, phrase: object) -> Iterator[tuple[str, Value]]:
-    """Every field that a phrase compares, with what it is compared with."""
-    looks = [phrase] if isinstance(phrase, Match | Vmap) else _looks(phrase)
-    for look in looks:
+def _asked(program: Program, look: Match | Vmap | Looked, field: str) -> Iterator[tuple[int, int]]:
+    """First number and the one after the last of all that the field is compared with."""
+    for index, part in enumerate(_parts(look.key)):
+        mask = 0xFFFFFFFF if isinstance(part, Field) else part.mask
+        name = part.name if isinstance(part, Field) else part.field.name
+        if name != field or not _is_prefix(mask):
+            continue
         source = program.sources[look.source].entries if isinstance(look.source, str) else look.source
-        for entry in source:
-            # A number that the kernel draws has no parts: nothing of the packet is asked.
-            for part, pattern in zip(_parts(look.key), entry.key, strict=False):
-                if isinstance(part, Field):
-                    yield part.name, pattern
-                elif isinstance(pattern, Range) and not part.bits and _is_prefix(part.mask):
-                    yield part.field.name, Range(pattern.first, pattern.last | ~part.mask & 0xFFFFFFFF)
+        for pattern in (entry.key[index] for entry in source):
+            if isinstance(pattern, Range):
+                yield pattern.first, (pattern.last | ~mask & 0xFFFFFFFF) + 1
 
 
-def _looks(phrase: object) -> list[Looked]:
-    """The map look-ups in a statement."""
+def _looks(phrase: object) -> list[Match | Vmap | Looked]:
+    """The comparisons and map look-ups of a phrase."""
+    if isinstance(phrase, Match | Vmap):
+        return [phrase]
     found: list[object] = []
     if isinstance(phrase, Nat):
         found = [phrase.address, phrase.port]

@@ -19,6 +19,7 @@ from nfcompile.emit.words import PROTOCOL_NAMES
 from nfcompile.model import parse
 from nfcompile.model.parse import Fault
 from nfcompile.model.ranges import Range
+from nfcompile.parts import WORD
 from nfcompile.walk.phrases import (
     Assign,
     Change,
@@ -41,7 +42,7 @@ from nfcompile.walk.phrases import (
     Verdict,
     Vmap,
 )
-from nfcompile.walk.values import WORD, Key, Value, number
+from nfcompile.walk.values import Key, Value, number
 
 _TOKEN = re.compile(r'"[^"]*"|==|!=|[{}(),:|&<]|[^\s{}(),:|&<"=!]+')
 
@@ -244,7 +245,7 @@ class _Reader:
             self.need(")")
             return bits
         value = self.value(field)
-        if isinstance(value, str) or value.first != value.last:
+        if not isinstance(value, Range) or value.first != value.last:
             raise self.refuse()
         return value.first
 

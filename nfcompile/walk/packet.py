@@ -6,28 +6,29 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nfcompile.model.ranges import Range
+from nfcompile.parts import LOCAL, Names, Ranges, among
 from nfcompile.walk.grammar import PROTOCOLS, STATES, STATUS, TCP_FLAGS
 from nfcompile.walk.phrases import UnknownPhrase
 from nfcompile.walk.values import Value, number
 
-LOCAL = "lo"
-"""What a route says of an address of the gateway itself."""
 PORTED = (PROTOCOLS["tcp"], PROTOCOLS["udp"])
 
 
 class Packet(NamedTuple):
     """Where it arrives, and its two ends; a box of packets where ranges hold more than one number.
 
-    Of ICMP `source_port` is the id. `opens` is false for a TCP segment that is no SYN.
+    Of ICMP `source_port` is the id. `opens` is false for a TCP segment that is no SYN. `chosen` is what the
+    kernel takes of the addresses and ports that a dnat rule leaves to it; None: nobody asks.
     """
 
-    interface: str
+    interface: str | Names
     protocol: int
     source: Range
     source_port: Range
     destination: Range
     destination_port: Range
     opens: bool = True
+    chosen: tuple[Ranges, Ranges] | None = None
 
 
 class Flight(NamedTuple):
@@ -35,8 +36,8 @@ class Flight(NamedTuple):
 
     original: Packet
     now: Packet
-    out: str
-    towards: str
+    out: str | Names
+    towards: str | Names
     mark: Range = Range(0, 0)
     ct_mark: Range = Range(0, 0)
     zone: Range = Range(0, 0)
@@ -88,10 +89,18 @@ VALUES: dict[str, Callable[[Flight], Value]] = {
     "ct reply ip daddr": lambda flight: flight.now.source,
     "ct reply proto-src": lambda flight: flight.now.destination_port,
     "ct reply proto-dst": lambda flight: flight.now.source_port,
-    "fib daddr type": lambda flight: "local" if flight.towards == LOCAL else "unicast",
+    "fib daddr type": lambda flight: "local" if is_local(flight.towards) else "unicast",
     "fib daddr oifname": lambda flight: flight.towards,
 }
 """Every field that the grammar has, of a connection's first packet."""
+
+
+def is_local(out: str | Names) -> bool:
+    """Whether a route ends at the gateway. Raises Split where some of the box do."""
+    answer = among(out, (LOCAL,))
+    if answer is None and isinstance(out, Names):
+        raise out.together((LOCAL,))
+    return bool(answer)
 
 
 def one(value: int) -> Range:

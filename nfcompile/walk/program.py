@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 from nfcompile.emit import Chain, Element, Map, Rule, Set, Table
-from nfcompile.model.ranges import Range, address_text
+from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range, address_text
+from nfcompile.parts import Part, Ranges, alike
 from nfcompile.walk.grammar import read_key, read_rule, read_verdict
 from nfcompile.walk.phrases import Entry, Inline, Phrase, UnknownPhrase
 from nfcompile.walk.values import Key, Value, key_within
@@ -43,6 +44,12 @@ class Source:
         self.dynamic = "dynamic" in thing.flags
         self._entries: tuple[Entry, ...] | None = None
         self._firsts: list[int] = []
+
+    @property
+    def anything(self) -> Key:
+        """Data that holds whatever an element can have; () in a set."""
+        kinds = self.thing.data.split(" . ") if isinstance(self.thing, Map) else []
+        return tuple(Range(0, PORT_LAST if kind == "inet_service" else ADDRESS_LAST) for kind in kinds)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -97,13 +104,38 @@ def hits(source: Source | Inline, key: Key) -> tuple[list[Entry], bool]:
     return met, sure
 
 
+class Hit(NamedTuple):
+    """An element that packets meet; `where` says which values `field` has in those of a box that do."""
+
+    entry: Entry
+    field: str = ""
+    where: Ranges = ()
+
+
+Kind = Callable[[Entry], Hashable]
+"""What elements must have in common to be met by packets of one box."""
+
+
+def divided(source: Source | Inline, part: Part, kind: Kind) -> tuple[list[Hit], bool]:
+    """The same for the packets of a box, each of which certainly meets one element or none. Raises Split."""
+    entries = (
+        source.entries if isinstance(source, Source) else sorted(source, key=lambda one: _first(one.key[0]))
+    )
+    patterns = [entry.key[0] for entry in entries]
+    found = part.divided([pattern for pattern in patterns if isinstance(pattern, Range)])
+    alike(part, found, lambda index: kind(entries[index]))
+    return [
+        Hit(entries[index], part.field, where) for index, where in found.items() if index >= 0
+    ], -1 not in found
+
+
 def element_words(source: Source, key: Key) -> str:
     """A certain key in nft's words, as its set or map has it."""
     words = []
     for part, kind in zip(key, source.thing.type.split(" . "), strict=True):
         if isinstance(part, str):
             words.append(f'"{part}"')
-        else:
+        elif isinstance(part, Range):
             words.append(address_text(part.first) if kind == "ipv4_addr" else str(part.first))
     return " . ".join(words)
 
@@ -111,7 +143,7 @@ def element_words(source: Source, key: Key) -> str:
 def _overlap(key: Key, pattern: Key) -> int:
     """Numbers that a key of one field shares with a pattern; elements of a set do not overlap."""
     part, other = key[0], pattern[0]
-    if isinstance(part, str) or isinstance(other, str):
+    if not isinstance(part, Range) or not isinstance(other, Range):
         return 0
     return min(part.last, other.last) - max(part.first, other.first) + 1
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from nfcompile.model.ranges import Range
+from nfcompile.parts import Part
 from nfcompile.walk.values import Key, certain, within
 
 Ask = Callable[[str, Key], Key | None]
@@ -17,11 +18,13 @@ Learned = Mapping[tuple[str, Key], Key | None]
 class State(NamedTuple):
     """Elements that are known (None: known to be gone), and whom to ask for others.
 
-    Without `ask` there are no others, as in a ruleset that has just been loaded.
+    Without `ask` there are no others, as in a ruleset that has just been loaded. `unknown`: packets may have
+    left anything behind, so every look-up goes both ways.
     """
 
     learned: Learned = MappingProxyType({})
     ask: Ask | None = None
+    unknown: bool = False
 
     def data(self, name: str, key: Key) -> Key | None:
         """The data of an element, () in a set; None where it is not there.
@@ -39,9 +42,27 @@ class State(NamedTuple):
         part = key[0]
         return () if len(key) == 1 and isinstance(part, Range) and there >= part.size else None
 
+    def perhaps(self, name: str, key: Key) -> list[Key]:
+        """The data of elements of other packets of the box: a packet has one of these keys, or none."""
+        return [
+            data
+            for (at, other), data in self.learned.items()
+            if at == name and data is not None and other != key and _may_meet(key, other)
+        ]
+
     def after(self, learned: Learned) -> State:
         """The state when a packet has passed."""
-        return State({**self.learned, **learned}, self.ask)
+        return self._replace(learned={**self.learned, **learned})
+
+
+def _may_meet(key: Key, other: Key) -> bool:
+    pairs = list(zip(key, other, strict=True))
+    boxed = any(isinstance(part, Part) for part in (*key, *other))
+    return boxed and all(
+        a.first <= b.last and b.first <= a.last if isinstance(a, Range) and isinstance(b, Range) else a == b
+        for a, b in pairs
+    )
 
 
 NOTHING = State()
+ANYHOW = State(unknown=True)

@@ -1,19 +1,21 @@
 """What a field can hold: a range of numbers, of which the true one is not known, or a name.
 
 A key is a tuple of them, as in a concatenation. Questions about ranges have three answers: yes, no, and
-None, which is for the walker to try both ways.
+None, where it differs among the packets of a box or with what the kernel chooses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-from nfcompile.model.ranges import Range
+from nfcompile.model.ranges import Range, union
+from nfcompile.parts import WORD, Names, Part, Split, among
+from nfcompile.parts import within as number_within
 
-Value = Range | str
+Value = Range | str | Names
 Key = tuple[Value, ...]
 
-WORD = 0xFFFFFFFF
 ANYTHING = Range(0, WORD)
 
 
@@ -23,21 +25,19 @@ def number(value: int) -> Range:
 
 
 def certain(key: Key) -> bool:
-    """Whether every part is one number or a name."""
-    return all(isinstance(part, str) or part.first == part.last for part in key)
+    """Whether the kernel has no choice: every part is a name, one number, or what a packet of a box has."""
+    return all(
+        not isinstance(part, Range) or part.first == part.last or isinstance(part, Part) for part in key
+    )
 
 
 def within(value: Value, pattern: Value) -> bool | None:
-    """Whether a value lies in a pattern; None where only a part of it does.
-
-    >>> within(Range(5, 6), Range(1, 9)), within(Range(5, 6), Range(6, 9)), within(Range(5, 6), Range(7, 9))
-    (True, None, False)
-    """
-    if isinstance(value, str) or isinstance(pattern, str):
-        return value == pattern
-    if value.last < pattern.first or pattern.last < value.first:
-        return False
-    return True if pattern.first <= value.first and value.last <= pattern.last else None
+    """Whether a value lies in a pattern; None where only a part of it does."""
+    if isinstance(value, Names):
+        return among(value, [pattern] if isinstance(pattern, str) else [])
+    if isinstance(value, Range) and isinstance(pattern, Range):
+        return number_within(value, pattern)
+    return value == pattern
 
 
 def key_within(key: Key, pattern: Key) -> bool | None:
@@ -48,8 +48,28 @@ def key_within(key: Key, pattern: Key) -> bool | None:
     return None if None in answers else True
 
 
+def apart(key: Key, patterns: Sequence[Key]) -> None:
+    """Raise Split where packets of one box differ in which of these patterns their key lies in."""
+    for index, part in enumerate(key):
+        unsure = {one[index] for one in patterns if within(part, one[index]) is None}
+        if unsure and isinstance(part, Names):
+            raise part.apart(one for one in unsure if isinstance(one, str))
+        if unsure and isinstance(part, Part):
+            ranges = [one for one in unsure if isinstance(one, Range)]
+            edges = sorted({edge for one in ranges for edge in (one.first, one.last + 1)})
+            stretches = [Range(first, after - 1) for first, after in pairwise(edges)]
+            held = [tuple(one.first <= each.first <= one.last for one in ranges) for each in stretches]
+            nowhere = (False,) * len(ranges)
+            by_kind: dict[tuple[bool, ...], list[Range]] = {}
+            for at, where in part.divided(stretches).items():
+                by_kind.setdefault(held[at] if at >= 0 else nowhere, []).extend(where)
+            raise Split(part.field, (union(where) for where in by_kind.values()))
+
+
 def hull(keys: Sequence[Key]) -> Key:
     """The smallest key that holds all; names must not differ."""
+    if len(keys) == 1:
+        return keys[0]
     joined: list[Value] = []
     for parts in zip(*keys, strict=True):
         ranges = [part for part in parts if isinstance(part, Range)]
@@ -60,27 +80,3 @@ def hull(keys: Sequence[Key]) -> Key:
         else:
             raise ValueError(f"no common value of {parts}")
     return tuple(joined)
-
-
-def masked(value: Range, mask: int) -> Range:
-    """`value & mask`; of a range the hull of the results, as close as two of the usual masks allow.
-
-    >>> masked(Range(0x1000001, 0x1000200), 0xFF000000), masked(Range(0x102, 0x105), 0xFF)
-    (Range(first=16777216, last=16777216), Range(first=2, last=5))
-    """
-    first, last = value
-    varying = (1 << (first ^ last).bit_length()) - 1
-    dropped = varying & ~mask
-    if dropped & (dropped + 1) == 0:
-        return Range(first & mask, last & mask)
-    fixed = first & mask & ~varying
-    return Range(fixed, fixed | (mask & varying))
-
-
-def joined(value: Range, bits: int) -> Range:
-    """`value | bits`, where no number of the range has any of the bits; otherwise for one number only."""
-    if value.first == value.last:
-        return number(value.first | bits)
-    if masked(value, bits) == number(0):
-        return Range(value.first + bits, value.last + bits)
-    return Range(bits, WORD)

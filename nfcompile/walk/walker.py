@@ -1,21 +1,22 @@
 """The walk: base chains by hook and priority, verdicts, matches, statements.
 
-Two things the kernel decides by what we cannot know: a number that it draws, and whether a packet of a box
-meets a match that holds for a part of the box. Numbers are ranges; a match that is undecided is walked both
-ways, so a walk has one outcome or several. Packets pass one by one: two CPUs at the same instant are not
-walked.
+Numbers that the kernel draws are ranges; a match that is undecided is walked both ways, so a walk has one
+outcome or several. A packet whose fields are parts of a box (parts.py) is walked for all packets of the box
+at once, and Split is raised where they would not fare alike. Packets pass one by one: two CPUs at the same
+instant are not walked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
 
 from nfcompile.diagnostics import Path
 from nfcompile.emit import Rule
 from nfcompile.model.ranges import Range
+from nfcompile.parts import Names, Part, joined, masked, netmapped, taken
 from nfcompile.walk.grammar import STATUS
-from nfcompile.walk.packet import LOCAL, Flight, Packet
+from nfcompile.walk.packet import Flight, Packet, is_local
 from nfcompile.walk.phrases import (
     Assign,
     Change,
@@ -37,11 +38,12 @@ from nfcompile.walk.phrases import (
     Verdict,
     Vmap,
 )
-from nfcompile.walk.program import Line, Program, hits
+from nfcompile.walk.program import Hit, Kind, Line, Program, Source, divided, hits
 from nfcompile.walk.state import NOTHING, State
-from nfcompile.walk.values import Key, Value, certain, hull, joined, masked, number
+from nfcompile.walk.values import Key, Value, apart, certain, hull, number
 
-Route = Callable[[Range], str]
+Answer = TypeVar("Answer")
+Route = Callable[[Range], str | Names]
 """The interface behind which an address is, LOCAL for the gateway's own."""
 WAYS = 256
 """More ways than this through one ruleset are an error: the box of packets is too large."""
@@ -75,7 +77,7 @@ class Outcome(NamedTuple):
 
     verdict: str
     packet: Packet
-    out: str
+    out: str | Names
     mark: Range
     dnat: bool
     snat: bool
@@ -86,27 +88,32 @@ class Outcome(NamedTuple):
 def walk(program: Program, packet: Packet, route: Route, state: State = NOTHING) -> tuple[Outcome, ...]:
     """Send the first packet of a connection through; the outcomes of all ways that it can take.
 
-    Raises UnknownPhrase for what the walker cannot do, ValueError where the ways are too many.
+    Raises UnknownPhrase for what the walker cannot do, ValueError where the ways are too many, and Split.
     """
-    found: list[Outcome] = []
+    return tuple(every_way(lambda chosen: Walker(program, state, chosen), lambda one: one.run(packet, route)))
+
+
+def every_way(start: Callable[[list[int]], Walker], run: Callable[[Walker], Answer]) -> Iterator[Answer]:
+    """Run a walker once for every combination of the choices that it meets."""
     ways: list[list[int]] = [[]]
+    done = 0
     while ways:
         chosen = ways.pop()
-        walker = _Walker(program, state, chosen)
-        found.append(walker.run(packet, route))
+        walker = start(chosen)
+        yield run(walker)
+        done += 1
         for at in range(len(chosen), len(walker.chosen)):
             for other in range(1, walker.options[at]):
                 ways.append([*walker.chosen[:at], other])
-        if len(found) + len(ways) > WAYS:
+        if done + len(ways) > WAYS:
             raise ValueError(f"more than {WAYS} ways through the ruleset")
-    return tuple(found)
 
 
 class _Stop(Exception):
     """A rule ends before its last phrase."""
 
 
-class _Walker:
+class Walker:
     """One way of one packet; `chosen` says which way undecided matches go, 0 where it says nothing."""
 
     def __init__(self, program: Program, state: State, chosen: list[int]) -> None:
@@ -128,7 +135,7 @@ class _Walker:
             return self.outcome("drop")
         out = route(self.flight.now.destination)
         self.flight = self.flight._replace(towards=out)
-        if out == LOCAL:
+        if is_local(out):
             return self.outcome("accept" if self.hook("input") else "drop")
         self.flight = self.flight._replace(out=out)
         passed = self.hook("forward") and self.hook("postrouting")
@@ -218,40 +225,56 @@ class _Walker:
             raise _Stop
 
     def holds(self, match: Match) -> bool:
-        met, sure = self.look(match.source, self.key(match.key))
+        met, sure = self.look(match.source, self.key(match.key), lambda _: True)
         return bool(met) and (sure or self.choose(2) == 0)
 
-    def look(self, name: str | Inline, key: Key) -> tuple[list[Entry], bool]:
-        """The elements that a key may meet, and whether it must meet one."""
-        if not isinstance(name, str):
-            return hits(name, key)
-        source = self.program.sources[name]
-        if not source.dynamic:
-            return hits(source, key)
-        data = self.dynamic(name, key)
-        return ([], False) if data is None else ([Entry(key, data)], True)
+    def look(self, name: str | Inline, key: Key, kind: Kind) -> tuple[list[Hit], bool]:
+        """The elements that a key may meet, and whether it must meet one.
+
+        Packets of a box may meet different elements of one kind; Split is raised where the kinds differ.
+        """
+        source = self.program.sources[name] if isinstance(name, str) else name
+        if isinstance(source, Source) and source.dynamic:
+            data = self.dynamic(source.name, key)
+            return ([], False) if data is None else ([Hit(Entry(key, data))], True)
+        part = key[0]
+        if len(key) == 1 and isinstance(part, Part):
+            return divided(source, part, kind)
+        met, sure = hits(source, key)
+        if not sure or len({kind(entry) for entry in met}) > 1:
+            apart(key, [entry.key for entry in met])
+        return [Hit(entry) for entry in met], sure
 
     def dynamic(self, name: str, key: Key) -> Key | None:
-        return self.state.after(self.learned).data(name, key) if self.learned else self.state.data(name, key)
+        state = self.state.after(self.learned) if self.learned else self.state
+        data = state.data(name, key)
+        if data is None and (others := state.perhaps(name, key)):
+            return [None, *others][self.choose(len(others) + 1)]
+        if data is None and self.state.unknown and (name, key) not in self.learned:
+            data = self.program.sources[name].anything if self.choose(2) else None
+            if certain(key):
+                self.learned[name, key] = data
+        return data
 
-    def found(self, looked: Looked) -> list[Entry]:
+    def found(self, looked: Looked, kind: Kind) -> list[Hit]:
         """The elements of a map that a key may have; a miss ends the rule."""
-        met, sure = self.look(looked.source, self.key(looked.key))
+        met, sure = self.look(looked.source, self.key(looked.key), kind)
         if not met or (not sure and self.choose(2)):
             raise _Stop
-        if len(met) == 1 and met[0].origin:
-            self.origin = met[0].origin
+        if len(met) == 1 and met[0].entry.origin:
+            self.origin = met[0].entry.origin
         return met
 
     def vmap(self, vmap: Vmap) -> Verdict:
-        met, sure = self.look(vmap.source, self.key(vmap.key))
-        options = len(met) + (not sure)
-        taken = self.choose(options) if options > 1 else 0
-        if taken >= len(met):
+        met, sure = self.look(vmap.source, self.key(vmap.key), lambda entry: entry.verdict)
+        verdicts = list(dict.fromkeys(hit.entry.verdict for hit in met))
+        options = len(verdicts) + (not sure)
+        way = self.choose(options) if options > 1 else 0
+        if way >= len(verdicts):
             raise _Stop
-        entry = met[taken]
-        assert entry.verdict is not None
-        return entry.verdict
+        verdict = verdicts[way]
+        assert verdict is not None
+        return verdict
 
     # ---- values
 
@@ -266,7 +289,7 @@ class _Walker:
             return (Range(expression.first, expression.last),)
         if isinstance(expression, Constant):
             return (expression.value,)
-        return hull([entry.data for entry in self.found(expression)])
+        return hull([hit.entry.data for hit in self.found(expression, lambda entry: entry.data)])
 
     def number(self, expression: Expression) -> Range:
         return _range(self.key(expression)[0])
@@ -306,6 +329,8 @@ class _Walker:
         """Connections of one key, this one with them."""
         connections = 1 + (_range(known[0]).first if known else 0)
         over = connections > condition.most
+        if self.state.unknown:
+            over = known is not None
         if certain(key):
             self.learned[name, key] = (number(connections),)
         self.effects.append(Effect("over" if over else "count", (name,), (number(condition.most),)))
@@ -317,14 +342,19 @@ class _Walker:
         if isinstance(nat.address, Looked):
             now = self.flight.now
             old = now.source if nat.kind == "snat" else now.destination
-            found = [entry.data for entry in self.found(nat.address)]
-            data = hull([_netmap(one, old) for one in found] if nat.prefix else found)
+            moves = _moves_with(old, self.key(nat.address.key), nat.prefix)
+            met = self.found(nat.address, lambda entry: entry.data[1:] if moves(entry) else entry.data)
+            data = _netmap(met, old) if moves(met[0].entry) else hull([hit.entry.data for hit in met])
             address = _range(data[0])
             port = _range(data[1]) if len(data) > 1 else None
         elif nat.address is not None:
             address = self.number(nat.address)
         if nat.port is not None:
             port = self.number(nat.port)
+        if nat.kind == "dnat":
+            chosen = self.flight.original.chosen
+            address = address and taken(address, chosen, 0)[1]
+            port = port and taken(port, chosen, 1)[1]
         self.flight = self.flight.translated(nat.kind, address, port)
         now = self.flight.now
         ends = {"snat": (now.source, now.source_port), "dnat": (now.destination, now.destination_port)}
@@ -333,13 +363,29 @@ class _Walker:
 
 
 def _range(value: Value) -> Range:
-    if isinstance(value, str):
+    if not isinstance(value, Range):
         raise UnknownPhrase(f"'{value}' is no number")
     return value
 
 
-def _netmap(data: Key, address: Range) -> Key:
-    """The kernel's NETMAP: bits in which both ends of the data agree are new, the others stay (nft_nat.c)."""
-    first, last = _range(data[0])
-    host = (1 << (first ^ last).bit_length()) - 1
-    return joined(masked(address, host), first & ~host), *data[1:]
+def _moves_with(old: Range, key: Key, prefix: bool) -> Callable[[Entry], bool]:
+    """Which elements make of every address another one. Packets of a box may meet many such elements where
+    they are looked up by that address: NETMAP, or one host to one."""
+    same = isinstance(old, Part) and isinstance(key[0], Part) and old.field == key[0].field
+    return lambda entry: (
+        prefix or (same and len(entry.key) == 1 and certain(entry.key) and certain(entry.data[:1]))
+    )
+
+
+def _netmap(met: list[Hit], address: Range) -> Key:
+    """The new address by the kernel's NETMAP, and what else the elements say."""
+    rest = met[0].entry.data[1:]
+    if isinstance(address, Part) and met[0].field == address.field:
+        rows = sorted((one, _range(hit.entry.data[0])) for hit in met for one in hit.where)
+        return netmapped(address, rows), *rest
+    found = []
+    for hit in met:
+        first, last = _range(hit.entry.data[0])
+        host = (1 << (first ^ last).bit_length()) - 1
+        found.append((joined(masked(address, host), first & ~host),))
+    return *hull(found), *rest

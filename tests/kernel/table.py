@@ -24,11 +24,10 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-import reference
 from frames import ACK, ECHO, ICMP, NAMES, SYN, TCP, UDP, Packet
 from lab import Lab, Outcome, route
 
-from nfcompile import pipeline
+from nfcompile import pipeline, reference
 from nfcompile.answers import lookups
 from nfcompile.model import parse
 from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
@@ -46,7 +45,10 @@ class End(NamedTuple):
     ports: Range
 
     def holds(self, address: int, port: int) -> bool:
-        return reference.has(self.addresses, address) and reference.has(self.ports, port)
+        return (
+            self.addresses.first <= address <= self.addresses.last
+            and self.ports.first <= port <= self.ports.last
+        )
 
     def __str__(self) -> str:
         ports = "" if self.ports == ANY_PORT else f":{port_text(self.ports)}"
@@ -183,8 +185,9 @@ def predicted(compiled: Compiled, pool: str, packet: Packet) -> End:
 def expected_by_reference(compiled: Compiled, wire: str, packet: Packet) -> tuple[Expectation | None, str]:
     """What the plain reading of the contract says of a packet, and how it got there."""
     opens = packet.protocol != TCP or packet.flags == SYN
-    asked = reference.Probe(wire, *packet[:5], opens)
-    fate = reference.fate(compiled.site, compiled.claims, asked, route)
+    asked = reference.Probe(wire, packet.protocol, *(Range(end, end) for end in packet[1:5]), opens)
+    gate = reference.gateway(compiled.site, compiled.claims)
+    fate = reference.fate(gate, asked, lambda address: route(address.first))
     if fate.action == "drop":
         return None, str(fate)
     source = End(fate.sources, fate.source_ports)

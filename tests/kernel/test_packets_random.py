@@ -1,4 +1,4 @@
-"""Random sites and random packets: the plain reading of the contract (tests/reference.py) says what the
+"""Random sites and random packets: the plain reading of the contract (nfcompile/reference.py) says what the
 kernel does. NFCOMPILE_RANDOM_SITES=1000 looks at a thousand other sites, NFCOMPILE_RANDOM_SEED=7 always at
 the same ones."""
 

@@ -1,0 +1,215 @@
+"""`nfcompile prove`: whether the ruleset does what the site says, for every packet, with counterexamples."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from nfcompile import reference
+from nfcompile.cli import outcome
+from nfcompile.cli.guard import OK, REFUSED
+from nfcompile.diagnostics import dotted
+from nfcompile.explanation import Explanation, Question, Undecided, explain
+from nfcompile.model.parse import PROTOCOLS
+from nfcompile.model.ranges import Range, address_text, range_text
+from nfcompile.pipeline import Compiled
+from nfcompile.proof import MOST_BOXES, Box, Proof, Shared, TooManyBoxes, prove
+from nfcompile.walk import UnknownPhrase
+
+SHOWN = 5
+"""Counterexamples of each kind that are told in full."""
+PORTED = (reference.TCP, reference.UDP)
+
+
+def run(
+    site: str,
+    *,
+    most_boxes: int = MOST_BOXES,
+    format: str = "text",
+    quiet: bool = False,
+    color: bool = True,
+) -> int:
+    """Prove SITE; exit status 1 where something does not hold, or could not be looked at."""
+    result = outcome.compiled(site)
+    if result.compiled is None:
+        if format == "json":
+            print(json.dumps({"proved": False, "diagnostics": outcome.as_data(result)}, indent=2))
+        else:
+            outcome.tell(result, quiet, color)
+        return REFUSED
+    try:
+        proof = prove(result.compiled, most_boxes)
+    except (TooManyBoxes, UnknownPhrase, ValueError) as problem:
+        print(f"nfcompile: error: not proved: {problem}", file=sys.stderr)
+        return REFUSED
+    if format == "json":
+        print(json.dumps(_as_data(result.compiled, proof), indent=2))
+    elif not quiet or not proof.holds:
+        print("\n".join(_text(result.compiled, proof)))
+    return OK if proof.holds else REFUSED
+
+
+# ---- as text
+
+
+def _text(compiled: Compiled, proof: Proof) -> Iterator[str]:
+    differences, leaks = len(proof.different), len(proof.leaks)
+    yield from _line(
+        "packets",
+        differences,
+        f"{_many(proof.boxes, 'box', 'boxes')}, in all of them the ruleset does what the site says",
+        f"in {_many(differences, 'box', 'boxes')} of {proof.boxes} it does not",
+    )
+    for one in proof.different[:SHOWN]:
+        yield from _difference(compiled, one.box)
+    yield from _line(
+        "leaks",
+        leaks,
+        f"{_many(proof.ways, 'way', 'ways')} out of pools, whatever earlier packets "
+        "left: none with a private source",
+        f"on {_many(leaks, 'way', 'ways')} of {proof.ways}",
+    )
+    for leak in proof.leaks[:SHOWN]:
+        yield f"    {spelled(leak.box.one())} leaves pool '{leak.pool}' from {range_text(leak.way.now.source)}"
+    shared = proof.sharing.found
+    yield from _line(
+        "sharing",
+        len(shared),
+        f"{_many(proof.sharing.subscribers, 'subscriber', 'subscribers')}: "
+        "no two have the same global address and port",
+        f"{_many(len(shared), 'stretch', 'stretches')} of addresses",
+    )
+    yield from (f"    {_shared(one)}" for one in shared[:SHOWN])
+    yield from _line(
+        "appending",
+        len(proof.moved),
+        f"{_many(proof.lists, 'list', 'lists')} as they grew: nobody moved",
+        f"{len(proof.moved)} of {proof.lists} lists moved somebody",
+    )
+    for grown in proof.moved[:SHOWN]:
+        who = range_text(grown.moved[0].subscribers)
+        yield f"    pools.{grown.pool}.{grown.what}: {who} moves when {range_text(grown.entry)} is appended"
+
+
+def _line(word: str, wrong: int, held: str, failed: str) -> Iterator[str]:
+    yield f"{word:<11}{'NO: ' + failed if wrong else held}"
+
+
+def _difference(compiled: Compiled, box: Box) -> Iterator[str]:
+    """A packet, what the site says of it, and what the ruleset does."""
+    one = box.one()
+    yield f"    {spelled(one)}"
+    yield f"        the site:    {_said(compiled, one)}"
+    answer = _explained(compiled, one)
+    if isinstance(answer, str):
+        yield f"        the ruleset: {answer}"
+        return
+    ends = [answer.action, answer.global_ip or "", f"to {answer.to}"]
+    yield f"        the ruleset: {' '.join(word for word in ends if word)}"
+    yield from (f"            {dotted(step.path)}: {step.text}" for step in answer.steps)
+
+
+def spelled(one: Box) -> str:
+    """A packet of a box in a line.
+
+    >>> from nfcompile.proof.box import everything
+    >>> spelled(next(everything(frozenset(), (17,))).one())
+    'udp from *, 0.0.0.0:0 to 0.0.0.0:0, routed to *'
+    """
+    names = {number: word for word, number in PROTOCOLS.items() if number >= 0}
+    left, right = (address_text(value[0].first) for value in (one.source, one.destination))
+    if one.protocol in PORTED:
+        left += f":{one.source_port[0].first}"
+        right += f":{one.destination_port[0].first}"
+    start = "" if one.opens else " without SYN"
+    name = names.get(one.protocol, f"protocol {one.protocol}")
+    return f"{name}{start} from {min(one.interface)}, {left} to {right}, routed to {min(one.towards)}"
+
+
+def _said(compiled: Compiled, one: Box) -> str:
+    gate = reference.gateway(compiled.site, compiled.claims)
+    return str(reference.fate(gate, reference.Probe(*one.packet), one.route))
+
+
+def _explained(compiled: Compiled, one: Box) -> Explanation | str:
+    ends = one.source[0].first, one.destination[0].first
+    question = Question(one.protocol, *ends, interface=min(one.interface), opens=one.opens)
+    if one.protocol in PORTED:
+        ports = one.source_port[0].first, one.destination_port[0].first
+        question = question._replace(source_port=ports[0], destination_port=ports[1])
+    try:
+        return explain(compiled, question, route=lambda to: _towards(one, to))
+    except Undecided:
+        return "several ways"
+
+
+def _towards(one: Box, destination: Range) -> str:
+    return min(one.towards) if destination == one.destination[0] else min(one.out)
+
+
+def _shared(one: Shared) -> str:
+    names = [
+        f"{owner.pool}{'' if owner.behind is None else ' ' + address_text(one.address + owner.behind)}"
+        for owner in one.owners
+    ]
+    return f"{address_text(one.address)}:{one.port} of protocol {one.protocol}: {' and '.join(names)}"
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
+
+
+# ---- as data
+
+
+def _as_data(compiled: Compiled, proof: Proof) -> dict[str, Any]:
+    return {
+        "proved": proof.holds,
+        "packets": {
+            "boxes": proof.boxes,
+            "different": [_difference_data(compiled, one.box.one()) for one in proof.different],
+        },
+        "leaks": {
+            "ways": proof.ways,
+            "found": [
+                {"packet": spelled(one.box.one()), "pool": one.pool, "source": range_text(one.way.now.source)}
+                for one in proof.leaks
+            ],
+        },
+        "sharing": {
+            "subscribers": proof.sharing.subscribers,
+            "found": [
+                {
+                    "protocol": one.protocol,
+                    "global_ip": address_text(one.address),
+                    "port": one.port,
+                    "pools": [owner.pool for owner in one.owners],
+                }
+                for one in proof.sharing.found
+            ],
+        },
+        "appending": {
+            "lists": proof.lists,
+            "moved": [
+                {
+                    "path": f"pools.{one.pool}.{one.what}",
+                    "entry": range_text(one.entry),
+                    "subscribers": [range_text(move.subscribers) for move in one.moved],
+                }
+                for one in proof.moved
+            ],
+        },
+    }
+
+
+def _difference_data(compiled: Compiled, one: Box) -> dict[str, Any]:
+    answer = _explained(compiled, one)
+    steps = [] if isinstance(answer, str) else answer.steps
+    return {
+        "packet": spelled(one),
+        "site": _said(compiled, one),
+        "ruleset": answer if isinstance(answer, str) else answer.action,
+        "steps": [{"path": dotted(step.path), "text": step.text} for step in steps],
+    }

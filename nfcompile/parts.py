@@ -1,0 +1,326 @@
+"""A box of packets: fields that hold many values at once, and the places where a box must be cut.
+
+A *part* is what a rule or the reference knows of a field: its values in the packets of the box, each moved by a
+number, so `part` is a function of the field and not just a set of results. *Names* are interfaces among which one
+is meant. Who asks something that is true for some packets of the box only raises Split, which says how to cut
+it; then he is asked again. So a box that nobody cuts any more got one answer that holds for all of it.
+
+Boxes are cut by what is asked, not by the number of ranges in the question: addresses that lie in a set of ten
+thousand are one half, all others the other. Ranges that are no part are what the kernel chooses; they cut nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from nfcompile.model.ranges import Range, intersect, union
+
+WORD = 0xFFFFFFFF
+LOCAL = "lo"
+"""What a route says of an address of the gateway itself."""
+CHOSEN = ("chosen", "chosen port")
+"""The fields of a box for what the kernel takes of a dnat rule's addresses and ports."""
+Row = TypeVar("Row")
+Ranges = tuple[Range, ...]
+"""Ascending, none touching the next."""
+
+
+class Split(Exception):
+    """The box must be cut in its field `field`, into these values: Ranges of numbers, or sets of names."""
+
+    def __init__(self, field: str, values: Iterable[Ranges | frozenset[str]]) -> None:
+        super().__init__(field)
+        self.field = field
+        self.values = tuple(values)
+
+
+class Piece(NamedTuple):
+    """`first` to `last` of a field, moved by `shift`."""
+
+    first: int
+    last: int
+    shift: int
+
+
+class Part(Range):
+    """Values of `field` in a box, as its pieces say, rounded down to a multiple of `grain`; as a Range their hull.
+
+    Equal to another part when both have the same numbers for every packet of the box.
+    """
+
+    field: str
+    pieces: tuple[Piece, ...]
+    grain: int
+
+    def __new__(cls, field: str, pieces: Iterable[Piece], grain: int = 1) -> Part:
+        joined: list[Piece] = []
+        for piece in sorted(pieces):
+            if joined and joined[-1].last + 1 == piece.first and joined[-1].shift == piece.shift:
+                joined[-1] = joined[-1]._replace(last=piece.last)
+            else:
+                joined.append(piece)
+        first = min(piece.first + piece.shift for piece in joined) // grain * grain
+        last = max(piece.last + piece.shift for piece in joined) // grain * grain
+        made = super().__new__(cls, first, last)
+        made.field, made.pieces, made.grain = field, tuple(joined), grain
+        return made
+
+    @classmethod
+    def whole(cls, field: str, values: Ranges) -> Part:
+        """A field as it came."""
+        return cls(field, (Piece(*one, 0) for one in values))
+
+    def __eq__(self, other: object) -> bool:
+        if self.first == self.last:
+            return tuple(self) == tuple(other) if isinstance(other, Range) else False
+        return isinstance(other, Part) and self._identity() == other._identity()
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(tuple(self) if self.first == self.last else self._identity())
+
+    def _identity(self) -> tuple[object, ...]:
+        return self.field, self.pieces, self.grain
+
+    def __repr__(self) -> str:
+        return f"Part({self.field}, {self.pieces}, {self.grain})"
+
+    def moved(self, by: int) -> Part:
+        """The same packets, every value plus `by`, a multiple of `grain`."""
+        assert by % self.grain == 0, "a rounded part is moved in steps of its grain only"
+        return Part(self.field, (p._replace(shift=p.shift + by) for p in self.pieces), self.grain)
+
+    def over(self, rows: Iterable[tuple[Range, Row]]) -> Iterator[tuple[Piece, Row]]:
+        """The pieces of which the field lies in these ranges, ascending and not overlapping, with what is theirs."""
+        index = 0
+        for where, row in rows:
+            while index < len(self.pieces) and self.pieces[index].last < where.first:
+                index += 1
+            at = index
+            while at < len(self.pieces) and self.pieces[at].first <= where.last:
+                first, last, shift = self.pieces[at]
+                yield Piece(max(first, where.first), min(last, where.last), shift), row
+                at += 1
+
+    def divided(self, patterns: Sequence[Range]) -> dict[int, Ranges]:
+        """Which of the field's values lie in each of the patterns, by its position; -1 is for none of them.
+
+        Patterns are ascending and do not overlap.
+        """
+        grain = self.grain
+        if grain > 1:
+            patterns = [
+                Range(-(-one.first // grain) * grain, one.last // grain * grain + grain - 1)
+                for one in patterns
+            ]
+        firsts = [one.first for one in patterns]
+        found: dict[int, list[Range]] = {}
+        for first, last, shift in self.pieces:
+            at, end = first + shift, last + shift
+            index = max(bisect_right(firsts, at) - 1, 0)
+            while at <= end:
+                here = patterns[index] if index < len(patterns) else Range(end + 1, end + 1)
+                if here.last < at:
+                    index += 1
+                    continue
+                inside = here.first <= at
+                stop = min(end, here.last if inside else here.first - 1)
+                found.setdefault(index if inside else -1, []).append(Range(at - shift, stop - shift))
+                at = stop + 1
+        return {index: union(ranges) for index, ranges in found.items()}
+
+
+class Names(NamedTuple):
+    """One of several interfaces; which one differs from packet to packet of the box."""
+
+    names: frozenset[str]
+    field: str
+
+    def apart(self, names: Iterable[str]) -> Split:
+        """Cut these names from the others, and from each other."""
+        mine = sorted(self.names & set(names))
+        rest = self.names - set(mine)
+        return Split(self.field, [*(frozenset({name}) for name in mine), *([rest] if rest else ())])
+
+    def together(self, names: Iterable[str]) -> Split:
+        """Cut these names from the others."""
+        mine = self.names & set(names)
+        return Split(self.field, (mine, self.names - mine))
+
+
+class Table:
+    """Ranges that do not overlap; what lies in one moves by its number, and has its tag."""
+
+    def __init__(self, rows: Iterable[tuple[Range, int, int]]) -> None:
+        self.rows = sorted(rows, key=lambda row: row[0])
+        self.ranges = [row[0] for row in self.rows]
+
+    @classmethod
+    def of(cls, ranges: Iterable[Range]) -> Table:
+        """Ranges that are only asked whether they hold a value."""
+        return cls((one, 0, 0) for one in union(ranges))
+
+    def holds(self, value: Range) -> bool:
+        """Whether a value lies in any range. Raises Split."""
+        return self.look_up(value) is not None
+
+    def look_up(self, value: Range) -> tuple[Range, int] | None:
+        """The value moved, and its tag; None where no range has it. Raises Split."""
+        if not isinstance(value, Part):
+            index = bisect_right(self.ranges, (value.first, WORD)) - 1
+            if index < 0 or value.first > self.ranges[index].last:
+                return None
+            _, by, tag = self.rows[index]
+            return moved(value, by), tag
+        divided = value.divided(self.ranges)
+        alike(value, divided, lambda index: self.rows[index][2])
+        if -1 in divided:
+            return None
+        rows = sorted((one, self.rows[index][1]) for index, where in divided.items() for one in where)
+        pieces = (piece._replace(shift=piece.shift + by) for piece, by in value.over(rows))
+        return Part(value.field, pieces), self.rows[next(iter(divided))][2]
+
+
+def alike(value: Part, divided: dict[int, Ranges], kind: Callable[[int], Hashable]) -> None:
+    """Raise Split where patterns of different kinds, or some and none, hold values of a part."""
+    kinds: dict[Hashable, list[Range]] = {}
+    for index, where in divided.items():
+        kinds.setdefault((index >= 0, index >= 0 and kind(index)), []).extend(where)
+    if len(kinds) > 1:
+        raise Split(value.field, (union(where) for where in kinds.values()))
+
+
+def within(value: Range, pattern: Range) -> bool | None:
+    """Whether a value lies in a pattern; None where only a part of it does.
+
+    >>> within(Range(5, 6), Range(1, 9)), within(Range(5, 6), Range(6, 9)), within(Range(5, 6), Range(7, 9))
+    (True, None, False)
+    """
+    if value.last < pattern.first or pattern.last < value.first:
+        return False
+    if pattern.first <= value.first and value.last <= pattern.last:
+        return True
+    if not isinstance(value, Part):
+        return None
+    divided = value.divided([pattern])
+    return None if len(divided) > 1 else 0 in divided
+
+
+def among(value: str | Names, names: Iterable[str]) -> bool | None:
+    """The same of an interface."""
+    wanted = set(names)
+    if isinstance(value, str):
+        return value in wanted
+    if value.names <= wanted:
+        return True
+    return None if value.names & wanted else False
+
+
+def has(pattern: Range | None, value: Range) -> bool:
+    """Whether a qualifier holds; one that is not given always does. Raises Split."""
+    answer = True if pattern is None else within(value, pattern)
+    if answer is None and pattern is not None and isinstance(value, Part):
+        alike(value, value.divided([pattern]), bool)
+    assert answer is not None, "only packets of a box can differ"
+    return answer
+
+
+def one_of(names: Iterable[str], value: str | Names) -> bool:
+    """Whether an interface is among these. Raises Split."""
+    wanted = frozenset(names)
+    answer = among(value, wanted)
+    if answer is None and isinstance(value, Names):
+        raise value.together(wanted)
+    return bool(answer)
+
+
+def moved(value: Range, by: int) -> Range:
+    """Every number of a value plus `by`."""
+    return value.moved(by) if isinstance(value, Part) else Range(value.first + by, value.last + by)
+
+
+def taken(given: Range, chosen: tuple[Ranges, Ranges] | None, which: int) -> tuple[Range, Range]:
+    """What the kernel takes of a dnat rule's addresses (0) or ports (1): the value, and all that are right.
+
+    In a box it is a field of its own, CHOSEN, since what follows may depend on it.
+    """
+    if isinstance(given, Part):
+        return given, given
+    if given.first == given.last or chosen is None:
+        return Range(given.first, given.first), given
+    part = Part.whole(CHOSEN[which], intersect(chosen[which], (given,)))
+    return part, part
+
+
+# ---- masks
+
+
+def masked(value: Range, mask: int) -> Range:
+    """`value & mask`. Of numbers that the kernel chooses the hull of the results, as close as usual masks allow.
+
+    >>> masked(Range(0x1000001, 0x1000200), 0xFF000000), masked(Range(0x102, 0x105), 0xFF)
+    (Range(first=16777216, last=16777216), Range(first=2, last=5))
+    """
+    if isinstance(value, Part):
+        return _masked_part(value, mask)
+    first, last = value
+    varying = (1 << (first ^ last).bit_length()) - 1
+    dropped = varying & ~mask
+    if dropped & (dropped + 1) == 0:
+        return Range(first & mask, last & mask)
+    fixed = first & mask & ~varying
+    return Range(fixed, fixed | (mask & varying))
+
+
+def _masked_part(value: Part, mask: int) -> Range:
+    """Low bits that go round the part; high bits that go move each stretch between them by another number."""
+    if not mask:
+        single = all(piece.first == piece.last for piece in value.pieces)
+        zero = (piece._replace(shift=-piece.first) for piece in value.pieces)
+        return Part(value.field, zero) if single else Range(0, 0)
+    grain = mask & -mask
+    size = mask + grain
+    if size & (size - 1) or value.grain > 1:
+        raise ValueError(f"the mask 0x{mask:x} is not one stretch of bits")
+    pieces = (one for piece in value.pieces for one in _wrapped(piece, size))
+    return Part(value.field, pieces, grain)
+
+
+def _wrapped(piece: Piece, size: int) -> Iterator[Piece]:
+    """The remainders of a piece: its values modulo `size`, a power of two."""
+    first, last, shift = piece
+    at, end = first + shift, last + shift
+    while at <= end:
+        stop = min(end, at | (size - 1))
+        yield Piece(at - shift, stop - shift, shift - (at & ~(size - 1)))
+        at = stop + 1
+
+
+def netmapped(value: Part, rows: Iterable[tuple[Range, Range]]) -> Part:
+    """The kernel's NETMAP (nft_nat.c), by where the field lies: bits in which both ends of the target agree are
+    new, the others stay."""
+    pieces: list[Piece] = []
+    for piece, target in value.over(rows):
+        size = 1 << (target.first ^ target.last).bit_length()
+        base = target.first & ~(size - 1)
+        pieces += (one._replace(shift=one.shift + base) for one in _wrapped(piece, size))
+    return Part(value.field, pieces)
+
+
+def joined(value: Range, bits: int) -> Range:
+    """`value | bits`, where no number of the range has any of the bits; otherwise for one number only."""
+    if not bits:
+        return value
+    if isinstance(value, Part):
+        stretches = [Range(piece.first + piece.shift, piece.last + piece.shift) for piece in value.pieces]
+    else:
+        stretches = [value]
+    if all(masked(one, bits) == Range(0, 0) for one in stretches):
+        return moved(value, bits)
+    if value.first == value.last:
+        return Range(value.first | bits, value.first | bits)
+    return Range(bits, WORD)
