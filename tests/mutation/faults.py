@@ -235,9 +235,7 @@ FAULTS = (
         GUARD,
     ),
     Fault("lower/guard.py", "outgoing = [invalid]", "outgoing = []", GUARD),
-    Fault(
-        "lower/guard.py", "rules.append(_unsolicited(gate, gate.from_either, gate.to_outside))", "pass", GUARD
-    ),
+    Fault("lower/guard.py", "rules.append(_unsolicited(gate, gate.from_either, *_on(gate)))", "pass", GUARD),
     Fault("lower/table.py", "rules += passing_by(this)", "pass", GUARD),
     Fault("lower/table.py", "(*before_inbound(this), *inbound) if inbound", "inbound if inbound", GUARD),
     # Timeouts, limits, refusals, VLANs.
