@@ -271,4 +271,10 @@ FAULTS = (
         kernel("policy", "mapping", "packets_guard"),
     ),
     Fault("lower/vlans.py", "for vid in vids)\n    back", "for vid in vids[:1])\n    back", VLANS),
+    Fault(
+        "lower/guard.py",
+        "return () if shared_vids(gate.site) else (gate.to_outside,)",
+        "return (gate.to_outside,)",
+        VLANS,
+    ),
 )
