@@ -131,7 +131,14 @@ def _library() -> Any:
         raise KernelError(
             "the Python package 'nftables' is missing; install oxl-libnftables or python3-nftables"
         ) from None
-    return nftables.Nftables()
+    try:
+        return nftables.Nftables()
+    except AttributeError as error:
+        # "undefined symbol": ctypes finds functions when they are first named.
+        raise KernelError(
+            f"{LIBRARY} on this machine is older than the Python package 'nftables' ({error}); "
+            "take both from the distribution"
+        ) from None
 
 
 def ask(command: str) -> str:
@@ -205,8 +212,8 @@ def _raise_if_user_may_not(error: str) -> None:
         )
     if "Message too long" in error:
         raise KernelError(
-            "the ruleset is larger than what this user may send to the kernel at once "
-            "(sysctl net.core.wmem_max); run as root"
+            "the ruleset is larger than what this user may send to the kernel at once (sysctl "
+            "net.core.wmem_default, with newer nft wmem_max); run as root, outside of user namespaces"
         )
 
 

@@ -11,6 +11,9 @@ from nfcompile.kernel import nft
 Origin = Callable[[int], Path]
 """From a line of the ruleset, counted from 1, to the path of the site that it serves."""
 
+OLDEST_NFT = "1.0.2"
+"""The oldest one that takes all our rulesets (docs/matrix.md)."""
+
 _HELPER = re.compile(r'type "([^"]+)" protocol (\w+)')
 
 
@@ -40,12 +43,15 @@ def _diagnostic(refusal: nft.Refusal, lines: list[str], origin: Origin) -> Diagn
         message = "the running kernel has no flowtable, or one of the interfaces is not there"
         hint = "load the module nf_flow_table, make all inside and outside interfaces first, or switch it off"
         return Diagnostic("flowtable-missing", message, path, key, hint=hint)
+    unread = refusal.message.startswith("syntax error")
+    who = "this machine's nft cannot read" if unread else "the kernel refused"
+    hint = f"ruleset line {refusal.line}: {lines[refusal.line - 1].strip()}"
     return Diagnostic(
         "kernel-refused",
-        f"the kernel refused what this line asks for: {refusal.message}",
+        f"{who} what this line asks for: {refusal.message}",
         path,
         key,
-        hint=f"ruleset line {refusal.line}: {lines[refusal.line - 1].strip()}",
+        hint=f"{hint} (nft {OLDEST_NFT} or later reads it)" if unread else hint,
     )
 
 

@@ -21,6 +21,7 @@ from nfcompile.lower.limits import session_limit
 from nfcompile.lower.mapping import learning
 from nfcompile.lower.policy import expected_flows
 from nfcompile.lower.renewal import renewal
+from nfcompile.lower.vlans import shared_vids
 from nfcompile.model.ranges import Range, subtract, union
 from nfcompile.model.site import Pool
 
@@ -72,6 +73,14 @@ def midstream(gate: Gate) -> tuple[Rule, ...]:
     return (Rule((NOT_SYN, drop), PERMIT, dotted(PERMIT)),)
 
 
+def _on(gate: Gate) -> tuple[str, ...]:
+    """Where a packet leaves that came for a global address and found nobody.
+
+    A host that routes VLANs by marks may send it into the VLAN behind that address.
+    """
+    return () if shared_vids(gate.site) else (gate.to_outside,)
+
+
 def _unsolicited(gate: Gate, *match: str) -> Rule:
     globals_ = global_addresses(gate)
     target = f"@{names.GLOBALS}" if len(globals_) > 1 else words.addresses(globals_)
@@ -109,7 +118,7 @@ def _after_translation(gate: Gate) -> tuple[Object, ...]:
         objects.append(address_set(names.OWNED, owned, POOLS))
         outgoing.append(Rule((f"ip saddr @{names.OWNED}", f"goto {names.LEAK}"), POOLS, "pools"))
     if global_addresses(gate):
-        rules.append(_unsolicited(gate, gate.from_either, gate.to_outside))
+        rules.append(_unsolicited(gate, gate.from_either, *_on(gate)))
     hook = Hook("filter", "postrouting", "srcnat + 1")
     objects.append(Chain(names.GUARD, tuple(rules), POOLS, hook))
     objects.append(Chain(names.OUTGOING, tuple(outgoing), POOLS, None, "pools"))

@@ -62,6 +62,13 @@ class Expectation(NamedTuple):
     destination: End
 
 
+class Wires(NamedTuple):
+    """Where a packet comes out, and where its answer does."""
+
+    out: str
+    home: str
+
+
 @cache
 def site(text: str) -> Compiled:
     """Compile a site. Interfaces that it does not name: lan0 inside, wan0 outside."""
@@ -93,25 +100,27 @@ def send(lab: Lab, compiled: Compiled, table: str) -> list[Outcome]:
     return outcomes
 
 
-def compare(packet: Packet, expected: Expectation | None, outcome: Outcome) -> str:
-    """'' or what is wrong with what became of a packet."""
+def compare(
+    packet: Packet, expected: Expectation | None, outcome: Outcome, wires: Wires | None = None
+) -> str:
+    """'' or what is wrong with what became of a packet. `wires`, where the routes do not say them."""
     if expected is None:
         return f"came out: {spelled(outcome)}" if outcome.out else ""
     wanted = f"expected {expected.source} > {expected.destination}"
     if not outcome.out:
         return f"{wanted}, was dropped"
     (out_wire, out), *more = outcome.out
+    wires = wires or Wires(route(out.destination), route(packet.source))
     if (
         more
-        or out_wire != route(out.destination)
+        or out_wire != wires.out
         or not expected.source.holds(out.source, out.source_port)
         or not expected.destination.holds(out.destination, out.destination_port)
     ):
         return f"{wanted}, came out: {spelled(outcome)}"
     answer = packet.reply(0)
-    home = route(packet.source)
-    if len(outcome.back) != 1 or outcome.back[0].wire != home:
-        return f"the answer did not come back to {home}: {spelled(outcome)}"
+    if len(outcome.back) != 1 or outcome.back[0].wire != wires.home:
+        return f"the answer did not come back to {wires.home}: {spelled(outcome)}"
     back = outcome.back[0].packet
     if back[1:5] != answer[1:5]:
         return f"the answer came back as {back}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frames import SYN, TCP, UDP, Packet
+from frames import ECHO, ECHO_REPLY, ICMP, SYN, TCP, UDP, Packet
 from lab import Lab
 from table import site
 
@@ -75,3 +75,15 @@ def test_a_dynamic_address_leads_back_into_its_vlan(lab: Lab) -> None:
         assert called.out[0].wire == wire
         assert called.out[0].packet.destination == HOST
         assert called.back[0].packet.source == mine
+
+
+def test_what_nobody_wants_goes_into_no_vlan(lab: Lab) -> None:
+    """The mark leads to the VLAN behind the global address, whose table has a default route here; conntrack
+    knows the echo reply as invalid, so that no nat chain sees it."""
+    lab.load(site(SITE).text.text)
+    routed_by_mark(lab)
+    knock = Packet(UDP, FAR, 900, address("203.0.113.1"), 1500)
+    ping = Packet(ICMP, FAR, 7, address("203.0.113.9"), 0, ECHO)
+    packets = [("wan0", one) for one in (knock, ping, ping._replace(flags=ECHO_REPLY))]
+
+    assert lab.flight(packets) == [(), (), ()]

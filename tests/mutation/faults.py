@@ -235,10 +235,8 @@ FAULTS = (
         GUARD,
     ),
     Fault("lower/guard.py", "outgoing = [invalid]", "outgoing = []", GUARD),
-    Fault(
-        "lower/guard.py", "rules.append(_unsolicited(gate, gate.from_either, gate.to_outside))", "pass", GUARD
-    ),
-    Fault("lower/table.py", "rules += passing_by(this)", "pass", GUARD),
+    Fault("lower/guard.py", "rules.append(_unsolicited(gate, gate.from_either, *_on(gate)))", "pass", GUARD),
+    Fault("lower/table.py", "[*unsolicited(this), *elsewhere]", "[*elsewhere]", GUARD),
     Fault("lower/table.py", "(*before_inbound(this), *inbound) if inbound", "inbound if inbound", GUARD),
     # Timeouts, limits, refusals, VLANs.
     Fault("lower/policy.py", '("fin_wait", times.tcp_final)', '("fin_wait", times.tcp_active)', POLICY),
@@ -273,4 +271,10 @@ FAULTS = (
         kernel("policy", "mapping", "packets_guard"),
     ),
     Fault("lower/vlans.py", "for vid in vids)\n    back", "for vid in vids[:1])\n    back", VLANS),
+    Fault(
+        "lower/guard.py",
+        "return () if shared_vids(gate.site) else (gate.to_outside,)",
+        "return (gate.to_outside,)",
+        VLANS,
+    ),
 )

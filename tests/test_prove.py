@@ -1,0 +1,276 @@
+"""`nfcompile prove`: every golden is proved, and a ruleset that somebody broke is not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from nfcompile import pipeline, proof
+from nfcompile.cli import prove as verb
+from nfcompile.diagnostics import SiteError
+from nfcompile.emit import Chain, Map, Rule, Table
+from nfcompile.model.ranges import Range
+from nfcompile.parts import Part
+from nfcompile.pipeline import Compiled, compile_site, parse
+from nfcompile.proof.agreement import compared
+from nfcompile.proof.box import Box, everything
+from nfcompile.proof.sharing import Owner, Rectangle, meeting
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE / "kernel"))
+
+from random_sites import sites  # noqa: E402
+
+SITES = [
+    path.parent / "site.yaml"
+    for path in sorted([*HERE.glob("golden/*/ruleset.nft"), *HERE.parent.glob("examples/*/ruleset.nft")])
+]
+BARE = """
+version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+nat_defaults: {port_block_size: 64}
+acls: {homes: {10: deny ip 100.64.0.8/32, 20: allow ip 100.64.0.0/28}, others: {10: allow ip 100.64.1.0/28}}
+pools:
+  homes: {type: cgnat, priority: 1, acl: homes, global_ip: [203.0.113.0/30], hairpin: off,
+          limits_peruser: {portlimit_tcp: 1024, portlimit_udp: 512}}
+  others: {type: cgnat, priority: 2, acl: others, global_ip: [203.0.113.8/30], hairpin: off}
+"""
+
+
+def compiled(text: str | bytes) -> Compiled:
+    return compile_site(parse(text if isinstance(text, bytes) else text.encode(), "site.yaml"))
+
+
+@pytest.mark.parametrize("site", SITES, ids=lambda path: str(path.parent.name))
+def test_every_golden_is_proved(site: Path) -> None:
+    found = proof.prove(compiled(site.read_bytes()))
+
+    assert found.holds, found
+    assert found.boxes > 50
+
+
+@settings(
+    max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
+@given(sites())
+def every_site_is_proved(site: dict[str, Any]) -> None:
+    try:
+        done = compiled(json.dumps(site))
+    except SiteError:
+        return
+    found = proof.prove(done)
+    assert found.holds, found._replace(different=found.different[:1], leaks=found.leaks[:1])
+
+
+def test_random_sites_are_proved() -> None:
+    every_site_is_proved()
+
+
+def test_every_packet_is_in_one_box() -> None:
+    """The boxes are a partition: what is drawn at random lies in exactly one."""
+    done = compiled((HERE.parent / "examples" / "static" / "site.yaml").read_bytes())
+    boxes = [one.box for one in compared(done)]
+    dice = Random(5)
+    edges = [one for box in boxes for one in (*box.source, *box.destination)]
+    for _ in range(3000):
+        protocol = dice.choice((1, 6, 17, 47))
+        ends = [dice.choice(dice.choice(edges)) for _ in range(2)]
+        ports = [dice.choice((0, 1, 53, 443, 1023, 65535)) for _ in range(2)]
+        if protocol not in (6, 17):
+            ports = [ports[0] if protocol == 1 else 0, 0]
+        names = [dice.choice(("lan0", "wan0", "*")) for _ in range(3)]
+        opens = protocol != 6 or dice.random() < 0.5
+        packet = (opens, names[0], ends[0], ports[0], ends[1], ports[1], *names[1:])
+        holders = [box for box in boxes if lies_in(box, protocol, packet)]
+        assert len(holders) == 1, (protocol, packet, len(holders))
+
+
+def lies_in(box: Box, protocol: int, packet: tuple[Any, ...]) -> bool:
+    groups = {one.protocol for one in [box]}
+    if protocol not in groups and not (protocol == 47 and 46 < box.protocol <= 47):
+        return False
+    fields = box[1:9]
+    return all(
+        value == mine
+        if isinstance(mine, bool)
+        else value in mine
+        if isinstance(mine, frozenset)
+        else any(one.first <= value <= one.last for one in mine)
+        for value, mine in zip(packet, fields, strict=True)
+    )
+
+
+def changed(table: Table, name: str, change: Callable[[Any], Any]) -> Table:
+    """The table with one object changed."""
+    objects = tuple(change(one) if one.name == name else one for one in table.objects)
+    assert objects != table.objects
+    return table._replace(objects=objects)
+
+
+def without(word: str) -> Callable[[Chain], Chain]:
+    return lambda chain: chain._replace(
+        rules=tuple(r for r in chain.rules if word not in " ".join(r.phrases))
+    )
+
+
+def with_data(old: str, new: str) -> Callable[[Map], Map]:
+    def change(one: Map) -> Map:
+        return one._replace(
+            elements=tuple(element._replace(data=element.data.replace(old, new)) for element in one.elements)
+        )
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("blocksof-tcp-icmp_homes", with_data("1024-2047", "1024-2048"), "packets"),
+        ("blocksof-udp_homes", with_data("1024-1535", "2048-2559"), "packets"),
+        ("blocksof-tcp-icmp_homes", with_data("203.0.113.0/30", "203.0.113.8/30"), "packets"),
+        ("pool_homes", without("return"), "packets"),
+        ("outbound", without("tcp flags"), "packets"),
+        ("nat_postrouting", without("global_addresses"), "packets"),
+        ("to_gateway", without("global_addresses"), "packets"),
+        ("translate_homes", without("snat ip prefix to ip saddr map @addresses"), "packets"),
+    ],
+)
+def test_a_broken_ruleset_is_not_proved(
+    name: str,
+    change: Callable[[Any], Any],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = pipeline.compile_site
+
+    def broken(document: Any) -> Compiled:
+        done = whole(document)
+        return done._replace(table=changed(done.table, name, change))
+
+    monkeypatch.setattr(pipeline, "compile_site", broken)
+    (tmp_path / "site.yaml").write_text(BARE)
+
+    assert verb.run(str(tmp_path / "site.yaml"), color=False) == 1
+
+    said = capsys.readouterr().out
+    assert f"{says:<11}NO: " in said
+    assert "the site: " in said
+    assert "the ruleset: " in said
+
+
+def test_two_blocks_that_meet_are_seen() -> None:
+    """Also where both sides make the same mistake: the allocation is theirs together."""
+    done = compiled(BARE)
+    homes, others = done.claims
+    same = others._replace(pool=others.pool._replace(global_ip=homes.pool.global_ip), stock=homes.stock)
+    site = done.site._replace(pools=(homes.pool, same.pool))
+    broken = Compiled(site, (), (homes, same), pipeline.lower(site, (homes, same)), done.text, {})
+
+    found = proof.prove(broken)
+
+    assert not found.different
+    assert found.sharing.found
+    assert {owner.pool for owner in found.sharing.found[0].owners} == {"homes", "others"}
+
+
+def test_a_way_out_with_a_private_source_is_seen() -> None:
+    """A lost race that lets a packet go on: no packet shows it while the sets are empty."""
+    done = compiled(BARE.replace("hairpin: off,\n", "hairpin: on,\n"))
+    table = changed(done.table, "fresh_udp_homes", without("drop"))
+    table = changed(
+        table, "sockets_udp_homes", lambda chain: chain._replace(rules=(accepting(chain), *chain.rules))
+    )
+
+    found = proof.prove(done._replace(table=table))
+
+    assert found.leaks
+    assert {leak.pool for leak in found.leaks} == {"homes"}
+
+
+def accepting(chain: Chain) -> Rule:
+    look = "ip saddr . th sport @asking_udp_homes accept"
+    return Rule((look,), chain.origin, "pools.homes")
+
+
+def test_an_allocation_that_moves_somebody_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = compiled(BARE.replace("203.0.113.0/30]", "203.0.113.0/30, 203.0.113.16/30]"))
+    pieces = proof.stability.moves.__globals__["Claim"].layout
+
+    def backwards(claim: Any) -> Any:
+        turned = claim.stock._replace(globals=claim.stock.globals[::-1])
+        return pieces(claim._replace(stock=turned))
+
+    monkeypatch.setattr("nfcompile.claims.Claim.layout", backwards)
+
+    assert proof.prove(done).moved
+
+
+def test_rectangles_of_different_owners_meet() -> None:
+    mine, yours, any_of_us = Owner("p", "", 5), Owner("p", "", 6), Owner("q", "", None)
+
+    def met(*rectangles: Rectangle) -> list[tuple[int, int]]:
+        return [(address, port) for address, port, _ in meeting(rectangles)]
+
+    def one(owner: Owner, addresses: tuple[int, int], ports: tuple[int, int]) -> Rectangle:
+        return Rectangle(Range(*addresses), Range(*ports), owner)
+
+    assert met(one(mine, (1, 9), (10, 19)), one(yours, (9, 12), (19, 30))) == [(9, 19)]
+    assert met(one(mine, (1, 9), (10, 19)), one(yours, (10, 12), (19, 30))) == []
+    assert met(one(mine, (1, 9), (10, 19)), one(yours, (1, 12), (20, 30))) == []
+    assert met(one(mine, (1, 9), (10, 90)), one(mine, (1, 9), (20, 30)), one(yours, (1, 1), (85, 99))) == [
+        (1, 85)
+    ]
+    assert met(one(any_of_us, (1, 9), (0, 5)), one(any_of_us, (9, 12), (5, 7))) == [(9, 5)]
+    assert met(one(mine, (1, 9), (10, 19)), one(mine, (5, 12), (15, 30))) == []
+
+
+def test_a_box_is_cut_until_nobody_asks() -> None:
+    box = next(everything(frozenset({"lan0"}), (17,)))
+
+    assert isinstance(box.packet.source, Part)
+    assert box.one().source == (Range(0, 0),)
+    assert box.route(box.packet.destination) != box.route(Range(7, 7))
+
+
+# ---- the verb
+
+
+def test_the_verb_says_what_holds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(BARE)
+
+    assert verb.run(str(tmp_path / "site.yaml")) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["packets", "leaks", "sharing", "appending"]
+    assert "31 subscribers" in lines[2]
+
+
+def test_the_verb_answers_in_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(BARE)
+
+    assert verb.run(str(tmp_path / "site.yaml"), format="json") == 0
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["proved"] is True
+    assert found["sharing"] == {"subscribers": 31, "found": []}
+    assert found["packets"]["boxes"] > 50
+
+
+def test_what_was_not_looked_at_is_not_proved(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(BARE)
+
+    assert verb.run(str(tmp_path / "site.yaml"), most_boxes=10) == 1
+    assert "not proved: more than 10 boxes" in capsys.readouterr().err
+
+    (tmp_path / "site.yaml").write_text("version: 2\n")
+    assert verb.run(str(tmp_path / "site.yaml"), color=False) == 1
+    assert "error" in capsys.readouterr().err
