@@ -48,8 +48,8 @@ class Piece(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Neighbouring subscribers and their global addresses, neighbours too and as many; all have the block of that
-    number."""
+    """Neighbouring subscribers and their global addresses, neighbours too and as many; all have the block of
+    that number."""
 
     subscribers: Range
     addresses: Range

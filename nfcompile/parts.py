@@ -1,12 +1,14 @@
 """A box of packets: fields that hold many values at once, and the places where a box must be cut.
 
-A *part* is what a rule or the reference knows of a field: its values in the packets of the box, each moved by a
-number, so `part` is a function of the field and not just a set of results. *Names* are interfaces among which one
-is meant. Who asks something that is true for some packets of the box only raises Split, which says how to cut
-it; then he is asked again. So a box that nobody cuts any more got one answer that holds for all of it.
+A *part* is what a rule or the reference knows of a field: its values in the packets of the box, each moved
+by a number, so `part` is a function of the field and not just a set of results. *Names* are interfaces among
+which one is meant. Who asks something that is true for some packets of the box only raises Split, which says
+how to cut it; then he is asked again. So a box that nobody cuts any more got one answer that holds for all
+of it.
 
-Boxes are cut by what is asked, not by the number of ranges in the question: addresses that lie in a set of ten
-thousand are one half, all others the other. Ranges that are no part are what the kernel chooses; they cut nothing.
+Boxes are cut by what is asked, not by the number of ranges in the question: addresses that lie in a set of
+ten thousand are one half, all others the other. Ranges that are no part are what the kernel chooses; they
+cut nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class Piece(NamedTuple):
 
 
 class Part(Range):
-    """Values of `field` in a box, as its pieces say, rounded down to a multiple of `grain`; as a Range their hull.
+    """Values of `field` in a box, as its pieces say, rounded down to a multiple of `grain`; as a Range their
+    hull.
 
     Equal to another part when both have the same numbers for every packet of the box.
     """
@@ -89,13 +92,19 @@ class Part(Range):
     def __repr__(self) -> str:
         return f"Part({self.field}, {self.pieces}, {self.grain})"
 
+    @property
+    def domain(self) -> Ranges:
+        """Which values the field has."""
+        return union(Range(piece.first, piece.last) for piece in self.pieces)
+
     def moved(self, by: int) -> Part:
         """The same packets, every value plus `by`, a multiple of `grain`."""
         assert by % self.grain == 0, "a rounded part is moved in steps of its grain only"
         return Part(self.field, (p._replace(shift=p.shift + by) for p in self.pieces), self.grain)
 
     def over(self, rows: Iterable[tuple[Range, Row]]) -> Iterator[tuple[Piece, Row]]:
-        """The pieces of which the field lies in these ranges, ascending and not overlapping, with what is theirs."""
+        """The pieces of which the field lies in these ranges, ascending and not overlapping, with what is
+        theirs."""
         index = 0
         for where, row in rows:
             while index < len(self.pieces) and self.pieces[index].last < where.first:
@@ -260,7 +269,8 @@ def taken(given: Range, chosen: tuple[Ranges, Ranges] | None, which: int) -> tup
 
 
 def masked(value: Range, mask: int) -> Range:
-    """`value & mask`. Of numbers that the kernel chooses the hull of the results, as close as usual masks allow.
+    """`value & mask`. Of numbers that the kernel chooses the hull of the results, as close as usual masks
+    allow.
 
     >>> masked(Range(0x1000001, 0x1000200), 0xFF000000), masked(Range(0x102, 0x105), 0xFF)
     (Range(first=16777216, last=16777216), Range(first=2, last=5))
@@ -301,8 +311,8 @@ def _wrapped(piece: Piece, size: int) -> Iterator[Piece]:
 
 
 def netmapped(value: Part, rows: Iterable[tuple[Range, Range]]) -> Part:
-    """The kernel's NETMAP (nft_nat.c), by where the field lies: bits in which both ends of the target agree are
-    new, the others stay."""
+    """The kernel's NETMAP (nft_nat.c), by where the field lies: bits in which both ends of the target agree
+    are new, the others stay."""
     pieces: list[Piece] = []
     for piece, target in value.over(rows):
         size = 1 << (target.first ^ target.last).bit_length()

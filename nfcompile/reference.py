@@ -4,8 +4,8 @@ This is the contract read aloud, without a thought for speed or for nft. `nfcomp
 ruleset against it, and the kernel tests hold the kernel against it. It shares the values of a site and the
 allocation (who has which block) with the compiler, nothing else.
 
-A packet's numbers are ranges that hold one number. `prove` gives parts of a box instead (parts.py): then every
-answer holds for all packets of the box, or Split says where they differ.
+A packet's numbers are ranges that hold one number. `prove` gives parts of a box instead (parts.py): then
+every answer holds for all packets of the box, or Split says where they differ.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nfcompile.claims import Claim
-from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text, union
+from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Acl, AclRule, DnatRule, Match, Pool, Site, SnatRule
 from nfcompile.parts import LOCAL, Names, Ranges, Table, has, one_of, taken
 
@@ -64,9 +64,10 @@ class Served(NamedTuple):
     """A pool, and where its subscribers and its global addresses are to be found.
 
     subscribers    who the pool is for, where `subscribers` says so
-    local          the local addresses of static entries, by VLAN interface ("": any interface), with their globals
-    reached        global addresses that belong to one host, and who that is
-    blocks         subscribers of deterministic pools: their global address, tagged with the number of the block
+    local          the local addresses of static entries, by VLAN interface ("": any interface), with their
+    globals reached        global addresses that belong to one host, and who that is
+    blocks         subscribers of deterministic pools: their global address, tagged with the number of the
+    block
     """
 
     claim: Claim
@@ -200,7 +201,8 @@ def fate(gate: Gateway, probe: Probe, route: Route) -> Fate:
 
 
 def opens(gate: Gateway, probe: Probe) -> bool:
-    """Whether a connection may start with the packet: TCP needs a SYN, on a gateway that translates sources."""
+    """Whether a connection may start with the packet: TCP needs a SYN, on a gateway that translates
+    sources."""
     site = gate.site
     towards_outside = (rule for rule in site.snat if rule.match.interface in (None, *gate.outside))
     translates = bool(gate.pools) or any(towards_outside)

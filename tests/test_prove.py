@@ -57,7 +57,7 @@ def test_every_golden_is_proved(site: Path) -> None:
 
 
 @settings(
-    max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
 @given(sites())
 def every_site_is_proved(site: dict[str, Any]) -> None:

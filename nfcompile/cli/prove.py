@@ -15,7 +15,7 @@ from nfcompile.explanation import Explanation, Question, Undecided, explain
 from nfcompile.model.parse import PROTOCOLS
 from nfcompile.model.ranges import Range, address_text, range_text
 from nfcompile.pipeline import Compiled
-from nfcompile.proof import MOST_BOXES, Box, Proof, Shared, TooManyBoxes, prove
+from nfcompile.proof import MOST_BOXES, Box, Grown, Leak, Proof, Shared, TooManyBoxes, prove
 from nfcompile.walk import UnknownPhrase
 
 SHOWN = 5
@@ -55,60 +55,61 @@ def run(
 
 
 def _text(compiled: Compiled, proof: Proof) -> Iterator[str]:
-    differences, leaks = len(proof.different), len(proof.leaks)
-    yield from _line(
+    boxes, ways = _many(proof.boxes, "box", "boxes"), _many(proof.ways, "way", "ways")
+    subscribers = _many(proof.sharing.subscribers, "subscriber", "subscribers")
+    lists = _many(proof.lists, "list", "lists")
+    yield from _told(
         "packets",
-        differences,
-        f"{_many(proof.boxes, 'box', 'boxes')}, in all of them the ruleset does what the site says",
-        f"in {_many(differences, 'box', 'boxes')} of {proof.boxes} it does not",
+        f"{boxes}, in all of them the ruleset does what the site says",
+        f"in {len(proof.different):,} of {boxes} the ruleset does not what the site says",
+        [line for one in proof.different[:SHOWN] for line in _difference(compiled, one.box)],
     )
-    for one in proof.different[:SHOWN]:
-        yield from _difference(compiled, one.box)
-    yield from _line(
+    yield from _told(
         "leaks",
-        leaks,
-        f"{_many(proof.ways, 'way', 'ways')} out of pools, whatever earlier packets "
-        "left: none with a private source",
-        f"on {_many(leaks, 'way', 'ways')} of {proof.ways}",
+        f"{ways} out of pools, whatever earlier packets left: none with a private source",
+        f"{len(proof.leaks):,} of {ways} out of pools",
+        [_leak(one) for one in proof.leaks[:SHOWN]],
     )
-    for leak in proof.leaks[:SHOWN]:
-        yield f"    {spelled(leak.box.one())} leaves pool '{leak.pool}' from {range_text(leak.way.now.source)}"
-    shared = proof.sharing.found
-    yield from _line(
+    yield from _told(
         "sharing",
-        len(shared),
-        f"{_many(proof.sharing.subscribers, 'subscriber', 'subscribers')}: "
-        "no two have the same global address and port",
-        f"{_many(len(shared), 'stretch', 'stretches')} of addresses",
+        f"{subscribers}: no two have the same global address and port",
+        f"addresses that two of {subscribers} have",
+        [_shared(one) for one in proof.sharing.found[:SHOWN]],
     )
-    yield from (f"    {_shared(one)}" for one in shared[:SHOWN])
-    yield from _line(
+    yield from _told(
         "appending",
-        len(proof.moved),
-        f"{_many(proof.lists, 'list', 'lists')} as they grew: nobody moved",
-        f"{len(proof.moved)} of {proof.lists} lists moved somebody",
+        f"{lists} as they grew: nobody moved",
+        f"{len(proof.moved):,} of {lists} moved somebody when they grew",
+        [_moved(one) for one in proof.moved[:SHOWN]],
     )
-    for grown in proof.moved[:SHOWN]:
-        who = range_text(grown.moved[0].subscribers)
-        yield f"    pools.{grown.pool}.{grown.what}: {who} moves when {range_text(grown.entry)} is appended"
 
 
-def _line(word: str, wrong: int, held: str, failed: str) -> Iterator[str]:
-    yield f"{word:<11}{'NO: ' + failed if wrong else held}"
+def _told(word: str, held: str, failed: str, examples: list[str]) -> Iterator[str]:
+    yield f"{word:<11}{'NO: ' + failed if examples else held}"
+    yield from (f"    {line}" for line in examples)
+
+
+def _leak(one: Leak) -> str:
+    return f"{spelled(one.box.one())} leaves pool '{one.pool}' from {range_text(one.way.now.source)}"
+
+
+def _moved(one: Grown) -> str:
+    who = range_text(one.moved[0].subscribers)
+    return f"pools.{one.pool}.{one.what}: {who} moves when {range_text(one.entry)} is appended"
 
 
 def _difference(compiled: Compiled, box: Box) -> Iterator[str]:
     """A packet, what the site says of it, and what the ruleset does."""
     one = box.one()
-    yield f"    {spelled(one)}"
-    yield f"        the site:    {_said(compiled, one)}"
+    yield spelled(one)
+    yield f"    the site:    {_said(compiled, one)}"
     answer = _explained(compiled, one)
     if isinstance(answer, str):
-        yield f"        the ruleset: {answer}"
+        yield f"    the ruleset: {answer}"
         return
     ends = [answer.action, answer.global_ip or "", f"to {answer.to}"]
-    yield f"        the ruleset: {' '.join(word for word in ends if word)}"
-    yield from (f"            {dotted(step.path)}: {step.text}" for step in answer.steps)
+    yield f"    the ruleset: {' '.join(word for word in ends if word)}"
+    yield from (f"        {dotted(step.path)}: {step.text}" for step in answer.steps)
 
 
 def spelled(one: Box) -> str:

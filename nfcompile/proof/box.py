@@ -19,8 +19,9 @@ Answer = TypeVar("Answer")
 
 
 class Box(NamedTuple):
-    """Packets that have one of the values of each field; interfaces are where they arrive, and where the routes
-    lead: `towards` to the destination as it came, `out` to another one that the gateway puts in its place."""
+    """Packets that have one of the values of each field; interfaces are where they arrive, and where the
+    routes lead: `towards` to the destination as it came, `out` to another one that the gateway puts in its
+    place."""
 
     protocol: int
     opens: bool

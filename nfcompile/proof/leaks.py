@@ -1,4 +1,5 @@
-"""No private source leaves: what a pool has accepted goes out with one of the pool's addresses, or not at all.
+"""No private source leaves: what a pool has accepted goes out with one of the pool's addresses, or not at
+all.
 
 Asked of the ruleset in every state that packets can have left it in: each look-up of an element that packets
 write is walked both ways, with any data. So a full block, a limit that is reached and a lost race are among
@@ -16,12 +17,13 @@ from nfcompile.parts import Part, Ranges, within
 from nfcompile.proof.agreement import Compared
 from nfcompile.proof.box import Box, explored
 from nfcompile.walk import Program, reach
-from nfcompile.walk.packet import Flight
 from nfcompile.walk.grammar import STATUS
+from nfcompile.walk.packet import Flight
 
 
 class Leak(NamedTuple):
-    """Packets that a pool accepts, and a way on which they leave with an address that is none of the pool's."""
+    """Packets that a pool accepts, and a way on which they leave with an address that is none of the
+    pool's."""
 
     box: Box
     pool: str
@@ -29,7 +31,8 @@ class Leak(NamedTuple):
 
 
 def leaks(site: Site, program: Program, boxes: Iterable[Compared]) -> Iterator[tuple[int, list[Leak]]]:
-    """For each box whose packets a pool translates: on how many ways they can go, and the leaks among them."""
+    """For each box whose packets a pool translates: on how many ways they can go, and the leaks among
+    them."""
     pools = {pool.name: pool for pool in site.active_pools if pool.type != "fake"}
     globals_ = {name: _globals(pool) for name, pool in pools.items()}
 

@@ -1,8 +1,8 @@
 """Nobody shares a port: what two subscribers leave with is never the same global address and port.
 
-Asked of the outcomes of all boxes. A deterministic pool's addresses move with the source over a whole box, so a
-box is a rectangle of addresses and ports with one owner for each address. Dynamic pools own theirs as a whole:
-who has which block is for the kernel to decide.
+Asked of the outcomes of all boxes. A deterministic pool's addresses move with the source over a whole box,
+so a box is a rectangle of addresses and ports with one owner for each address. Dynamic pools own theirs as a
+whole: who has which block is for the kernel to decide.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ ALL_PORTS = Range(0, PORT_LAST)
 
 
 class Owner(NamedTuple):
-    """Who has a global address: in `pool` the subscriber `behind` that address (address + behind = subscriber), in
-    that VLAN if its addresses are used in several. `behind` is None where the kernel decides, or all share it."""
+    """Who has a global address: in `pool` the subscriber `behind` that address (address + behind =
+    subscriber), in that VLAN if its addresses are used in several. `behind` is None where the kernel
+    decides, or all share it."""
 
     pool: str
     vlan: str
@@ -73,7 +74,8 @@ def sharing(site: Site, boxes: Iterable[Compared]) -> Sharing:
 
 
 def meeting(rectangles: Iterable[Rectangle]) -> Iterator[tuple[int, int, tuple[Owner, Owner]]]:
-    """Where rectangles of different owners meet: address, port, and two of them, once a stretch of addresses."""
+    """Where rectangles of different owners meet: address, port, and two of them, once a stretch of
+    addresses."""
     changes: dict[int, tuple[list[Rectangle], list[Rectangle]]] = {}
     for one in rectangles:
         changes.setdefault(one.addresses.first, ([], []))[0].append(one)
@@ -88,7 +90,8 @@ def meeting(rectangles: Iterable[Rectangle]) -> Iterator[tuple[int, int, tuple[O
 
 
 def _ports_meet(rectangles: list[Rectangle]) -> tuple[int, tuple[Owner, Owner]] | None:
-    """A port that two owners have; the one that reaches furthest, and the furthest of another, can meet more."""
+    """A port that two owners have; the one that reaches furthest, and the furthest of another, can meet
+    more."""
     furthest: dict[Owner, int] = {}
     for one in rectangles:
         for owner, last in furthest.items():
@@ -104,7 +107,7 @@ def _rectangles(one: Compared, pool: Pool, vlans: set[str]) -> Iterator[Rectangl
     box = one.box
     vlan = next(iter(box.interface & vlans), "")
     shared = pool.type == "cgnat" and box.protocol not in (TCP, UDP, ICMP)
-    if pool.type == "fake" or shared or pool.type in ("cgnat", "nat") and pool.allocation == "dynamic":
+    if pool.type == "fake" or shared or (pool.type in ("cgnat", "nat") and pool.allocation == "dynamic"):
         return
     for outcome in one.outcomes:
         if outcome.verdict == "drop":

@@ -1,4 +1,5 @@
-"""Where a ruleset can change its mind about a field: the numbers at which what it is compared with begins or ends."""
+"""Where a ruleset can change its mind about a field: the numbers at which what it is compared with begins or
+ends."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ from nfcompile.walk.program import Program
 
 
 def cuts(program: Program, field: str) -> list[int]:
-    """The first numbers of the stretches between which all packets meet the same matches of that field, ascending,
-    0 not among them. A mask that is no prefix (`ct mark & 0xf`) cuts no stretches and is left out."""
+    """The first numbers of the stretches between which all packets meet the same matches of that field,
+    ascending, 0 not among them. A mask that is no prefix (`ct mark & 0xf`) cuts no stretches and is left
+    out."""
     found: set[int] = set()
     for line in (line for lines in program.chains.values() for line in lines):
         for phrase in line.phrases:
