@@ -56,6 +56,7 @@ class Part(Range):
     field: str
     pieces: tuple[Piece, ...]
     grain: int
+    _hash: int
 
     def __new__(cls, field: str, pieces: Iterable[Piece], grain: int = 1) -> Part:
         joined: list[Piece] = []
@@ -68,6 +69,7 @@ class Part(Range):
         last = max(piece.last + piece.shift for piece in joined) // grain * grain
         made = super().__new__(cls, first, last)
         made.field, made.pieces, made.grain = field, tuple(joined), grain
+        made._hash = hash((first, last) if first == last else made._identity())
         return made
 
     @classmethod
@@ -84,7 +86,7 @@ class Part(Range):
         return not self == other
 
     def __hash__(self) -> int:
-        return hash(tuple(self) if self.first == self.last else self._identity())
+        return self._hash
 
     def _identity(self) -> tuple[object, ...]:
         return self.field, self.pieces, self.grain

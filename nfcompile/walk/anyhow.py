@@ -29,43 +29,53 @@ def reach(program: Program, packet: Packet, route: Route) -> set[Flight]:
 
     Raises what walk() raises.
     """
-    found = _hook(program, "prerouting", {Flight(packet, packet, "", route(packet.destination))})
+    search = _Search(program, {})
+    found = search.hook("prerouting", {Flight(packet, packet, "", route(packet.destination))})
     left: set[Flight] = set()
     for flight in found:
         out = route(flight.now.destination)
         if is_local(out):
-            left |= _hook(program, "input", {flight._replace(towards=out)})
+            left |= search.hook("input", {flight._replace(towards=out)})
         else:
-            passed = _hook(program, "forward", {flight._replace(towards=out, out=out)})
-            left |= _hook(program, "postrouting", passed)
+            passed = search.hook("forward", {flight._replace(towards=out, out=out)})
+            left |= search.hook("postrouting", passed)
     return left
 
 
-def _hook(program: Program, name: str, flights: set[Flight]) -> set[Flight]:
-    for base in program.hooks.get(name, ()):
-        through, accepted = _chain(program, base, flights)
-        flights = through | accepted
-    return flights
+class _Search(NamedTuple):
+    """A ruleset, and what was found out of its chains: a search calls the same one many times."""
 
+    program: Program
+    known: dict[tuple[str, frozenset[Flight]], Ends]
 
-def _chain(program: Program, name: str, flights: set[Flight]) -> Ends:
-    here, through, accepted = set(flights), set[Flight](), set[Flight]()
-    for line in program.chains[name]:
-        following: set[Flight] = set()
-        for flight, verdict in _line(program, line, here):
-            word = verdict.word if verdict else ""
-            if word in ("jump", "goto"):
-                ends = _chain(program, verdict.chain, {flight}) if verdict else Ends(set(), set())
-                accepted |= ends.accepted
-                (following if word == "jump" else through).update(ends.through)
-            elif word == "accept":
-                accepted.add(flight)
-            elif word == "return":
-                through.add(flight)
-            elif not word:
-                following.add(flight)
-        here = following
-    return Ends(through | here, accepted)
+    def hook(self, name: str, flights: set[Flight]) -> set[Flight]:
+        for base in self.program.hooks.get(name, ()):
+            through, accepted = self.chain(base, frozenset(flights))
+            flights = through | accepted
+        return flights
+
+    def chain(self, name: str, flights: frozenset[Flight]) -> Ends:
+        if (name, flights) not in self.known:
+            self.known[name, flights] = self.walked(name, flights)
+        return self.known[name, flights]
+
+    def walked(self, name: str, flights: frozenset[Flight]) -> Ends:
+        here, through, accepted = set(flights), set[Flight](), set[Flight]()
+        for line in self.program.chains[name]:
+            going: dict[Verdict | None, set[Flight]] = {}
+            for flight, verdict in _line(self.program, line, here):
+                going.setdefault(verdict, set()).add(flight)
+            here = going.pop(None, set())
+            for verdict, those in going.items():
+                if verdict is None or verdict.word in ("drop", "reject"):
+                    continue
+                if verdict.word in ("jump", "goto"):
+                    ends = self.chain(verdict.chain, frozenset(those))
+                    accepted |= ends.accepted
+                    (here if verdict.word == "jump" else through).update(ends.through)
+                else:
+                    (accepted if verdict.word == "accept" else through).update(those)
+        return Ends(through | here, accepted)
 
 
 def _line(program: Program, line: Line, flights: Iterable[Flight]) -> set[tuple[Flight, Verdict | None]]:
