@@ -157,11 +157,10 @@ def test_ports_at_random(lab: Lab) -> None:
 
 
 def entries(lab: Lab, name: str) -> dict[str, float]:
-    """The inside sockets of a map, and for how many seconds more it holds them."""
+    """The sockets that are keys of a map, and for how many seconds more it holds them."""
     said = lab.must("nft", "list", "map", "ip", "nfcompile", name)
-    found = re.findall(
-        r"([\d.]+ \. \d+)(?: timeout \S+)? expires ((?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?) :", said
-    )
+    life = r"((?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?)"
+    found = re.findall(rf"([\d.]+ \. \d+)(?: limit [^:]*?)?(?: timeout \S+)? expires {life} :", said)
     units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
     return {
         socket: sum(float(n) * units[unit] for n, unit in re.findall(r"(\d+)(ms|h|m|s)", time_left))
