@@ -28,7 +28,8 @@ TESTS = tuple(
     f"tests/kernel/test_{name}.py"
     for name in (
         *("loads", "flowtable", "vlans", "packets_acl", "packets_static", "packets_cgnat", "packets_marks"),
-        *("packets_guard", "packets_reload", "mapping", "dynamic", "policy", "alg"),
+        *("packets_guard", "packets_sides", "packets_reload", "mapping", "renewal", "dynamic"),
+        *("dynamic_full", "policy", "policy_outside", "alg"),
     )
 )
 """Rulesets, packet tables, and what differs between kernels. The rest measures races or starts many programs,

@@ -140,6 +140,21 @@ def test_ports_in_order(lab: Lab) -> None:
     assert outside(lab, UDP, (HOME, 50000), SERVERS[3]) == ends[0]
 
 
+def test_ports_in_order_to_the_last_one(lab: Lab) -> None:
+    """Of the last block of an address; each protocol counts its own."""
+    compiled = site("""
+nat_defaults: {port_block_size: 8}
+acls: {homes: {10: allow ip 100.64.0.4/31}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 1, global_ip: [203.0.113.1], port_range: 1024-1039,
+          randomize_ports: off, limits_peruser: {portlimit_tcp: 8, portlimit_udp: 8}}
+""")
+    lab.load(compiled.text.text)
+    for protocol in (TCP, UDP):
+        ends = [outside(lab, protocol, (HOME, 5000 + n), SERVERS[0]) for n in range(8)]
+        assert [port for _, port in ends] == list(range(1032, 1040))
+
+
 def test_ports_at_random(lab: Lab) -> None:
     """`randomize_ports: on`: anywhere in the block, at the right address, and still one port for a socket."""
     compiled = site(
