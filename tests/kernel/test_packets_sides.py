@@ -123,3 +123,24 @@ def test_nobody_reaches_the_gateway_by_a_global_address(lab: Lab) -> None:
     finally:
         lab.must("ip", "address", "del", f"{mine}/32", "dev", "lo")
     assert "packets 2 " in lab.must("nft", "list", "counter", "ip", "nfcompile", "dropped_unsolicited")
+
+
+def test_rules_for_some_destinations_share_no_map(lab: Lab) -> None:
+    """Neighbours that would be of the plain form, but for where the packet goes."""
+    check(
+        lab,
+        site("""
+dnat:
+  one: {protocol: tcp, dst_cidr: 198.18.8.0/24, dst_port: 1001, dnat_port: 2001, mark: 1}
+  two: {protocol: tcp, dst_cidr: 198.18.9.0/24, dst_port: 1002, dnat_port: 2002, mark: 2}
+snat:
+  one: {mark: 1, dst_cidr: 198.18.8.1, snat_ip: 172.32.0.1}
+  two: {mark: 2, dst_cidr: 198.18.9.1, snat_ip: 172.32.0.2}
+"""),
+        """
+        tcp 10.0.0.1 > 198.18.8.1:1001     -> from 172.32.0.1 to 198.18.8.1:2001
+        tcp 10.0.0.1 > 198.18.9.1:1002     -> from 172.32.0.2 to 198.18.9.1:2002
+        tcp 10.0.0.1 > 198.18.9.1:1001     -> untranslated
+        tcp 10.0.0.1 > 198.18.8.2:1001     -> to 198.18.8.2:2001
+        """,
+    )

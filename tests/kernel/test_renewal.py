@@ -45,23 +45,23 @@ def test_a_new_connection_renews_the_block_also_when_tokens_are_young(lab: Lab) 
     lab.load(site(DYNAMIC).text.text)
     lab.flight([packet(UDP, (home(1), 5000), (SERVERS[0], 53))])
     kept = ("map", "assigned1_homes"), ("set", "taken_homes")
-    before = [expires(lab, *one) for one in kept]
     busy(lab)
     time.sleep(3)
+    before = [expires(lab, *one) for one in kept]
     lab.flight([packet(UDP, (home(1), 5001), (SERVERS[0], 53))])
     for one, left in zip(kept, before, strict=True):
-        assert expires(lab, *one) >= left - 1, one
+        assert expires(lab, *one) > left, one
 
 
 def test_a_new_connection_of_a_known_socket_renews_its_entries(lab: Lab) -> None:
     lab.load(mapping())
     lab.flight([packet(UDP, (HOME, 5000), (SERVERS[0], 53))])
-    before = only(lab, EIM)
     busy(lab)
     time.sleep(2)
+    before = only(lab, EIM)
     lab.flight([packet(UDP, (HOME, 5000), (SERVERS[1], 53))])
-    assert only(lab, EIM) >= before - 1
-    assert only(lab, EIF) >= before - 1
+    assert only(lab, EIM) > before
+    assert only(lab, EIF) > before
 
 
 def test_an_entry_has_its_whole_time_after_every_packet(lab: Lab) -> None:
@@ -71,8 +71,10 @@ def test_an_entry_has_its_whole_time_after_every_packet(lab: Lab) -> None:
     lab.flight(conversation)
     time.sleep(1.2)
     lab.flight(conversation)
+    last = time.monotonic()
     for name, least in ((EIM, 16), (EIF, 16), ("eim_tcp_homes", 40), ("eif_tcp_homes", 40)):
-        assert least - 0.3 <= only(lab, name) <= least + 3, name
+        left = only(lab, name)
+        assert least - 0.1 <= left + time.monotonic() - last <= least + 4, name
 
 
 @pytest.mark.parametrize("refresh", ["on", "off"])
@@ -103,15 +105,16 @@ def test_an_operators_mark_stays_and_its_connection_renews(lab: Lab) -> None:
     sent = packet(UDP, (HOME, 5000), (SERVERS[0], 8001))
     lab.flight([sent])
     assert "mark=10 " in lab.must("conntrack", "-L", "-p", "udp")
-    before = only(lab, EIM)
     time.sleep(2)
+    before = only(lab, EIM)
     lab.flight([sent] * 16)
-    assert only(lab, EIM) >= before - 1
+    assert only(lab, EIM) > before
     assert "mark=10 " in lab.must("conntrack", "-L", "-p", "udp")
 
 
 def test_a_running_connection_keeps_the_number_as_long_as_the_block(lab: Lab) -> None:
-    lab.load(site(DYNAMIC + f"    timeouts_inactivity: {{{SHORT}}}\n").text.text)
+    times = SHORT.replace(": 2", ": 9")
+    lab.load(site(DYNAMIC + f"    timeouts_inactivity: {{{times}}}\n").text.text)
     talk = packet(UDP, (home(1), 5000), (SERVERS[0], 53))
     for _ in range(12):
         assert lab.flight([talk])[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faults.fault import ACL, GUARD, MARKS, STATIC, VLANS, Fault, kernel
+from faults.fault import ACL, GUARD, MAPPING, MARKS, STATIC, VLANS, Fault, kernel
 
 FAULTS = (
     # ACLs, and the order of pools.
@@ -45,7 +45,7 @@ FAULTS = (
         "lower/pools.py",
         'claim.pool.hairpin and claim.pool.type != "fake" for',
         'claim.pool.hairpin and claim.pool.type == "static" for',
-        STATIC,
+        MAPPING,
     ),
     # Interfaces.
     Fault(
