@@ -7,7 +7,8 @@ import re
 from frames import ECHO, GRE, ICMP, SYN, TCP, UDP, UNREACHABLE, Packet
 from lab import Lab
 from table import site
-from test_dynamic import FAR, dynamic, home, send
+from test_dynamic import BLOCKS as BLOCKS_OF_8
+from test_dynamic import FAR, block, dynamic, home, send
 
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
@@ -48,6 +49,16 @@ def test_the_last_free_block_is_found_at_once(lab: Lab) -> None:
     assert end
     assert was
     assert (end[0], end[1] // 8) == (was[0], was[1] // 8)
+
+
+def test_each_protocol_has_as_many_blocks_as_its_limit_says(lab: Lab) -> None:
+    """tcp three, udp two of them, however many it asks for."""
+    text = BLOCKS_OF_8.replace("TCP", "24").replace("HAIRPIN", "off")
+    lab.load(site(text.replace("portlimit_udp: 8", "portlimit_udp: 16")).text.text)
+    for protocol, ports in ((TCP, 24), (UDP, 16)):
+        ends = send(lab, protocol, [(home(1), 20000 + n) for n in range(40)])
+        assert sum(end is not None for end in ends) == ports
+        assert len({block(end) for end in ends if end}) == ports // 8
 
 
 def refused_second(lab: Lab, *packets: Packet) -> None:

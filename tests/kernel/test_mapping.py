@@ -140,19 +140,22 @@ def test_ports_in_order(lab: Lab) -> None:
     assert outside(lab, UDP, (HOME, 50000), SERVERS[3]) == ends[0]
 
 
-def test_ports_in_order_to_the_last_one(lab: Lab) -> None:
-    """Of the last block of an address; each protocol counts its own."""
-    compiled = site("""
-nat_defaults: {port_block_size: 8}
-acls: {homes: {10: allow ip 100.64.0.4/31}}
+@pytest.mark.parametrize("chosen", ["off", "on"])
+def test_every_port_of_the_block_and_none_beside_it(lab: Lab, chosen: str) -> None:
+    """The first and the last block of an address; a protocol with a smaller limit has the first ports."""
+    compiled = site(f"""
+nat_defaults: {{port_block_size: 8}}
+acls: {{homes: {{10: allow ip 100.64.0.4/31}}}}
 pools:
-  homes: {type: cgnat, acl: homes, priority: 1, global_ip: [203.0.113.1], port_range: 1024-1039,
-          randomize_ports: off, limits_peruser: {portlimit_tcp: 8, portlimit_udp: 8}}
+  homes: {{type: cgnat, acl: homes, priority: 1, global_ip: [203.0.113.1], port_range: 1024-1055,
+          randomize_ports: {chosen}, limits_peruser: {{portlimit_tcp: 8, portlimit_udp: 16}}}}
 """)
     lab.load(compiled.text.text)
-    for protocol in (TCP, UDP):
-        ends = [outside(lab, protocol, (HOME, 5000 + n), SERVERS[0]) for n in range(8)]
-        assert [port for _, port in ends] == list(range(1032, 1040))
+    for protocol, size in ((TCP, 8), (UDP, 16)):
+        for home, first in ((HOME - 1, 1024), (HOME, 1040)):
+            seen = lab.flight(packet(protocol, (home, 5000 + n), (SERVERS[0], 443)) for n in range(200))
+            ports = [places[0].packet.source_port for places in seen if places]
+            assert sorted(ports) == list(range(first, first + size))
 
 
 def test_ports_at_random(lab: Lab) -> None:

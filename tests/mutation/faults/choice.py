@@ -134,7 +134,6 @@ FAULTS = (
         "match[2] is None and match[5]",
         MARKS,
     ),
-    Fault("lower/marks.py", "and rule.snat_port is None else None", "else None", MARKS),
     Fault(
         "lower/marks.py",
         "before = (gate.from_inside, *_not_for_us(gate))",
