@@ -58,6 +58,8 @@ def test_each_protocol_has_as_many_blocks_as_its_limit_says(lab: Lab) -> None:
         ends = send(lab, protocol, [(home(1), 20000 + n) for n in range(40)])
         assert sum(end is not None for end in ends) == ports
         assert len({block(end) for end in ends if end}) == ports // 8
+    taken = lab.must("nft", "list", "set", "ip", "nfcompile", "taken_homes")
+    assert taken.count(" expires ") == 3, "what is found is the end of the search"
 
 
 def refused_second(lab: Lab, *packets: Packet) -> None:

@@ -61,7 +61,6 @@ FAULTS = (
         "        pass",
         DYNAMIC,
     ),
-    Fault("lower/search.py", '(search.found, "return"),\n        *draw', "*draw", DYNAMIC),
     Fault(
         "lower/numbering.py",
         "for b in range(each) for a in range(len(addresses))",
