@@ -144,3 +144,20 @@ snat:
         tcp 10.0.0.1 > 198.18.8.2:1001     -> to 198.18.8.2:2001
         """,
     )
+
+
+def test_a_fake_pool_before_a_wider_one_lets_its_sources_leave(lab: Lab) -> None:
+    """They are the later pool's too, but never get there; the guard must not take them for a leak."""
+    check(
+        lab,
+        site("""
+acls: {partners: {10: allow ip 10.31.0.0/24}, all: {10: allow ip 10.31.0.0/23}}
+pools:
+  partners: {type: fake, acl: partners, priority: 1}
+  rest: {type: nat, acl: all, priority: 2, allocation: deterministic, global_ip: [203.0.112.0/23]}
+"""),
+        """
+        udp 10.31.0.5:1000 > 198.18.0.1:53     -> untranslated
+        udp 10.31.1.5:1000 > 198.18.0.1:53     -> pool rest
+        """,
+    )

@@ -61,10 +61,11 @@ def test_timeouts(lab: Lab, hairpin: str, established: int, udp: int) -> None:
     assert 15 <= seconds(lab, "tcp", 5001) <= 20
     for port, far_port, expected in ((5002, 443, established), (5003, 22, 6000)):
         _, syn = packet(TCP, port, far_port)
-        lab.exchange([("lan0", syn)])
-        lab.flight([("lan0", syn._replace(flags=ACK, token=0, acknowledged=0))])
-        if "ESTABLISHED" in lab.must("conntrack", "-L", "-p", "tcp", "--orig-port-src", str(port)):
-            assert expected - 5 <= seconds(lab, "tcp", port) <= expected
+        (met,) = lab.exchange([("lan0", syn)])
+        sent, answer = met.out[0].packet.token, met.back[0].packet.token
+        lab.flight([("lan0", syn._replace(flags=ACK, token=sent + 1, acknowledged=answer + 1))])
+        assert "ESTABLISHED" in lab.must("conntrack", "-L", "-p", "tcp", "--orig-port-src", str(port))
+        assert expected - 5 <= seconds(lab, "tcp", port) <= expected
 
 
 OPEN_POOLS = """

@@ -113,6 +113,17 @@ def test_an_operators_mark_stays_and_its_connection_renews(lab: Lab) -> None:
     assert "mark=10 " in lab.must("conntrack", "-L", "-p", "udp")
 
 
+def test_who_renews_takes_another_token(lab: Lab) -> None:
+    """Two connections with one token would share it for ever, and only one of them would renew."""
+    lab.load(mapping())
+    tokens = set()
+    for _ in range(5):
+        lab.flight([packet(UDP, (HOME, 5000), (SERVERS[0], 53))])
+        tokens.add(lab.must("conntrack", "-L", "-p", "udp").split("mark=")[1].split()[0])
+        lab.must("nft", "flush", "set", "ip", "nfcompile", "young")
+    assert len(tokens) > 1
+
+
 def test_a_running_connection_keeps_the_number_as_long_as_the_block(lab: Lab) -> None:
     times = SHORT.replace(": 2", ": 9")
     lab.load(site(DYNAMIC + f"    timeouts_inactivity: {{{times}}}\n").text.text)
