@@ -139,7 +139,6 @@ FAULTS = (
         'ENDS = ("ct reply ip daddr",)',
         FLOWTABLE,
     ),
-    Fault("lower/flowtable.py", "if pool.can_be_offloaded)", "if True)", FLOWTABLE),
     Fault("lower/flowtable.py", "or shared_addresses(site):", "or False:", FLOWTABLE),
     Fault("lower/flowtable.py", "ct state established meta", "ct state { new, established } meta", FLOWTABLE),
 )
