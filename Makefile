@@ -38,9 +38,9 @@ golden: setup
 soak: setup
 	@scripts/soak "$(or $(SOAK),10)" "$(SEED)"
 
-# Break the compiler in one place after the other, and see which tests notice; about MUTANTS minutes.
+# Break the compiler in one place after the other, and see which tests notice; for MUTANTS minutes at most.
 mutants: setup
-	@$(BIN)/python tests/mutation/run.py --minutes $(or $(MUTANTS),30)
+	@$(BIN)/python tests/mutation/run.py --minutes $(or $(MUTANTS),60)
 
 # Real packets from a few subscribers through a gateway, beside what `nfcompile lookup` foretells.
 demo: setup

@@ -4,10 +4,11 @@ import os
 import tempfile
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # How long an example takes says more about the other work of this machine than about the compiler.
 settings.register_profile("patient", deadline=None)
+settings.register_profile("mutants", deadline=None, phases=(Phase.explicit, Phase.generate))
 settings.load_profile("patient")
 
 # No test writes the history of this machine.

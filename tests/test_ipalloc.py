@@ -63,6 +63,15 @@ def test_owner_is_exact(stock, subscribers):
             assert layout.owner(address, stock.ports.first - 1) is None
 
 
+@given(stocks, runs)
+def test_all_owners_of_an_address(stock, subscribers):
+    """In the order of their blocks."""
+    layout = Layout(stock, subscribers)
+    served = [(b, s) for s, b in bindings(layout, subscribers).items() if b is not None]
+    for address in {block.address for block, _ in served}:
+        assert list(layout.owners(address)) == [s for b, s in sorted(served) if b.address == address]
+
+
 @given(stocks, runs, st.integers(1, 50), st.integers(1, 50))
 def test_append_moves_nobody(stock, subscribers, more, longer):
     """A further run, a longer last run and a further global entry all leave every binding as it was."""

@@ -80,7 +80,6 @@ def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
     """Show the change, ask, load; or learn what the kernel has against it."""
     from nfcompile.cli import change
     from nfcompile.cli.found import against_kernel, as_text
-    from nfcompile.kernel import sysctls
 
     assert result.compiled is not None
     found = None
@@ -101,8 +100,16 @@ def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
         return Done(found, refusals=error.diagnostics)
     if loaded is None:
         return Done(found)
-    warnings = sysctls.differing(result.compiled.sysctls, wish.netns)
-    return Done(found, loaded, wish.confirm, warnings=warnings)
+    return Done(found, loaded, wish.confirm, warnings=_not_the_hosts(result.compiled, wish.netns))
+
+
+def _not_the_hosts(compiled: Compiled, netns: str | None) -> tuple[Diagnostic, ...]:
+    """What the host has not done of its part."""
+    from nfcompile.emit import CtHelper
+    from nfcompile.kernel import modules, sysctls
+
+    helpers = [(one.type, one.origin) for one in compiled.table.objects if isinstance(one, CtHelper)]
+    return (*modules.missing(helpers), *sysctls.differing(compiled.sysctls, netns))
 
 
 def _too_many_moves(found: Found, most: int | None) -> str:

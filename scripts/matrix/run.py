@@ -21,14 +21,15 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PLACE = ROOT / ".matrix"
-SUITES = ("bookworm", "trixie", "trixie-backports")
+SUITES = ("bookworm", "bookworm-backports", "trixie", "trixie-backports")
 SECONDS = 2400
 """How long one kernel may take: emulated, and with one engineer on the machine, a quarter of it."""
 TESTS = tuple(
     f"tests/kernel/test_{name}.py"
     for name in (
         *("loads", "flowtable", "vlans", "packets_acl", "packets_static", "packets_cgnat", "packets_marks"),
-        *("packets_guard", "packets_reload", "mapping", "dynamic", "policy"),
+        *("packets_guard", "packets_sides", "packets_reload", "mapping", "renewal", "dynamic"),
+        *("dynamic_full", "policy", "policy_outside", "alg"),
     )
 )
 """Rulesets, packet tables, and what differs between kernels. The rest measures races or starts many programs,

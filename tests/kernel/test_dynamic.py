@@ -130,8 +130,8 @@ def test_a_block_that_was_full_is_used_again(lab: Lab) -> None:
     """Connections that found it full do not count for ever: 24 ports, whichever connections end first."""
     lab.load(dynamic(tcp=24))
     assert all(send(lab, TCP, [(home(1), 20000 + n) for n in range(24)]))
-    for n in range(16):
-        lab.must("conntrack", "-D", "-p", "tcp", "--orig-port-src", str(20000 + n))
+    for n in range(16):  # on a slow machine the last ones have run out by themselves
+        lab.run("conntrack", "-D", "-p", "tcp", "--orig-port-src", str(20000 + n))
     for _ in range(30):  # TCP sends its first segment again until it is answered
         again = send(lab, TCP, [(home(1), 30000 + n) for n in range(16)])
         if all(again):

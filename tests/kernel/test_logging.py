@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from frames import ECHO, ICMP, SYN, TCP, UDP, Packet
 from lab import INSIDE, OUTSIDE, Lab, route
 from table import site
@@ -191,13 +192,24 @@ ACTIVE_FTP = """
 nat_defaults: {alg: {ftp: on}}
 acls: {homes: {10: allow ip 100.64.0.0/26}}
 pools:
-  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/28], connection_logging: on}
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/28], connection_logging: LOG}
+"""
+ALSO = """table ip also {
+	chain c {
+		type filter hook forward priority 0
+		udp dport 9 log prefix "nfcompile also " group 5
+	}
+}
 """
 
 
-def test_a_connection_that_a_helper_expects_is_logged(lab: Lab, tmp_path: Path) -> None:
-    """Its port is the helper's, not the block's: without the message nobody could say whose it was."""
-    lab.load(site(ACTIVE_FTP).text.text)
+@pytest.mark.parametrize("log", ["on", "off"])
+def test_a_connection_that_a_helper_expects_is_logged(lab: Lab, tmp_path: Path, log: str) -> None:
+    """Its port is the helper's, not the block's: without the message nobody could say whose it was.
+
+    Of a pool that logs nothing there is none. (A message of another table says when all have been written.)
+    """
+    lab.load(site(ACTIVE_FTP.replace("LOG", log)).text.text + ALSO)
     with (
         listening(lab, tmp_path) as written,
         called(lab, 21) as (near, far, _),
@@ -214,6 +226,7 @@ def test_a_connection_that_a_helper_expects_is_logged(lab: Lab, tmp_path: Path) 
         with lab.socket(OUTSIDE, socket.SOCK_STREAM, (SERVER, 0)) as data:
             data.connect((at, announced))
             waiting.accept()[0].close()
-        wait(lambda: written.exists() and "nfcompile alg" in written.read_text(), tmp_path)
-    line = next(line for line in written.read_text().splitlines() if "nfcompile alg" in line)
-    assert f"SRC={SERVER} DST={HOME}" in line
+        lab.flight([("lan0", Packet(UDP, address(HOME), 5000, address(SERVER), 9))])
+        wait(lambda: written.exists() and "nfcompile also" in written.read_text(), tmp_path)
+    lines = [line for line in written.read_text().splitlines() if "nfcompile alg" in line]
+    assert [f"SRC={SERVER} DST={HOME}" in line for line in lines] == [True] * (log == "on")

@@ -193,6 +193,27 @@ CASES = {
         tcp 10.0.0.8 > 198.18.0.1:80    -> pool second
         """,
     ),
+    "neighbouring rules that differ in a port, too": (
+        """
+        acls:
+          a:
+            10: allow tcp 10.0.0.1 dport 80
+            20: allow tcp 10.0.0.2 dport 81
+            30: allow udp 10.0.0.1 sport 2000
+            40: allow udp 10.0.0.2 sport 2001
+          b: {10: allow ip any}
+        """,
+        """
+        tcp 10.0.0.1 > 198.18.0.1:80         -> pool first
+        tcp 10.0.0.1 > 198.18.0.1:81         -> pool second
+        tcp 10.0.0.2 > 198.18.0.1:80         -> pool second
+        tcp 10.0.0.2 > 198.18.0.1:81         -> pool first
+        udp 10.0.0.1:2000 > 198.18.0.1:53    -> pool first
+        udp 10.0.0.1:2001 > 198.18.0.1:53    -> pool second
+        udp 10.0.0.2:2000 > 198.18.0.1:53    -> pool second
+        udp 10.0.0.2:2001 > 198.18.0.1:53    -> pool first
+        """,
+    ),
 }
 
 

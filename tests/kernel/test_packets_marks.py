@@ -3,6 +3,7 @@ address by mark and qualifiers. In file order, the first match wins, and before 
 
 from __future__ import annotations
 
+import pytest
 from frames import ICMP, TCP, UDP
 from lab import Lab
 from table import check, probe, send, site
@@ -42,9 +43,10 @@ def test_egress(lab: Lab) -> None:
     )
 
 
-def test_a_segment_keeps_one_address_for_a_client(lab: Lab) -> None:
+@pytest.mark.parametrize("rule", ["api: {mark: 11,", "api: {mark: 11, protocol: tcp,"], ids=["map", "rule"])
+def test_a_segment_keeps_one_address_for_a_client(lab: Lab, rule: str) -> None:
     """`persistent`: whatever the destination and protocol, and all addresses of the segment are used."""
-    lab.load(site(EGRESS).text.text)
+    lab.load(site(EGRESS.replace("api: {mark: 11,", rule)).text.text)
     used = set()
     for client in range(address("10.0.0.1"), address("10.0.0.41")):
         far = address("198.18.0.1")

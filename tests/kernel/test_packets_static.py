@@ -154,6 +154,24 @@ pools:
     )
 
 
+def test_a_prefix_of_two(lab: Lab) -> None:
+    """The smallest prefix, in a pool that has no other entry."""
+    check(
+        lab,
+        site("""
+nat_defaults: {vlan_mode: vlan}
+pools:
+  plain: {type: static, priority: 1, global_map: {192.168.0.4/31: 200.0.0.6/31}}
+  tagged: {type: static, priority: 2, global_map: {10.102.8.0/31~102: 200.0.8.2/31}}
+"""),
+        """
+        udp 192.168.0.5:1000 > 198.18.0.1:53            -> from 200.0.0.7:1000
+        udp@lan0.102 10.102.8.1:1000 > 198.18.0.1:53    -> from 200.0.8.3:1000
+        udp@wan0 198.18.0.9:999 > 200.0.0.6:53          -> to 192.168.0.4
+        """,
+    )
+
+
 def test_a_vlan_entry_is_for_its_vlan_only(lab: Lab) -> None:
     """What comes untagged with that address is another host: not translated."""
     check(

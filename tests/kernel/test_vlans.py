@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from frames import ECHO, ECHO_REPLY, ICMP, SYN, TCP, UDP, Packet
 from lab import Lab
 from table import site
@@ -23,6 +24,16 @@ DYNAMIC = """
 pools:
   red: {type: nat, acl: red, priority: 2, global_ip: [203.0.113.0/29]}
   blue: {type: nat, acl: blue, priority: 3, global_ip: [203.0.113.8/29]}
+"""
+CROSSED = """
+interfaces: {inside: [lan0], outside: [wan0], vlans: {101: lan1, 102: lan0.102}}
+nat_defaults: {vlan_mode: vlan}
+acls:
+  one: {10: allow ip src net 10.9.0.0/25~101, 20: allow ip src net 10.9.0.128/25~102}
+  two: {10: allow ip src net 10.9.0.0/25~102, 20: allow ip src net 10.9.0.128/25~101}
+pools:
+  one: {type: cgnat, acl: one, priority: 2, global_ip: [203.0.113.0/29], hairpin: off}
+  two: {type: cgnat, acl: two, priority: 3, global_ip: [203.0.113.8/29], hairpin: off}
 """
 VLANS = {"lan1": 101, "lan0.102": 102}
 FAR, HOST, SERVER = (address(text) for text in ("198.18.0.1", "192.168.1.7", "10.9.0.2"))
@@ -52,6 +63,18 @@ def test_both_hosts_at_the_same_time(lab: Lab) -> None:
             assert all(o.back[0].packet[3:5] == (host, 5000) for o in outcomes)
 
 
+def test_answers_find_their_vlan_where_a_pool_serves_several(lab: Lab) -> None:
+    """The global address does not say which VLAN it was, the connection does."""
+    lab.load(site(CROSSED).text.text)
+    routed_by_mark(lab)
+    asked = [(wire, address(host)) for wire in VLANS for host in ("10.9.0.2", "10.9.0.130")]
+    outcomes = lab.exchange((wire, Packet(UDP, host, 5000, FAR, 53)) for wire, host in asked)
+    pools = [address("203.0.113.0") >> 3, address("203.0.113.8") >> 3]
+    assert [outcome.out[0].packet.source >> 3 for outcome in outcomes] == [*pools, *reversed(pools)]
+    assert [outcome.back[0].wire for outcome in outcomes] == [wire for wire, _ in asked]
+    assert [outcome.back[0].packet.destination for outcome in outcomes] == [host for _, host in asked]
+
+
 def test_inbound_finds_its_vlan(lab: Lab) -> None:
     lab.load(site(SITE).text.text)
     routed_by_mark(lab)
@@ -63,10 +86,13 @@ def test_inbound_finds_its_vlan(lab: Lab) -> None:
         assert outcome.back[0].packet.source == address(f"200.0.0.{number}")
 
 
-def test_a_dynamic_address_leads_back_into_its_vlan(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    "rules", ["red: {", "red: {5: deny ip any~102, "], ids=["one rule", "a deny before it"]
+)
+def test_a_dynamic_address_leads_back_into_its_vlan(lab: Lab, rules: str) -> None:
     """The same host in two VLANs has an address in each pool; who calls one of them reaches that VLAN."""
     pools = SITE[SITE.index("pools:") :]
-    lab.load(site(SITE.replace(pools, DYNAMIC)).text.text)
+    lab.load(site(SITE.replace(pools, DYNAMIC).replace("red: {", rules, 1)).text.text)
     routed_by_mark(lab)
     for number, wire in enumerate(VLANS, 1):
         (outcome,) = lab.exchange([(wire, Packet(TCP, HOST, 5000, FAR, 443, SYN))])

@@ -1,0 +1,198 @@
+"""What connections renew, and when: mapping entries, blocks and addresses; and that no mark leaves with them.
+
+A busy gateway is one whose tokens are all young: whatever token a new connection draws, some other one has
+just renewed with it. What such a connection renews, its first packet renews by itself.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from frames import SYN, TCP, UDP, Packet
+from lab import Lab, route
+from table import site
+from test_dynamic import BLOCKS, SHORT, expires, home
+from test_mapping import CGNAT, HOME, SERVERS, entries, outside, packet
+
+from nfcompile.lower.renewal import FIRST_TOKEN, TOKENS
+
+DYNAMIC = BLOCKS.replace("TCP", "8").replace("HAIRPIN", "off")
+DYNAMIC_WITH_ENTRIES = DYNAMIC.replace("hairpin: off", "hairpin: on")
+EIM, EIF = "eim_udp_homes", "eif_udp_homes"
+
+
+def mapping(filtering: str = "address_and_port_dependent", keys: str = "", head: str = "") -> str:
+    """A pool with mapping entries: `keys` are added to the pool, `head` to the site."""
+    text = CGNAT.replace("HAIRPIN", "on").replace("FILTERING", filtering)
+    return site(head + text + (f"    {keys}\n" if keys else "")).text.text
+
+
+def busy(lab: Lab) -> None:
+    """Every token is young for the next half minute."""
+    tokens = ", ".join(f"0x{FIRST_TOKEN + n:x} timeout 30s" for n in range(TOKENS))
+    lab.must("nft", "-f", "-", stdin=f"add element ip nfcompile young {{ {tokens} }}\n")
+
+
+def only(lab: Lab, name: str) -> float:
+    """Seconds that the only entry of a map still has."""
+    (left,) = entries(lab, name).values()
+    return left
+
+
+def test_a_new_connection_renews_the_block_also_when_tokens_are_young(lab: Lab) -> None:
+    """Its number too: a subscriber of whom every connection is one packet would lose his block otherwise."""
+    lab.load(site(DYNAMIC).text.text)
+    lab.flight([packet(UDP, (home(1), 5000), (SERVERS[0], 53))])
+    kept = ("map", "assigned1_homes"), ("set", "taken_homes")
+    busy(lab)
+    time.sleep(3)
+    before = [expires(lab, *one) for one in kept]
+    lab.flight([packet(UDP, (home(1), 5001), (SERVERS[0], 53))])
+    for one, left in zip(kept, before, strict=True):
+        assert expires(lab, *one) > left, one
+
+
+def test_a_new_connection_of_a_known_socket_renews_its_entries(lab: Lab) -> None:
+    lab.load(mapping())
+    lab.flight([packet(UDP, (HOME, 5000), (SERVERS[0], 53))])
+    busy(lab)
+    time.sleep(2)
+    before = only(lab, EIM)
+    lab.flight([packet(UDP, (HOME, 5000), (SERVERS[1], 53))])
+    assert only(lab, EIM) > before
+    assert only(lab, EIF) > before
+
+
+def test_an_entry_has_its_whole_time_after_every_packet(lab: Lab) -> None:
+    """`udp` and `tcp_active` count from the last packet, which a young token spares the renewal."""
+    lab.load(mapping(keys="timeouts_inactivity: {udp: 16, tcp_active: 40}"))
+    conversation = [packet(protocol, (HOME, 5000), (SERVERS[0], 53)) for protocol in (UDP, TCP)]
+    for _ in range(2):  # the second packet renews, and makes its token young
+        lab.flight(conversation)
+    time.sleep(1.2)
+    lab.flight(conversation)
+    last = time.monotonic()
+    for name, least in ((EIM, 16), (EIF, 16), ("eim_tcp_homes", 40), ("eif_tcp_homes", 40)):
+        left = only(lab, name)
+        assert least - 0.1 <= left + time.monotonic() - last <= least + 4, name
+
+
+@pytest.mark.parametrize("refresh", ["on", "off"])
+def test_a_connection_from_outside_renews_the_entry(lab: Lab, refresh: str) -> None:
+    """With its answers alone where `udp_inbound_refresh` is off."""
+    keys = "timeouts_inactivity: {udp: 16}"
+    defaults = f"port_block_size: 128, udp_inbound_refresh: {refresh}"
+    text = CGNAT.replace("HAIRPIN", "off").replace("FILTERING", "endpoint_independent")
+    lab.load(site(text.replace("port_block_size: 128", defaults) + f"    {keys}\n").text.text)
+    end = outside(lab, UDP, (HOME, 5000), SERVERS[0])
+    call = Packet(UDP, SERVERS[1], 99, *end)
+    (seen,) = lab.flight([("wan0", call)])
+    answer = seen[0].packet.reply(0)
+    lab.flight([("lan0", answer)])
+    time.sleep(2.5)  # the token's two seconds are over
+    before = only(lab, EIM)
+    lab.flight([("wan0", call)])
+    assert (only(lab, EIM) > before) == (refresh == "on")
+    lab.flight([("lan0", answer)])
+    assert only(lab, EIM) > before
+    assert only(lab, EIF) > before
+
+
+def test_an_operators_mark_stays_and_its_connection_renews(lab: Lab) -> None:
+    """Such a connection has no token: one of its packets in sixteen renews."""
+    head = "dnat: {web: {protocol: udp, dst_port: 8001, dnat_port: 8080, mark: 10}}\n"
+    lab.load(mapping(head=head))
+    sent = packet(UDP, (HOME, 5000), (SERVERS[0], 8001))
+    lab.flight([sent])
+    assert "mark=10 " in lab.must("conntrack", "-L", "-p", "udp")
+    time.sleep(2)
+    before = only(lab, EIM)
+    lab.flight([sent] * 16)
+    assert only(lab, EIM) > before
+    assert "mark=10 " in lab.must("conntrack", "-L", "-p", "udp")
+
+
+def test_who_renews_takes_another_token(lab: Lab) -> None:
+    """Two connections with one token would share it for ever, and only one of them would renew."""
+    lab.load(mapping())
+    tokens = set()
+    for _ in range(5):
+        lab.flight([packet(UDP, (HOME, 5000), (SERVERS[0], 53))])
+        tokens.add(lab.must("conntrack", "-L", "-p", "udp").split("mark=")[1].split()[0])
+        lab.must("nft", "flush", "set", "ip", "nfcompile", "young")
+    assert len(tokens) > 1
+
+
+def test_a_running_connection_keeps_the_number_as_long_as_the_block(lab: Lab) -> None:
+    times = SHORT.replace(": 2", ": 9")
+    lab.load(site(DYNAMIC + f"    timeouts_inactivity: {{{times}}}\n").text.text)
+    talk = packet(UDP, (home(1), 5000), (SERVERS[0], 53))
+    for _ in range(12):
+        assert lab.flight([talk])[0]
+        time.sleep(0.25)
+    assert expires(lab, "set", "taken_homes") - expires(lab, "map", "assigned1_homes") >= 299
+
+
+LINES = f"""
+acls: {{lines: {{10: allow ip 10.0.0.0/24}}}}
+pools:
+  lines: {{type: nat, acl: lines, priority: 1, global_ip: [203.0.113.0/29],
+           timeouts_inactivity: {{{SHORT}}}}}
+"""
+LINE = 10 << 24 | 7
+TALK = (route(LINE), Packet(UDP, LINE, 5000, SERVERS[0], 53))
+
+
+def called(lab: Lab, global_ip: int) -> list[tuple[str, int]]:
+    """Where a connection from outside to an address comes out."""
+    (places,) = lab.flight([("wan0", Packet(TCP, SERVERS[1], 99, global_ip, 22, SYN))])
+    return [(seen.wire, seen.packet.destination) for seen in places]
+
+
+def test_a_running_connection_keeps_the_way_in(lab: Lab) -> None:
+    """Who has an address of a dynamic nat pool can be reached for as long as he talks."""
+    lab.load(site(LINES).text.text)
+    for _ in range(12):
+        ((seen,),) = lab.flight([TALK])
+        time.sleep(0.25)
+    assert called(lab, seen.packet.source) == [("lan0", LINE)]
+
+
+def test_the_first_packet_opens_the_way_in_also_when_tokens_are_young(lab: Lab) -> None:
+    lab.load(site(LINES).text.text)
+    busy(lab)
+    ((seen,),) = lab.flight([TALK])
+    assert called(lab, seen.packet.source) == [("lan0", LINE)]
+
+
+WATCH = """
+table ip watch {
+	counter marked { }
+	counter left { }
+	chain last {
+		type filter hook postrouting priority 300
+		counter name left
+		meta mark != 0 counter name marked
+	}
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [mapping, lambda: mapping(keys="randomize_ports: off"), lambda: site(DYNAMIC_WITH_ENTRIES).text.text],
+    ids=["the kernel's ports", "ports in order", "dynamic"],
+)
+def test_no_packet_leaves_with_a_mark_of_ours(lab: Lab, text) -> None:  # type: ignore[no-untyped-def]
+    """A later table, or a queue with a classifier, would take it for its own: first packets of a new socket
+    and of a known one, and one that renews."""
+    lab.load(text() + WATCH)
+    for far in (SERVERS[0], SERVERS[1]):
+        for protocol in (UDP, TCP):
+            outside(lab, protocol, (HOME, 5000), far)
+    lab.must("nft", "flush", "set", "ip", "nfcompile", "young")
+    outside(lab, UDP, (HOME, 5000), SERVERS[0])
+    counted = {name: lab.must("nft", "list", "counter", "ip", "watch", name) for name in ("left", "marked")}
+    assert "packets 10 " in counted["left"], "five questions and their answers"
+    assert "packets 0 " in counted["marked"]
