@@ -12,7 +12,6 @@ import os
 import random
 import re
 import resource
-import socket
 import struct
 import subprocess
 import time
@@ -22,7 +21,7 @@ from typing import NamedTuple
 
 import measure
 import sites
-from measure import Namespace
+from measure import Batch, Namespace
 
 CLIENT_MAC, LAN_MAC, WAN_MAC, SERVER_MAC = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3, 4))
 WAN_ADDRESS = "203.0.113.1"
@@ -133,9 +132,11 @@ class Gateway:
         with server.entered():
             self.far_socket = measure.packet_socket(f"s{number}")
 
-    def load(self, ruleset: Path, loader: Sequence[str] = NFT) -> None:
-        """Load a ruleset, and again before each turn if it learns from packets."""
-        self.namespace.do(*loader, str(ruleset))
+    def load(self, ruleset: Path, loader: Sequence[str] = NFT, limit: int = 0, memory: int = 0) -> None:
+        """Load a ruleset, and again before each turn if it learns from packets. Failed beyond `limit` seconds
+        of CPU or `memory` MB."""
+        with self.namespace.entered():
+            measure.run([*loader, str(ruleset)], limit=limit, memory=memory)
         learns = KNOWN not in self.name and loader == NFT and "dynamic" in ruleset.read_text()
         self._again = (*loader, str(ruleset)) if learns else ()
 
@@ -202,6 +203,21 @@ def cpu(work: Callable[[], None]) -> float:
     return after.ru_stime - before.ru_stime + after.ru_utime - before.ru_utime
 
 
+def shown(gateway: Gateway, some: Sequence[Flow]) -> str:
+    """Send a UDP and a TCP packet of each flow, and look at what the gateway made of them; what is wrong."""
+    fault = ""
+    for protocol, word in ((UDP, "udp"), (TCP, "tcp")):
+        Batch([flow.frame(protocol) for flow in some]).send(gateway.socket)
+        faults = gateway.faults(word) if gateway.tracks else []
+        if faults:
+            fault = f"{len(faults)} of {len(some)} ({word}), e.g. {faults[0]}"
+    expected = 2 * len(some) if gateway.tracks else 0
+    if not fault and gateway.tracked() != expected:
+        fault = f"{gateway.tracked()} of {expected} connections are tracked"
+    gateway.forget()
+    return fault
+
+
 # What is right
 
 
@@ -224,7 +240,7 @@ def of_site(text: str) -> Verify:
     owners: dict[tuple[str, int], str] = {}
 
     def dynamic(local: str, address: str, port: int) -> str:
-        number = _number(address)
+        number = sites.number(address)
         if not any(one.first <= number <= one.last for one in pool.global_ip) or port < 1024:
             return f"{local} has {address}:{port}, which is not the pool's"
         block = (port - 1024) // sites.BLOCK
@@ -232,14 +248,10 @@ def of_site(text: str) -> Verify:
         return "" if owner == local else f"{local} and {owner} share block {block} of {address}"
 
     def deterministic(local: str, address: str, port: int) -> str:
-        (answer,) = answers.lookups(compiled, _number(local), None, "udp")
+        (answer,) = answers.lookups(compiled, sites.number(local), None, "udp")
         first, last = answer.port_first or 0, answer.port_last or 0
         if answer.global_ip == address and first <= port <= last:
             return ""
         return f"{local} has {address}:{port} instead of {answer.global_ip}:{first}-{last}"
 
     return dynamic if pool.allocation == "dynamic" else deterministic
-
-
-def _number(address: str) -> int:
-    return int.from_bytes(socket.inet_aton(address), "big")

@@ -65,9 +65,15 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
 
 
-def run(command: Sequence[str], output: Path | str = os.devnull, status: int = 0, limit: int = 0) -> Cost:
+def run(
+    command: Sequence[str],
+    output: Path | str = os.devnull,
+    status: int = 0,
+    limit: int = 0,
+    memory: int = 1 << 20,
+) -> Cost:
     """Run a command, its stdout to a file; Failed when it exits with another status, or after more than
-    `limit` seconds of CPU.
+    `limit` seconds of CPU. With a limit, `memory` MB is the most address space that it gets.
 
     A child starts with the memory of the process that forks it, so what is smaller than this process
     shows as the size of this process (`floor`).
@@ -76,7 +82,8 @@ def run(command: Sequence[str], output: Path | str = os.devnull, status: int = 0
     if program is None:
         raise Failed(f"no such command: {command[0]}")
     if limit:
-        program, command = "/bin/sh", ["sh", "-c", f'ulimit -t {limit}; exec "$@"', "sh", *command]
+        limits = f'ulimit -t {limit}; ulimit -v {memory * 1024}; exec "$@"'
+        program, command = "/bin/sh", ["sh", "-c", limits, "sh", *command]
     with open(output, "wb") as out, tempfile.TemporaryFile() as errors:
         streams = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, errors.fileno(), 2)]
         began = time.perf_counter()
@@ -89,6 +96,8 @@ def run(command: Sequence[str], output: Path | str = os.devnull, status: int = 0
             code = os.waitstatus_to_exitcode(ended)
             if limit and code in (-signal.SIGXCPU, -signal.SIGKILL):
                 raise Failed(f"more than {limit} s of CPU")
+            if limit and "emory" in words:
+                raise Failed(f"more than {memory / 1024:.0f} GB of memory")
             raise Failed(f"{' '.join(command)[:200]}: exit {code}: {words}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
@@ -102,6 +111,13 @@ def said(command: Sequence[str]) -> tuple[int, str, str]:
 def floor() -> float:
     """The memory of this process (MB): nothing smaller can be seen."""
     return run(["true"]).rss
+
+
+def kernel_memory() -> float:
+    """What the kernel of the whole machine holds (MB): slab, vmalloc and per-CPU memory."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return sum(kilobytes[name] for name in ("Slab", "VmallocUsed", "Percpu")) / 1024
 
 
 # Rounds and ratios

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -31,6 +32,11 @@ class Run(NamedTuple):
 def text(address: int) -> str:
     """An address in dots."""
     return ".".join(str(address >> shift & 255) for shift in (24, 16, 8, 0))
+
+
+def number(words: str) -> int:
+    """The address that is written in dots."""
+    return int.from_bytes(socket.inet_aton(words), "big")
 
 
 def aligned(

@@ -1,0 +1,173 @@
+"""Loading each shape at each size, in turns: seconds, memory of `nft`, memory of the kernel.
+
+Every turn is two loads, one into an empty namespace and one over what is there, as such rulesets are changed.
+A shape that takes more than LIMIT seconds of CPU or MEMORY is stopped, and not tried with more subscribers.
+What was loaded is shown to work before it counts: a few connections of each protocol get the global address
+and the ports that they must.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import csit
+import figures
+import lab
+import measure
+import peers
+from figures import Row
+from lab import Gateway
+from measure import Cost, Failed, Namespace
+from peers import PEERS, Peer
+
+EMPTY = "an empty table"
+OURS = "nfcompile"
+DEFAULTS = "nfcompile, all defaults"
+LIMIT = 30
+MEMORY = 6 * 1024
+ROUNDS = {1024: 5, 4096: 5, 16_384: 3, 65_536: 2}
+"""One round where there are more subscribers."""
+
+SHOWN = 64
+SETTLE = 0.3
+"""Seconds that the kernel gets to free what was flushed."""
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print the medians, and keep all rounds."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--subscribers", type=int, nargs="*", default=csit.SUBSCRIBERS)
+    parser.add_argument("--into", type=Path, help="keep the figures there (docs/performance)")
+    wish = parser.parse_args(list(arguments))
+    try:
+        measure.private_network()
+    except Failed as problem:
+        print(f"*** LEFT OUT: load: {problem}", file=sys.stderr)
+        return
+    stopped: dict[str, str] = {}
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as name:
+        server = Namespace()
+        gateway = Gateway("load", 0, server, lab.untouched)
+        try:
+            for count in wish.subscribers:
+                found = _size(gateway, Path(name), count, stopped)
+                _report(count, found)
+                rows += found
+        finally:
+            gateway.close()
+            server.close()
+    figures.write("load", rows, wish.into)
+
+
+def texts(folder: Path, subscribers: int, stopped: dict[str, str]) -> dict[str, tuple[Path, Peer]]:
+    """The rulesets of that size that are not known to be too much, as files."""
+    empty = folder / "empty"
+    empty.write_text("table ip nfcompile {\n}\n")
+    found = {EMPTY: (empty, Peer(lambda _: (), lab.NFT, lambda _: lab.untouched))}
+    for name, settings in ((OURS, csit.sites.BARE), (DEFAULTS, "")):
+        site = csit.written(folder, subscribers, settings=settings)
+        text = site.with_suffix(".nft")
+        measure.run(measure.nfcompile("build", str(site)), text)
+        found[name] = (text, Peer(lambda _: (), lab.NFT, csit.verify))
+    for number, (name, peer) in enumerate(PEERS.items()):
+        if not shutil.which(peer.loader[0]):
+            stopped[name] = f"no {peer.loader[0]} on this machine"
+        if name in stopped:
+            continue
+        # In a process of its own: what this one holds would show as the memory of whatever it starts.
+        path = folder / f"peer-{number}"
+        measure.run([sys.executable, peers.__file__, name, str(subscribers), str(path)])
+        found[name] = (path, peer)
+    return found
+
+
+def _size(gateway: Gateway, folder: Path, subscribers: int, stopped: dict[str, str]) -> list[Row]:
+    rows: dict[str, Row] = {
+        name: {"shape": name, "subscribers": subscribers, "note": f"not tried: {stopped[name]}"}
+        for name in PEERS
+        if name in stopped
+    }
+    files = texts(folder, subscribers, stopped)
+    turns: dict[str, list[tuple[Cost, Cost, float]]] = {name: [] for name in files}
+    for number in range(ROUNDS.get(subscribers, 1)):
+        for name, (path, peer) in list(files.items())[:: -1 if number % 2 else 1]:
+            if name in stopped:
+                continue
+            try:
+                turns[name].append(_turn(gateway, path, peer, subscribers, check=not number))
+            except Failed as problem:
+                stopped[name] = f"{problem} at {subscribers:,}"
+                rows[name] = {"shape": name, "subscribers": subscribers, "note": str(problem)}
+    for name, (path, _) in files.items():
+        if name not in stopped:
+            first, again, kernel = zip(*turns[name], strict=True)
+            rows[name] = {
+                "shape": name,
+                "subscribers": subscribers,
+                "text_kb": round(path.stat().st_size / 1000, 1),
+                "load": figures.costs(first),
+                "again": figures.costs(again),
+                "kernel_mb": [round(one, 2) for one in kernel],
+            }
+        path.unlink()
+    return [rows[name] for name in (EMPTY, OURS, DEFAULTS, *PEERS)]
+
+
+def _turn(
+    gateway: Gateway, path: Path, peer: Peer, subscribers: int, check: bool
+) -> tuple[Cost, Cost, float]:
+    with gateway.namespace.entered():
+        if not measure.in_private_network():
+            raise Failed("not in a namespace of our own")
+        command = [*peer.loader, str(path)]
+        before = measure.kernel_memory()
+        try:
+            first = measure.run(command, limit=LIMIT, memory=MEMORY)
+            kernel = measure.kernel_memory() - before
+            if check and path.name != "empty":
+                _show(gateway, peer, subscribers)
+            again = measure.run(command, limit=LIMIT, memory=MEMORY)
+        finally:
+            _empty(peer)
+    return first, again, kernel
+
+
+def _show(gateway: Gateway, peer: Peer, subscribers: int) -> None:
+    gateway.verify = peer.verify(subscribers)
+    if fault := lab.shown(gateway, lab.flows(SHOWN, 3, subscribers)):
+        raise Failed(f"DOES NOT WORK: {fault}")
+
+
+def _empty(peer: Peer) -> None:
+    measure.run(["nft", "flush", "ruleset"])
+    if peer.loader != lab.NFT:
+        measure.run(["bash", "-c", f"{peer.loader[0]} <<< $'*nat\\nCOMMIT'"])
+    time.sleep(SETTLE)
+
+
+def _report(subscribers: int, rows: Sequence[Row]) -> None:
+    measure.heading(f"{subscribers:,} subscribers, {csit.CSIT_PORTS} ports each")
+    lines = []
+    for row in rows:
+        if "note" in row:
+            lines.append((row["shape"], *[""] * 6, f"not measured: {row['note']}"))
+            continue
+        first, again = (measure.middle(figures.runs(row, key)) for key in ("load", "again"))
+        kernel = sorted(row["kernel_mb"])[len(row["kernel_mb"]) // 2]
+        lines.append(
+            (row["shape"], f"{row['text_kb']:,.0f}", f"{first.wall:.3f}", f"{first.cpu:.3f}",
+             f"{first.rss:.0f}", f"{kernel:.1f}", f"{again.cpu:.3f}", "")
+        )  # fmt: skip
+    columns = ["shape", "text KB", "wall s", "CPU s", "RSS MB", "kernel MB", "again, CPU s", ""]
+    measure.table(columns, lines)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
