@@ -79,7 +79,9 @@ def after_it(before: Path, site: Path) -> Cost:
 
 
 def applied(site: Path) -> Callable[[], Cost]:
-    return partial(measure.run, measure.nfcompile("apply", str(site), "--yes"), limit=LIMIT)
+    state = str(site.with_name("state"))
+    command = measure.nfcompile("apply", str(site), "--yes", "--state-dir", state)
+    return partial(measure.run, command, limit=LIMIT)
 
 
 def both(*commands: list[str]) -> Cost:
