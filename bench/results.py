@@ -38,17 +38,17 @@ def column(row: Row, key: str, which: int) -> list[float]:
 # Loading
 
 
-Cell = Callable[[Sequence[Row], Row], float]
+Cell = Callable[[Sequence[Row], Row], float | str]
 """What a cell shows of a row, given all rows of its size."""
 
 
 def loading(key: str) -> Cell:
     """CPU of `nft -f` against our ruleset of the same size, by rounds."""
 
-    def cell(rows: Sequence[Row], row: Row) -> float:
+    def cell(rows: Sequence[Row], row: Row) -> float | str:
         ours = one(rows, shape=load.OURS)
         assert ours
-        return ratio(column(row, key, CPU), column(ours, key, CPU)).middle
+        return "not measured" if not row[key] else ratio(column(row, key, CPU), column(ours, key, CPU)).middle
 
     return cell
 
