@@ -17,7 +17,7 @@ import sites
 from figures import Row
 from measure import Cost, Failed
 
-ROUNDS = 5
+ROUNDS = 3
 EMPTY = "table ip nfcompile\ndelete table ip nfcompile\ntable ip nfcompile {\n}\n"
 PYTHON = "python -c pass"
 EMPTY_TABLE = "nft -f of an empty table"

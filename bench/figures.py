@@ -6,7 +6,7 @@ Plots and tables (`plots.py`, `pages.py`) are made from them, so both can be mad
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,15 @@ from measure import Cost
 DIRECTORY = measure.ROOT / "docs" / "performance"
 
 Row = dict[str, Any]
+
+
+def replace(name: str, rows: Sequence[Row], into: Path | None) -> None:
+    """Keep the rows of one size; what was kept of other sizes stays. (No ratio is made across sizes.)"""
+    if into is None:
+        return
+    new = {row["subscribers"] for row in rows}
+    kept = [row for row in read(name, into)[1] if row["subscribers"] not in new]
+    write(name, sorted([*kept, *rows], key=lambda row: row["subscribers"]), into)
 
 
 def write(name: str, rows: Iterable[Row], into: Path | None) -> None:

@@ -128,6 +128,9 @@ class Gateway:
             inside("ip", "neighbour", "add", peer, "lladdr", mac(hardware), "dev", link, "nud", "permanent")
             inside("ip", "route", "add", to, "via", peer, "dev", link)
         inside("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        # No connection may end while a turn takes its time.
+        for timeout in ("udp_timeout", "udp_timeout_stream"):
+            inside("sysctl", "-qw", f"net.netfilter.nf_conntrack_{timeout}=3600")
         self.socket = measure.packet_socket(f"c{number}")
         with server.entered():
             self.far_socket = measure.packet_socket(f"s{number}")

@@ -32,7 +32,7 @@ from traffic import Broken
 SIZES = (1024, 65_536, 1_048_576)
 FLOWS = 30_000
 LEAST = 8192
-TURN = 1.0
+TURN = 0.5
 ROUNDS = 5
 
 NO_NAT = "no NAT"
@@ -70,11 +70,10 @@ def main(arguments: Sequence[str] = ()) -> None:
     os.sched_setaffinity(0, {CPU})
     _, known = figures.read("load", wish.into) if wish.into else ("", [])
     too_much = {(row["shape"], row["subscribers"]): row["note"] for row in known if "note" in row}
-    rows: list[Row] = []
     for count in wish.subscribers:
         with tempfile.TemporaryDirectory() as name:
-            rows += _size(Path(name), count, wish.rounds, too_much)
-    figures.write("packets", rows, wish.into)
+            rows = _size(Path(name), count, wish.rounds, too_much)
+        figures.replace("packets", rows, wish.into)
 
 
 def _size(folder: Path, subscribers: int, rounds: int, too_much: dict[tuple[str, int], str]) -> list[Row]:
