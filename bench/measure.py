@@ -317,6 +317,7 @@ class _Message(ctypes.Structure):
         ("control", ctypes.c_void_p),
         ("control_length", ctypes.c_size_t),
         ("flags", ctypes.c_int),
+        ("padding", ctypes.c_int),
         ("sent", ctypes.c_uint32),
     ]
 
@@ -338,7 +339,7 @@ class Batch:
         first, step = ctypes.addressof(self._vectors), ctypes.sizeof(_Vector)
         at = [first + step * i for i in range(len(frames))]
         self._messages = (_Message * self.count)(
-            *(_Message(None, 0, at[i % len(at)], 1, None, 0, 0, 0) for i in range(self.count))
+            *(_Message(None, 0, at[i % len(at)], 1, None, 0, 0, 0, 0) for i in range(self.count))
         )
         self._send = ctypes.CDLL(None, use_errno=True).sendmmsg
         self._send.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
