@@ -22,8 +22,9 @@ import measure
 import sites
 import traffic
 import vyos_shape
+from frames import Batch
 from lab import CPU, SAMPLE, Gateway, Verify, flows
-from measure import Batch, Failed, Namespace, ratio, verdict
+from measure import Failed, Namespace, ratio, verdict
 from traffic import ESTABLISHED_PACKETS, LONG_LIVED
 
 SUBSCRIBERS = 1 << 16

@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 import measure
 import sites
-from measure import Batch, Namespace
+from frames import Batch, packet_socket
+from measure import Namespace
 
 CLIENT_MAC, LAN_MAC, WAN_MAC, SERVER_MAC = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3, 4))
 WAN_ADDRESS = "203.0.113.1"
@@ -131,9 +132,9 @@ class Gateway:
         # No connection may end while a turn takes its time.
         for timeout in ("udp_timeout", "udp_timeout_stream"):
             inside("sysctl", "-qw", f"net.netfilter.nf_conntrack_{timeout}=3600")
-        self.socket = measure.packet_socket(f"c{number}")
+        self.socket = packet_socket(f"c{number}")
         with server.entered():
-            self.far_socket = measure.packet_socket(f"s{number}")
+            self.far_socket = packet_socket(f"s{number}")
 
     def load(self, ruleset: Path, loader: Sequence[str] = NFT, limit: int = 0, memory: int = 0) -> None:
         """Load a ruleset, and again before each turn if it learns from packets. Failed beyond `limit` seconds

@@ -142,7 +142,7 @@ def _packets(where: Path, kind: str) -> str:
 
 def _ratio(found: Ratio | str) -> str:
     if isinstance(found, str):
-        return "does not work" if found.startswith("DOES NOT") else "not loaded"
+        return results.reason(found)
     if found.middle < 10:
         return str(found)
     return f"{found.middle:,.0f} ({found.low:,.0f}-{found.high:,.0f})"
@@ -169,13 +169,17 @@ def rates(where: Path) -> str:
 
 
 def refused(where: Path) -> str:
-    """Whatever was not measured, and why."""
+    """Whatever was not measured, and why. (What could not be loaded is not said again of its packets.)"""
     found = []
+    known = set()
     for name, key in (("load", "shape"), ("packets", "case")):
         for row in figures.read(name, where)[1]:
-            if "note" in row:
-                kind = f" ({row['kind']})" if "kind" in row else ""
-                found.append((f"{name}{kind}: {row[key]}", f"{row['subscribers']:,}", row["note"]))
+            case = row[key], row["subscribers"]
+            if "note" in row and case not in known:
+                kind = f"{row['kind']}: " if "kind" in row else "loading: "
+                found.append((kind + row[key], f"{row['subscribers']:,}", row["note"]))
+                if name == "load":
+                    known.add(case)
     return _table(["", "subscribers", "why"], found)
 
 

@@ -159,7 +159,7 @@ def _packets(where: Path, kind: str, log: bool) -> Figure | None:
             at = line + (place - (len(counts) - 1) / 2) * step
             found = results.against(rows, kind, case, packets.BASE, count)
             if isinstance(found, str):
-                axis.text(1.03, at, _reason(found), fontsize=6.5, color="#8c8c8c", va="center")
+                axis.text(1.03, at, results.reason(found), fontsize=6.5, color="#8c8c8c", va="center")
                 continue
             axis.barh(at, found.middle - 1, step * 0.9, left=1, color=colour,
                       label=f"{count:,} subscribers" if case == load.OURS else None)  # fmt: skip
@@ -175,10 +175,6 @@ def _packets(where: Path, kind: str, log: bool) -> Figure | None:
     axis.set_xlabel(f"CPU of a packet, times {packets.BASE} (less is better; black: quartiles)")
     figure.legend(loc="outside upper center", ncols=3, fontsize=8)
     return figure
-
-
-def _reason(note: str) -> str:
-    return "does not work" if note.startswith("DOES NOT") else "not loaded within the limits"
 
 
 def new(where: Path) -> Figure | None:

@@ -102,6 +102,13 @@ def against(rows: Sequence[Row], kind: str, case: str, base: str, count: int) ->
     return ratio(row["ns"], other["ns"])
 
 
+def reason(note: str) -> str:
+    """Why there is no figure, in two or three words."""
+    if note.startswith(("more than", "not tried", "no ")):
+        return "not loaded"
+    return "not measured" if "first packets take" in note else "does not work"
+
+
 def rate(rows: Sequence[Row], kind: str, case: str, count: int) -> float | None:
     """Packets a second of one core, the sender's and the receiver's work included."""
     row = one(rows, kind=kind, case=case, subscribers=count)

@@ -6,8 +6,8 @@ import socket
 from collections.abc import Sequence
 from functools import partial
 
+from frames import Batch
 from lab import SERVER_MAC, WAN_MAC, Flow, Gateway, cpu
-from measure import Batch
 
 WORKING_SHARE = 0.99
 LONG_LIVED = 4096
