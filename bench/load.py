@@ -40,7 +40,10 @@ ROUNDS = {1024: 5, 4096: 5, 16_384: 3}
 
 SHOWN = 64
 SETTLE = 0.3
-"""Seconds that the kernel gets to free what was flushed."""
+"""Seconds after which the kernel is asked whether it still frees what was flushed."""
+
+STILL = 0.2
+"""MB: less than that in SETTLE seconds is other people's work."""
 
 
 class Turn(NamedTuple):
@@ -101,7 +104,7 @@ def texts(folder: Path, subscribers: int, stopped: dict[str, str]) -> dict[str, 
 def _size(gateway: Gateway, folder: Path, subscribers: int, stopped: dict[str, str]) -> list[Row]:
     rows: dict[str, Row] = {
         name: {"shape": name, "subscribers": subscribers, "note": f"not tried: {stopped[name]}"}
-        for name in PEERS
+        for name in (OURS, DEFAULTS, *PEERS)
         if name in stopped
     }
     files = texts(folder, subscribers, stopped)
@@ -155,7 +158,12 @@ def _empty(peer: Peer) -> None:
     measure.run(["nft", "flush", "ruleset"])
     if peer.loader != lab.NFT:
         measure.run(["bash", "-c", f"{peer.loader[0]} <<< $'*nat\\nCOMMIT'"])
-    time.sleep(SETTLE)
+    held = measure.kernel_memory()
+    for _ in range(100):
+        time.sleep(SETTLE)
+        before, held = held, measure.kernel_memory()
+        if abs(before - held) < STILL:
+            return
 
 
 def _report(subscribers: int, rows: Sequence[Row]) -> None:

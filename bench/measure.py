@@ -113,10 +113,18 @@ def floor() -> float:
 
 
 def kernel_memory() -> float:
-    """What the kernel of the whole machine holds (MB): slab, vmalloc and per-CPU memory."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    return sum(kilobytes[name] for name in ("Slab", "VmallocUsed", "Percpu")) / 1024
+    """What the kernel of the whole machine holds (MB) of what rulesets are made of: the allocations that it
+    accounts to somebody, and vmalloc. Where only root may know the former, all of its slabs."""
+    found = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in _lines("/proc/meminfo")}
+    try:
+        caches = [line.split() for line in _lines("/proc/slabinfo") if line.startswith("kmalloc-cg-")]
+    except PermissionError:
+        return found["Slab"] + found["VmallocUsed"]
+    return sum(int(cache[1]) * int(cache[3]) for cache in caches) / (1 << 20) + found["VmallocUsed"]
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()
 
 
 # Rounds and ratios

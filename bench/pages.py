@@ -115,7 +115,10 @@ def _loads(where: Path, cell: results.Cell, form: Callable[[float], str], empty:
 
 
 def _brief(cell: str) -> str:
-    return "not tried" if cell.startswith("not tried") else cell
+    """Why there is no figure, short enough for a cell."""
+    if cell.startswith("not tried"):
+        return "not tried"
+    return cell.replace("more than ", "> ").removesuffix(" of memory").removesuffix(" of CPU")
 
 
 def _times(value: float) -> str:
