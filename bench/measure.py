@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -113,14 +114,17 @@ def floor() -> float:
 
 
 def kernel_memory() -> float:
-    """What the kernel of the whole machine holds (MB) of what rulesets are made of: the allocations that it
-    accounts to somebody, and vmalloc. Where only root may know the former, all of its slabs."""
+    """What the kernel of the whole machine holds (MB): slab, vmalloc and per-CPU memory; where we may know it
+    (root), without the slabs that no ruleset is made of: connections, sockets, files and the like."""
     found = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in _lines("/proc/meminfo")}
+    total = found["Slab"] + found["VmallocUsed"] + found["Percpu"]
     try:
-        caches = [line.split() for line in _lines("/proc/slabinfo") if line.startswith("kmalloc-cg-")]
+        caches = [line.split() for line in _lines("/proc/slabinfo")[2:]]
     except PermissionError:
-        return found["Slab"] + found["VmallocUsed"]
-    return sum(int(cache[1]) * int(cache[3]) for cache in caches) / (1 << 20) + found["VmallocUsed"]
+        return total
+    # name active objects size objects-a-slab pages-a-slab : ... : slabdata active slabs ...
+    others = [one for one in caches if not one[0].startswith("kmalloc-cg-")]
+    return total - sum(int(one[14]) * int(one[5]) for one in others) * resource.getpagesize() / (1 << 20)
 
 
 def _lines(path: str) -> list[str]:

@@ -68,9 +68,9 @@ def memory(_: Sequence[Row], row: Row) -> float:
     return median(column(row, "load", RSS))
 
 
-def kernel(_: Sequence[Row], row: Row) -> float:
+def kernel(_: Sequence[Row], row: Row) -> float | str:
     """What the kernel holds of the ruleset (MB)."""
-    return float(median(row["kernel_mb"]))
+    return float(median(row["kernel_mb"])) if row["kernel_mb"] else "not measured"
 
 
 def text(_: Sequence[Row], row: Row) -> float:
