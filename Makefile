@@ -46,7 +46,7 @@ mutants: setup
 demo: setup
 	@scripts/in-namespaces $(BIN)/python scripts/demo.py
 
-# How long things take, as ratios, and docs/performance drawn anew: fifteen minutes. Some of it, without the
+# How long things take, as ratios, and docs/performance drawn anew: about 20 minutes. Some of it, without the
 # drawing: make bench BENCH="startup scale".
 bench: setup
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/python -m pip install --quiet \
