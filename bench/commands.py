@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -77,7 +78,7 @@ def _asked(folder: Path, subscribers: Sequence[int], rounds: int) -> list[Row]:
     for count in subscribers:
         site = str(csit.written(folder, count))
         state = folder / f"state-{count}"
-        apply = measure.nfcompile("apply", site, "--yes", "--state-dir", str(state))
+        apply = measure.nfcompile("apply", site, "--yes")
         cases["apply, first", count, csit.CSIT_PORTS] = partial(_first, apply, state)
         cases["apply, nothing to change", count, csit.CSIT_PORTS] = partial(_again, apply, state)
         for verb, *words in (("lookup", ASKED), ("mappings",)):
@@ -94,6 +95,7 @@ def _load(path: Path) -> Cost:
 def _first(apply: Sequence[str], state: Path) -> Cost:
     _nothing_loaded()
     shutil.rmtree(state, ignore_errors=True)
+    os.environ["NFCOMPILE_STATE_DIR"] = str(state)
     return measure.run(apply)
 
 
