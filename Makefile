@@ -46,9 +46,12 @@ mutants: setup
 demo: setup
 	@scripts/in-namespaces $(BIN)/python scripts/demo.py
 
-# How long things take, as ratios.
+# How long things take, as ratios, and docs/performance drawn anew: about 20 minutes. Some of it, without the
+# drawing: make bench BENCH="startup scale".
 bench: setup
-	$(BIN)/python bench/run.py
+	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+	    --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python bench/run.py $(BENCH)
 
 # Rulesets and packets on stock Debian kernels (in qemu) and with other versions of nft; docs/matrix.md.
 matrix: setup

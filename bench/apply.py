@@ -6,6 +6,7 @@ of Python. The second with loading the whole ruleset, in proportion to what chan
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -79,6 +80,7 @@ def after_it(before: Path, site: Path) -> Cost:
 
 
 def applied(site: Path) -> Callable[[], Cost]:
+    os.environ["NFCOMPILE_STATE_DIR"] = str(site.with_name("state"))
     return partial(measure.run, measure.nfcompile("apply", str(site), "--yes"), limit=LIMIT)
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -65,9 +65,15 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
 
 
-def run(command: Sequence[str], output: Path | str = os.devnull, status: int = 0, limit: int = 0) -> Cost:
+def run(
+    command: Sequence[str],
+    output: Path | str = os.devnull,
+    status: int = 0,
+    limit: int = 0,
+    memory: int = 1 << 20,
+) -> Cost:
     """Run a command, its stdout to a file; Failed when it exits with another status, or after more than
-    `limit` seconds of CPU.
+    `limit` seconds of CPU. With a limit, `memory` MB is the most address space that it gets.
 
     A child starts with the memory of the process that forks it, so what is smaller than this process
     shows as the size of this process (`floor`).
@@ -76,7 +82,8 @@ def run(command: Sequence[str], output: Path | str = os.devnull, status: int = 0
     if program is None:
         raise Failed(f"no such command: {command[0]}")
     if limit:
-        program, command = "/bin/sh", ["sh", "-c", f'ulimit -t {limit}; exec "$@"', "sh", *command]
+        limits = f'ulimit -t {limit}; ulimit -v {memory * 1024}; exec "$@"'
+        program, command = "/bin/sh", ["sh", "-c", limits, "sh", *command]
     with open(output, "wb") as out, tempfile.TemporaryFile() as errors:
         streams = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, errors.fileno(), 2)]
         began = time.perf_counter()
@@ -89,6 +96,8 @@ def run(command: Sequence[str], output: Path | str = os.devnull, status: int = 0
             code = os.waitstatus_to_exitcode(ended)
             if limit and code in (-signal.SIGXCPU, -signal.SIGKILL):
                 raise Failed(f"more than {limit} s of CPU")
+            if limit and "emory" in words:
+                raise Failed(f"more than {memory / 1024:.0f} GB of memory")
             raise Failed(f"{' '.join(command)[:200]}: exit {code}: {words}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
@@ -102,6 +111,24 @@ def said(command: Sequence[str]) -> tuple[int, str, str]:
 def floor() -> float:
     """The memory of this process (MB): nothing smaller can be seen."""
     return run(["true"]).rss
+
+
+def kernel_memory() -> float:
+    """What the kernel of the whole machine holds (MB): slab, vmalloc and per-CPU memory; where we may know it
+    (root), without the slabs that no ruleset is made of: connections, sockets, files and the like."""
+    found = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in _lines("/proc/meminfo")}
+    total = found["Slab"] + found["VmallocUsed"] + found["Percpu"]
+    try:
+        caches = [line.split() for line in _lines("/proc/slabinfo")[2:]]
+    except PermissionError:
+        return total
+    # name active objects size objects-a-slab pages-a-slab : ... : slabdata active slabs ...
+    others = [one for one in caches if not one[0].startswith("kmalloc-cg-")]
+    return total - sum(int(one[14]) * int(one[5]) for one in others) * resource.getpagesize() / (1 << 20)
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()
 
 
 # Rounds and ratios
@@ -283,64 +310,3 @@ def _quiet() -> None:
 def _system(name: str, *arguments: int) -> str:
     function = getattr(ctypes.CDLL(None, use_errno=True), name)
     return "" if function(*arguments) == 0 else os.strerror(ctypes.get_errno())
-
-
-# Packets by the ten thousand
-
-
-class _Vector(ctypes.Structure):
-    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
-
-
-class _Message(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_void_p),
-        ("name_length", ctypes.c_uint32),
-        ("vectors", ctypes.c_void_p),
-        ("vector_count", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("control_length", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-        ("sent", ctypes.c_uint32),
-    ]
-
-
-class Batch:
-    """Frames of equal length, ready for `sendmmsg`: the sender itself costs next to nothing."""
-
-    AT_ONCE = 1024
-
-    def __init__(self, frames: Sequence[bytes], times: int = 1) -> None:
-        """Frames in order, the whole list `times` times over."""
-        size = len(frames[0])
-        self._data = ctypes.create_string_buffer(b"".join(frames), size * len(frames))
-        start = ctypes.addressof(self._data)
-        self.count = len(frames) * times
-        self._vectors = (_Vector * len(frames))(
-            *(_Vector(start + size * i, size) for i in range(len(frames)))
-        )
-        first, step = ctypes.addressof(self._vectors), ctypes.sizeof(_Vector)
-        at = [first + step * i for i in range(len(frames))]
-        self._messages = (_Message * self.count)(
-            *(_Message(None, 0, at[i % len(at)], 1, None, 0, 0, 0) for i in range(self.count))
-        )
-        self._send = ctypes.CDLL(None, use_errno=True).sendmmsg
-        self._send.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
-
-    def send(self, through: socket.socket) -> None:
-        """Send all of them, in order."""
-        descriptor = through.fileno()
-        start, step, done = ctypes.addressof(self._messages), ctypes.sizeof(_Message), 0
-        while done < self.count:
-            size = min(self.AT_ONCE, self.count - done)
-            sent = self._send(descriptor, start + done * step, size, 0)
-            if sent <= 0:
-                raise Failed(f"sendmmsg: {os.strerror(ctypes.get_errno())}")
-            done += sent
-
-
-def packet_socket(interface: str) -> socket.socket:
-    """A socket for whole frames on an interface of the current namespace; it sends and, bound, receives."""
-    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    made.bind((interface, 0))
-    return made

@@ -1,4 +1,4 @@
-"""A million subscribers: build, load, look up, list; beside the ruleset shape with an element for each."""
+"""A million subscribers: build, load, look up, list. (Beside the shapes of others: `load.py`.)"""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from pathlib import Path
 
 import measure
 import sites
-import vyos_shape
 from measure import Cost, Failed, middle, ratio, verdict
 
 MILLION = 1 << 20
 ADDRESSES = MILLION // sites.BLOCKS
-PEERS = (1 << 16, 1 << 18)
+OTHERS = (1 << 16, 1 << 18)
 EMPTY = "table ip nfcompile\ndelete table ip nfcompile\ntable ip nfcompile {\n}\n"
 ROUNDS = 7
 
@@ -64,19 +63,9 @@ def _loaded(folder: Path, text: Path) -> None:
     empty = folder / "empty.nft"
     empty.write_text(EMPTY)
     files = {"empty table": empty, f"nfcompile, {MILLION:,}": text}
-    for count in PEERS:
+    for count in OTHERS:
         files[f"nfcompile, {count:,}"] = _small(folder, count)
     costs = measure.interleave({name: partial(_load, path) for name, path in files.items()}, ROUNDS)
-    for count in PEERS:
-        name, path = f"VyOS shape, {count:,}", folder / f"vyos-{count}.nft"
-        # In a process of its own: what this one holds would show as the memory of whatever it starts.
-        measure.run([sys.executable, vyos_shape.__file__, str(count), str(path)])
-        files[name] = path
-        # Costly, so fewer rounds; each stands beside our own of the same size again.
-        pair = {name: partial(_load, path), "ours": partial(_load, files[f"nfcompile, {count:,}"])}
-        again = measure.interleave(pair, 2 if count == PEERS[0] else 1, warm_up=False)
-        costs[name] = again[name]
-        costs[f"nfcompile, {count:,}"] += again["ours"]
     rows = []
     base = middle(costs["empty table"])
     for name, path in files.items():
@@ -95,8 +84,6 @@ def _loaded(folder: Path, text: Path) -> None:
                 target,
             )
         )
-        if name.startswith("VyOS"):
-            path.unlink()
     measure.table(["ruleset", "text KB", "wall s", "RSS MB", "wall ratio", "CPU ratio", "n", ""], rows)
     print(f"RSS below {measure.floor():.0f} MB cannot be seen from here.", flush=True)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import socket
 from collections.abc import Iterable
 from typing import NamedTuple
 
 FIRST_SUBSCRIBER = (100 << 24) + (64 << 16)
 FIRST_GLOBAL = (198 << 24) + (18 << 16)
+PORTS = 64_512
+"""Ports 1024 to 65535 of an address."""
+
 BLOCK = 1008
-BLOCKS = 64
-"""Blocks of 1008 ports that the 64,512 ports of an address have."""
+BLOCKS = PORTS // BLOCK
+"""Blocks of 1008 ports that an address has."""
 
 BARE = "hairpin: off, connection_logging: off"
 
@@ -30,10 +34,18 @@ def text(address: int) -> str:
     return ".".join(str(address >> shift & 255) for shift in (24, 16, 8, 0))
 
 
-def aligned(subscribers: int, settings: str = BARE, defaults: str = "port_block_size: 16") -> str:
-    """2^n subscribers from 100.64.0.0 on, 64 on each address from 198.18.0.0 on, 1008 ports for each.
-    `settings` and `defaults` are the pool's and the device's, in YAML's flow style."""
+def number(words: str) -> int:
+    """The address that is written in dots."""
+    return int.from_bytes(socket.inet_aton(words), "big")
+
+
+def aligned(
+    subscribers: int, settings: str = BARE, defaults: str = "port_block_size: 16", ports: int = BLOCK
+) -> str:
+    """2^n subscribers from 100.64.0.0 on, with `ports` ports each on addresses from 198.18.0.0 on (1008:
+    64 on an address). `settings` and `defaults` are the pool's and the device's, in YAML's flow style."""
     bits = subscribers.bit_length() - 1
+    sharing = PORTS // ports
     return f"""\
 version: 1
 interfaces: {{inside: [lan0], outside: [wan0]}}
@@ -43,8 +55,8 @@ acls:
 pools:
   homes:
     {{type: cgnat, acl: homes, priority: 100, port_range: 1024-65535,
-     global_ip: [{text(FIRST_GLOBAL)}/{32 - bits + 6}],
-     limits_peruser: {{portlimit_tcp: {BLOCK}, portlimit_udp: {BLOCK}}}{", " if settings else ""}{settings}}}
+     global_ip: [{text(FIRST_GLOBAL)}/{32 - bits + sharing.bit_length() - 1}],
+     limits_peruser: {{portlimit_tcp: {ports}, portlimit_udp: {ports}}}{", " if settings else ""}{settings}}}
 """
 
 

@@ -21,10 +21,10 @@ PORTED_TYPE = "ipv4_addr : interval ipv4_addr . inet_service"
 PLAIN_TYPE = "ipv4_addr : ipv4_addr"
 
 
-def layout(subscribers: int) -> Layout:
+def layout(subscribers: int, ports: int = sites.BLOCK) -> Layout:
     """What `sites.aligned` describes."""
-    addresses = Range(sites.FIRST_GLOBAL, sites.FIRST_GLOBAL + subscribers // sites.BLOCKS - 1)
-    stock = Stock((addresses,), Range(1024, 65535), sites.BLOCK)
+    addresses = Range(sites.FIRST_GLOBAL, sites.FIRST_GLOBAL + subscribers * ports // sites.PORTS - 1)
+    stock = Stock((addresses,), Range(1024, 65535), ports)
     return Layout(stock, [Range(sites.FIRST_SUBSCRIBER, sites.FIRST_SUBSCRIBER + subscribers - 1)])
 
 
@@ -53,10 +53,10 @@ def ruleset(mapping: Layout) -> Iterable[str]:
     yield _CHAIN
 
 
-def write(path: Path, subscribers: int) -> int:
+def write(path: Path, subscribers: int, ports: int = sites.BLOCK) -> int:
     """Write the ruleset of that many subscribers; the size in bytes."""
     with open(path, "w") as file:
-        return sum(file.write(part) for part in ruleset(layout(subscribers)))
+        return sum(file.write(part) for part in ruleset(layout(subscribers, ports)))
 
 
 def main(arguments: Sequence[str]) -> None:
