@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 from nfcompile.model.ranges import PORT_LAST, Range, union
 from nfcompile.model.site import Pool, Site
-from nfcompile.model.vlans import shared_addresses
+from nfcompile.model.vlans import tagged
 from nfcompile.parts import Part, Ranges
 from nfcompile.proof.agreement import Compared
-from nfcompile.proof.box import ICMP, TCP, UDP
+from nfcompile.proof.box import ICMP, TCP, UDP, Box
 
 ALL_PORTS = Range(0, PORT_LAST)
 
 
 class Owner(NamedTuple):
     """Who has a global address: in `pool` the subscriber `behind` that address (address + behind =
-    subscriber), in that VLAN if its addresses are used in several. `behind` is None where the kernel
+    subscriber), in that VLAN where the pool names it in one. `behind` is None where the kernel
     decides, or all share it."""
 
     pool: str
@@ -59,11 +59,10 @@ def sharing(site: Site, boxes: Iterable[Compared]) -> Sharing:
     """Compare what everybody leaves with, protocol by protocol."""
     by_protocol: dict[int, set[Rectangle]] = {}
     pools = {pool.name: pool for pool in site.active_pools}
-    vlans = {site.interfaces.vlan(vid) for pair in shared_addresses(site) for vid in pair[:2]}
     for one in boxes:
         pool = pools.get(one.fate.pool or "")
         if pool is not None:
-            by_protocol.setdefault(one.box.protocol, set()).update(_rectangles(one, pool, vlans))
+            by_protocol.setdefault(one.box.protocol, set()).update(_rectangles(one, pool, site))
     dynamic = {one for pool in site.active_pools for one in _whole(pool)}
     found: list[Shared] = []
     for protocol, mine in by_protocol.items():
@@ -102,10 +101,9 @@ def _ports_meet(rectangles: list[Rectangle]) -> tuple[int, tuple[Owner, Owner]] 
     return None
 
 
-def _rectangles(one: Compared, pool: Pool, vlans: set[str]) -> Iterator[Rectangle]:
+def _rectangles(one: Compared, pool: Pool, site: Site) -> Iterator[Rectangle]:
     """What the packets of a box leave with. Protocols without ports share the addresses of a cgnat pool."""
     box = one.box
-    vlan = next(iter(box.interface & vlans), "")
     shared = pool.type == "cgnat" and box.protocol not in (TCP, UDP, ICMP)
     if pool.type == "fake" or shared or (pool.type in ("cgnat", "nat") and pool.allocation == "dynamic"):
         return
@@ -114,7 +112,16 @@ def _rectangles(one: Compared, pool: Pool, vlans: set[str]) -> Iterator[Rectangl
             continue
         ports = Range(*outcome.packet.source_port) if pool.type == "cgnat" else ALL_PORTS
         for addresses, behind in _moved(outcome.packet.source, box.source):
+            vlan = "" if behind is None else _vlan(site, pool, box, addresses.first + behind)
             yield Rectangle(addresses, ports, Owner(pool.name, vlan, behind))
+
+
+def _vlan(site: Site, pool: Pool, box: Box, subscriber: int) -> str:
+    """The VLAN in which a pool names a subscriber, if it is the one that the packets come from."""
+    named = ((one, site.interfaces.vlan(vid)) for one, vid, _ in tagged(pool))
+    return next(
+        (vlan for one, vlan in named if vlan in box.interface and one.first <= subscriber <= one.last), ""
+    )
 
 
 def _moved(source: Range, came: Ranges) -> Iterator[tuple[Range, int | None]]:
