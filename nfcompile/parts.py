@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from nfcompile.model.ranges import Range, intersect, union
@@ -72,10 +73,11 @@ class Part(Range):
         made._hash = hash((first, last) if first == last else made._identity())
         return made
 
-    @classmethod
-    def whole(cls, field: str, values: Ranges) -> Part:
+    @staticmethod
+    @lru_cache(4096)
+    def whole(field: str, values: Ranges) -> Part:
         """A field as it came."""
-        return cls(field, (Piece(*one, 0) for one in values))
+        return Part(field, (Piece(*one, 0) for one in values))
 
     def __eq__(self, other: object) -> bool:
         if self.first == self.last:
@@ -142,7 +144,7 @@ class Part(Range):
                 stop = min(end, here.last if inside else here.first - 1)
                 found.setdefault(index if inside else -1, []).append(Range(at - shift, stop - shift))
                 at = stop + 1
-        return {index: union(ranges) for index, ranges in found.items()}
+        return {index: tuple(ranges) for index, ranges in found.items()}
 
 
 class Names(NamedTuple):
@@ -169,6 +171,7 @@ class Table:
     def __init__(self, rows: Iterable[tuple[Range, int, int]]) -> None:
         self.rows = sorted(rows, key=lambda row: row[0])
         self.ranges = [row[0] for row in self.rows]
+        self._divided: dict[Part, dict[int, Ranges]] = {}
 
     @classmethod
     def of(cls, ranges: Iterable[Range]) -> Table:
@@ -187,7 +190,9 @@ class Table:
                 return None
             _, by, tag = self.rows[index]
             return moved(value, by), tag
-        divided = value.divided(self.ranges)
+        divided = self._divided.get(value)
+        if divided is None:
+            divided = self._divided[value] = value.divided(self.ranges)
         alike(value, divided, lambda index: self.rows[index][2])
         if -1 in divided:
             return None
@@ -215,8 +220,12 @@ def within(value: Range, pattern: Range) -> bool | None:
         return False
     if pattern.first <= value.first and value.last <= pattern.last:
         return True
-    if not isinstance(value, Part):
-        return None
+    return _part_within(value, pattern) if isinstance(value, Part) else None
+
+
+@lru_cache(1 << 16)
+def _part_within(value: Part, pattern: Range) -> bool | None:
+    """Boxes that were cut in another field ask the same again."""
     divided = value.divided([pattern])
     return None if len(divided) > 1 else 0 in divided
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nfcompile.emit import Chain, Element, Map, Rule, Set, Table
 from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range, address_text
-from nfcompile.parts import Part, Ranges, alike
+from nfcompile.parts import Part, Ranges, alike, within
 from nfcompile.walk.grammar import read_key, read_rule, read_verdict
 from nfcompile.walk.phrases import Entry, Inline, Phrase, UnknownPhrase
 from nfcompile.walk.values import Key, Value, key_within
@@ -36,7 +36,7 @@ class Program(NamedTuple):
 class Source:
     """A set or map. What stands in the ruleset is read when it is first asked for: it can be large."""
 
-    __slots__ = ("_entries", "_firsts", "dynamic", "name", "thing")
+    __slots__ = ("_divided", "_entries", "_firsts", "dynamic", "name", "thing")
 
     def __init__(self, thing: Set | Map) -> None:
         self.thing = thing
@@ -44,6 +44,7 @@ class Source:
         self.dynamic = "dynamic" in thing.flags
         self._entries: tuple[Entry, ...] | None = None
         self._firsts: list[int] = []
+        self._divided: dict[Part, dict[int, Ranges]] = {}
 
     @property
     def anything(self) -> Key:
@@ -62,6 +63,13 @@ class Source:
                 self._firsts = [_first(entry.key[0]) for entry in entries]
             self._entries = tuple(entries)
         return self._entries
+
+    def divided(self, part: Part) -> dict[int, Ranges]:
+        """Which of a part's values meet which element; most boxes ask what another one has asked."""
+        if part not in self._divided:
+            patterns = [entry.key[0] for entry in self.entries]
+            self._divided[part] = part.divided([one for one in patterns if isinstance(one, Range)])
+        return self._divided[part]
 
     def near(self, key: Key) -> tuple[Entry, ...]:
         """The elements that a key can meet, and perhaps more."""
@@ -118,11 +126,16 @@ Kind = Callable[[Entry], Hashable]
 
 def divided(source: Source | Inline, part: Part, kind: Kind) -> tuple[list[Hit], bool]:
     """The same for the packets of a box, each of which certainly meets one element or none. Raises Split."""
-    entries = (
-        source.entries if isinstance(source, Source) else sorted(source, key=lambda one: _first(one.key[0]))
-    )
-    patterns = [entry.key[0] for entry in entries]
-    found = part.divided([pattern for pattern in patterns if isinstance(pattern, Range)])
+    if not isinstance(source, Source) and len(source) == 1 and isinstance(source[0].key[0], Range):
+        # Most rules ask for one value, and most boxes lie wholly in it or beside it.
+        answer = within(part, source[0].key[0])
+        if answer is not None:
+            return ([Hit(source[0], part.field, part.domain)], True) if answer else ([], False)
+    if isinstance(source, Source):
+        entries, found = source.entries, source.divided(part)
+    else:
+        entries = tuple(sorted(source, key=lambda one: _first(one.key[0])))
+        found = part.divided([one.key[0] for one in entries if isinstance(one.key[0], Range)])
     alike(part, found, lambda index: kind(entries[index]))
     return [
         Hit(entries[index], part.field, where) for index, where in found.items() if index >= 0
