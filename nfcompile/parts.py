@@ -190,15 +190,25 @@ class Table:
                 return None
             _, by, tag = self.rows[index]
             return moved(value, by), tag
-        divided = self._divided.get(value)
-        if divided is None:
-            divided = self._divided[value] = value.divided(self.ranges)
+        divided = divided_once(value, self.ranges, self._divided)
         alike(value, divided, lambda index: self.rows[index][2])
         if -1 in divided:
             return None
         rows = sorted((one, self.rows[index][1]) for index, where in divided.items() for one in where)
         pieces = (piece._replace(shift=piece.shift + by) for piece, by in value.over(rows))
         return Part(value.field, pieces), self.rows[next(iter(divided))][2]
+
+
+def divided_once(
+    value: Part, patterns: Sequence[Range], known: dict[Part, dict[int, Ranges]]
+) -> dict[int, Ranges]:
+    """`divided`, remembered: most boxes ask what another one has asked. Parts of one number are equal whatever
+    they are of, so they are not."""
+    if value.first == value.last:
+        return value.divided(patterns)
+    if value not in known:
+        known[value] = value.divided(patterns)
+    return known[value]
 
 
 def alike(value: Part, divided: dict[int, Ranges], kind: Callable[[int], Hashable]) -> None:

@@ -136,6 +136,17 @@ def test_parts_are_equal_when_every_packet_has_the_same() -> None:
     assert Part("x", [Piece(4, 4, 1)]) == Range(5, 5) == Part("y", [Piece(5, 5, 0)])
 
 
+def test_a_table_answers_for_the_packets_that_it_is_asked_of() -> None:
+    """Two parts of one number are equal, and still parts of different packets."""
+    table = Table([(Range(7, 7), 100, 0)])
+
+    for value in (1, 3):
+        found = table.look_up(Part("x", [Piece(value, value, 7 - value)]))
+        assert found is not None
+        assert isinstance(found[0], Part)
+        assert table_of(found[0]) == {value: 107}
+
+
 def test_names_are_cut_by_what_is_asked() -> None:
     some = Names(frozenset({"lan0", "lan1", "wan0"}), "interface")
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nfcompile.emit import Chain, Element, Map, Rule, Set, Table
 from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range, address_text
-from nfcompile.parts import Part, Ranges, alike, within
+from nfcompile.parts import Part, Ranges, alike, divided_once, within
 from nfcompile.walk.grammar import read_key, read_rule, read_verdict
 from nfcompile.walk.phrases import Entry, Inline, Phrase, UnknownPhrase
 from nfcompile.walk.values import Key, Value, key_within
@@ -36,7 +36,7 @@ class Program(NamedTuple):
 class Source:
     """A set or map. What stands in the ruleset is read when it is first asked for: it can be large."""
 
-    __slots__ = ("_divided", "_entries", "_firsts", "dynamic", "name", "thing")
+    __slots__ = ("_divided", "_entries", "_firsts", "_patterns", "dynamic", "name", "thing")
 
     def __init__(self, thing: Set | Map) -> None:
         self.thing = thing
@@ -44,6 +44,7 @@ class Source:
         self.dynamic = "dynamic" in thing.flags
         self._entries: tuple[Entry, ...] | None = None
         self._firsts: list[int] = []
+        self._patterns: list[Range] | None = None
         self._divided: dict[Part, dict[int, Ranges]] = {}
 
     @property
@@ -65,11 +66,11 @@ class Source:
         return self._entries
 
     def divided(self, part: Part) -> dict[int, Ranges]:
-        """Which of a part's values meet which element; most boxes ask what another one has asked."""
-        if part not in self._divided:
-            patterns = [entry.key[0] for entry in self.entries]
-            self._divided[part] = part.divided([one for one in patterns if isinstance(one, Range)])
-        return self._divided[part]
+        """Which of a part's values meet which element, by its position; -1 is for none."""
+        if self._patterns is None:
+            keys = [entry.key[0] for entry in self.entries]
+            self._patterns = [one for one in keys if isinstance(one, Range)]
+        return divided_once(part, self._patterns, self._divided)
 
     def near(self, key: Key) -> tuple[Entry, ...]:
         """The elements that a key can meet, and perhaps more."""
