@@ -202,7 +202,7 @@ class Table:
 def divided_once(
     value: Part, patterns: Sequence[Range], known: dict[Part, dict[int, Ranges]]
 ) -> dict[int, Ranges]:
-    """`divided`, remembered: most boxes ask what another one has asked. Parts of one number are equal whatever
+    """`divided`, remembered: most boxes ask what others have asked. Parts of one number are equal whatever
     they are of, so they are not."""
     if value.first == value.last:
         return value.divided(patterns)

@@ -135,6 +135,30 @@ def test_unsolicited_packets_are_dropped_and_do_not_loop(lab: Lab) -> None:
         assert f"packets {packets} " in lab.must("nft", "list", "counter", "ip", "nfcompile", counter)
 
 
+ROUTED_INSIDE = """
+interfaces: {inside: [lan0], outside: [wan0]}
+acls: {homes: {10: allow ip 100.64.0.0/24}}
+pools: {homes: {type: cgnat, priority: 1, acl: homes, global_ip: [10.1.7.0/28]}}
+"""
+
+
+def test_unsolicited_packets_are_dropped_wherever_the_routes_lead(lab: Lab) -> None:
+    """The gateway has a route for the global addresses: to lan1, which is no interface of the site."""
+    check(
+        lab,
+        site(ROUTED_INSIDE),
+        """
+        udp@wan0 198.18.0.9:999 > 10.1.7.5:80         -> drop
+        tcp@wan0 198.18.0.9:999 > 10.1.7.5:2000       -> drop
+        gre@wan0 198.18.0.9 > 10.1.7.0                -> drop
+        udp 100.64.0.9:999 > 10.1.7.5:80              -> drop
+        udp@wan0 198.18.0.9:999 > 10.1.8.5:80         -> to 10.1.8.5
+        udp 100.64.0.9:999 > 198.18.0.1:80            -> pool homes
+        """,
+    )
+    assert "packets 4 " in lab.must("nft", "list", "counter", "ip", "nfcompile", "dropped_unsolicited")
+
+
 def test_another_peer_is_unsolicited(lab: Lab) -> None:
     """Address and port dependent filtering: only who was asked may answer."""
     compiled = site(STRICT)

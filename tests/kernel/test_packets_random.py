@@ -84,7 +84,7 @@ OFTEN = {
     "snat": 30,
     "another destination": 60,
     "unsolicited": 200,
-    "no session starts without SYN": 40,
+    "no connection starts without SYN": 40,
     "equal addresses in VLANs": 40,
     "source port 0": 20,
     "source port 65535": 20,
