@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,8 @@ SITES = [
     path.parent / "site.yaml"
     for path in sorted([*HERE.glob("golden/*/ruleset.nft"), *HERE.parent.glob("examples/*/ruleset.nft")])
 ]
+RANDOM_SITES = int(os.environ.get("NFCOMPILE_RANDOM_SITES", "0"))
+SEED = os.environ.get("NFCOMPILE_RANDOM_SEED")
 BARE = """
 version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
