@@ -1,5 +1,4 @@
-"""No private source leaves: what a pool has accepted goes out with one of the pool's addresses, or not at
-all.
+"""No private source leaves: what a pool accepts goes out with one of the pool's addresses, or not at all.
 
 Asked of the ruleset in every state that packets can have left it in: each look-up of an element that packets
 write is walked both ways, with any data. So a full block, a limit that is reached and a lost race are among
@@ -22,8 +21,7 @@ from nfcompile.walk.packet import Flight
 
 
 class Leak(NamedTuple):
-    """Packets that a pool accepts, and a way on which they leave with an address that is none of the
-    pool's."""
+    """Packets that a pool accepts, and a way on which they leave with an address that it has not."""
 
     box: Box
     pool: str
@@ -31,8 +29,7 @@ class Leak(NamedTuple):
 
 
 def leaks(site: Site, program: Program, boxes: Iterable[Compared]) -> Iterator[tuple[int, list[Leak]]]:
-    """For each box whose packets a pool translates: on how many ways they can go, and the leaks among
-    them."""
+    """For each box whose packets a pool translates: how many ways they can go, and the leaks among them."""
     pools = {pool.name: pool for pool in site.active_pools if pool.type != "fake"}
     globals_ = {name: _globals(pool) for name, pool in pools.items()}
 
