@@ -1,5 +1,4 @@
-"""Appending moves nobody: who has a binding keeps it when subscribers or global addresses come after the
-others.
+"""Appending moves nobody: who has a binding keeps it when subscribers or global addresses are appended.
 
 A list of a site is looked at as it grew: with its first entries, with one more, and so on. Bindings are
 compared in runs (moves.py), so that is every subscriber.

@@ -1,5 +1,4 @@
-"""Where a ruleset can change its mind about a field: the numbers at which what it is compared with begins or
-ends."""
+"""Where a ruleset can change its mind about a field: where what it is compared with begins or ends."""
 
 from __future__ import annotations
 
