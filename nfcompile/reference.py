@@ -157,13 +157,13 @@ def fate(gate: Gateway, probe: Probe, route: Route) -> Fate:
             port, destination_ports = taken(dnat.dnat_port, probe.chosen, 1)
             probe = probe._replace(destination_port=port)
     rewritten = probe.destination != original.destination
-    loops = any(served.pool.hairpin and served.pool.type != "fake" for served in gate.pools)
-    hairpin = loops and from_inside and rewritten and is_global(gate, original.destination)
+    anybody = any(served.pool.hairpin and served.pool.type != "fake" for served in gate.pools)
+    hairpin = anybody and from_inside and rewritten and is_global(gate, original.destination)
     asks_global = from_either and is_global(gate, probe.destination)
     if probe[4:6] == original[4:6] and asks_global:
         local = local_address(gate, probe, from_inside)
         if local is not None:
-            hairpin = rewritten = from_inside
+            hairpin = from_inside
             destinations = local
             probe = probe._replace(destination=local)
     if from_either and is_global(gate, probe.destination):
