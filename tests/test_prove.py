@@ -274,6 +274,8 @@ def test_what_was_not_looked_at_is_not_proved(capsys: pytest.CaptureFixture[str]
 
     assert verb.run(str(tmp_path / "site.yaml"), most_boxes=10) == 1
     assert "not proved: more than 10 boxes" in capsys.readouterr().err
+    assert verb.run(str(tmp_path / "site.yaml"), most_boxes=10, format="json") == 1
+    assert json.loads(capsys.readouterr().out)["reason"] == "more than 10 boxes of packets"
 
     (tmp_path / "site.yaml").write_text("version: 2\n")
     assert verb.run(str(tmp_path / "site.yaml"), color=False) == 1

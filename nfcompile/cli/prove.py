@@ -42,6 +42,8 @@ def run(
     try:
         proof = prove(result.compiled, most_boxes)
     except (TooManyBoxes, UnknownPhrase, ValueError) as problem:
+        if format == "json":
+            print(json.dumps({"proved": False, "reason": str(problem)}))
         print(f"nfcompile: error: not proved: {problem}", file=sys.stderr)
         return REFUSED
     if format == "json":
