@@ -219,7 +219,7 @@ def beside(commands: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def for_ever(work: Callable[[], object]) -> None:
-    """At most 20 seconds, should nobody end it: without a pause it can keep an apply from its turn, and the lab
+    """At most 20 seconds, should nobody end it: without a pause it keeps an apply from its turn, and the lab
     waits a minute."""
     until = time.monotonic() + 20
     try:
