@@ -165,6 +165,23 @@ class Names(NamedTuple):
         return Split(self.field, (mine, self.names - mine))
 
 
+class Packet(NamedTuple):
+    """Where it arrives, and its two ends; a box of packets where ranges hold more than one number.
+
+    Of ICMP `source_port` is the id. `opens` is false for a TCP segment that is no SYN. `chosen` is what the
+    kernel takes of the addresses and ports that a dnat rule leaves to it; None: nobody asks.
+    """
+
+    interface: str | Names
+    protocol: int
+    source: Range
+    source_port: Range
+    destination: Range
+    destination_port: Range
+    opens: bool = True
+    chosen: tuple[Ranges, Ranges] | None = None
+
+
 class Table:
     """Ranges that do not overlap; what lies in one moves by its number, and has its tag."""
 

@@ -16,29 +16,13 @@ from typing import NamedTuple
 from nfcompile.claims import Claim
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Acl, AclRule, DnatRule, Match, Pool, Site, SnatRule
-from nfcompile.parts import LOCAL, Names, Ranges, Table, has, one_of, taken
+from nfcompile.parts import LOCAL, Names, Packet, Table, has, one_of, taken
 
 ICMP, TCP, UDP = 1, 6, 17
 ANY_PORT = Range(0, PORT_LAST)
 LOW_PORTS = Range(0, 1023)
 Route = Callable[[Range], str | Names]
 """The gateway's routing table: the interface behind which an address is."""
-
-
-class Probe(NamedTuple):
-    """The first packet of a connection. The ports of icmp are (id, 0); `opens` is false for TCP without SYN.
-
-    `chosen` is what the kernel takes of a dnat rule's addresses and ports; None: its first ones.
-    """
-
-    interface: str | Names
-    protocol: int
-    source: Range
-    source_port: Range
-    destination: Range
-    destination_port: Range
-    opens: bool = True
-    chosen: tuple[Ranges, Ranges] | None = None
 
 
 class Fate(NamedTuple):
@@ -138,7 +122,7 @@ def sides(site: Site) -> tuple[frozenset[str], frozenset[str]]:
 # ---- the way of a packet
 
 
-def fate(gate: Gateway, probe: Probe, route: Route) -> Fate:
+def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     """Decide."""
     original = probe
     destinations, destination_ports = probe.destination, probe.destination_port
@@ -200,7 +184,7 @@ def fate(gate: Gateway, probe: Probe, route: Route) -> Fate:
     return untouched
 
 
-def opens(gate: Gateway, probe: Probe) -> bool:
+def opens(gate: Gateway, probe: Packet) -> bool:
     """Whether a connection may start with the packet: TCP needs a SYN, on a gateway that translates
     sources."""
     site = gate.site
@@ -217,7 +201,7 @@ def dropped(reason: str) -> Fate:
 # ---- marks
 
 
-def first_dnat(gate: Gateway, probe: Probe, towards: str | Names) -> DnatRule | None:
+def first_dnat(gate: Gateway, probe: Packet, towards: str | Names) -> DnatRule | None:
     """`towards` is where the packet would go: what stays inside, and what is for the gateway itself, is left
     alone by rules that do not say otherwise."""
     for rule in gate.site.dnat:
@@ -231,7 +215,7 @@ def first_dnat(gate: Gateway, probe: Probe, towards: str | Names) -> DnatRule | 
     return None
 
 
-def first_snat(gate: Gateway, probe: Probe, mark: int, out: str | Names) -> SnatRule | None:
+def first_snat(gate: Gateway, probe: Packet, mark: int, out: str | Names) -> SnatRule | None:
     for rule in gate.site.snat:
         interface = rule.match.interface
         marked = rule.mark is None or mark & rule.mark.mask == rule.mark.value
@@ -242,7 +226,7 @@ def first_snat(gate: Gateway, probe: Probe, mark: int, out: str | Names) -> Snat
     return None
 
 
-def qualifies(match: Match, probe: Probe) -> bool:
+def qualifies(match: Match, probe: Packet) -> bool:
     return (
         match.protocol in (-1, probe.protocol)
         and has(match.src_cidr, probe.source)
@@ -259,7 +243,7 @@ def is_global(gate: Gateway, address: Range) -> bool:
     return gate.globals.holds(address)
 
 
-def local_address(gate: Gateway, probe: Probe, from_inside: bool) -> Range | None:
+def local_address(gate: Gateway, probe: Packet, from_inside: bool) -> Range | None:
     """Whose global address the destination is, if this side may open connections to it."""
     for served in gate.pools:
         pool = served.pool
@@ -274,7 +258,7 @@ def local_address(gate: Gateway, probe: Probe, from_inside: bool) -> Range | Non
 # ---- pools
 
 
-def accepts(gate: Gateway, served: Served, probe: Probe) -> bool:
+def accepts(gate: Gateway, served: Served, probe: Packet) -> bool:
     """Whether the pool takes the packet: first hit of its ACL, then what a static pool implies."""
     pool = served.pool
     if served.subscribers is not None and not served.subscribers.holds(probe.source):
@@ -285,14 +269,14 @@ def accepts(gate: Gateway, served: Served, probe: Probe) -> bool:
     return verdict is not False and static_address(served, probe) is not None
 
 
-def first_hit(site: Site, acl: Acl | None, probe: Probe) -> bool | None:
+def first_hit(site: Site, acl: Acl | None, probe: Packet) -> bool | None:
     for rule in sorted(acl.rules, key=lambda rule: rule.number) if acl else ():
         if hits(site, rule, probe):
             return rule.allow
     return None
 
 
-def hits(site: Site, rule: AclRule, probe: Probe) -> bool:
+def hits(site: Site, rule: AclRule, probe: Packet) -> bool:
     return (
         rule.protocol in (-1, probe.protocol)
         and has(rule.source, probe.source)
@@ -303,7 +287,7 @@ def hits(site: Site, rule: AclRule, probe: Probe) -> bool:
     )
 
 
-def static_address(served: Served, probe: Probe) -> Range | None:
+def static_address(served: Served, probe: Packet) -> Range | None:
     """The global address of a static entry; one with a VLAN is for what comes from there."""
     for vlan, table in served.local:
         if vlan and not one_of((vlan,), probe.interface):
@@ -314,7 +298,7 @@ def static_address(served: Served, probe: Probe) -> Range | None:
     return None
 
 
-def translation(served: Served, probe: Probe) -> tuple[Range, Range] | None:
+def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
     """The source's global address, and the ports that it may get there."""
     pool, claim, port = served.pool, served.claim, probe.source_port
     ported = pool.type == "cgnat" and probe.protocol in (TCP, UDP, ICMP)
@@ -339,7 +323,7 @@ def translation(served: Served, probe: Probe) -> tuple[Range, Range] | None:
     return address, Range(block.first, block.first + limit - 1)
 
 
-def spelled(probe: Probe) -> str:
+def spelled(probe: Packet) -> str:
     """A probe of single numbers for a message."""
     left = f"{address_text(probe.source.first)}:{probe.source_port.first}"
     right = f"{address_text(probe.destination.first)}:{probe.destination_port.first}"

@@ -94,7 +94,7 @@ def every_packet_agrees(site: dict[str, Any], seed: int) -> None:
     ]
     for asked in (*probes, *(aimed(compiled, dice) for _ in range(AIMED))):
         fate = reference.fate(gate, asked, lambda address: route(address.first))
-        outcomes = walk.walk(program, walk.Packet(*asked), lambda address: route(address.first))
+        outcomes = walk.walk(program, asked, lambda address: route(address.first))
         for outcome in outcomes:
             assert agrees(outcome, fate), f"{reference.spelled(asked)}: {fate}, walked {outcome.packet}"
         met[fate.action if fate.action == "drop" else fate.reason.partition(" ")[0]] += 1
@@ -106,7 +106,7 @@ def test_the_walker_says_what_the_contract_says() -> None:
     assert min(met[word] for word in ("pool", "snat", "drop", "untranslated")) > 300, met
 
 
-def aimed(compiled: Compiled, dice: Random) -> reference.Probe:
+def aimed(compiled: Compiled, dice: Random) -> walk.Packet:
     """At whom some pool may take: ends of the ranges that the site names, or something between."""
     acls = [rule for claim in compiled.claims if claim.pool.acl for rule in claim.pool.acl.rules]
     sources = [run for claim in compiled.claims for run in claim.subscribers]
@@ -122,9 +122,9 @@ def aimed(compiled: Compiled, dice: Random) -> reference.Probe:
     return probe(interface, protocol, source, sport, destination, dport, dice.randrange(6) > 0)
 
 
-def probe(interface: str, protocol: int, *ends_and_opens: int) -> reference.Probe:
+def probe(interface: str, protocol: int, *ends_and_opens: int) -> walk.Packet:
     *ends, opens = ends_and_opens
-    return reference.Probe(interface, protocol, *(walk.one(end) for end in ends), bool(opens))
+    return walk.Packet(interface, protocol, *(walk.one(end) for end in ends), bool(opens))
 
 
 def within(part: Range, dice: Random) -> int:

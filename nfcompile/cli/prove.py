@@ -133,7 +133,7 @@ def spelled(one: Box) -> str:
 
 def _said(compiled: Compiled, one: Box) -> str:
     gate = reference.gateway(compiled.site, compiled.claims)
-    return str(reference.fate(gate, reference.Probe(*one.packet), one.route))
+    return str(reference.fate(gate, one.packet, one.route))
 
 
 def _explained(compiled: Compiled, one: Box) -> Explanation | str:

@@ -9,7 +9,7 @@ from nfcompile import reference
 from nfcompile.model.site import Match, Site
 from nfcompile.pipeline import Compiled
 from nfcompile.proof.box import Box, everything, explored
-from nfcompile.reference import ANY_PORT, Fate, Probe
+from nfcompile.reference import ANY_PORT, Fate
 from nfcompile.walk import Outcome, read, walk
 from nfcompile.walk.cuts import cuts
 
@@ -35,7 +35,7 @@ def compared(compiled: Compiled) -> Iterator[Compared]:
 
     def ask(box: Box) -> tuple[Fate, tuple[Outcome, ...]]:
         packet = box.packet
-        return reference.fate(gate, Probe(*packet), box.route), walk(program, packet, box.route)
+        return reference.fate(gate, packet, box.route), walk(program, packet, box.route)
 
     named = {match.interface for match in _matches(compiled.site) if match.interface}
     interfaces = gate.inside | gate.outside | named

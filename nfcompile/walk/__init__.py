@@ -6,10 +6,10 @@ A packet's fields are ranges, so one walk can speak for a box of packets; what a
 both ways. A rule that the grammar does not have is an error, never skipped. Knows nothing of pools.
 """
 
-from nfcompile.parts import LOCAL
+from nfcompile.parts import LOCAL, Packet
 from nfcompile.walk.anyhow import reach
 from nfcompile.walk.grammar import read_key
-from nfcompile.walk.packet import Packet, one
+from nfcompile.walk.packet import one
 from nfcompile.walk.phrases import UnknownPhrase
 from nfcompile.walk.program import Program, element_words, read
 from nfcompile.walk.state import NOTHING, State

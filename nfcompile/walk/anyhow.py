@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from nfcompile.walk.packet import Flight, Packet, is_local
+from nfcompile.parts import Packet
+from nfcompile.walk.packet import Flight, is_local
 from nfcompile.walk.phrases import Verdict
 from nfcompile.walk.program import Line, Program
 from nfcompile.walk.state import ANYHOW

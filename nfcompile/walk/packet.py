@@ -6,29 +6,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nfcompile.model.ranges import Range
-from nfcompile.parts import LOCAL, Names, Ranges, among
+from nfcompile.parts import LOCAL, Names, Packet, among
 from nfcompile.walk.grammar import PROTOCOLS, STATES, STATUS, TCP_FLAGS
 from nfcompile.walk.phrases import UnknownPhrase
 from nfcompile.walk.values import Value, number
 
 PORTED = (PROTOCOLS["tcp"], PROTOCOLS["udp"])
-
-
-class Packet(NamedTuple):
-    """Where it arrives, and its two ends; a box of packets where ranges hold more than one number.
-
-    Of ICMP `source_port` is the id. `opens` is false for a TCP segment that is no SYN. `chosen` is what the
-    kernel takes of the addresses and ports that a dnat rule leaves to it; None: nobody asks.
-    """
-
-    interface: str | Names
-    protocol: int
-    source: Range
-    source_port: Range
-    destination: Range
-    destination_port: Range
-    opens: bool = True
-    chosen: tuple[Ranges, Ranges] | None = None
 
 
 class Flight(NamedTuple):

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from nfcompile.model.ranges import Range, union
-from nfcompile.parts import WORD, Names, Part, Split, among
+from nfcompile.parts import Names, Part, Split, among
 from nfcompile.parts import within as number_within
 
 Value = Range | str | Names
 Key = tuple[Value, ...]
-
-ANYTHING = Range(0, WORD)
 
 
 def number(value: int) -> Range:

@@ -14,9 +14,9 @@ from typing import NamedTuple, TypeVar
 from nfcompile.diagnostics import Path
 from nfcompile.emit import Rule
 from nfcompile.model.ranges import Range
-from nfcompile.parts import Names, Part, joined, masked, netmapped, taken
+from nfcompile.parts import Names, Packet, Part, joined, masked, netmapped, taken
 from nfcompile.walk.grammar import STATUS
-from nfcompile.walk.packet import Flight, Packet, is_local
+from nfcompile.walk.packet import Flight, is_local
 from nfcompile.walk.phrases import (
     Assign,
     Change,

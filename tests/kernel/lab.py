@@ -61,6 +61,8 @@ UNTAGGED = b"".join(
 GATEWAY, INSIDE, OUTSIDE = "gateway", "inside", "outside"
 PATIENCE = 20.0
 """Seconds until a marker that does not arrive is an error of the lab."""
+ANSWER = 60.0
+"""Seconds that the holder of the namespaces has for one answer."""
 BATCH = 100
 """Packets between two markers: far less than what a queue of the kernel holds."""
 
@@ -151,6 +153,9 @@ class Lab:
     """The namespaces, from `with` to its end."""
 
     def __init__(self) -> None:
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
         self._holder = multiprocessing.get_context("fork").Process(
             target=_hold, args=(theirs, self._pipe), daemon=True
@@ -323,10 +328,18 @@ class Lab:
     def ask(self, side: str, work: Callable[..., Any], *arguments: object) -> Any:
         """Let the holder do something in a namespace."""
         self._pipe.send((side, work, arguments))
-        return self._answer()
+        try:
+            return self._answer()
+        except TimeoutError:
+            # What comes later would be taken for the answer to the next question: begin anew.
+            if self.ends:
+                self.__exit__()
+                self._prepare()
+                self.__enter__()
+            raise
 
     def _answer(self) -> Any:
-        if not self._pipe.poll(60):
+        if not self._pipe.poll(ANSWER):
             raise TimeoutError("the holder of the namespaces does not answer")
         kind, value = self._pipe.recv()
         if kind == "error":

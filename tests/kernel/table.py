@@ -27,7 +27,7 @@ from typing import NamedTuple
 from frames import ACK, ECHO, ICMP, NAMES, SYN, TCP, UDP, Packet
 from lab import Lab, Outcome, route
 
-from nfcompile import pipeline, reference
+from nfcompile import pipeline, reference, walk
 from nfcompile.answers import lookups
 from nfcompile.model import parse
 from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
@@ -194,7 +194,7 @@ def predicted(compiled: Compiled, pool: str, packet: Packet) -> End:
 def expected_by_reference(compiled: Compiled, wire: str, packet: Packet) -> tuple[Expectation | None, str]:
     """What the plain reading of the contract says of a packet, and how it got there."""
     opens = packet.protocol != TCP or packet.flags == SYN
-    asked = reference.Probe(wire, packet.protocol, *(Range(end, end) for end in packet[1:5]), opens)
+    asked = walk.Packet(wire, packet.protocol, *(Range(end, end) for end in packet[1:5]), opens)
     gate = reference.gateway(compiled.site, compiled.claims)
     fate = reference.fate(gate, asked, lambda address: route(address.first))
     if fate.action == "drop":
