@@ -12,8 +12,7 @@ import measure
 import sites
 from measure import middle, ratio, verdict
 
-from nfcompile import history
-from nfcompile.kernel import state
+from nfcompile.records import history, store
 
 MILLION = 1 << 20
 CHANGES = 200
@@ -60,8 +59,8 @@ def _past(folder: Path) -> None:
     """Two sites that take turns, day by day."""
     path = str(folder / "state")
     first = sites.aligned(MILLION)
-    with state.locked(path):
-        digests = [state.keep(path, text.encode()) for text in (first, first.replace("198.18.", "198.19."))]
+    with store.locked(path):
+        digests = [store.keep(path, text.encode()) for text in (first, first.replace("198.18.", "198.19."))]
     lines = [
         history.Event(
             n + 1,

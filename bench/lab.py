@@ -240,7 +240,8 @@ def untouched(local: str, address: str, _: int) -> str:
 
 def of_site(text: str) -> Verify:
     """What `lookup` answers for a subscriber; for dynamic pools, that the address is one of the pool's."""
-    from nfcompile import answers, pipeline
+    from nfcompile import pipeline
+    from nfcompile.allocation import lookup
 
     compiled = pipeline.compile_site(pipeline.parse(text.encode(), "bench"))
     pool = compiled.site.pools[0]
@@ -255,7 +256,7 @@ def of_site(text: str) -> Verify:
         return "" if owner == local else f"{local} and {owner} share block {block} of {address}"
 
     def deterministic(local: str, address: str, port: int) -> str:
-        (answer,) = answers.lookups(compiled, sites.number(local), None, "udp")
+        (answer,) = lookup.lookups(compiled.claims, sites.number(local), None, "udp")
         first, last = answer.port_first or 0, answer.port_last or 0
         if answer.global_ip == address and first <= port <= last:
             return ""

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile import schema, source
+from nfcompile.allocation.pools import Claim
 from nfcompile.analysis import Finding, analyse
-from nfcompile.claims import Claim
 from nfcompile.diagnostics import Diagnostic, SiteError
 from nfcompile.emit import Table, Text, render
 from nfcompile.lower import lower, sysctls
 from nfcompile.model.read import read_site
 from nfcompile.model.site import Site
-from nfcompile.source import Document
+from nfcompile.source import document, schema
+from nfcompile.source.document import Document
 
 
 class Compiled(NamedTuple):
@@ -37,7 +37,7 @@ class Compiled(NamedTuple):
 
 def parse(data: bytes, name: str) -> Document:
     """YAML -> plain data with places. Raises SiteError."""
-    return source.parse(data, name)
+    return document.parse(data, name)
 
 
 def read(document: Document) -> Site:

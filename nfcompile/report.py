@@ -13,7 +13,7 @@ from nfcompile import __version__
 from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Note, Place, dotted
 
 if TYPE_CHECKING:
-    from nfcompile.source import Document
+    from nfcompile.source.document import Document
 
 NOWHERE = Place(1, 1, 1)
 """Stands for an unknown place in the forms that must name one."""

@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from nfcompile import answers, pipeline
+from nfcompile import pipeline
+from nfcompile.allocation.lookup import mappings
 from nfcompile.model.site import Interfaces
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,7 +66,7 @@ def main() -> int:
 def chosen(compiled: pipeline.Compiled) -> list[str]:
     """The first subscribers of every pool; those in VLANs are left out, there are none here."""
     shown: dict[str, list[str]] = {}
-    for row in answers.mappings(compiled):
+    for row in mappings(compiled.claims):
         listed = shown.setdefault(row.pool, [])
         enough = SHOWN_WITHOUT if row.port_first == "" else SHOWN_WITH_PORTS
         if len(listed) < enough and "~" not in row.subscriber and row.subscriber not in listed:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfcompile import pipeline
-from nfcompile.claims import claims, rounded
+from nfcompile.allocation.pools import claims, rounded
 from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.model.site import (
     ANY_PROTOCOL,

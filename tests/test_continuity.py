@@ -5,11 +5,11 @@ from functools import cache
 import pytest
 
 from nfcompile import pipeline
-from nfcompile.bindings import Bindings
-from nfcompile.continuity import EXPECTED, Continuity
+from nfcompile.allocation.ownership import Bindings
 from nfcompile.ipalloc import Block
 from nfcompile.kernel.conntrack import Flow
-from nfcompile.kernel.meaning import Changes
+from nfcompile.kernel.state_policy import Changes
+from nfcompile.live.continuity import EXPECTED, Continuity
 from nfcompile.model.parse import address, addresses
 
 ICMP, TCP, UDP, GRE = 1, 6, 17, 47

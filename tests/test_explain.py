@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from nfcompile.answers import lookups
+from nfcompile.allocation.lookup import lookups
 from nfcompile.cli import plain
 from nfcompile.diagnostics import dotted
-from nfcompile.explanation import Explanation, Question, Undecided, explain
 from nfcompile.model.parse import PROTOCOLS, address
 from nfcompile.pipeline import Compiled, compile_site, parse
+from nfcompile.verify.explain import Explanation, Question, Undecided, explain
 
 ROOT = Path(__file__).parent.parent
 SITE = """\
@@ -216,7 +216,7 @@ def test_the_binding_is_that_of_lookup(compiled: Compiled) -> None:
     """A million packets would be the same arithmetic: first, last and some between."""
     for host in ("100.64.0.0", "100.64.0.127", "100.64.0.128", "100.64.7.255", "100.64.8.0", "100.64.15.255"):
         answer = asked(compiled, f"udp {host}:5000 > 198.18.0.1:53")
-        assert lookups(compiled, address(host), None, "udp")[-1] == (*answer[1:6], answer.action)
+        assert lookups(compiled.claims, address(host), None, "udp")[-1] == (*answer[1:6], answer.action)
 
 
 def test_every_pool_that_is_asked_has_its_step(compiled: Compiled) -> None:

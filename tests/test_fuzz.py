@@ -23,8 +23,8 @@ from nfcompile.diagnostics import PROBLEMS_LIMIT, SiteError
 from nfcompile.model.acl import read_rule
 from nfcompile.model.parse import Fault
 from nfcompile.pipeline import compile_site, parse
-from nfcompile.schema import accepts, schema_text
-from nfcompile.source import SourceError
+from nfcompile.source.document import SourceError
+from nfcompile.source.schema import accepts, schema_text
 
 EXAMPLES = int(os.environ.get("NFCOMPILE_FUZZ_EXAMPLES", "0"))
 fuzz = settings(

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nfcompile import history
-from nfcompile.history import Event
-from nfcompile.kernel import state
+from nfcompile.records import history, store
+from nfcompile.records.history import Event
 
 HERE, ELSEWHERE = "boot/1", "boot/2"
 
@@ -48,13 +47,13 @@ def test_a_torn_last_line_is_left_out_and_counted(cut):
 
 def test_what_comes_after_a_torn_line_is_a_line_of_its_own(tmp_path):
     path = str(tmp_path)
-    state.append(path, A[0])
+    store.append(path, A[0])
     with open(tmp_path / "history.jsonl", "ab") as file:
         file.write(history.line(A[1])[:40])
-    state.append(path, B[0])
-    state.append(path, B[1])
+    store.append(path, B[0])
+    store.append(path, B[1])
 
-    assert state.read(path) == history.Log((A[0], *B), (2,))
+    assert store.read(path) == history.Log((A[0], *B), (2,))
 
 
 @pytest.mark.parametrize("line", [b"[]", b"7", b'"x"', b'{"change": 1}', b"\xff\xfe", b"[" * 100000])
@@ -135,23 +134,23 @@ def test_the_clock_may_be_set_back():
 
 def test_sites_are_stored_once_and_checked(tmp_path):
     path = str(tmp_path)
-    with state.locked(path):
-        digest = state.keep(path, b"version: 1\n")
-        assert state.keep(path, b"version: 1\n") == digest
+    with store.locked(path):
+        digest = store.keep(path, b"version: 1\n")
+        assert store.keep(path, b"version: 1\n") == digest
     assert os.listdir(tmp_path / "sites") == [digest]
-    assert state.site(path, digest) == b"version: 1\n"
+    assert store.site(path, digest) == b"version: 1\n"
 
     (tmp_path / "sites" / digest).write_bytes(b"version: 2\n")
-    with pytest.raises(state.StateError, match="is damaged"):
-        state.site(path, digest)
-    with pytest.raises(state.StateError, match="No such file"):
-        state.site(path, "0" * 64)
+    with pytest.raises(store.StateError, match="is damaged"):
+        store.site(path, digest)
+    with pytest.raises(store.StateError, match="No such file"):
+        store.site(path, "0" * 64)
 
 
 def test_the_reserve_is_given_up_for_the_end_of_a_change(tmp_path, monkeypatch):
     path = str(tmp_path)
-    with state.locked(path):
-        state.keep(path, b"")
+    with store.locked(path):
+        store.keep(path, b"")
     write = os.write
 
     def full(descriptor, data):
@@ -160,8 +159,8 @@ def test_the_reserve_is_given_up_for_the_end_of_a_change(tmp_path, monkeypatch):
         return write(descriptor, data)
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(state.StateError, match="No space left"):
-        state.append(path, A[0], reserve=False)
+    with pytest.raises(store.StateError, match="No space left"):
+        store.append(path, A[0], reserve=False)
     assert os.path.exists(tmp_path / "reserve")
-    state.append(path, A[1])
-    assert state.read(path).events == (A[1],)
+    store.append(path, A[1])
+    assert store.read(path).events == (A[1],)

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import pytest
 from test_cli import GOOD, nfcompile, typed
 
-from nfcompile import answers, assignments, history, inquiry, pipeline
-from nfcompile.assignments import Assignment, Ledger
+from nfcompile import pipeline
+from nfcompile.allocation import lookup
 from nfcompile.cli import plain
-from nfcompile.inquiry import Known, Question
-from nfcompile.kernel import state
 from nfcompile.model.parse import address
+from nfcompile.records import assignment_log, history, lookup_at, store
+from nfcompile.records.assignment_log import Assignment, Ledger
+from nfcompile.records.lookup_at import Known, Question
 
 OTHER = GOOD.replace("203.0.113.0/30", "198.51.100.0/30")
 STATIC = GOOD.split("acls:")[0] + "pools: {s: {type: static, priority: 1, global_map: {MAP}}}\n"
@@ -25,11 +26,11 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 def past(tmp_path):
     """A state directory: GOOD from January, OTHER from February, no table from March."""
     path = str(tmp_path / "state")
-    with state.locked(path):
-        sites = [state.keep(path, GOOD.encode()), state.keep(path, OTHER.encode()), None]
+    with store.locked(path):
+        sites = [store.keep(path, GOOD.encode()), store.keep(path, OTHER.encode()), None]
     for number, (at, site) in enumerate(zip((JANUARY, FEBRUARY, MARCH), sites, strict=True), 1):
         result = "applied" if site else "reverted"
-        state.append(
+        store.append(
             path, history.Event(number, at, result, site, "s.yaml", "ann", 0, "gw", "0.1", "b/1", 1.0)
         )
     return path
@@ -85,7 +86,7 @@ def test_what_is_no_time_is_2(past, time):
 def test_a_report_names_question_answer_and_configuration(past):
     arguments = ["203.0.113.1:3000", "--proto", "tcp", "--at", "2026-01-15T12:00:00Z", "--report"]
     report = json.loads(asked(past, *arguments, "--format", "json").stdout)
-    digest = state.read(past).events[0].site
+    digest = store.read(past).events[0].site
 
     assert report["question"] | {"asked_at": ""} == {
         "asked": "203.0.113.1:3000",
@@ -136,8 +137,8 @@ def test_bulk_answers_each_line_as_lookup_does(past, tmp_path):
     assert [(row["addr"], row["port"], row["proto"], row["time"]) for row in rows] == lines
     for row, (addr, port, proto, time) in zip(rows, lines, strict=True):
         site = compiled[GOOD if "-01-" in time else OTHER]
-        found = answers.lookups(site, address(addr), int(port) if port else None, proto or None)
-        (answer,) = found or [answers.NOBODY]
+        found = lookup.lookups(site.claims, address(addr), int(port) if port else None, proto or None)
+        (answer,) = found or [lookup.NOBODY]
         assert [row[name] for name in answer._fields] == ["" if v is None else str(v) for v in answer]
     assert {row["action"] for row in rows} == {"translate", "none"}
 
@@ -218,7 +219,7 @@ def test_both_doors_give_the_same(tmp_path, monkeypatch, words, form):
 def test_static_entries_are_found_both_ways():
     entries = {"10.0.0.0/30": "200.0.0.0/30", "10.0.0.9": "200.0.0.9", "10.0.0.5": "200.0.0.4"}
     text = STATIC.replace("{MAP}", json.dumps(entries))
-    index = answers.Index(pipeline.compile_site(pipeline.parse(text.encode(), "s")))
+    index = lookup.Index(pipeline.compile_site(pipeline.parse(text.encode(), "s")).claims)
     pairs = {f"10.0.0.{n}": f"200.0.0.{n}" for n in (0, 1, 2, 3, 9)} | {"10.0.0.5": "200.0.0.4"}
 
     for last in range(12):
@@ -254,7 +255,7 @@ def test_both_forms_of_the_log(monkeypatch):
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
     try:
-        read = assignments.read_line
+        read = assignment_log.read_line
         expected = Assignment("2026-11-21T12:48:44.451536Z", "loud", address("10.9.9.1"), 0x2000016)
         assert read(AS_JSON, NOW) == expected
         in_new_york = expected._replace(at="2025-11-21T17:48:44.000000Z")
@@ -277,7 +278,7 @@ def test_both_forms_of_the_log(monkeypatch):
 )
 def test_a_broken_line_of_a_log_is_said(line):
     with pytest.raises((ValueError, KeyError)):
-        assignments.read_line(line, NOW)
+        assignment_log.read_line(line, NOW)
 
 
 def test_a_number_is_its_last_owner_s():
@@ -305,6 +306,8 @@ def test_a_change_under_way_is_answered_by_both_sites():
 
     def found(moment):
         question = Question(address("100.64.0.9"), at=moment)
-        return [one.answer.global_ip for one in inquiry.find_at(question, timeline, known.__getitem__, None)]
+        return [
+            one.answer.global_ip for one in lookup_at.find_at(question, timeline, known.__getitem__, None)
+        ]
 
     assert (found(JANUARY), found(MARCH)) == (["203.0.113.1"], ["203.0.113.1", "198.51.100.1"])

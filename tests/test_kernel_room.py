@@ -3,7 +3,8 @@
 import pytest
 
 from nfcompile.diagnostics import Diagnostic
-from nfcompile.kernel import KernelError, modules, netns, nft, refusals
+from nfcompile.host import modules
+from nfcompile.kernel import KernelError, errors, netns, nft
 from nfcompile.kernel.listing import difference, normalised
 from nfcompile.kernel.nft import Refusal
 from nfcompile.kernel.objects import things
@@ -120,7 +121,7 @@ def test_a_refusal_becomes_a_diagnostic_at_the_path_of_its_line():
     text = "table ip nfcompile {\n\tmap m {\n\t\t\t100.64.1.0 : 1.1.1.3 . 2048,\n"
     refusal = Refusal(3, 4, 13, "Could not process rule: Invalid argument")
 
-    assert refusals.diagnostics((refusal, refusal), text, origin) == (
+    assert errors.diagnostics((refusal, refusal), text, origin) == (
         Diagnostic(
             "kernel-refused",
             "the kernel refused what this line asks for: Could not process rule: Invalid argument",
@@ -136,7 +137,7 @@ def test_a_helper_that_is_not_found_is_named(line):
     text = '}\n\tct helper h_rtsp {\n\t\ttype "rtsp" protocol tcp\n\t\tl3proto ip\n\t}\n'
     refusal = Refusal(line, 12, 17, "Could not process rule: No such file or directory")
 
-    (found,) = refusals.diagnostics((refusal,), text, origin)
+    (found,) = errors.diagnostics((refusal,), text, origin)
 
     assert found.code == "helper-missing"
     assert found.message == "the running kernel has no 'rtsp' helper for tcp"
@@ -147,11 +148,11 @@ def test_something_else_that_is_not_found_is_no_helper():
     text = '\tct helper h_ftp {\n\t\ttype "ftp" protocol tcp\n\t}\n\tchain c {\n\t\tjump d\n\t}\n'
     refusal = Refusal(5, 1, 2, "Could not process rule: No such file or directory")
 
-    assert [one.code for one in refusals.diagnostics((refusal,), text, origin)] == ["kernel-refused"]
+    assert [one.code for one in errors.diagnostics((refusal,), text, origin)] == ["kernel-refused"]
 
 
 def test_a_refusal_without_a_line_points_nowhere():
-    (found,) = refusals.diagnostics((Refusal(0, 0, 0, "No buffer space"),), "table ip t\n", origin)
+    (found,) = errors.diagnostics((Refusal(0, 0, 0, "No buffer space"),), "table ip t\n", origin)
 
     assert found.path == ()
     assert found.message == "the kernel refused the ruleset: No buffer space"

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nfcompile import pipeline, report, schema
+from nfcompile import pipeline, report
 from nfcompile.diagnostics import SiteError
 from nfcompile.model import parse
 from nfcompile.model.acl import read_rule
@@ -29,6 +29,7 @@ from nfcompile.model.ranges import (
     union,
 )
 from nfcompile.model.site import Mark
+from nfcompile.source import schema
 
 # The ACL grammar
 

@@ -8,10 +8,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nfcompile import pipeline
-from nfcompile.answers import mappings
+from nfcompile.allocation.lookup import mappings
+from nfcompile.allocation.moves import (
+    Binding,
+    Forgotten,
+    Move,
+    forgotten,
+    moved_count,
+    moves,
+    subscriber_count,
+)
 from nfcompile.diagnostics import SiteError
 from nfcompile.model.ranges import Range, address_text, range_text
-from nfcompile.moves import Binding, Forgotten, Move, forgotten, moved_count, moves, subscriber_count
 
 HOMES = 0x64400000
 HEAD = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\nnat_defaults: {vlan_mode: vlan}\n"
@@ -93,7 +101,7 @@ def sites(draw):
 def allocation(claims_of):
     """Subscriber -> [(pool, global address, ports)] in packet order, one by one."""
     found = defaultdict(dict)
-    for pool, subscriber, global_ip, first, last, words in mappings(claims_of):
+    for pool, subscriber, global_ip, first, last, words in mappings(claims_of.claims):
         ports = found[subscriber].setdefault((pool, global_ip), [])
         if first != "":
             ports.append((first, last, words))

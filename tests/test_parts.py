@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfcompile.model.ranges import Range, union
-from nfcompile.parts import Names, Part, Piece, Split, Table, has, joined, masked, netmapped, one_of, within
+from nfcompile.verify.boxes import (
+    Names,
+    Part,
+    Piece,
+    Split,
+    Table,
+    has,
+    joined,
+    masked,
+    netmapped,
+    one_of,
+    within,
+)
 
 TOP = 255
 numbers = st.integers(0, TOP)

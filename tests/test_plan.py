@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from test_cli import BAD, GOOD, NFCOMPILE, nfcompile, write
 
 from nfcompile import pipeline
+from nfcompile.allocation.capacity import Plan, Resize, plan
 from nfcompile.ipalloc import Layout
 from nfcompile.model.ranges import Range
-from nfcompile.planning import Plan, Resize, plan
 
 ROOT = Path(__file__).parent.parent
 TOO_MANY = GOOD.replace("203.0.113.0/30", "203.0.113.1")

@@ -13,16 +13,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from nfcompile import pipeline, proof
+from nfcompile import pipeline
 from nfcompile.cli import prove as verb
 from nfcompile.diagnostics import SiteError
 from nfcompile.emit import Chain, Map, Rule, Table
 from nfcompile.model.ranges import Range
-from nfcompile.parts import Part
 from nfcompile.pipeline import Compiled, compile_site, parse
-from nfcompile.proof.agreement import compared
-from nfcompile.proof.box import Box, everything
-from nfcompile.proof.sharing import Owner, Rectangle, meeting
+from nfcompile.verify import proof
+from nfcompile.verify.boxes import Part
+from nfcompile.verify.proof.agreement import compared
+from nfcompile.verify.proof.box import Box, everything
+from nfcompile.verify.proof.sharing import Owner, Rectangle, meeting
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE / "kernel"))
@@ -213,7 +214,7 @@ def test_an_allocation_that_moves_somebody_is_seen(monkeypatch: pytest.MonkeyPat
         turned = claim.stock._replace(globals=claim.stock.globals[::-1])
         return pieces(claim._replace(stock=turned))
 
-    monkeypatch.setattr("nfcompile.claims.Claim.layout", backwards)
+    monkeypatch.setattr("nfcompile.allocation.pools.Claim.layout", backwards)
 
     assert proof.prove(done).moved
 

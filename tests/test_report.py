@@ -8,7 +8,7 @@ import pytest
 
 from nfcompile.diagnostics import Diagnostic, Note, Place
 from nfcompile.report import render
-from nfcompile.source import Document, SourceError, parse
+from nfcompile.source.document import Document, SourceError, parse
 
 SITE = """\
 version: 1

@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.site import Defaults, Limits, Timeouts
-from nfcompile.schema import ANNOTATIONS, KEYWORDS, SPEAKERS, accepts, check, schema_text
-from nfcompile.source import Document, parse
+from nfcompile.source.document import Document, parse
+from nfcompile.source.schema import ANNOTATIONS, KEYWORDS, SPEAKERS, accepts, check, schema_text
 
 SCHEMA: dict[str, Any] = json.loads(schema_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -331,8 +331,8 @@ def test_defaults_are_the_models(section: Any, model: Any) -> None:
 
 def test_a_valid_site_does_not_import_jsonschema() -> None:
     code = (
-        "import sys; from nfcompile import schema, source\n"
-        f"assert not schema.check(source.parse({EVERY_KEY.encode()!r}, 'x'))\n"
+        "import sys; from nfcompile.source import document, schema\n"
+        f"assert not schema.check(document.parse({EVERY_KEY.encode()!r}, 'x'))\n"
         "sys.exit('jsonschema' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

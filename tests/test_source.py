@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nfcompile.diagnostics import Diagnostic, Place, SiteError, dotted
-from nfcompile.source import NESTING_LIMIT, Document, SourceError, parse
+from nfcompile.source.document import NESTING_LIMIT, Document, SourceError, parse
 
 SITE = b"""\
 # a comment

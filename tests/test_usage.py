@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from nfcompile import pipeline
-from nfcompile.activity import walked
 from nfcompile.cli import exporter, metrics
 from nfcompile.cli import sessions as cli
 from nfcompile.cli.guard import UsageProblem
 from nfcompile.kernel.conntrack import DESTINATION_NAT, GRE, ICMP, SEEN_REPLY, SOURCE_NAT, TCP, UDP, Flow
+from nfcompile.live.session_counts import walked
+from nfcompile.live.sessions import Session, Wanted, sessions
+from nfcompile.live.usage import NOT_DROPS, REASONS
 from nfcompile.model.parse import address
-from nfcompile.sessions import Session, Wanted, sessions
-from nfcompile.usage import NOT_DROPS, REASONS
 
 ROOT = Path(__file__).parent.parent
 SITE = b"""

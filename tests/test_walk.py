@@ -13,16 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nfcompile import reference, walk
 from nfcompile.diagnostics import SiteError
 from nfcompile.emit import Chain, Hook, Rule, Table
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import Range
-from nfcompile.parts import joined, masked
 from nfcompile.pipeline import Compiled, compile_site, parse
-from nfcompile.proof.agreement import agrees
-from nfcompile.walk.grammar import read_rule
-from nfcompile.walk.phrases import UnknownPhrase
+from nfcompile.verify import reference, walk
+from nfcompile.verify.boxes import joined, masked
+from nfcompile.verify.proof.agreement import agrees
+from nfcompile.verify.walk.grammar import read_rule
+from nfcompile.verify.walk.phrases import UnknownPhrase
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE / "kernel"))

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from nfcompile.allocation.pools import claims
 from nfcompile.analysis import (
     acls,
     algs,
@@ -29,7 +30,6 @@ from nfcompile.analysis import (
     vlans,
 )
 from nfcompile.analysis.survey import Survey
-from nfcompile.claims import claims
 from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic
 from nfcompile.model.site import Site
 

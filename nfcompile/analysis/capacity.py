@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfcompile.allocation.pools import Claim
 from nfcompile.analysis.survey import Survey
-from nfcompile.claims import Claim
 from nfcompile.diagnostics import Diagnostic, Note
 
 DYNAMIC_BLOCKS_MOST = 1 << 20

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfcompile.allocation.pools import LOW_PORT_LAST
 from nfcompile.analysis.survey import Survey
-from nfcompile.claims import LOW_PORT_LAST
 from nfcompile.diagnostics import Diagnostic, Note
 
 SETTING = ("nat_defaults", "portlimit_low")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfcompile.allocation.pools import Claim
 from nfcompile.analysis.survey import Survey
-from nfcompile.claims import Claim
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.ranges import Cover
 

@@ -106,7 +106,7 @@ def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
 def _not_the_hosts(compiled: Compiled, netns: str | None) -> tuple[Diagnostic, ...]:
     """What the host has not done of its part."""
     from nfcompile.emit import CtHelper
-    from nfcompile.kernel import modules, sysctls
+    from nfcompile.host import modules, sysctls
 
     helpers = [(one.type, one.origin) for one in compiled.table.objects if isinstance(one, CtHelper)]
     return (*modules.missing(helpers), *sysctls.differing(compiled.sysctls, netns))
@@ -116,7 +116,7 @@ def _too_many_moves(found: Found, most: int | None) -> str:
     """What to say where more subscribers would move than the operator expects, or nobody knows how many."""
     if most is None:
         return ""
-    from nfcompile.moves import moved_count
+    from nfcompile.allocation.moves import moved_count
 
     if found.moves is None:
         return "who moves is not known, since the site of the live table is not; apply it without --max-moves"
@@ -126,8 +126,8 @@ def _too_many_moves(found: Found, most: int | None) -> str:
 
 def _load(given: Given, compiled: Compiled, wish: Wish, differs: bool, seen: int) -> Result | None:
     """Make a site live and write it down; None where it is live already."""
-    from nfcompile import history
     from nfcompile.cli import change
+    from nfcompile.records import history
 
     if wish.confirm is not None:
         kept = change.records(wish.state_dir, wish.netns)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from nfcompile import history
 from nfcompile.cli import change, outcome
 from nfcompile.cli.change import Given
 from nfcompile.cli.guard import OK, REFUSED
 from nfcompile.diagnostics import SiteError
-from nfcompile.kernel import KernelError, state
+from nfcompile.kernel import KernelError
+from nfcompile.records import history, store
 
 UNIT = """\
 [Unit]
@@ -35,14 +35,14 @@ WantedBy=sysinit.target
 def run(netns: str | None, state_dir: str | None, *, quiet: bool = False, color: bool = True) -> int:
     """Load it; a site that was on trial is not loaded, and no history is no error."""
     kept = change.records(state_dir, netns)
-    events = state.read(kept.path).events
+    events = store.read(kept.path).events
     change.refuse_during_trial(kept, events)
     last = history.kept(events)
     if last is None or last.site is None:
         if not quiet:
             print(f"no site to load in '{kept.path}'")
         return OK
-    given = Given(state.site(kept.path, last.site), last.file or "")
+    given = Given(store.site(kept.path, last.site), last.file or "")
     name = f"{given.file} of {last.at[:19]}Z"
     result = outcome.compiled_text(given.data, name)
     if result.compiled is None:
@@ -61,5 +61,5 @@ def run(netns: str | None, state_dir: str | None, *, quiet: bool = False, color:
 def unit(state_dir: str | None) -> int:
     """Write a systemd unit for this installation to stdout."""
     command = os.path.abspath(sys.argv[0])
-    sys.stdout.write(UNIT.format(command=command, state=os.path.abspath(state_dir or state.DEFAULT)))
+    sys.stdout.write(UNIT.format(command=command, state=os.path.abspath(state_dir or store.DEFAULT)))
     return OK

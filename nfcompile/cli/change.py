@@ -10,10 +10,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfcompile import __version__, history
+from nfcompile import __version__
 from nfcompile.diagnostics import SiteError
-from nfcompile.history import Event
-from nfcompile.kernel import KernelError, state
+from nfcompile.kernel import KernelError
+from nfcompile.records import history, store
+from nfcompile.records.history import Event
 
 if TYPE_CHECKING:
     from nfcompile.kernel.apply import Result
@@ -47,17 +48,17 @@ class Made(NamedTuple):
 
 def records(state_dir: str | None, netns: str | None) -> Records:
     """The history of a gateway; `state_dir` None is the default one."""
-    path = state.directory(state_dir or state.DEFAULT, netns)
-    return Records(os.path.abspath(path), netns, state.identity(netns))
+    path = store.directory(state_dir or store.DEFAULT, netns)
+    return Records(os.path.abspath(path), netns, store.identity(netns))
 
 
 def records_if_allowed(state_dir: str | None, netns: str | None, quiet: bool = False) -> Records | None:
     """The same; None, and said, where this user may not write to the default directory."""
     found = records(state_dir, netns)
     try:
-        with state.locked(found.path):
+        with store.locked(found.path):
             return found
-    except state.StateError as error:
+    except store.StateError as error:
         if state_dir is not None or not error.forbidden:
             raise
         if not quiet:
@@ -69,9 +70,9 @@ def live(state_dir: str | None, netns: str | None) -> bytes | None:
     """The text of the site that is live, None where the history does not say, or not to this user."""
     try:
         kept = records(state_dir, netns)
-        done = history.settled(state.read(kept.path).events)
+        done = history.settled(store.read(kept.path).events)
         last = next((one for one in reversed(done) if one.kernel == kept.kernel), None)
-        return state.site(kept.path, last.site) if last is not None and last.site else None
+        return store.site(kept.path, last.site) if last is not None and last.site else None
     except KernelError:
         return None
 
@@ -85,53 +86,53 @@ def make(
     is a `rollback`. `seen` is the number of events that the operator's answer is about. Raises SiteError
     where the kernel refuses, and KernelError.
     """
-    with state.locked(kept.path):
-        events = state.read(kept.path).events
+    with store.locked(kept.path):
+        events = store.read(kept.path).events
         if seconds is None and result != history.ROLLBACK:
             refuse_during_trial(kept, events)
         if seen >= 0 and len(events) != seen:
             raise KernelError("somebody else has made a change in the meantime; look again")
         back = _way_back(kept, events) if seconds is not None else None
-        digest = state.keep(kept.path, given.data)
+        digest = store.keep(kept.path, given.data)
         event = _event(kept, _next(events), history.LOADING, digest, given.file, seconds)
-        state.append(kept.path, event, reserve=False)
+        store.append(kept.path, event, reserve=False)
         try:
             if seconds is not None:
                 _start_timer(kept, event.change, back)
             brought = bring(compiled, kept.netns)
         except (SiteError, KernelError) as error:
-            state.append(kept.path, stamped(event._replace(result=history.REFUSED, why=str(error))))
+            store.append(kept.path, stamped(event._replace(result=history.REFUSED, why=str(error))))
             raise
         event = stamped(event._replace(result=history.TRIAL if seconds is not None else result))
-        state.append(kept.path, event)
+        store.append(kept.path, event)
         return Made(event, brought)
 
 
 def note(kept: Records, given: Given, seen: int) -> None:
     """Write down a site that is live already, if the history does not know it as that. `seen` is the number
     of events when the kernel was asked."""
-    with state.locked(kept.path):
-        events = state.read(kept.path).events
+    with store.locked(kept.path):
+        events = store.read(kept.path).events
         refuse_during_trial(kept, events)
-        digest = state.keep(kept.path, given.data)
+        digest = store.keep(kept.path, given.data)
         last = history.kept(events, kept.kernel)
         if last is None or last.site != digest or history.settled(events)[-1] != last:
             if len(events) != seen:
                 raise KernelError("somebody else has made a change in the meantime; look again")
-            state.append(kept.path, _event(kept, _next(events), history.APPLIED, digest, given.file))
+            store.append(kept.path, _event(kept, _next(events), history.APPLIED, digest, given.file))
 
 
 def seen(state_dir: str | None, netns: str | None) -> int:
     """How many events there are; 0 where this user may not know."""
     try:
-        return len(state.read(records(state_dir, netns).path).events)
+        return len(store.read(records(state_dir, netns).path).events)
     except KernelError:
         return 0
 
 
 def on_trial(kept: Records) -> Event | None:
     """The event of the site that is on trial, if one is."""
-    return history.trial(state.read(kept.path).events, kept.kernel)
+    return history.trial(store.read(kept.path).events, kept.kernel)
 
 
 def refuse_during_trial(kept: Records, events: tuple[Event, ...]) -> None:
@@ -145,14 +146,14 @@ def refuse_during_trial(kept: Records, events: tuple[Event, ...]) -> None:
 
 def left(trial: Event) -> str:
     """How long a trial has still to go, in words."""
-    seconds = round(trial.uptime + (trial.seconds or 0) - state.uptime())
+    seconds = round(trial.uptime + (trial.seconds or 0) - store.uptime())
     return f" for {seconds} s" if seconds > 0 else ""
 
 
 def bring(compiled: Compiled, netns: str | None) -> Result:
     """Make a compiled site live: with `remove`, the only call that changes the kernel."""
-    from nfcompile.continuity import Continuity
     from nfcompile.kernel import apply
+    from nfcompile.live.continuity import Continuity
 
     return apply.bring(compiled.text.text, compiled.text.origin, netns, Continuity(compiled))
 
@@ -167,7 +168,7 @@ def remove(netns: str | None) -> None:
 def stamped(event: Event) -> Event:
     """The event as if it happened now, by whoever runs this."""
     return event._replace(
-        at=state.now(), uptime=state.uptime(), user=_user(), uid=os.getuid(), host=os.uname().nodename
+        at=store.now(), uptime=store.uptime(), user=_user(), uid=os.getuid(), host=os.uname().nodename
     )
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 
-from nfcompile import history
 from nfcompile.cli import change
 from nfcompile.cli.guard import OK
-from nfcompile.kernel import KernelError, state
+from nfcompile.kernel import KernelError
+from nfcompile.records import history, store
 
 
 def run(netns: str | None, state_dir: str | None, *, format: str = "text", quiet: bool = False) -> int:
     """End the trial; whoever is first, this or the timer, decides."""
     kept = change.records(state_dir, netns)
     nothing = KernelError("no site is on trial")
-    if not state.read(kept.path).events:
+    if not store.read(kept.path).events:
         raise nothing
-    with state.locked(kept.path):
-        trial = history.trial(state.read(kept.path).events, kept.kernel)
+    with store.locked(kept.path):
+        trial = history.trial(store.read(kept.path).events, kept.kernel)
         if trial is None:
             raise nothing
         if trial.result == history.LOADING:
@@ -25,7 +25,7 @@ def run(netns: str | None, state_dir: str | None, *, format: str = "text", quiet
                 f"'{trial.file}' was interrupted while it was loaded, so it may not be live; apply it again"
             )
         event = change.stamped(trial._replace(result=history.CONFIRMED, seconds=None))
-        state.append(kept.path, event)
+        store.append(kept.path, event)
     if format == "json":
         print(json.dumps(event._asdict(), indent=2))
     elif not quiet:

@@ -6,12 +6,13 @@ import json
 import sys
 from typing import NamedTuple
 
-from nfcompile import differences, moves
+from nfcompile.allocation import moves
 from nfcompile.cli import files, outcome
 from nfcompile.cli.found import Found, against_kernel, as_data, as_text
 from nfcompile.cli.guard import DIFFERS, OK, REFUSED, UsageProblem
 from nfcompile.cli.outcome import Outcome
 from nfcompile.diagnostics import SiteError
+from nfcompile.emit import differences
 from nfcompile.pipeline import Compiled
 
 
@@ -77,7 +78,7 @@ def _live(wish: Wish) -> bytes | None:
 
 
 def _at_revision(site: str, revision: str) -> Outcome:
-    from nfcompile.revision import RevisionError, content
+    from nfcompile.source.revision import RevisionError, content
 
     try:
         data = content(site, revision)

@@ -14,9 +14,9 @@ from nfcompile.diagnostics import dotted
 
 if TYPE_CHECKING:
     from nfcompile.diagnostics import Path
-    from nfcompile.explanation import Connection, Explanation, Question, Reason
     from nfcompile.pipeline import Compiled
-    from nfcompile.source import Document
+    from nfcompile.source.document import Document
+    from nfcompile.verify.explain import Connection, Explanation, Question, Reason
 
 
 CONNECTIONS = 5
@@ -51,7 +51,7 @@ def run(site: str, words: Words, wish: Wish) -> int:
     if result.compiled is None:
         outcome.tell(result, wish.quiet, wish.color)
         return REFUSED
-    from nfcompile.explanation import Undecided
+    from nfcompile.verify.explain import Undecided
 
     try:
         answer = _answer(result.compiled, question, wish)
@@ -67,8 +67,8 @@ def run(site: str, words: Words, wish: Wish) -> int:
 
 def read(words: Words) -> Question:
     """Read the packet; UsageProblem for what is none."""
-    from nfcompile.explanation import Question
     from nfcompile.model.parse import PROTOCOLS
+    from nfcompile.verify.explain import Question
 
     protocol = PROTOCOLS.get(words.proto, -1)
     if words.proto.isascii() and words.proto.isdigit() and len(words.proto) <= 3 and int(words.proto) <= 255:
@@ -88,12 +88,12 @@ def read(words: Words) -> Question:
 
 
 def _answer(compiled: Compiled, question: Question, wish: Wish) -> Explanation:
-    from nfcompile.explanation import explain
+    from nfcompile.verify.explain import explain
 
     if not wish.live:
         return explain(compiled, question)
-    from nfcompile.explanation import explain_live
     from nfcompile.kernel import KernelError, netns, nft
+    from nfcompile.verify.explain import explain_live
 
     connections = _connections(question, wish.netns)
 
@@ -107,8 +107,8 @@ def _answer(compiled: Compiled, question: Question, wish: Wish) -> Explanation:
 
 def _connections(question: Question, namespace: str | None) -> list[Connection]:
     """What the kernel tracks of the connection; several where a port is left open: the first few."""
-    from nfcompile.explanation import Connection
     from nfcompile.kernel import conntrack
+    from nfcompile.verify.explain import Connection
 
     asked = (question.source, question.source_port, question.destination, question.destination_port)
     found = (

@@ -11,7 +11,7 @@ from nfcompile.cli import metrics, outcome
 from nfcompile.cli.guard import OK, REFUSED, UsageProblem
 
 if TYPE_CHECKING:
-    from nfcompile.usage import Usage
+    from nfcompile.live.usage import Usage
 
 
 def run(
@@ -24,7 +24,7 @@ def run(
     color: bool = True,
 ) -> int:
     """Serve until SIGINT or SIGTERM."""
-    from nfcompile import usage
+    from nfcompile.live import usage
 
     host, port = address(listen)
     result = outcome.compiled(site)

@@ -10,14 +10,15 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile import differences, moves
-from nfcompile.claims import Claim
+from nfcompile.allocation import moves
+from nfcompile.allocation.moves import Forgotten, Moves
+from nfcompile.allocation.pools import Claim
 from nfcompile.cli import outcome
 from nfcompile.cli.moved import NOBODY, forgotten_data, moves_data, moves_text
 from nfcompile.diagnostics import Path, dotted
-from nfcompile.differences import Changed
+from nfcompile.emit import differences
+from nfcompile.emit.differences import Changed
 from nfcompile.model.ranges import range_text
-from nfcompile.moves import Forgotten, Moves
 from nfcompile.pipeline import Compiled
 
 KERNEL = "kernel"
@@ -46,8 +47,8 @@ class Found(NamedTuple):
 def against_kernel(new: Compiled, live: bytes | None, netns: str | None) -> Found:
     """What it takes to get to a site from the kernel's table; `live` is the text of the site that the table
     is made of, where that is known. Raises SiteError where the kernel refuses the site."""
-    from nfcompile.continuity import Continuity
     from nfcompile.kernel import apply
+    from nfcompile.live.continuity import Continuity
 
     lines, objects, sessions = apply.survey(new.text.text, new.text.origin, netns, Continuity(new))
     if not lines:

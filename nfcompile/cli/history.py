@@ -7,10 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nfcompile import history
 from nfcompile.cli.guard import OK
-from nfcompile.history import Event
-from nfcompile.kernel import state
+from nfcompile.records import history, store
+from nfcompile.records.history import Event
 
 COLUMNS = ("change", "time (UTC)", "result", "site", "file", "by", "version")
 DIGEST_SHOWN = 12
@@ -18,8 +17,8 @@ DIGEST_SHOWN = 12
 
 def run(netns: str | None, state_dir: str | None, *, format: str = "text", quiet: bool = False) -> int:
     """List the events, the oldest first."""
-    path = state.directory(state_dir or state.DEFAULT, netns)
-    log = state.read(path)
+    path = store.directory(state_dir or store.DEFAULT, netns)
+    log = store.read(path)
     if format == "json":
         events = [
             one._asdict() | {"stored": one.site and os.path.join(path, "sites", one.site)}

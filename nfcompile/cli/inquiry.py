@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from nfcompile import __version__, answers, assignments, history, inquiry
+from nfcompile import __version__
+from nfcompile.allocation.lookup import NOBODY
 from nfcompile.cli import files, lookup, outcome
 from nfcompile.cli.guard import OK, REFUSED, UsageProblem
-from nfcompile.history import Live, Timeline
-from nfcompile.inquiry import Finding, Known, Owners, Question
-from nfcompile.kernel import KernelError, state
+from nfcompile.kernel import KernelError
+from nfcompile.records import assignment_log, history, lookup_at, store
+from nfcompile.records.history import Live, Timeline
+from nfcompile.records.lookup_at import Finding, Known, Owners, Question
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -61,12 +63,12 @@ class Sources(NamedTuple):
     def find(self, question: Question) -> list[Finding]:
         """The site that was named answers what is asked without a time, the history everything else."""
         if question.at is None and self.named is not None:
-            now = question._replace(at=state.now())
-            return inquiry.find(now, self.named[0], self.named[1], self.owners)
+            now = question._replace(at=store.now())
+            return lookup_at.find(now, self.named[0], self.named[1], self.owners)
         if self.timeline is None:
             raise UsageProblem("questions with a time are answered from the history; there is none")
-        asked = question if question.at else question._replace(at=state.now())
-        return inquiry.find_at(asked, self.timeline, self.known, self.owners)
+        asked = question if question.at else question._replace(at=store.now())
+        return lookup_at.find_at(asked, self.timeline, self.known, self.owners)
 
 
 def run(wish: Wish) -> int:
@@ -78,9 +80,9 @@ def run(wish: Wish) -> int:
     if wish.report and wish.format != "csv":
         _report(wish, question, found)
     elif wish.format == "csv":
-        _write([COLUMNS, *_rows(_spelled(question, wish.asked), found, state.now())])
+        _write([COLUMNS, *_rows(_spelled(question, wish.asked), found, store.now())])
     elif wish.format == "json":
-        first, *others = [one.answer._asdict() for one in found] or [answers.NOBODY._asdict()]
+        first, *others = [one.answer._asdict() for one in found] or [NOBODY._asdict()]
         print(json.dumps(first | {"also": others}))
     elif found:
         print("\n\n".join(lookup.text(one.answer) for one in found))
@@ -97,7 +99,7 @@ def bulk(name: str, wish: Wish) -> int:
         reader = csv.reader(stream)
         order = _columns(name, next(_lines_of(name, reader), []))
         sources = _sources(wish, timed=wish.site is None or "time" in order)
-        asked_at = state.now()
+        asked_at = store.now()
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(COLUMNS)
         wrong = 0
@@ -133,25 +135,25 @@ def moment(text: str) -> str:
         found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except OverflowError:
         raise UsageProblem(f"'{text}' lies outside the calendar") from None
-    said = found.strftime(assignments.TIME).rjust(27, "0")
-    if said > state.now():
+    said = found.strftime(assignment_log.TIME).rjust(27, "0")
+    if said > store.now():
         raise UsageProblem(f"'{text}' lies in the future")
     return said
 
 
 def _sources(wish: Wish, timed: bool) -> Sources:
     """Read what is needed: the history only where a question has a time or no site is named."""
-    path = state.directory(wish.state_dir or state.DEFAULT, wish.netns)
+    path = store.directory(wish.state_dir or store.DEFAULT, wish.netns)
 
     @functools.cache
     def known(digest: str) -> Known:
-        done = outcome.compiled_text(state.site(path, digest), digest)
+        done = outcome.compiled_text(store.site(path, digest), digest)
         if done.compiled is None:
             outcome.tell(done, wish.quiet, wish.color)
             raise KernelError(f"this nfcompile does not take the site {digest} of the history")
         return Known(done.compiled)
 
-    timeline = history.timeline(state.read(path).events) if timed or wish.site is None else None
+    timeline = history.timeline(store.read(path).events) if timed or wish.site is None else None
     if timeline is not None and not timeline.at:
         raise KernelError(f"there is no history in '{path}', so what was live is not known")
     named = None
@@ -159,9 +161,9 @@ def _sources(wish: Wish, timed: bool) -> Sources:
         named = _named(wish, wish.site)
     owners: Owners | None = None
     if wish.log is not None:
-        owners = inquiry.Logged(assignments.Ledger(_assignments(wish.log)), timeline, known)
+        owners = lookup_at.Logged(assignment_log.Ledger(_assignments(wish.log)), timeline, known)
     elif wish.live:
-        from nfcompile.cli.live import Kernel
+        from nfcompile.live.owners import Kernel
 
         owners = Kernel(wish.netns)
     return Sources(timeline, known, named, owners)
@@ -179,13 +181,13 @@ def _named(wish: Wish, site: str) -> tuple[Known, Live | None]:
     return Known(done.compiled), Live(blank.site, blank)
 
 
-def _assignments(name: str) -> Iterator[assignments.Assignment]:
+def _assignments(name: str) -> Iterator[assignment_log.Assignment]:
     """The assignments of a log; lines that are broken are said, since an answer may hang on them."""
     now = datetime.now(UTC)
     with _opened(name) as stream:
         for number, line in enumerate(stream, 1):
             try:
-                found = assignments.read_line(line, now)
+                found = assignment_log.read_line(line, now)
             except (ValueError, KeyError, TypeError) as error:
                 print(f"{files.shown(name)}:{number}: warning: not read: {error}", file=sys.stderr)
                 continue
@@ -245,7 +247,7 @@ def _rows(
 ) -> Iterator[tuple[str | int | None, ...]]:
     """The lines of csv that answer a question, one for each binding."""
     if not found:
-        yield (*spelled, *answers.NOBODY, "", "", "", "", asked_at, __version__)
+        yield (*spelled, *NOBODY, "", "", "", "", asked_at, __version__)
     for answer, live, assigned in found:
         since = ("", "", "") if live is None else (live.site, live.since.file, live.since.at)
         yield (*spelled, *answer, assigned, *since, asked_at, __version__)
@@ -271,7 +273,7 @@ def _report(wish: Wish, question: Question, found: Sequence[Finding]) -> None:
             "asked": wish.asked,
             "protocol": question.proto,
             "time": question.at,
-            "asked_at": state.now(),
+            "asked_at": store.now(),
             "version": __version__,
         },
         "answers": [_as_data(one) for one in found],

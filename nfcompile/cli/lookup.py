@@ -11,7 +11,7 @@ from nfcompile.cli import outcome
 from nfcompile.cli.guard import OK, REFUSED, UsageProblem
 
 if TYPE_CHECKING:
-    from nfcompile.answers import Answer
+    from nfcompile.allocation.lookup import Answer
 
 _ASKED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?", re.ASCII)
 
@@ -26,16 +26,16 @@ def run(
     color: bool = True,
 ) -> int:
     """Answer from the allocation that `build` makes of SITE; exit status 1 when nobody has it."""
-    from nfcompile import answers
+    from nfcompile.allocation import lookup
 
     address, port = question(asked)
     result = outcome.compiled(site)
     if result.compiled is None:
         outcome.tell(result, quiet, color)
         return REFUSED
-    found = answers.lookups(result.compiled, address, port, protocol)
+    found = lookup.lookups(result.compiled.claims, address, port, protocol)
     if format == "json":
-        first, *others = [one._asdict() for one in found or [answers.NOBODY]]
+        first, *others = [one._asdict() for one in found or [lookup.NOBODY]]
         print(json.dumps(first | {"also": others}))
     elif found:
         print("\n\n".join(text(one) for one in found))

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from nfcompile import answers
-from nfcompile.answers import Holding, Row
+from nfcompile.allocation import lookup
+from nfcompile.allocation.lookup import Holding, Row
 from nfcompile.cli import outcome, parquet
 from nfcompile.cli.guard import OK, REFUSED
 
@@ -37,7 +37,7 @@ def run(
     outcome.tell(result, quiet, color)
     if result.compiled is None:
         return REFUSED
-    rows = answers.mappings(result.compiled, compact, _held(result.compiled, netns) if live else None)
+    rows = lookup.mappings(result.compiled.claims, compact, _held(result.compiled, netns) if live else None)
     if format == "parquet":
         parquet.write(rows)
         return OK
@@ -49,8 +49,8 @@ def run(
 
 def _held(compiled: Compiled, netns: str | None) -> dict[str, list[Holding]]:
     """All of it before the first row is written: what the kernel refuses leaves no half of a list."""
-    from nfcompile.cli.live import Kernel
-    from nfcompile.inquiry import Known
+    from nfcompile.live.owners import Kernel
+    from nfcompile.records.lookup_at import Known
 
     return Kernel(netns).holdings(Known(compiled))
 

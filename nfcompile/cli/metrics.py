@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
     from prometheus_client.registry import CollectorRegistry
 
-    from nfcompile.usage import Usage
+    from nfcompile.live.usage import Usage
 
 POOL_GAUGES = (
     ("subscribers", "Subscribers that the pool serves"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfcompile.allocation.moves import Binding, Forgotten, Move, Moves, subscriber_count
 from nfcompile.cli.columns import columns
 from nfcompile.model.ranges import range_text
-from nfcompile.moves import Binding, Forgotten, Move, Moves, subscriber_count
 
 NOBODY = Moves((), (), ())
 SHOWN_MOST = 20

@@ -12,7 +12,7 @@ from nfcompile.diagnostics import Diagnostic, SiteError
 
 if TYPE_CHECKING:
     from nfcompile.pipeline import Compiled
-    from nfcompile.source import Document
+    from nfcompile.source.document import Document
 
 
 class Outcome(NamedTuple):
@@ -52,11 +52,11 @@ def compiled_text(data: bytes, name: str) -> Outcome:
 
 
 def _parsed(data: bytes, name: str) -> Outcome:
-    from nfcompile import source
+    from nfcompile.source import document
 
     try:
-        return Outcome(source.parse(data, name))
-    except source.SourceError as error:
+        return Outcome(document.parse(data, name))
+    except document.SourceError as error:
         return Outcome(error.document, None, error.diagnostics)
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from itertools import islice
 
-from nfcompile.answers import Row
+from nfcompile.allocation.lookup import Row
 from nfcompile.cli.guard import UsageProblem
 
 GROUP_ROWS = 1 << 16

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 
 from nfcompile import pipeline
+from nfcompile.allocation.capacity import RECOMMENDED_PORTS, Plan, Resize, plan
 from nfcompile.cli import outcome
 from nfcompile.cli.columns import show
 from nfcompile.cli.guard import OK, REFUSED, UsageProblem
 from nfcompile.cli.outcome import Outcome
 from nfcompile.diagnostics import SiteError
-from nfcompile.planning import RECOMMENDED_PORTS, Plan, Resize, plan
 
 TOO_SMALL = "pool-capacity"
 """The one error that a plan is made of in spite of it: what is missing is what it is asked for."""

@@ -7,16 +7,16 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from nfcompile import reference
 from nfcompile.cli import outcome
 from nfcompile.cli.guard import OK, REFUSED
 from nfcompile.diagnostics import dotted
-from nfcompile.explanation import Explanation, Question, Undecided, explain
 from nfcompile.model.parse import PROTOCOLS
 from nfcompile.model.ranges import Range, address_text, range_text
 from nfcompile.pipeline import Compiled
-from nfcompile.proof import MOST_BOXES, Box, Grown, Leak, Proof, Shared, TooManyBoxes, prove
-from nfcompile.walk import UnknownPhrase
+from nfcompile.verify import reference
+from nfcompile.verify.explain import Explanation, Question, Undecided, explain
+from nfcompile.verify.proof import MOST_BOXES, Box, Grown, Leak, Proof, Shared, TooManyBoxes, prove
+from nfcompile.verify.walk import UnknownPhrase
 
 SHOWN = 5
 """Counterexamples of each kind that are told in full."""
@@ -117,7 +117,7 @@ def _difference(compiled: Compiled, box: Box) -> Iterator[str]:
 def spelled(one: Box) -> str:
     """A packet of a box in a line.
 
-    >>> from nfcompile.proof.box import everything
+    >>> from nfcompile.verify.proof.box import everything
     >>> spelled(next(everything(frozenset(), (17,))).one())
     'udp from *, 0.0.0.0:0 to 0.0.0.0:0, routed to *'
     """

@@ -12,12 +12,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from nfcompile import history
 from nfcompile.cli import change, outcome
 from nfcompile.cli.change import Records
 from nfcompile.diagnostics import SiteError
-from nfcompile.history import Event
-from nfcompile.kernel import KernelError, state, timer
+from nfcompile.kernel import KernelError, timer
+from nfcompile.records import history, store
+from nfcompile.records.history import Event
 
 if TYPE_CHECKING:
     from nfcompile.pipeline import Compiled
@@ -31,10 +31,10 @@ def main() -> None:
     path, netns, number, back, pipe = sys.argv[1:]
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        kept = Records(path, netns or None, state.identity(netns or None))
+        kept = Records(path, netns or None, store.identity(netns or None))
         compiled = None
         if back:
-            done = outcome.compiled_text(state.site(path, back), back)
+            done = outcome.compiled_text(store.site(path, back), back)
             if done.compiled is None:
                 raise KernelError("this nfcompile does not take the site that a trial would go back to")
             compiled = done.compiled
@@ -66,7 +66,7 @@ def _open(kept: Records, number: int, known: Event | None = None) -> Event | Non
 
     A later change that is only being loaded does not end it: it may be refused, or never end.
     """
-    events = state.read(kept.path).events
+    events = store.read(kept.path).events
     if not events:
         return known
     begun = [one for one in events if one.change == number or one.result != history.LOADING]
@@ -75,20 +75,20 @@ def _open(kept: Records, number: int, known: Event | None = None) -> Event | Non
 
 
 def _remaining(trial: Event) -> float:
-    return trial.uptime + (trial.seconds or 0) - state.uptime()
+    return trial.uptime + (trial.seconds or 0) - store.uptime()
 
 
 def _is_gone(kept: Records) -> bool:
     """Whether the namespace is no more, or its name is another one's."""
     try:
-        return state.identity(kept.netns) != kept.kernel
+        return store.identity(kept.netns) != kept.kernel
     except KernelError:
         return True
 
 
 def _go_back(kept: Records, trial: Event, compiled: Compiled | None, back: str | None) -> bool:
     """Load what was live before; False where that failed, True also where the trial goes on or has ended."""
-    with state.locked(kept.path):
+    with store.locked(kept.path):
         current = _open(kept, trial.change, trial)
         if current is None or _remaining(current) > 0:
             return True
@@ -98,9 +98,9 @@ def _go_back(kept: Records, trial: Event, compiled: Compiled | None, back: str |
                 change.remove(kept.netns)
             else:
                 change.bring(compiled, kept.netns)
-            state.append(kept.path, ended._replace(result=history.REVERTED))
+            store.append(kept.path, ended._replace(result=history.REVERTED))
         except (SiteError, KernelError) as error:
-            with suppress(state.StateError):
-                state.append(kept.path, ended._replace(result=history.FAILED, why=str(error)))
+            with suppress(store.StateError):
+                store.append(kept.path, ended._replace(result=history.FAILED, why=str(error)))
             return False
     return True

@@ -6,14 +6,14 @@ import json
 import sys
 from typing import NamedTuple
 
-from nfcompile import history
 from nfcompile.cli import change, outcome
 from nfcompile.cli.change import Given, Records
 from nfcompile.cli.consent import agreed
 from nfcompile.cli.guard import OK, REFUSED
 from nfcompile.diagnostics import SiteError
-from nfcompile.history import Event
-from nfcompile.kernel import KernelError, state
+from nfcompile.kernel import KernelError
+from nfcompile.records import history, store
+from nfcompile.records.history import Event
 
 
 class Wish(NamedTuple):
@@ -30,12 +30,12 @@ class Wish(NamedTuple):
 def run(number: int, wish: Wish) -> int:
     """Go back to the last different site that was live to stay, or the one before it, and so on."""
     kept = change.records(wish.state_dir, wish.netns)
-    events = state.read(kept.path).events
+    events = store.read(kept.path).events
     target = _target(kept, events, number)
     if target is None:
         return _to_no_table(kept, wish)
     assert target.site is not None
-    given = Given(state.site(kept.path, target.site), target.file or "")
+    given = Given(store.site(kept.path, target.site), target.file or "")
     name = f"{given.file} of {target.at[:19]}Z"
     result = outcome.compiled_text(given.data, name)
     if result.compiled is None:
@@ -77,13 +77,13 @@ def _to_no_table(kept: Records, wish: Wish) -> int:
     """End the trial of a first site."""
     if not agreed(lambda: "go back to no table?", wish.yes):
         return _say(None, [], wish)
-    with state.locked(kept.path):
-        trial = history.trial(state.read(kept.path).events, kept.kernel)
+    with store.locked(kept.path):
+        trial = history.trial(store.read(kept.path).events, kept.kernel)
         if trial is None:
             raise KernelError("the trial is over")
         change.remove(kept.netns)
         event = change.stamped(trial._replace(result=history.REVERTED, site=None, seconds=None))
-        state.append(kept.path, event)
+        store.append(kept.path, event)
     return _say(event, [], wish)
 
 

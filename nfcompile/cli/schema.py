@@ -7,7 +7,7 @@ import sys
 
 def run() -> int:
     """Write the schema to stdout as it is shipped."""
-    from nfcompile import schema
+    from nfcompile.source import schema
 
     sys.stdout.write(schema.schema_text())
     return 0

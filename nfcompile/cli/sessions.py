@@ -18,8 +18,8 @@ from nfcompile.model import parse
 from nfcompile.model.ranges import address_text
 
 if TYPE_CHECKING:
+    from nfcompile.live.sessions import Session, Wanted
     from nfcompile.pipeline import Compiled
-    from nfcompile.sessions import Session, Wanted
 
 CHUNK_LINES = 1024
 WORTH_A_BAR = 50_000
@@ -89,7 +89,7 @@ def clear(site: str, filters: Filters, wish: Wish) -> int:
 
 
 def _found(compiled: Compiled, filters: Filters, wish: Wish, bar: bool) -> Iterator[Session]:
-    from nfcompile.sessions import sessions
+    from nfcompile.live.sessions import sessions
 
     wanted = _wanted(compiled, filters)
     tally.read(wish.netns)
@@ -109,7 +109,7 @@ def _with_bar(flows: Iterator[conntrack.Flow], total: int) -> Iterator[conntrack
 
 
 def _wanted(compiled: Compiled, filters: Filters) -> Wanted:
-    from nfcompile.sessions import Wanted
+    from nfcompile.live.sessions import Wanted
 
     names = [claim.pool.name for claim in compiled.claims]
     if filters.pool is not None and filters.pool not in names:

@@ -16,8 +16,8 @@ from nfcompile.diagnostics import dotted
 from nfcompile.model.ranges import address_text
 
 if TYPE_CHECKING:
-    from nfcompile.activity import Busy
-    from nfcompile.usage import Drop, PoolUse, RuleUse, Usage
+    from nfcompile.live.session_counts import Busy
+    from nfcompile.live.usage import Drop, PoolUse, RuleUse, Usage
 
 
 class Wish(NamedTuple):
@@ -34,7 +34,7 @@ class Wish(NamedTuple):
 
 def run(site: str, wish: Wish) -> int:
     """Show the use of SITE's pools in the kernel."""
-    from nfcompile import usage
+    from nfcompile.live import usage
 
     if wish.watch is not None and wish.format == "prometheus":
         raise UsageProblem("--watch does not go with --format prometheus; 'exporter' serves it")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from nfcompile.claims import PORTED_POOL, Claim
+from nfcompile.allocation.pools import PORTED_POOL, Claim
 from nfcompile.graph.spelling import acl_rule, dnat_rule, pair, snat_rule
 from nfcompile.model.ranges import range_text
 from nfcompile.model.site import DnatRule, Site

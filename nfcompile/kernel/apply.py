@@ -16,13 +16,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from nfcompile.kernel import KernelError, batch, netns, nft
-from nfcompile.kernel.alone import alone
 from nfcompile.kernel.batch import Difference, Elements, Line
+from nfcompile.kernel.errors import Origin, raise_refusals
 from nfcompile.kernel.listing import difference
-from nfcompile.kernel.meaning import Changes, Listed, Meaning
+from nfcompile.kernel.lock import alone
 from nfcompile.kernel.objects import Thing, Things, things
-from nfcompile.kernel.refusals import Origin, raise_refusals
 from nfcompile.kernel.stand_ins import stand_in
+from nfcompile.kernel.state_policy import Changes, Listed, Meaning
 from nfcompile.model.parse import addresses
 from nfcompile.model.ranges import range_text, union
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from nfcompile.kernel import conntrack
 from nfcompile.kernel.conntrack import Flow
-from nfcompile.kernel.meaning import Listed, Meaning
 from nfcompile.kernel.routes import leaving
+from nfcompile.kernel.state_policy import Listed, Meaning
 from nfcompile.model.ranges import Range, address_text
 
 

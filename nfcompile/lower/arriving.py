@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.claims import Claim
+from nfcompile.allocation.pools import Claim
 from nfcompile.emit import Chain, Rule, words
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
+from nfcompile.lower.connection_policy import policy
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.part import pool_chain, pool_rule
-from nfcompile.lower.policy import policy
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
 

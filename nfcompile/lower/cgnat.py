@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.claims import Claim
+from nfcompile.allocation.pools import Claim
 from nfcompile.diagnostics import dotted
 from nfcompile.emit import Chain, Element, Map, Rule, Set, words
 from nfcompile.emit.objects import Object
 from nfcompile.ipalloc import Layout, Piece, Stock
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.part import Part
-from nfcompile.lower.ports import chosen_ports
+from nfcompile.lower.port_selection import chosen_ports
 from nfcompile.model.ranges import ADDRESS_LAST, Range, address_text, range_text
 
 BLOCK_DATA = "interval ipv4_addr . inet_service"

@@ -14,17 +14,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain as chained
 
-from nfcompile.claims import Claim
+from nfcompile.allocation.pools import Claim
 from nfcompile.emit import Chain, Counter, Map, Rule, Set
 from nfcompile.emit.objects import Object
 from nfcompile.emit.words import one_of
 from nfcompile.lower import names
+from nfcompile.lower.exhaustion import no_room
 from nfcompile.lower.gate import Gate
 from nfcompile.lower.nat import inbound_rule
 from nfcompile.lower.numbering import numbers
 from nfcompile.lower.packet_marks import FOUND
 from nfcompile.lower.part import Part, pool_rule
-from nfcompile.lower.refusals import no_room
 from nfcompile.lower.search import (
     ONCE,
     Phrases,

@@ -15,12 +15,12 @@ from nfcompile.emit import Chain, Counter, Hook, Rule, words
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
+from nfcompile.lower.connection_policy import expected_flows
 from nfcompile.lower.flowtable import flowtable
 from nfcompile.lower.gate import Gate
-from nfcompile.lower.limits import session_limit
 from nfcompile.lower.mapping import learning
-from nfcompile.lower.policy import expected_flows
 from nfcompile.lower.renewal import renewal
+from nfcompile.lower.session_limits import session_limit
 from nfcompile.lower.vlans import shared_vids
 from nfcompile.model.ranges import Range, subtract, union
 from nfcompile.model.site import Pool

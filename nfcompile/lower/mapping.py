@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile.claims import Claim
+from nfcompile.allocation.pools import Claim
 from nfcompile.emit import Chain, Counter, Map, Rule, Set
 from nfcompile.emit.objects import Object
 from nfcompile.emit.words import addresses

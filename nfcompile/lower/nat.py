@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.claims import Claim
+from nfcompile.allocation.pools import Claim
 from nfcompile.diagnostics import dotted
 from nfcompile.emit import Element, Map, Rule, words
 from nfcompile.ipalloc import Piece

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.claims import Claim
+from nfcompile.allocation.pools import Claim
 from nfcompile.emit import Element, Map
 from nfcompile.lower.cgnat import BLOCK_DATA
 from nfcompile.lower.packet_marks import NUMBERS, TURNS

@@ -7,7 +7,7 @@ keeps in maps are numbers, so a pool that comes or goes changes nothing that oth
 
 from __future__ import annotations
 
-from nfcompile.claims import Claim
+from nfcompile.allocation.pools import Claim
 from nfcompile.lower.gate import Gate
 
 SOCKETS = 0x1000000

@@ -5,20 +5,20 @@ A packet that a pool has accepted never comes back: it is translated, passed (fa
 
 from __future__ import annotations
 
-from nfcompile.claims import Claim
+from nfcompile.allocation.pools import Claim
 from nfcompile.diagnostics import dotted
 from nfcompile.emit import Counter, Rule
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.acl import acl_rules, address_set
 from nfcompile.lower.cgnat import deterministic_cgnat
+from nfcompile.lower.connection_policy import policy
 from nfcompile.lower.dynamic import dynamic
 from nfcompile.lower.gate import Gate
-from nfcompile.lower.limits import icmp_limit
 from nfcompile.lower.mapping import sockets
 from nfcompile.lower.nat import deterministic_nat
 from nfcompile.lower.part import Part, pool_chain, pool_rule
-from nfcompile.lower.policy import policy
+from nfcompile.lower.session_limits import icmp_limit
 from nfcompile.lower.static import static, static_sources
 from nfcompile.model.ranges import union
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile.claims import Claim
+from nfcompile.allocation.pools import Claim
 from nfcompile.emit import Chain
 from nfcompile.lower.numbering import has_turns
 from nfcompile.lower.packet_marks import FOUND, NUMBERS, TURNS

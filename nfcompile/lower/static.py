@@ -6,7 +6,7 @@ are keyed by the interface too, so the same host number on another VLAN is anoth
 
 from __future__ import annotations
 
-from nfcompile.claims import Claim
+from nfcompile.allocation.pools import Claim
 from nfcompile.diagnostics import Path, dotted
 from nfcompile.emit import Element, Map, Rule, Set, words
 from nfcompile.emit.objects import Object

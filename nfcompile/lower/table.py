@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from nfcompile.claims import Claim
+from nfcompile.allocation.pools import Claim
 from nfcompile.diagnostics import dotted
 from nfcompile.emit import Chain, Counter, CtHelper, CtTimeout, Flowtable, Hook, Map, Rule, Set, Table
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
 from nfcompile.lower.arriving import arriving
+from nfcompile.lower.connection_policy import helper_objects
+from nfcompile.lower.custom_nat import dnat_objects, snat_objects
+from nfcompile.lower.exhaustion import refusals
 from nfcompile.lower.gate import Gate, gate
 from nfcompile.lower.guard import before_inbound, guard_objects, midstream, unsolicited
 from nfcompile.lower.host_timeouts import remarks
-from nfcompile.lower.marks import dnat_objects, snat_objects
-from nfcompile.lower.policy import helper_objects
 from nfcompile.lower.pools import has_hairpin, pool_objects
-from nfcompile.lower.refusals import refusals
 from nfcompile.lower.vlans import zone_objects, zone_remarks
 from nfcompile.model.site import Site
 

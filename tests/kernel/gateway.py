@@ -8,11 +8,11 @@ from collections.abc import Callable
 from lab import GATEWAY, Lab
 from table import site
 
-from nfcompile.continuity import Continuity
 from nfcompile.kernel import apply, conntrack, nft
 from nfcompile.kernel.apply import Result
 from nfcompile.kernel.conntrack import Flow
 from nfcompile.kernel.objects import things
+from nfcompile.live.continuity import Continuity
 
 _LIFE = re.compile(r"expires (?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
 

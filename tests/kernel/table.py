@@ -27,11 +27,12 @@ from typing import NamedTuple
 from frames import ACK, ECHO, ICMP, NAMES, SYN, TCP, UDP, Packet
 from lab import Lab, Outcome, route
 
-from nfcompile import pipeline, reference, walk
-from nfcompile.answers import lookups
+from nfcompile import pipeline
+from nfcompile.allocation.lookup import lookups
 from nfcompile.model import parse
 from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.pipeline import Compiled
+from nfcompile.verify import reference, walk
 
 PROTOCOLS = {name: number for number, name in NAMES.items()} | {"ack": TCP}
 ANY_PORT = Range(0, PORT_LAST)
@@ -181,7 +182,7 @@ def read_expectation(compiled: Compiled, text: str, packet: Packet) -> Expectati
 def predicted(compiled: Compiled, pool: str, packet: Packet) -> End:
     """What `lookup` says of a packet's source in a pool."""
     word = NAMES.get(packet.protocol)
-    found = [one for one in lookups(compiled, packet.source, None, word) if one.pool == pool]
+    found = [one for one in lookups(compiled.claims, packet.source, None, word) if one.pool == pool]
     assert found, f"lookup knows no {address_text(packet.source)} in pool {pool}"
     assert found[0].action == "translate"
     assert found[0].global_ip is not None

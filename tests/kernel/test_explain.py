@@ -14,11 +14,11 @@ from lab import _NAMESPACES, GATEWAY, OUTSIDE, Lab, Outcome, route
 from random_sites import edges, packets, sites
 from table import site
 
-from nfcompile import walk
 from nfcompile.diagnostics import SiteError
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import Range, address_text
 from nfcompile.pipeline import compile_site, parse
+from nfcompile.verify import walk
 
 HOME, FAR = address("100.64.0.1"), address("198.18.0.1")
 DYNAMIC = """

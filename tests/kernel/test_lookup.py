@@ -18,10 +18,9 @@ from lab import Lab, route
 from table import site
 from test_logging import listening, wait
 
-from nfcompile import history
-from nfcompile.kernel import state
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
+from nfcompile.records import history, store
 
 ROOT = Path(__file__).parent.parent.parent
 NFCOMPILE = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-c", "from nfcompile.cli import main; main()"]
@@ -188,13 +187,13 @@ def test_from_the_log(
     check(lab, owners, file, "--log", log)
 
     folder = tmp_path / "state"
-    with state.locked(str(folder)):
-        digest = state.keep(str(folder), SITE.encode())
-        other = state.keep(str(folder), MOVED.encode())
+    with store.locked(str(folder)):
+        digest = store.keep(str(folder), SITE.encode())
+        other = store.keep(str(folder), MOVED.encode())
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     for number, (at, live) in enumerate([("2026-01-01T00:00:00.000000Z", digest), (now, other)], 1):
         event = history.Event(number, at, "applied", live, "s", "root", os.getuid(), "gw", "1", "b/1", 1.0)
-        state.append(str(folder), event)
+        store.append(str(folder), event)
     options = ["--log", log, "--state-dir", str(folder), "--at"]
     check(lab, owners, file, *options, now[:19] + "Z")
     # A minute ago nobody had anything; of the site that is live since, only numbers that mean the same count.

@@ -14,9 +14,9 @@ from lab import Lab
 from table import site
 from test_transaction import OTHER_SERVER, SITE
 
-from nfcompile.continuity import Continuity
 from nfcompile.diagnostics import SiteError
 from nfcompile.kernel import KernelError, apply, nft
+from nfcompile.live.continuity import Continuity
 
 GAVE_UP = "somebody else keeps changing table ip nfcompile: after 5 tries it is not as the site says"
 REFUSED = "the kernel refused the ruleset: Could not process rule: No such file or directory"

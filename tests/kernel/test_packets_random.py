@@ -1,4 +1,4 @@
-"""Random sites and random packets: the plain reading of the contract (nfcompile/reference.py) says what the
+"""Random sites and random packets: nfcompile/verify/reference.py says what the
 kernel does. NFCOMPILE_RANDOM_SITES=1000 looks at a thousand other sites, NFCOMPILE_RANDOM_SEED=7 always at
 the same ones."""
 
@@ -19,12 +19,12 @@ from random_sites import edges, packets, sites
 from table import Expectation, Wires, compare, expected_by_reference
 from test_vlans import routed_by_mark
 
-from nfcompile import reference
 from nfcompile.diagnostics import SiteError
 from nfcompile.lower.vlans import pool_vid, shared_vids
 from nfcompile.model.ranges import PORT_LAST, Range
 from nfcompile.model.site import Site
 from nfcompile.pipeline import Compiled, compile_site, parse
+from nfcompile.verify import reference
 
 SITES = int(os.environ.get("NFCOMPILE_RANDOM_SITES", "0"))
 SEED = os.environ.get("NFCOMPILE_RANDOM_SEED")

@@ -18,11 +18,11 @@ from frames import ECHO, ICMP, SYN, TCP, UDP, Packet
 from lab import GATEWAY, Lab
 from table import site
 
-from nfcompile.activity import Walk, walked
 from nfcompile.kernel import conntrack
+from nfcompile.live.session_counts import Walk, walked
+from nfcompile.live.sessions import Wanted, sessions
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
-from nfcompile.sessions import Wanted, sessions
 
 NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
 SITE = """version: 1

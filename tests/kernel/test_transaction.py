@@ -14,7 +14,7 @@ from lab import Lab
 from table import site
 
 from nfcompile.diagnostics import SiteError
-from nfcompile.kernel import KernelError, alone, apply, batch, nft
+from nfcompile.kernel import KernelError, apply, batch, lock, nft
 from nfcompile.model.parse import address
 from nfcompile.pipeline import compile_site, parse
 
@@ -357,9 +357,9 @@ def test_who_waits_too_long_is_refused(lab: Lab) -> None:
 
 
 def second_one() -> str:
-    with alone.alone():
+    with lock.alone():
         try:
-            with alone.alone(0.2):
+            with lock.alone(0.2):
                 return "both are alone"
         except KernelError as error:
             return str(error)

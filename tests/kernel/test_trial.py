@@ -14,8 +14,7 @@ import pytest
 from lab import cannot
 from test_apply import ENVIRONMENT, NFCOMPILE, OTHER, REFUSED, SITE, gateway  # noqa: F401
 
-from nfcompile import history
-from nfcompile.kernel import state
+from nfcompile.records import history, store
 
 THIRD = SITE.replace("203.0.113.0/30", "192.0.2.0/30")
 GLOBALS = {"203.0.113.0/30": SITE, "198.51.100.0/30": OTHER, "192.0.2.0/30": THIRD}
@@ -28,7 +27,7 @@ class Operator:
     def __init__(self, gateway, folder):  # noqa: F811
         self.gateway = gateway
         self.state = str(folder / "state")
-        self.path = state.directory(self.state, gateway.path)
+        self.path = store.directory(self.state, gateway.path)
 
     def command(self, verb, *arguments):
         return [*NFCOMPILE, verb, *arguments, "--netns", self.gateway.path, "--state-dir", self.state]
@@ -56,12 +55,12 @@ class Operator:
         return found
 
     def results(self):
-        return [one.result for one in state.read(self.path).events if one.result != history.LOADING]
+        return [one.result for one in store.read(self.path).events if one.result != history.LOADING]
 
     def waits(self, until):
         end = time.monotonic() + PATIENCE_SECONDS
         while not until():
-            assert time.monotonic() < end, state.read(self.path)
+            assert time.monotonic() < end, store.read(self.path)
             time.sleep(0.1)
 
 
@@ -141,7 +140,7 @@ def test_a_trial_goes_back_when_apply_is_killed_while_it_loads(operator):
 def test_what_was_not_loaded_to_the_end_cannot_be_confirmed(operator):
     operator.applies(SITE)
     operator.applies(OTHER, "--confirm", "600")
-    *events, _ = state.read(operator.path).events
+    *events, _ = store.read(operator.path).events
     with open(os.path.join(operator.path, "history.jsonl"), "wb") as file:
         file.writelines(map(history.line, events))
 
@@ -169,7 +168,7 @@ def test_the_timer_ends_with_its_namespace(gateway, tmp_path):  # noqa: F811
         cannot("no namespace can be given a name here (/run/netns)")
     operator = Operator(gateway, tmp_path)
     operator.gateway = type("Named", (), {"path": name})
-    operator.path = state.directory(operator.state, name)
+    operator.path = store.directory(operator.state, name)
     try:
         operator.applies(SITE, "--confirm", "2")
         assert len(timers(operator)) == 1
@@ -248,10 +247,10 @@ def test_a_change_that_is_never_loaded_leaves_the_trial_its_timer(operator, seco
     """It is in the history for longer than the timer takes to look, and then killed."""
     operator.applies(SITE)
     operator.applies(OTHER, "--confirm", "4")
-    last = state.read(operator.path).events[-1]
-    with state.locked(operator.path):
+    last = store.read(operator.path).events[-1]
+    with store.locked(operator.path):
         begun = last._replace(change=last.change + 1, result=history.LOADING, seconds=seconds)
-        state.append(operator.path, begun)
+        store.append(operator.path, begun)
         time.sleep(2)
 
     operator.waits(lambda: operator.results()[-1] == "reverted")
@@ -263,13 +262,13 @@ def test_the_live_site_applied_again_ends_what_is_not_known(operator):
     """A change was killed before it was loaded; then somebody applies what is live, and that is written."""
     operator.applies(SITE)
     operator.applies(OTHER)
-    (_, first, _, last) = state.read(operator.path).events
-    state.append(operator.path, last._replace(change=3, result=history.LOADING, site=first.site))
+    (_, first, _, last) = store.read(operator.path).events
+    store.append(operator.path, last._replace(change=3, result=history.LOADING, site=first.site))
 
     operator.applies(OTHER)
     operator.applies(OTHER)
 
-    events = state.read(operator.path).events
+    events = store.read(operator.path).events
     assert [one.result for one in events[4:]] == ["loading", "applied"]
     assert history.settled(events)[-1].site == last.site
 
@@ -277,8 +276,8 @@ def test_the_live_site_applied_again_ends_what_is_not_known(operator):
 def test_what_was_live_when_it_was_asked_is_not_written_after_another_change(operator):
     """An apply that finds nothing to change, and waits for one that loads another site."""
     operator.applies(SITE)
-    last = state.read(operator.path).events[-1]
-    with state.locked(operator.path):
+    last = store.read(operator.path).events[-1]
+    with store.locked(operator.path):
         waiting = subprocess.Popen(
             operator.command("apply", "-"),
             stdin=subprocess.PIPE,
@@ -289,11 +288,11 @@ def test_what_was_live_when_it_was_asked_is_not_written_after_another_change(ope
         waiting.stdin.write(SITE)
         waiting.stdin.close()
         time.sleep(2)
-        other = last._replace(change=2, site=state.keep(operator.path, OTHER.encode()))
-        state.append(operator.path, other)
+        other = last._replace(change=2, site=store.keep(operator.path, OTHER.encode()))
+        store.append(operator.path, other)
     assert waiting.wait() == 1
     assert "somebody else has made a change" in waiting.stderr.read()
-    assert state.read(operator.path).events[-1] == other
+    assert store.read(operator.path).events[-1] == other
 
 
 def test_rollback_counts_different_sites(operator):
@@ -330,9 +329,9 @@ def test_rollback_ends_a_trial(operator):
 def test_rollback_needs_no_file_and_says_when_this_version_does_not_take_the_site(operator):
     operator.applies(SITE)
     operator.applies(OTHER)
-    (event, *_) = state.read(operator.path).events
+    (event, *_) = store.read(operator.path).events
     of_the_past = SITE.replace("version: 1", "version: 0").encode()
-    digest = state.keep(operator.path, of_the_past)
+    digest = store.keep(operator.path, of_the_past)
     with open(os.path.join(operator.path, "history.jsonl"), "ab") as file:
         file.write(history.line(event._replace(change=7, result="applied", site=digest, version="0.0.1")))
         file.write(history.line(event._replace(change=8, result="applied", site=event.site)))
@@ -350,9 +349,9 @@ def test_two_at_once_are_one_after_the_other(operator):
         done = list(pool.map(lambda site: operator.does("apply", "-", site=site), [SITE, OTHER, THIRD]))
 
     assert [ran.returncode for ran in done] == [0, 0, 0], done
-    events = state.read(operator.path).events
+    events = store.read(operator.path).events
     assert [one.result for one in events] == ["loading", "applied"] * 3
-    assert state.site(operator.path, events[-1].site).decode() == operator.live()
+    assert store.site(operator.path, events[-1].site).decode() == operator.live()
 
 
 def test_two_trials_at_once_leave_one(operator):
@@ -370,7 +369,7 @@ def test_a_trial_of_a_namespace_that_is_gone_is_over(operator):
     """The history goes by the name; another namespace under it has nothing on trial."""
     operator.applies(SITE)
     operator.applies(OTHER, "--confirm", "600")
-    events = state.read(operator.path).events
+    events = store.read(operator.path).events
     with open(os.path.join(operator.path, "history.jsonl"), "wb") as file:
         for one in events:
             file.write(history.line(one._replace(kernel="another boot/1")))
@@ -451,7 +450,7 @@ def test_boot_loads_what_was_kept_and_not_what_was_on_trial(operator):
     for pid in timers(operator):
         os.kill(pid, signal.SIGKILL)
     operator.gateway.nft("delete", "table", "ip", "nfcompile")
-    lines = [one._replace(kernel="the boot before/1") for one in state.read(operator.path).events]
+    lines = [one._replace(kernel="the boot before/1") for one in store.read(operator.path).events]
     with open(os.path.join(operator.path, "history.jsonl"), "wb") as file:
         file.writelines(map(history.line, lines))
 

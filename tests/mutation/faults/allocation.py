@@ -73,16 +73,21 @@ FAULTS = (
     ),
     # Whom a pool serves.
     Fault(
-        "claims.py",
+        "allocation/pools.py",
         "            taken_before.add(run, None)\n",
         "            pass\n",
         CLAIMS,
     ),
-    Fault("claims.py", "-(-limit // block_size) * block_size", "limit // block_size * block_size", CLAIMS),
-    Fault("claims.py", "size = max(tcp, udp) if", "size = min(tcp, udp) if", CLAIMS),
-    Fault("claims.py", "kept += seen.rest(run)", "kept.append(run)", CLAIMS),
     Fault(
-        "claims.py",
+        "allocation/pools.py",
+        "-(-limit // block_size) * block_size",
+        "limit // block_size * block_size",
+        CLAIMS,
+    ),
+    Fault("allocation/pools.py", "size = max(tcp, udp) if", "size = min(tcp, udp) if", CLAIMS),
+    Fault("allocation/pools.py", "kept += seen.rest(run)", "kept.append(run)", CLAIMS),
+    Fault(
+        "allocation/pools.py",
         "Stock(pool.global_ip, Range(size, LOW_PORT_LAST), size)",
         "Stock(pool.global_ip, Range(1, LOW_PORT_LAST), size)",
         (*CLAIMS, "test_answers.py", *CGNAT),

@@ -70,21 +70,21 @@ FAULTS = (
     Fault("lower/packet_marks.py", "FOUND = 0x40000000", "FOUND = 0x2000000", DYNAMIC),
     # What has no room.
     Fault(
-        "lower/refusals.py",
+        "lower/exhaustion.py",
         'pool_rule(pool, f"add @{REFUSED} {{ {key} }}"),',
         "",
         kernel("dynamic", "policy", "packets_cgnat", "packets_guard"),
     ),
-    Fault("lower/refusals.py", "        pool_rule(pool, PORTED, ported),\n", "", DYNAMIC),
+    Fault("lower/exhaustion.py", "        pool_rule(pool, PORTED, ported),\n", "", DYNAMIC),
     Fault(
-        "lower/refusals.py",
+        "lower/exhaustion.py",
         '        pool_rule(pool, "meta l4proto != { tcp, udp }", f"add @{REFUSED} {{ {key} }}"),\n',
         "",
         DYNAMIC,
     ),
-    Fault("lower/refusals.py", 'ip saddr . ct original ip daddr"', 'ip saddr . ip daddr"', DYNAMIC),
+    Fault("lower/exhaustion.py", 'ip saddr . ct original ip daddr"', 'ip saddr . ip daddr"', DYNAMIC),
     Fault(
-        "lower/refusals.py",
+        "lower/exhaustion.py",
         '@{REFUSED}"\n    match = ()',
         '@{REFUSED}"\n    match = ("meta l4proto icmp",)',
         DYNAMIC,

@@ -17,12 +17,17 @@ FAULTS = (
         CGNAT,
     ),
     Fault(
-        "lower/ports.py",
+        "lower/port_selection.py",
         'number = f"meta mark set numgen inc mod {size} ',
         'number = f"meta mark set numgen inc mod {size * 2} ',
         (*CGNAT, *MAPPING),
     ),
-    Fault("lower/ports.py", '{first}-{first + size - 1}"', '{first}-{first + size}"', (*CGNAT, *MAPPING)),
+    Fault(
+        "lower/port_selection.py",
+        '{first}-{first + size - 1}"',
+        '{first}-{first + size}"',
+        (*CGNAT, *MAPPING),
+    ),
     Fault("lower/nat.py", "last = min(piece.last, prefix + size - 1)", "last = piece.last", STATIC),
     Fault(
         "lower/nat.py",
@@ -43,18 +48,21 @@ FAULTS = (
         '"meta l4proto udp th sport < 1024"',
         CGNAT,
     ),
-    Fault("lower/ports.py", '-{32 - piece.bits}_{piece.block}"', '-{32 - piece.bits}"', MAPPING),
+    Fault("lower/port_selection.py", '-{32 - piece.bits}_{piece.block}"', '-{32 - piece.bits}"', MAPPING),
     Fault(
-        "lower/ports.py", '((1 << piece.bits) - 1)} | {base}"', '((2 << piece.bits) - 1)} | {base}"', MAPPING
+        "lower/port_selection.py",
+        '((1 << piece.bits) - 1)} | {base}"',
+        '((2 << piece.bits) - 1)} | {base}"',
+        MAPPING,
     ),
     Fault(
-        "lower/ports.py",
+        "lower/port_selection.py",
         "claim.stock.blocks_per_address * claim.stock.block_size",
         "claim.stock.blocks_per_address * claim.stock.block_size - 1",
         MAPPING,
     ),
     Fault(
-        "lower/ports.py",
+        "lower/port_selection.py",
         "for protocols, size in claim.protocol_ports:\n        for protocol",
         "for protocols, size in claim.protocol_ports[:1]:\n        for protocol",
         MAPPING,

@@ -1,0 +1,169 @@
+"""How full each pool is, what of it lies idle, and what other block sizes would need. Pure arithmetic.
+
+Counts what the layout hands out. A dynamic pool's use is known to the kernel alone, so of it there is only
+what it could serve.
+
+What a block is held against: RFC 6888 REQ-4 asks for a limit of ports for each subscriber and names none;
+EcoNAT's manual recommends 1024 to 4096 ports for an ordinary subscriber.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import floor, log, log1p
+from typing import NamedTuple
+
+from nfcompile.allocation.pools import PORTED_POOL, Claim
+from nfcompile.ipalloc import Stock
+
+RECOMMENDED_PORTS = (1024, 4096)
+"""EcoNAT's manual, "Pools and ACL", limits_peruser."""
+LARGER = (2, 4)
+"""Multiples of a pool's block size that are worked out."""
+
+
+class Resize(NamedTuple):
+    """Another block size: how many subscribers share an address then, and what today's would need.
+
+    `more` addresses than the pool has; negative where some would be left.
+    """
+
+    ports_each: int
+    per_address: int
+    addresses: int
+    more: int
+
+
+class Plan(NamedTuple):
+    """One pool. None stands for what a pool of its type has not, or what cannot be counted.
+
+    subscribers       who belongs to it; None where the ACL allows any source
+    addresses         global addresses
+    ports             usable ports of each (`port_range`)
+    ports_each        ports of a block
+    per_address       blocks of an address: subscribers that share it (the compression, or sharing ratio)
+    blocks_most       blocks that one subscriber may have
+    capacity          subscribers that it serves, with one block each
+    capacity_at_limit the same if all have as many blocks as they may
+    addresses_used    addresses of which at least one block is handed out
+    left_over         ports of each address that make no whole block
+    largest           the largest block with which today's subscribers fit into today's addresses
+    larger            what larger blocks would need
+    missing           addresses without which not all subscribers fit
+    months            whole months at that growth in which all still fit
+    """
+
+    pool: str
+    type: str
+    allocation: str | None = None
+    subscribers: int | None = None
+    addresses: int = 0
+    ports: int | None = None
+    ports_each: int | None = None
+    per_address: int | None = None
+    blocks_most: int | None = None
+    capacity: int | None = None
+    capacity_at_limit: int | None = None
+    addresses_used: int | None = None
+    left_over: int | None = None
+    largest: Resize | None = None
+    larger: tuple[Resize, ...] = ()
+    missing: int = 0
+    months: int | None = None
+
+    @property
+    def free(self) -> int | None:
+        """How many more subscribers fit; negative where too many are there."""
+        if self.capacity is None or self.subscribers is None:
+            return None
+        return self.capacity - self.subscribers
+
+
+def plan(claim: Claim, unit: int, growth: float | None = None) -> Plan:
+    """Work out one pool. Blocks are multiples of `unit` ports; `growth` is in percent a month."""
+    pool, stock = claim.pool, claim.stock
+    if pool.type == "static":
+        return _pairs(claim)
+    subscribers = None if claim.unbounded else claim.demand
+    found = Plan(pool.name, pool.type, subscribers=subscribers)
+    if pool.type == "fake":
+        return found
+    each = stock.blocks_per_address
+    found = found._replace(
+        allocation=pool.allocation,
+        addresses=stock.addresses,
+        per_address=each,
+        blocks_most=1,
+        capacity=stock.capacity,
+    )
+    if stock.ports is not None:
+        left = stock.ports.size - each * stock.block_size
+        found = found._replace(ports=stock.ports.size, ports_each=stock.block_size, left_over=left)
+    if pool.allocation == "dynamic":
+        most = claim.blocks_each if pool.type == PORTED_POOL else 1
+        return found._replace(blocks_most=most, capacity_at_limit=stock.capacity // most)
+    if subscribers is None:
+        return found
+    return found._replace(
+        addresses_used=_used(stock, subscribers),
+        largest=_largest(stock, subscribers, unit),
+        larger=tuple(_larger(stock, subscribers)),
+        missing=max(0, -(-subscribers // each) - stock.addresses) if each else 0,
+        months=_months(subscribers, stock.capacity, growth),
+    )
+
+
+def _pairs(claim: Claim) -> Plan:
+    """A static pool: an address for each subscriber; the same host on two VLANs is two."""
+    pool = claim.pool
+    count = sum(entry.local.size for entry in pool.global_map)
+    return Plan(
+        pool.name,
+        pool.type,
+        subscribers=count,
+        addresses=count,
+        per_address=1,
+        blocks_most=1,
+        capacity=count,
+        addresses_used=count,
+    )
+
+
+def _used(stock: Stock, subscribers: int) -> int:
+    """Each entry of `global_ip` is filled before the next is begun, all its addresses alike."""
+    used = 0
+    for entry in stock.globals:
+        here = min(subscribers, entry.size * stock.blocks_per_address)
+        used += min(here, entry.size)
+        subscribers -= here
+    return used
+
+
+def _resized(stock: Stock, subscribers: int, size: int) -> Resize:
+    each = stock._replace(block_size=size).blocks_per_address
+    needed = -(-subscribers // each)
+    return Resize(size, each, needed, needed - stock.addresses)
+
+
+def _largest(stock: Stock, subscribers: int, unit: int) -> Resize | None:
+    if stock.ports is None or not subscribers or not stock.addresses:
+        return None
+    share = stock.ports.size // -(-subscribers // stock.addresses)
+    size = share // unit * unit
+    return _resized(stock, subscribers, size) if size else None
+
+
+def _larger(stock: Stock, subscribers: int) -> Iterator[Resize]:
+    for factor in LARGER if stock.ports else ():
+        size = factor * stock.block_size
+        if stock.ports and size <= stock.ports.size:
+            yield _resized(stock, subscribers, size)
+
+
+def _months(subscribers: int, capacity: int, growth: float | None) -> int | None:
+    """While subscribers x (1 + growth)^months fit; a full pool has none."""
+    if not growth or not subscribers:
+        return None
+    if subscribers > capacity:
+        return 0
+    return floor(log(capacity / subscribers) / log1p(growth / 100) + 1e-9)

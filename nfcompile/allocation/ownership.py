@@ -1,0 +1,92 @@
+"""Whether a pool gives a subscriber a global address and port: the question behind every kept session.
+
+Deterministic pools answer from their layout, static ones from their entries, dynamic ones from what packets
+were assigned. Knows nothing of nft.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+
+from nfcompile.allocation.pools import Claim
+from nfcompile.ipalloc import Block
+from nfcompile.model.ranges import Cover, Range, union
+from nfcompile.model.site import StaticEntry
+
+WORDS = {1: "icmp", 6: "tcp", 17: "udp"}
+"""Protocols that have ports, or ids, in a block."""
+
+
+def cover(ranges: Iterable[Range]) -> Cover[None]:
+    """A union of ranges to ask for single values."""
+    found: Cover[None] = Cover()
+    for one in union(ranges):
+        found.add(one, None)
+    return found
+
+
+def has(found: Cover[None], value: int) -> bool:
+    """Whether a union of ranges has a value."""
+    return found.covers(Range(value, value))
+
+
+class Bindings:
+    """What one pool gives to whom; `held` are the blocks assigned in a dynamic pool, by subscriber."""
+
+    __slots__ = ("_entries", "_firsts", "_globals", "_layout", "_sources", "claim", "held")
+
+    def __init__(self, claim: Claim, held: Mapping[int, Sequence[Block]] | None = None) -> None:
+        self.claim = claim
+        self.held = held or {}
+        self._sources = cover(claim.subscribers)
+        self._globals = cover(claim.pool.global_ip)
+        self._layout = claim.layout() if claim.pool.global_ip and claim.pool.allocation != "dynamic" else None
+        self._entries = sorted(claim.pool.global_map, key=lambda entry: entry.globals)
+        self._firsts = [entry.globals.first for entry in self._entries]
+
+    def serves(self, source: int) -> bool:
+        """Whether any packet of a source may be the pool's."""
+        return bool(self.claim.unbounded) or has(self._sources, source)
+
+    def gives(self, protocol: int, source: int, global_ip: int, port: int) -> bool:
+        """Whether `source` has that global address and port; `protocol` is a number of IANA."""
+        word = WORDS.get(protocol)
+        return self._static(source, global_ip) or any(
+            word is None or self._within(block, word, port) for block in self._blocks(source, global_ip)
+        )
+
+    def address(self, source: int, global_ip: int) -> bool:
+        """Whether `source` has that global address, with whatever ports."""
+        return self._static(source, global_ip) or bool(self._blocks(source, global_ip))
+
+    def _static(self, source: int, global_ip: int) -> bool:
+        index = bisect_right(self._firsts, global_ip) - 1
+        if index < 0:
+            return False
+        entry: StaticEntry = self._entries[index]
+        return (
+            global_ip <= entry.globals.last and source == entry.local.first + global_ip - entry.globals.first
+        )
+
+    def _blocks(self, source: int, global_ip: int) -> list[Block]:
+        if not has(self._globals, global_ip) or not self.serves(source):
+            return []
+        if self._layout is None:
+            return [block for block in self.held.get(source, ()) if block.address == global_ip]
+        block = self._layout.binding(source)
+        return [block] if block is not None and block.address == global_ip else []
+
+    def _within(self, block: Block, word: str, port: int) -> bool:
+        """A port of a block, as far as the protocol may use it, or one of the low ports beside it."""
+        if self.claim.stock.ports is None:
+            return True
+        if self.claim.pool.allocation == "dynamic":
+            return block.first <= port <= block.last
+        low = self.claim.low_block(block) if word != "icmp" else None
+        if low is not None and low.first <= port <= low.last:
+            return True
+        return any(
+            word in words.split("+") and part.first <= port <= part.last
+            for words, part in self.claim.protocol_blocks(block)
+        )

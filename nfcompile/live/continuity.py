@@ -1,0 +1,274 @@
+"""What a running gateway may keep when its site changes: assignments, mapping entries, sessions.
+
+All of it is decided by the new site alone: an entry or a session still makes sense if the new site gives that
+subscriber that global address and port. In dynamic pools packets have decided who has which number, and the
+listed maps say so; a number still means what it meant if its element in the table has not changed.
+
+Pure values; `kernel.apply` lists and deletes. Elements are as the kernel spells them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nfcompile.allocation.ownership import Bindings, cover, has
+from nfcompile.allocation.pools import Claim
+from nfcompile.emit import Map, Set
+from nfcompile.ipalloc import Block
+from nfcompile.lower import names
+from nfcompile.lower.gate import gate
+from nfcompile.model.parse import address, addresses
+from nfcompile.model.ranges import Cover, Range
+from nfcompile.model.site import ANY_PROTOCOL, AclRule, Pool
+from nfcompile.pipeline import Compiled
+
+if TYPE_CHECKING:
+    from nfcompile.kernel.conntrack import Flow
+    from nfcompile.kernel.state_policy import Changes, Listed
+
+PROTOCOLS = {"tcp": 6, "udp": 17}
+EXPECTED = 1 << 0
+"""Bit of `Flow.status` (IPS_EXPECTED): a helper chose the ports."""
+ENTRANCES = tuple(f"chain {name}" for name in (names.POSTROUTING, names.OUTBOUND, names.POOLS))
+
+Elements = Mapping[str, str]
+
+
+class Continuity:
+    """The meaning of state under one compiled site (a `kernel.meaning.Meaning`)."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.site = compiled.site
+        self.claims = compiled.claims
+        self.table = {thing.name: thing for thing in compiled.table.objects if isinstance(thing, Map | Set)}
+
+    @property
+    def addresses(self) -> str:
+        return f"set {names.GLOBALS}"
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        return gate(self.site, self.claims).inside
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        return self.site.interfaces.outside
+
+    @property
+    def bindings(self) -> tuple[str, ...]:
+        return tuple(key for claim in self.claims for key in _assigned(claim))
+
+    # ---- what packets wrote
+
+    def reviewed(self, changes: Changes) -> tuple[str, ...]:
+        """Of each pool whose blocks or subscribers may have changed: all that it remembers."""
+        return tuple(key for claim in self._affected(changes) for key in _remembered(claim))
+
+    def stale(self, changes: Changes, listed: Listed) -> Listed:
+        """Elements without sense, by pool: assignments first, since the others follow from them."""
+        found: dict[str, Elements] = {}
+        for claim in self._affected(changes):
+            held: dict[int, list[Block]] = {}
+            if claim.pool.allocation == "dynamic":
+                gone, held = self._assignments(claim, changes, listed)
+                found |= gone
+            given = Bindings(claim, held)
+            for key, inside_first, protocol in _sockets(claim):
+                found[key] = {
+                    k: data
+                    for k, data in listed.get(key, {}).items()
+                    if not _mapped(given, protocol, *((k, data) if inside_first else (data, k)))
+                }
+        return found
+
+    def _assignments(
+        self, claim: Claim, changes: Changes, listed: Listed
+    ) -> tuple[dict[str, Elements], dict[int, list[Block]]]:
+        """What goes of a dynamic pool, and who keeps what."""
+        name, served = claim.pool.name, Bindings(claim)
+        meant = self._numbers(claim)
+        for number in _renumbered(claim, changes):
+            meant.pop(number, None)
+        gone: dict[str, Elements] = {}
+        freed: set[int] = set()
+        for key in _assigned(claim):
+            gone[key] = {
+                subscriber: mark
+                for subscriber, mark in listed.get(key, {}).items()
+                if int(mark, 16) not in meant or not served.serves(address(subscriber))
+            }
+            freed |= {int(mark, 16) for mark in gone[key].values()}
+        taken = listed.get(f"set taken_{name}", {})
+        gone[f"set taken_{name}"] = {
+            mark: "" for mark in taken if int(mark, 16) in freed or int(mark, 16) not in meant
+        }
+        held = _held(served, listed, meant)
+        given = Bindings(claim, held)
+        gone[f"map owners_{name}"] = {
+            key: data
+            for key, data in listed.get(f"map owners_{name}", {}).items()
+            if not given.address(address(data), address(key))
+        }
+        return gone, held
+
+    def _numbers(self, claim: Claim) -> dict[int, Block]:
+        """What the numbers of a dynamic pool stand for in the desired table."""
+        return {int(one.key, 16): _block(one.data) for one in self.table[_number_map(claim)].elements}
+
+    def _affected(self, changes: Changes) -> Iterator[Claim]:
+        """Pools that change, or that come after a pool which now asks for other packets; all of them where
+        the order of the pools may have changed."""
+        changed = [key.rpartition(" ")[2] for key in changes.objects if key.startswith(("set ", "map "))]
+        chains = [key.partition(" ")[2] for key in changes.objects if key.startswith("chain ")]
+        asks = names.POOLS in chains
+        for claim in self.claims:
+            name = claim.pool.name
+            asks = asks or f"pool_{name}" in chains or any(_matches(one, name) for one in changed)
+            gives = any(one.endswith(f"_{name}") for one in changed)
+            gives = gives or any(one.startswith(f"block_{name}_") for one in chains)
+            if claim.pool.global_ip and (asks or gives):
+                yield claim
+
+    # ---- sessions
+
+    def moves(self, changes: Changes) -> bool:
+        """A set or map, the chain of an ACL or of a block, or what leads there."""
+        words = ("set ", "map ", "chain pool_", "chain block_", *ENTRANCES)
+        return any(key.startswith(words) for key in changes.objects)
+
+    def lost(self, former: Sequence[Range], listed: Listed) -> Callable[[Flow], bool]:
+        """Which flows have a pool's address that the site would not give them now, whoever opened them."""
+        ours = self.table.get(names.GLOBALS)
+        watched = cover((*(addresses(one.key) for one in (ours.elements if ours else ())), *former))
+        given = [self._bindings(claim, listed) for claim in self.claims]
+        forced = cover(rule.snat_ip for rule in self.site.snat)
+
+        def wrong(flow: Flow) -> bool:
+            return any(
+                not has(forced, end[1]) and not any(_keeps(one, flow, *end) for one in given)
+                for end in _ends(flow, watched)
+            )
+
+        return wrong
+
+    def _bindings(self, claim: Claim, listed: Listed) -> Bindings:
+        if not _assigned(claim):
+            return Bindings(claim)
+        return Bindings(claim, _held(Bindings(claim), listed, self._numbers(claim)))
+
+    def bare(self) -> Callable[[Flow], bool]:
+        """Which flows run untranslated from a source that the guard lets out translated only, unless a fake
+        pool passes them."""
+        owned = self.table.get(names.OWNED)
+        sources = cover(addresses(one.key) for one in (owned.elements if owned else ()))
+        fakes = [claim.pool for claim in self.claims if claim.pool.type == "fake"]
+
+        def untranslated(flow: Flow) -> bool:
+            bare = flow.src == flow.reply_dst and has(sources, flow.src)
+            return bare and not any(_passes(pool, flow) for pool in fakes)
+
+        return untranslated
+
+
+def _keeps(given: Bindings, flow: Flow, source: int, global_ip: int, port: int) -> bool:
+    """A helper's port lies outside the block: there the address alone counts."""
+    if flow.status & EXPECTED:
+        return given.address(source, global_ip)
+    return given.gives(flow.protocol, source, global_ip, port)
+
+
+def _ends(flow: Flow, watched: Cover[None]) -> Iterator[tuple[int, int, int]]:
+    """The translated ends of a flow: inside address, global address and port."""
+    if flow.src != flow.reply_dst and has(watched, flow.reply_dst):
+        yield flow.src, flow.reply_dst, flow.reply_dport
+    if flow.dst != flow.reply_src and has(watched, flow.dst):
+        yield flow.reply_src, flow.dst, flow.dport
+
+
+def _held(served: Bindings, listed: Listed, meant: Mapping[int, Block]) -> dict[int, list[Block]]:
+    """Whom the listed assignments of a dynamic pool give what."""
+    blocks: dict[int, list[Block]] = {}
+    for key in _assigned(served.claim):
+        for text, mark in listed.get(key, {}).items():
+            block, subscriber = meant.get(int(mark, 16)), address(text)
+            if block is not None and served.serves(subscriber):
+                blocks.setdefault(subscriber, []).append(block)
+    return blocks
+
+
+def _mapped(given: Bindings, protocol: int, inside: str, outside: str) -> bool:
+    """Whether a mapping entry, 'address . port' on both sides, still makes sense."""
+    source, global_ip = (address(text.partition(" . ")[0]) for text in (inside, outside))
+    return given.gives(protocol, source, global_ip, int(outside.partition(" . ")[2]))
+
+
+def _assigned(claim: Claim) -> list[str]:
+    if claim.pool.allocation != "dynamic" or not claim.pool.global_ip:
+        return []
+    return [f"map assigned{slot}_{claim.pool.name}" for slot in range(1, claim.blocks_each + 1)]
+
+
+def _sockets(claim: Claim) -> Iterator[tuple[str, bool, int]]:
+    """Maps of mapping entries; whether the inside is the key; and the protocol."""
+    if claim.pool.keeps_mapping_entries:
+        for word, number in PROTOCOLS.items():
+            yield f"map eim_{word}_{claim.pool.name}", True, number
+            yield f"map eif_{word}_{claim.pool.name}", False, number
+
+
+def _remembered(claim: Claim) -> list[str]:
+    """The sets and maps in which a pool remembers who has what."""
+    found = _assigned(claim)
+    if found:
+        found += (f"set taken_{claim.pool.name}", f"map owners_{claim.pool.name}")
+    return [*found, *(key for key, _, _ in _sockets(claim))]
+
+
+def _number_map(claim: Claim) -> str:
+    return f"{'addresses' if claim.stock.ports is None else 'blocks'}_{claim.pool.name}"
+
+
+def _renumbered(claim: Claim, changes: Changes) -> set[int]:
+    """Numbers that mean something else than before."""
+    changed = changes.elements.get(f"map {_number_map(claim)}", frozenset())
+    return {int(key, 16) for key in changed if key.startswith("0x") and "-" not in key}
+
+
+def _block(data: str) -> Block:
+    """'203.0.113.1 . 1024-1151', or an address alone.
+
+    >>> _block("0.0.0.9 . 1024-1151"), _block("0.0.0.9")
+    (Block(address=9, first=1024, last=1151), Block(address=9, first=0, last=0))
+    """
+    global_ip, _, ports = data.partition(" . ")
+    first, _, last = ports.partition("-")
+    return Block(address(global_ip), int(first or 0), int(last or 0))
+
+
+def _matches(changed: str, pool: str) -> bool:
+    """Whether a set says which packets are a pool's."""
+    own = {f"subscribers_{pool}", f"subscribersvlan_{pool}"}
+    return changed in own or changed.startswith(f"acl_{pool}_")
+
+
+def _passes(pool: Pool, flow: Flow) -> bool:
+    """Whether a fake pool lets a flow pass: the first rule that it meets decides."""
+    for rule in pool.acl.rules if pool.acl else ():
+        if _meets(rule, flow):
+            return rule.allow
+    return False
+
+
+def _meets(rule: AclRule, flow: Flow) -> bool:
+    return (
+        rule.protocol in (ANY_PROTOCOL, flow.protocol)
+        and _has((rule.source,), flow.src)
+        and _has((rule.destination,), flow.reply_src)
+        and (not rule.source_ports or _has(rule.source_ports, flow.sport))
+        and (not rule.destination_ports or _has(rule.destination_ports, flow.reply_sport))
+    )
+
+
+def _has(ranges: Sequence[Range], value: int) -> bool:
+    return any(one.first <= value <= one.last for one in ranges)

@@ -1,0 +1,150 @@
+"""Whose a connection is: the pool or snat rule that translated it, its subscriber, its global address.
+
+A global address belongs to one pool only, so the translated side of a connection says which; a `fake` pool
+translates nothing, and there it is the subscriber.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from nfcompile.allocation.pools import Claim
+from nfcompile.diagnostics import Path
+from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
+from nfcompile.model.ranges import Range, subtract, union
+from nfcompile.model.site import ANY_PROTOCOL, Pool, SnatRule
+from nfcompile.pipeline import Compiled
+
+
+class Session(NamedTuple):
+    """One connection as the operator sees it.
+
+    `pool` is None where an snat rule translated; `path` says which pool or rule it was. `inward` is true for
+    a connection that was opened from outside. The global address of a fake pool's sessions is the
+    subscriber's own.
+    """
+
+    flow: Flow
+    pool: str | None
+    path: Path
+    inward: bool
+
+    @property
+    def subscriber(self) -> tuple[int, int]:
+        """Address and port inside."""
+        flow = self.flow
+        return (flow.reply_src, flow.reply_sport) if self.inward else (flow.src, flow.sport)
+
+    @property
+    def translated(self) -> tuple[int, int]:
+        """Global address and port."""
+        flow = self.flow
+        return (flow.dst, flow.dport) if self.inward else (flow.reply_dst, flow.reply_dport)
+
+    @property
+    def remote(self) -> tuple[int, int]:
+        """Address and port of the other end, as the one who opened the connection has named it."""
+        flow = self.flow
+        return (flow.src, flow.sport) if self.inward else (flow.dst, flow.dport)
+
+
+class Wanted(NamedTuple):
+    """What the sessions of an answer have in common; None asks for nothing.
+
+    `subscriber` and `translated` may be either end of a hairpinned session.
+    """
+
+    pool: str | None = None
+    subscriber: Range | None = None
+    translated: int | None = None
+    port: int | None = None
+    protocol: int | None = None
+
+    def admits(self, session: Session) -> bool:
+        """Whether a session is one of those."""
+        flow = session.flow
+        if self.pool is not None and session.pool != self.pool:
+            return False
+        if self.protocol is not None and flow.protocol != self.protocol:
+            return False
+        if self.subscriber is not None:
+            first, last = self.subscriber
+            if not (first <= flow.src <= last or first <= flow.reply_src <= last):
+                return False
+        if self.translated is None:
+            return True
+        ends = (flow.dst, flow.dport), (flow.reply_dst, flow.reply_dport)
+        return any(a == self.translated and self.port in (None, p) for a, p in ends)
+
+
+def sessions(compiled: Compiled, flows: Iterable[Flow], wanted: Wanted) -> Iterator[Session]:
+    """The sessions among connections that are this site's and wanted, in the order in which they come."""
+    read = reader(compiled)
+    for flow in flows:
+        session = read(flow)
+        if session is not None and wanted.admits(session):
+            yield session
+
+
+def reader(compiled: Compiled) -> Callable[[Flow], Session | None]:
+    """A function from a connection to the session it is; None: this site has nothing to do with it."""
+    owner = _finder((run, claim.pool) for claim in compiled.claims for run in _globals(claim.pool))
+    passing = _finder(_passed(compiled.claims))
+
+    def read(flow: Flow) -> Session | None:
+        if flow.status & SOURCE_NAT:
+            if pool := owner(flow.reply_dst):
+                return Session(flow, pool.name, pool.path, False)
+            if rule := _rule(compiled.site.snat, flow):
+                return Session(flow, None, rule.path, False)
+        elif flow.status & DESTINATION_NAT and (pool := owner(flow.dst)):
+            return Session(flow, pool.name, pool.path, True)
+        elif pool := passing(flow.src):
+            return Session(flow, pool.name, pool.path, False)
+        elif pool := passing(flow.reply_src):
+            return Session(flow, pool.name, pool.path, True)
+        return None
+
+    return read
+
+
+def _globals(pool: Pool) -> Iterator[Range]:
+    yield from pool.global_ip
+    yield from (entry.globals for entry in pool.global_map)
+
+
+def _passed(claims: Iterable[Claim]) -> Iterator[tuple[Range, Pool]]:
+    """Whom fake pools pass. Where that is `any`, nothing tells a session from the gateway's own."""
+    before: tuple[Range, ...] = ()
+    for claim in claims:
+        if claim.pool.type == "fake" and not claim.unbounded:
+            yield from ((run, claim.pool) for run in subtract(claim.subscribers, before))
+            before = union((*before, *claim.subscribers))
+
+
+def _finder(runs: Iterable[tuple[Range, Pool]]) -> Callable[[int], Pool | None]:
+    """A function from an address to the owner of the run that it is in; no two runs overlap."""
+    ordered = sorted((run.first, run.last, pool) for run, pool in runs)
+    firsts = [first for first, _, _ in ordered]
+
+    def find(address: int) -> Pool | None:
+        index = bisect_right(firsts, address) - 1
+        if index < 0:
+            return None
+        _, last, pool = ordered[index]
+        return pool if address <= last else None
+
+    return find
+
+
+def _rule(rules: Iterable[SnatRule], flow: Flow) -> SnatRule | None:
+    """The first snat rule that gives this address to such a connection (its ports and interface aside)."""
+    for rule in rules:
+        first, last = rule.snat_ip
+        if not first <= flow.reply_dst <= last or rule.match.protocol not in (ANY_PROTOCOL, flow.protocol):
+            continue
+        if rule.mark is None or flow.mark & rule.mark.mask == rule.mark.value:
+            return rule
+    return None

@@ -1,0 +1,197 @@
+"""What is in use now: of each pool its blocks, mapping entries and sessions, and what was dropped and why.
+
+Read from numbers that the kernel keeps anyway. Sessions, active subscribers and addresses in use need one
+walk through all connections, so they are counted where that is short or asked for; else they are None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from nfcompile.allocation.pools import Claim
+from nfcompile.diagnostics import Path
+from nfcompile.emit import Counter, Map, Set
+from nfcompile.kernel import conntrack, tally
+from nfcompile.kernel.tally import Count, Tally
+from nfcompile.live.session_counts import Busy, Walk, walked
+from nfcompile.model.site import SnatRule
+from nfcompile.pipeline import Compiled
+
+SHORT_WALK = 50_000
+"""Connections that are walked through without being asked: a quarter of a second."""
+
+
+class Reason(NamedTuple):
+    """Why packets were dropped: a word for programs, and the operator's."""
+
+    word: str
+    text: str
+
+
+REASONS = {
+    "dropped_pool": Reason("no_port", "the pool accepted them and had no address or port for them"),
+    "icmp_limit": Reason("icmp_limit", "more simultaneous ICMP sessions than a subscriber may have"),
+    "exhausted": Reason("exhausted", "no free block was left, or none was found in time"),
+    "waiting": Reason("waiting", "came while their subscriber's block was being assigned"),
+    "conflict": Reason("conflict", "their global port was another socket's mapping entry"),
+    "race": Reason("race", "two first packets of one socket at the same instant"),
+    "dropped_invalid": Reason("invalid", "belong to no connection and cannot open one"),
+    "dropped_midstream": Reason("midstream", "TCP of no known connection, and not its beginning"),
+    "dropped_unsolicited": Reason("unsolicited", "to a global address, wanted by no mapping"),
+    "dropped_untranslated": Reason("untranslated", "a pool's sources that would have left untranslated"),
+    "refused_sessions": Reason("session_limit", "more sessions than one socket may have"),
+    "refused": Reason("refused", "came again after a pool had nothing for them; answered with ICMP"),
+    "insert_failed": Reason("ports_taken", "their translated ports were all in use"),
+    "drop": Reason("connections_full", "no room for another connection"),
+    "early_drop": Reason("early_drop", "connections that were ended to make room for others"),
+}
+"""By the word in the name of our counters, or of conntrack's own statistics (the last three)."""
+NOT_DROPS = {"assigned"}
+"""Counters of something else."""
+
+
+class Drop(NamedTuple):
+    """Packets that were dropped for one reason; `bytes` is None where the kernel does not count them.
+
+    `path` is the setting that they met; the pool is None where the reason concerns all of them.
+    """
+
+    reason: Reason
+    pool: str | None
+    path: Path
+    packets: int
+    bytes: int | None
+
+
+class PoolUse(NamedTuple):
+    """One enabled pool. None: not counted, or the pool has no such thing.
+
+    subscribers         whom it serves (None: anybody); active_subscribers are those with a session
+    blocks              blocks (cgnat) or addresses (nat) that it can give away; blocks_assigned those that
+                        are not free: computed ones (deterministic), or what the kernel holds (dynamic), with
+                        those that nobody gets until some minutes after their subscriber has lost them
+    assignments         blocks that were given away since the ruleset was loaded (dynamic)
+    addresses           global addresses; addresses_used are those of a session
+    mapping_entries     sockets that have a mapping entry, of at most mapping_limit
+    """
+
+    pool: str
+    type: str
+    allocation: str
+    path: Path
+    subscribers: int | None
+    active_subscribers: int | None
+    blocks: int | None
+    blocks_assigned: int | None
+    assignments: int | None
+    addresses: int
+    addresses_used: int | None
+    mapping_entries: int | None
+    mapping_limit: int | None
+    sessions: int | None
+
+
+class RuleUse(NamedTuple):
+    """One snat rule; None where the connections were not walked through."""
+
+    rule: str
+    path: Path
+    sessions: int | None
+    active_subscribers: int | None
+
+
+class Usage(NamedTuple):
+    """Everything that `status` says. `missing` are counters of the site that the live table lacks: then
+    another site is loaded. `walked` says whether the connections were gone through."""
+
+    connections: int
+    connections_limit: int
+    pools: tuple[PoolUse, ...]
+    rules: tuple[RuleUse, ...]
+    drops: tuple[Drop, ...]
+    top: tuple[Busy, ...]
+    walked: bool
+    missing: tuple[str, ...]
+
+
+def read(compiled: Compiled, namespace: str | None = None, full: bool = False, top: int = 0) -> Usage:
+    """Ask the kernel. `full` walks through the connections however many there are; so does `top` > 0, and
+    names so many subscribers. Raises KernelError."""
+    filled = {one.name for claim in compiled.claims for one in _filled(compiled, claim)}
+    live = tally.read(namespace, frozenset(filled if full else ()))
+    used, limit = conntrack.count(namespace)
+    walk = None
+    if full or top or used <= SHORT_WALK:
+        walk = walked(compiled, conntrack.flows(namespace), top)
+    counters = [one for one in compiled.table.objects if isinstance(one, Counter)]
+    return Usage(
+        used,
+        limit,
+        tuple(_pool(compiled, claim, live, walk) for claim in compiled.claims),
+        tuple(_rule(rule, walk) for rule in compiled.site.snat),
+        (*_drops(counters, live), *_of_conntrack(conntrack.statistics(namespace))),
+        walk.top if walk else (),
+        walk is not None,
+        tuple(one.name for one in counters if one.name not in live.counters),
+    )
+
+
+def _pool(compiled: Compiled, claim: Claim, live: Tally, walk: Walk | None) -> PoolUse:
+    pool, path = claim.pool, claim.pool.path
+    gives = pool.type in ("cgnat", "nat")
+    dynamic = gives and pool.allocation == "dynamic"
+    entries = [one for one in _filled(compiled, claim) if one.name.startswith("eim_")]
+    assigned: int | None = min(claim.demand, claim.stock.capacity) if gives else None
+    if dynamic:
+        assigned = live.elements.get(f"taken_{pool.name}")
+    assignments = live.counters.get(f"assigned_count_{pool.name}")
+    return PoolUse(
+        pool.name,
+        pool.type,
+        pool.allocation if gives else "none",
+        path,
+        None if claim.unbounded else claim.demand,
+        walk.active[path] if walk else None,
+        claim.stock.capacity if gives else None,
+        assigned,
+        assignments.packets if assignments and dynamic else None,
+        sum(one.size for one in (*pool.global_ip, *(entry.globals for entry in pool.global_map))),
+        walk.addresses[path] if walk and pool.type != "fake" else None,
+        _total(live.elements.get(one.name) for one in entries) if entries else None,
+        sum(one.size for one in entries) or None,
+        walk.sessions[path] if walk else None,
+    )
+
+
+def _rule(rule: SnatRule, walk: Walk | None) -> RuleUse:
+    if walk is None:
+        return RuleUse(rule.name, rule.path, None, None)
+    return RuleUse(rule.name, rule.path, walk.sessions[rule.path], walk.active[rule.path])
+
+
+def _filled(compiled: Compiled, claim: Claim) -> Iterator[Set | Map]:
+    """The sets and maps of a pool whose number of elements says something."""
+    path = claim.pool.path
+    for one in compiled.table.objects:
+        if isinstance(one, Set | Map) and one.origin == path and one.name.startswith(("eim_", "taken_")):
+            yield one
+
+
+def _total(numbers: Iterable[int | None]) -> int | None:
+    known = list(numbers)
+    return None if None in known else sum(number or 0 for number in known)
+
+
+def _drops(counters: Iterable[Counter], live: Tally) -> Iterator[Drop]:
+    for counter in counters:
+        pool = counter.origin[1] if counter.origin[:1] == ("pools",) and len(counter.origin) > 1 else None
+        word = counter.name.removesuffix(f"_{pool}").removesuffix("_count")
+        if word not in NOT_DROPS:
+            packets, octets = live.counters.get(counter.name, Count(0, 0))
+            yield Drop(REASONS[word], None if pool is None else str(pool), counter.origin, packets, octets)
+
+
+def _of_conntrack(statistics: conntrack.Statistics) -> Iterator[Drop]:
+    for word, packets in statistics._asdict().items():
+        yield Drop(REASONS[word], None, (), packets, None)

@@ -1,0 +1,180 @@
+"""Who had that address and port at that time: the history says which site was live, the site computes, and
+for dynamic pools the log of assignments, or the kernel, says who had which number.
+
+Each finding carries what an answer to a legal request must name: the configuration that it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+from nfcompile.allocation.lookup import Answer, Index
+from nfcompile.allocation.pools import Claim
+from nfcompile.ipalloc import Block
+from nfcompile.model.ranges import address_text
+from nfcompile.pipeline import Compiled
+from nfcompile.records import assignment_log
+from nfcompile.records.history import Live, Timeline
+
+
+class Question(NamedTuple):
+    """An address, a port or id, a protocol, and a moment (as `history.Event.at`); None is not given."""
+
+    address: int
+    port: int | None = None
+    proto: str | None = None
+    at: str | None = None
+
+
+class Finding(NamedTuple):
+    """A binding, the site that says so, and when the block was assigned where a log knows it."""
+
+    answer: Answer
+    live: Live | None
+    assigned: str = ""
+
+
+class Held(NamedTuple):
+    """Who holds a number of a dynamic pool, since when ('' where the kernel was asked: now)."""
+
+    subscriber: int
+    number: int
+    at: str = ""
+
+
+class Owners(Protocol):
+    """Somebody who knows the assignments of dynamic pools at a moment: a log, or the kernel."""
+
+    def owners(self, known: Known, claim: Claim, numbers: list[int], at: str) -> list[Held]:
+        """Who holds these numbers."""
+
+    def owned(self, known: Known, claim: Claim, subscriber: int, at: str) -> list[Held]:
+        """Which numbers a subscriber holds."""
+
+
+class Known:
+    """A compiled site that answers many questions; what dynamic numbers stand for is read when needed."""
+
+    __slots__ = ("_numbers", "compiled", "dynamic", "index")
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = compiled
+        self.index = Index(compiled.claims)
+        self.dynamic = tuple(
+            one for one in compiled.claims if one.pool.global_ip and one.pool.allocation == "dynamic"
+        )
+        self._numbers: dict[str, tuple[dict[int, Block], dict[Block, int]]] = {}
+
+    def claim(self, pool: str) -> Claim | None:
+        """The dynamic pool of that name."""
+        return next((one for one in self.dynamic if one.pool.name == pool), None)
+
+    def block(self, claim: Claim, number: int) -> Block | None:
+        """What a number stands for."""
+        return self._both(claim)[0].get(number)
+
+    def numbers(self, claim: Claim, address: int, port: int | None) -> list[int]:
+        """The numbers of a global address, or of the block that holds the port."""
+        stock = claim.stock
+        if not any(one.first <= address <= one.last for one in claim.pool.global_ip):
+            return []
+        blocks = self._both(claim)[1]
+        if port is None and stock.ports is not None:
+            wanted = [stock.block(address, n) for n in range(stock.blocks_per_address)]
+        else:
+            number = stock.number(port or 0)
+            wanted = [] if number is None else [stock.block(address, number)]
+        return [blocks[one] for one in wanted if one in blocks]
+
+    def _both(self, claim: Claim) -> tuple[dict[int, Block], dict[Block, int]]:
+        name = claim.pool.name
+        if name not in self._numbers:
+            forward = assignment_log.numbers(self.compiled, claim)
+            self._numbers[name] = forward, {block: number for number, block in forward.items()}
+        return self._numbers[name]
+
+
+class Logged:
+    """The owners that a log of assignments knows. A number counts for as long as it means the same block."""
+
+    __slots__ = ("_known", "_ledger", "_timeline")
+
+    def __init__(
+        self, ledger: assignment_log.Ledger, timeline: Timeline | None, known: Callable[[str], Known]
+    ) -> None:
+        self._ledger = ledger
+        self._timeline = timeline
+        self._known = known
+
+    def owners(self, known: Known, claim: Claim, numbers: list[int], at: str) -> list[Held]:
+        """The last ones who got them by then."""
+        found = (self._ledger.owner(claim.pool.name, number, at) for number in numbers)
+        return [_held(one) for one in found if one is not None and self._still(known, claim, one)]
+
+    def owned(self, known: Known, claim: Claim, subscriber: int, at: str) -> list[Held]:
+        """What a subscriber got by then, and nobody else since."""
+        found = self._ledger.owned(claim.pool.name, subscriber, at, claim.blocks_each)
+        return [_held(one) for one in found if self._still(known, claim, one)]
+
+    def _still(self, known: Known, claim: Claim, one: assignment_log.Assignment) -> bool:
+        """Whether the number meant the same block when it was assigned."""
+        for live in self._timeline.when(one.at) if self._timeline else ():
+            before = self._known(live.site) if live.site else None
+            if before is known:
+                return True
+            pool = before.claim(claim.pool.name) if before else None
+            if before and pool and before.block(pool, one.number) == known.block(claim, one.number):
+                return True
+        return self._timeline is None
+
+
+def find(question: Question, known: Known, live: Live | None, owners: Owners | None) -> list[Finding]:
+    """Every binding that one site knows of, the same as `answers.lookups` where no pool is dynamic."""
+    computed = known.index.lookups(question.address, question.port, question.proto)
+    if owners is None or not known.dynamic:
+        return [Finding(one, live) for one in computed]
+    reached = [
+        _finding(known, claim, held, live)
+        for claim in known.dynamic
+        if (numbers := known.numbers(claim, question.address, question.port))
+        for held in owners.owners(known, claim, numbers, question.at or "")
+    ]
+    return reached or [
+        finding for one in computed for finding in _with_blocks(one, question, known, live, owners)
+    ]
+
+
+def find_at(
+    question: Question, timeline: Timeline, known: Callable[[str], Known], owners: Owners | None
+) -> list[Finding]:
+    """The same by whatever was live at the moment of the question; findings that are equal are one."""
+    found: dict[Answer, Finding] = {}
+    for live in timeline.when(question.at or ""):
+        if live.site is not None:
+            for one in find(question, known(live.site), live, owners):
+                found.setdefault(one.answer, one)
+    return list(found.values())
+
+
+def _with_blocks(
+    computed: Answer, question: Question, known: Known, live: Live | None, owners: Owners
+) -> Iterator[Finding]:
+    """A subscriber of a dynamic pool has the blocks that he was given; without any, he is just served."""
+    claim = known.claim(computed.pool or "")
+    held = owners.owned(known, claim, question.address, question.at or "") if claim else []
+    if claim is None or computed.subscriber != address_text(question.address) or not held:
+        yield Finding(computed, live)
+        return
+    for one in held:
+        yield _finding(known, claim, one, live)
+
+
+def _held(one: assignment_log.Assignment) -> Held:
+    return Held(one.subscriber, one.number, one.at)
+
+
+def _finding(known: Known, claim: Claim, held: Held, live: Live | None) -> Finding:
+    block = known.block(claim, held.number)
+    assert block is not None
+    return Finding(assignment_log.answer(claim.pool.name, held.subscriber, block), live, held.at)

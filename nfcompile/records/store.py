@@ -1,0 +1,195 @@
+"""The state directory: the history, appended line by line, and every site in it, once, under its digest.
+
+    DIR/history.jsonl    one event a line, each written at once and synced
+    DIR/sites/<sha256>   a site as it was given
+    DIR/reserve          4 KB that are given up when the disk is full, so that a change can end its line
+    DIR/lock             held while a change is made
+    DIR/netns/<name>/    the same for a network namespace that was named
+
+Nothing is ever taken out. Knows no YAML and no ruleset.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from nfcompile.kernel import KernelError, netns
+from nfcompile.records import history
+from nfcompile.records.history import Event, Log
+
+DEFAULT = "/var/lib/nfcompile"
+RESERVE_BYTES = 4096
+SO_NETNS_COOKIE = 71
+"""Linux 5.14, asm-generic/socket.h: a number that no two namespaces of a boot ever share."""
+
+
+class StateError(KernelError):
+    """The state directory cannot be used."""
+
+    def __init__(self, message: str, forbidden: bool = False) -> None:
+        super().__init__(message)
+        self.forbidden = forbidden
+
+
+def directory(root: str, namespace: str | None) -> str:
+    """Where the history of a namespace is; `namespace` is a name, a path, or None for our own.
+
+    Under `ip netns exec NAME` our own is that of NAME.
+
+    >>> directory("/s", "gw"), directory("/s", "/run/netns/gw")
+    ('/s/netns/gw', '/s/netns/gw')
+    >>> directory("/s", "/proc/7/ns/net")
+    '/s/netns/%2Fproc%2F7%2Fns%2Fnet'
+    """
+    namespace = namespace or netns.own_name()
+    if namespace is None:
+        return root
+    folder, _, last = namespace.rpartition("/")
+    if folder and os.path.realpath(folder) == str(netns.NAMED):
+        namespace = last
+    name = quote(namespace, safe="")
+    return os.path.join(root, "netns", f"%{name}" if name in (".", "..") else name)
+
+
+def read(path: str) -> Log:
+    """The history of a state directory; empty where there is none."""
+    try:
+        with open(os.path.join(path, "history.jsonl"), "rb") as file:
+            return history.read(file.read())
+    except FileNotFoundError:
+        return Log(())
+    except OSError as error:
+        raise _unusable("read", path, error) from None
+
+
+def site(path: str, digest: str) -> bytes:
+    """The text of a site of the history. Raises StateError where it is not what it was."""
+    try:
+        with open(os.path.join(path, "sites", digest), "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise _unusable("read", path, error) from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise StateError(
+            f"'{os.path.join(path, 'sites', digest)}' is damaged: its content has another digest"
+        )
+    return data
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Be the only one who makes a change; waits. Makes the directory, and room for the end of the change."""
+    try:
+        os.makedirs(os.path.join(path, "sites"), mode=0o700, exist_ok=True)
+        descriptor = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable("write", path, error) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def keep(path: str, data: bytes) -> str:
+    """Store a site, whole or not at all, and put the reserve by; its digest."""
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        _put(path, "reserve", b"\0" * RESERVE_BYTES)
+        if not os.path.exists(os.path.join(path, "sites", digest)):
+            _put(path, os.path.join("sites", digest), data)
+    except OSError as error:
+        raise _unusable("write", path, error) from None
+    return digest
+
+
+def append(path: str, event: Event, reserve: bool = True) -> None:
+    """Add an event, and return when it is on the disk; on a full one the reserve is given up for it."""
+    name = os.path.join(path, "history.jsonl")
+    try:
+        try:
+            _append(name, history.line(event))
+        except OSError as error:
+            if not reserve or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            os.unlink(os.path.join(path, "reserve"))
+            _append(name, history.line(event))
+    except OSError as error:
+        raise _unusable("write", path, error) from None
+
+
+def identity(namespace: str | None) -> str:
+    """This boot and that network namespace: another one of the same name is not the same."""
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        boot = file.read().strip()
+    return f"{boot}/{netns.inside(namespace, _cookie)}"
+
+
+def uptime() -> float:
+    """Seconds since the machine was started, suspended or not."""
+    import time
+
+    return round(time.clock_gettime(time.CLOCK_BOOTTIME), 3)
+
+
+def now() -> str:
+    """The time as the history writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _cookie() -> int:
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        return int.from_bytes(asking.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")
+
+
+def _append(name: str, line: bytes) -> None:
+    descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        end = os.fstat(descriptor).st_size
+        if end and os.pread(descriptor, 1, end - 1) != b"\n":
+            line = b"\n" + line  # what a crash has torn stays a line of its own
+        while line:
+            line = line[os.write(descriptor, line) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    _sync_folder(os.path.dirname(name))
+
+
+def _put(path: str, name: str, data: bytes) -> None:
+    """Write a file beside its place, sync it, and move it there."""
+    target = os.path.join(path, name)
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".")
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    _sync_folder(os.path.dirname(target))
+
+
+def _sync_folder(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unusable(verb: str, path: str, error: OSError) -> StateError:
+    forbidden = error.errno in (errno.EACCES, errno.EPERM)
+    return StateError(f"cannot {verb} the state directory '{path}': {error.strerror}", forbidden)

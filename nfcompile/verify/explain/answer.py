@@ -1,0 +1,176 @@
+"""The facts: which pool took the packet, what it leaves with, where it goes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
+from nfcompile.model.site import Pool, Site
+from nfcompile.pipeline import Compiled
+from nfcompile.verify.explain.reasons import Reason, block_is_open, pool_of, reasons, static_entry
+from nfcompile.verify.walk import LOCAL, NOTHING, Outcome, Packet, Route, State, one, read, walk
+
+ICMP, TCP, UDP = 1, 6, 17
+ANY_PORT = Range(0, PORT_LAST)
+
+
+class Question(NamedTuple):
+    """The first packet of a connection. Without an interface it comes from the first inside one, and `out` is
+    what the site knows of routes. Ports of None are any, or what the protocol does not have."""
+
+    protocol: int
+    source: int
+    destination: int
+    source_port: int | None = None
+    destination_port: int | None = None
+    interface: str | None = None
+    out: str | None = None
+    opens: bool = True
+
+
+class Explanation(NamedTuple):
+    """The answer; `to` is the destination after dnat, None is what there is not or nobody knows yet."""
+
+    action: str
+    pool: str | None
+    subscriber: str | None
+    global_ip: str | None
+    port_first: int | None
+    port_last: int | None
+    mark: int | None
+    to: str
+    steps: tuple[Reason, ...]
+
+
+class Undecided(Exception):
+    """The packet is not described well enough; the message says what is missing."""
+
+
+def explain(
+    compiled: Compiled, question: Question, state: State = NOTHING, route: Route | None = None
+) -> Explanation:
+    """Walk the packet through the compiled ruleset. Raises Undecided."""
+    packet = Packet(
+        question.interface or compiled.site.interfaces.inside[0],
+        question.protocol,
+        one(question.source),
+        _port(question.source_port),
+        one(question.destination),
+        _port(question.destination_port),
+        question.opens,
+    )
+
+    def sited(address: Range) -> str:
+        return question.out or towards(compiled, address.first)
+
+    outcomes = walk(read(compiled.table), packet, route or sited, state)
+    if len({(each.verdict, each.packet, each.dnat, each.snat) for each in outcomes}) > 1:
+        raise Undecided("the answer depends on a port that is not given; write --src A:P and --dst A:P")
+    return _answer(compiled, packet, outcomes[0])
+
+
+def towards(compiled: Compiled, address: int) -> str:
+    """Where an address is, as far as a site tells: the gateway itself, an inside interface, outside."""
+    interfaces, gateway = compiled.site.interfaces, compiled.site.gateway
+    if address == gateway.primary_ip or _among(gateway.secondary_ips, address):
+        return LOCAL
+    for claim in compiled.claims:
+        for entry in claim.pool.global_map:
+            if _among((entry.local,), address):
+                return interfaces.inside[0] if entry.vid is None else interfaces.vlan(entry.vid)
+        enumerable = not claim.unbounded and EVERYWHERE not in claim.subscribers
+        if enumerable and _among(claim.subscribers, address):
+            return interfaces.inside[0]
+    return interfaces.outside[0]
+
+
+def _among(ranges: tuple[Range, ...], address: int) -> bool:
+    return any(part.first <= address <= part.last for part in ranges)
+
+
+def _port(port: int | None) -> Range:
+    return ANY_PORT if port is None else one(port)
+
+
+def _answer(compiled: Compiled, asked: Packet, outcome: Outcome) -> Explanation:
+    rewritten = [
+        (effect.kind, step.rule.origin[:1])
+        for step in outcome.steps
+        for effect in step.effects
+        if effect.kind in ("snat", "dnat")
+    ]
+    kinds = [kind for kind, _ in rewritten]
+    pool = pool_of(compiled.site, outcome)
+    inbound = ("dnat", ("pools",)) in rewritten and "snat" not in kinds
+    from_outside = asked.interface in compiled.site.interfaces.outside
+    action = "untranslated"
+    if outcome.verdict == "drop":
+        action = "drop"
+    elif "snat" in kinds or inbound or (kinds and from_outside):
+        action = "translate"
+    elif pool is not None and pool.type == "fake":
+        action = "pass"
+    left = outcome.packet
+    answer = Explanation(
+        action,
+        pool.name if pool else None,
+        _subscriber(compiled.site, pool, asked) if pool or "snat" in kinds else None,
+        None,
+        None,
+        None,
+        _mark(outcome),
+        _end(left.destination, left.destination_port),
+        tuple(reasons(compiled, asked, outcome)),
+    )
+    if action != "translate":
+        return answer
+    if inbound and pool is not None:
+        return _to_inside(answer, compiled.site, pool, asked, left)
+    return _from_inside(answer, compiled, pool, asked, left) if "snat" in kinds else answer
+
+
+def _to_inside(answer: Explanation, site: Site, pool: Pool, asked: Packet, left: Packet) -> Explanation:
+    """Who was reached by which global address, and by which port where the pool shares addresses."""
+    port = asked.destination_port.first if pool.type == "cgnat" else None
+    host = left._replace(source=left.destination)
+    return answer._replace(
+        subscriber=_subscriber(site, pool, host),
+        global_ip=_known(asked.destination),
+        port_first=port,
+        port_last=port,
+    )
+
+
+def _from_inside(
+    answer: Explanation, compiled: Compiled, pool: Pool | None, asked: Packet, left: Packet
+) -> Explanation:
+    """The resulting source. What a dynamic pool will take, nobody knows; an snat rule names a range."""
+    address = range_text(left.source) if pool is None else _known(left.source)
+    shared = left.source_port != asked.source_port if pool is None else pool.type == "cgnat"
+    is_open = pool is not None and block_is_open(compiled, pool, asked, left.source_port)
+    if address is None or not shared or is_open or left.protocol not in (ICMP, TCP, UDP):
+        return answer._replace(global_ip=address)
+    first, last = left.source_port
+    return answer._replace(global_ip=address, port_first=first, port_last=last)
+
+
+def _known(address: Range) -> str | None:
+    return address_text(address.first) if address.size == 1 else None
+
+
+def _subscriber(site: Site, pool: Pool | None, packet: Packet) -> str:
+    """The source, with its VLAN where the pool's entry has one."""
+    entry = static_entry(site, pool, packet) if pool else None
+    vid = "" if entry is None or entry.vid is None else f"~{entry.vid}"
+    return range_text(packet.source) + vid
+
+
+def _mark(outcome: Outcome) -> int | None:
+    """The operator's mark; what is drawn at random is our own token."""
+    first, last = outcome.mark
+    return first if first == last and first else None
+
+
+def _end(address: Range, port: Range) -> str:
+    """'A:P', or 'A' where no port was given."""
+    return range_text(address) + ("" if port == ANY_PORT else f":{port_text(port)}")

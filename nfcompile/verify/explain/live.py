@@ -1,0 +1,84 @@
+"""What the kernel holds for a packet, as steps: assignments, mapping entries, and its connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from nfcompile.diagnostics import Path
+from nfcompile.model.ranges import Range, address_text
+from nfcompile.pipeline import Compiled
+from nfcompile.verify.explain.answer import Explanation, Question, explain
+from nfcompile.verify.explain.reasons import Reason
+from nfcompile.verify.walk import State, Value, element_words, read, read_key
+
+LookUp = Callable[[str, str], str | None]
+"""The data of one element, by name and key in nft's words: '' in a set, None where it is not there."""
+
+
+class Connection(NamedTuple):
+    """A tracked connection: both ends as the first packet came, and as answers come."""
+
+    original: tuple[int, int, int, int]
+    reply: tuple[int, int, int, int]
+    timeout: int
+
+
+Found = list[tuple[str, tuple[Value, ...], tuple[Value, ...] | None]]
+
+
+def explain_live(
+    compiled: Compiled, question: Question, look_up: LookUp, connections: list[Connection]
+) -> Explanation:
+    """Explain with the state of the kernel, which is asked for single elements only."""
+    sources = read(compiled.table).sources
+    found: Found = []
+
+    def ask(name: str, key: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        data = look_up(name, element_words(sources[name], key))
+        known = read_key(data) if data else None if data is None else ()
+        found.append((name, key, known))
+        return known
+
+    answer = explain(compiled, question, State({}, ask))
+    steps = (*answer.steps, *_elements(compiled, found), *(_connection(one) for one in connections))
+    return answer._replace(steps=steps)
+
+
+def _elements(compiled: Compiled, found: Found) -> Iterator[Reason]:
+    """Every look-up that a person asks about, once."""
+    said: set[str] = set()
+    for name, key, data in found:
+        for pool in compiled.site.active_pools:
+            text = _element(name.removesuffix(f"_{pool.name}"), key, data) if name.endswith(pool.name) else ""
+            if text and text not in said:
+                said.add(text)
+                yield Reason(pool.path, text)
+
+
+def _element(word: str, key: tuple[Value, ...], data: tuple[Value, ...] | None) -> str:
+    if word.startswith("assigned"):
+        return f"live: {_end(key)} has {'no block yet' if data is None else 'its block already'}"
+    if word in ("eim_tcp", "eim_udp"):
+        held = "no mapping entry" if data is None else f"the mapping entry {_end(data)}"
+        return f"live: {_end(key)} has {held}"
+    if word in ("eif_tcp", "eif_udp"):
+        return f"live: {_end(key)} {'is nobody' if data is None else f'is mapped to {_end(data)}'}"
+    if word == "owners":
+        return f"live: {_end(key)} is {'nobody' if data is None else _end(data)}"
+    return ""
+
+
+def _connection(one: Connection) -> Reason:
+    path: Path = ()
+    src, sport, dst, dport = one.original
+    reply_src, reply_sport, reply_dst, reply_dport = one.reply
+    came = f"{address_text(src)}:{sport} > {address_text(dst)}:{dport}"
+    left = f"{address_text(reply_dst)}:{reply_dport} > {address_text(reply_src)}:{reply_sport}"
+    return Reason(path, f"live: connection {came} goes out as {left}, {one.timeout} s left")
+
+
+def _end(key: tuple[Value, ...]) -> str:
+    address, *ports = key
+    said = address_text(address.first) if isinstance(address, Range) else str(address)
+    return said + "".join(f":{port.first}" for port in ports if isinstance(port, Range))

@@ -1,0 +1,388 @@
+"""The steps of a walk as an operator reads them: which line of the site decided, and what.
+
+SPEAKERS is the table of who speaks for which part of a site. Rules that only lead from one chain to another,
+and the bookkeeping of mapping entries, say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from nfcompile.diagnostics import Path
+from nfcompile.emit import CtTimeout
+from nfcompile.lower import names
+from nfcompile.lower.gate import gate
+from nfcompile.model.ranges import Range, port_text, range_text
+from nfcompile.model.site import AclRule, Pool, Site, StaticEntry
+from nfcompile.pipeline import Compiled
+from nfcompile.verify.walk import LOCAL, Effect, Outcome, Packet, Step
+
+PORTED = {6: "tcp", 17: "udp"}
+BLOCKED = {1, *PORTED}
+"""Protocols that have ports, or ids, from a block."""
+SYSCTLS = {1: "icmp", 47: "gre"}
+"""Protocols whose timeout is a setting of the host; all others share the generic one."""
+NEXT = "the next pool is asked"
+
+
+class Reason(NamedTuple):
+    """One step: the spot of the site that decided, and what."""
+
+    path: Path
+    text: str
+
+
+class Scene(NamedTuple):
+    """What a speaker may look at: the packet as it came, the pool that is asked or has taken it."""
+
+    compiled: Compiled
+    asked: Packet
+    outcome: Outcome
+    pool: Pool | None
+
+    @property
+    def source(self) -> str:
+        return range_text(self.asked.source)
+
+
+def reasons(compiled: Compiled, asked: Packet, outcome: Outcome) -> Iterator[Reason]:
+    """Every line of the site that had a say, in the order in which the packet met them."""
+    scene = Scene(compiled, asked, outcome, None)
+    for at, step in enumerate(outcome.steps):
+        named = _pool_named(compiled.site, step)
+        entered = _entered(step)
+        asked_now = named is not None and entered == names.pool_chain(named.name)
+        if asked_now or scene.pool is None:
+            scene = scene._replace(pool=named)
+        if entered in LISTS or (scene.pool and entered == names.pool_chain(scene.pool.name)):
+            if not any(later.chain == entered for later in outcome.steps[at + 1 :]):
+                yield _no_hit(scene, str(entered))
+            continue
+        yield from SPEAKERS.get(str(step.origin[0]) if step.origin else "", _silent)(scene, step)
+    yield from _ending(scene)
+
+
+def pool_of(site: Site, outcome: Outcome) -> Pool | None:
+    """The pool that took the packet: on its way out, otherwise the one whose address it asked for."""
+    for step in outcome.steps:
+        for pool in site.active_pools:
+            if step.chain in (names.translate_chain(pool.name), names.pass_chain(pool.name)):
+                return pool
+    for step in outcome.steps:
+        if any(effect.kind == "dnat" for effect in step.effects):
+            return _pool_named(site, step)
+    return None
+
+
+def static_entry(site: Site, pool: Pool, packet: Packet) -> StaticEntry | None:
+    """The line of `global_map` that holds a packet's source; that of another VLAN does not."""
+    for entry in pool.global_map:
+        here = entry.vid is None or site.interfaces.vlan(entry.vid) == packet.interface
+        if entry.local.first <= packet.source.first <= entry.local.last and here:
+            return entry
+    return None
+
+
+def _pool_named(site: Site, step: Step) -> Pool | None:
+    """The pool that a rule serves."""
+    path = step.rule.origin
+    return next((pool for pool in site.active_pools if path[:2] == pool.path), None)
+
+
+def _entered(step: Step) -> str | None:
+    return next((effect.words[0] for effect in step.effects if effect.kind == "jump"), None)
+
+
+LISTS = {names.DNAT_RULES: "dnat", names.SNAT_RULES: "snat"}
+
+
+def _no_hit(scene: Scene, entered: str) -> Reason:
+    if entered in LISTS:
+        return Reason((LISTS[entered],), f"no {LISTS[entered]} rule matches")
+    pool = scene.pool
+    assert pool is not None
+    if pool.acl is None:
+        return Reason(pool.path, f"pool '{pool.name}': global_map has no {scene.source}; {NEXT}")
+    return Reason((*pool.path, "acl"), f"pool '{pool.name}': no rule of acl '{pool.acl.name}' hits; {NEXT}")
+
+
+# ---- speakers
+
+
+def _silent(scene: Scene, step: Step) -> Iterator[Reason]:
+    yield from ()
+
+
+def _acl(scene: Scene, step: Step) -> Iterator[Reason]:
+    pool = scene.pool
+    if pool is None or pool.acl is None:
+        return
+    rule = _line(pool.acl.rules, step.origin, scene.asked)
+    said = f"acl '{pool.acl.name}' rule {rule.number}"
+    kinds = [effect.kind for effect in step.effects]
+    if "return" not in kinds:
+        yield Reason(rule.path, f"{said} allows: pool '{pool.name}' takes the packet")
+    elif rule.allow:
+        yield Reason(
+            rule.path, f"{said} allows, but pool '{pool.name}' has no entry for {scene.source}; {NEXT}"
+        )
+    else:
+        yield Reason(rule.path, f"{said} denies: pool '{pool.name}' is skipped, {NEXT}")
+
+
+def _line(rules: tuple[AclRule, ...], path: Path, asked: Packet) -> AclRule:
+    """The rule of the file: neighbours that differ in the source only are one rule of the ruleset."""
+    first = next(index for index, rule in enumerate(rules) if rule.path == path)
+    source = asked.source.first
+    return next(rule for rule in rules[first:] if rule.source.first <= source <= rule.source.last)
+
+
+def _dnat(scene: Scene, step: Step) -> Iterator[Reason]:
+    for effect in step.effects:
+        if effect.kind == "mark" and isinstance(effect.values[0], Range):
+            yield Reason(step.origin, f"dnat rule '{step.origin[-1]}' sets mark {effect.values[0].first}")
+        elif effect.kind == "dnat":
+            yield Reason(
+                step.origin, f"dnat rule '{step.origin[-1]}': the destination becomes {_end(effect)}"
+            )
+
+
+def _snat(scene: Scene, step: Step) -> Iterator[Reason]:
+    for effect in step.effects:
+        if effect.kind == "snat":
+            yield Reason(step.origin, f"snat rule '{step.origin[-1]}': the source becomes {_end(effect)}")
+
+
+def _pools(scene: Scene, step: Step) -> Iterator[Reason]:
+    for effect in step.effects:
+        if effect.kind in POOL_EFFECTS:
+            yield from POOL_EFFECTS[effect.kind](scene, step, effect)
+
+
+def _taken(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
+    pool = scene.pool
+    if pool is None or effect.words[0] not in (names.translate_chain(pool.name), names.pass_chain(pool.name)):
+        return
+    entry = static_entry(scene.compiled.site, pool, scene.asked)
+    path = entry.path if entry else pool.path
+    yield Reason(path, f"pool '{pool.name}' takes the packet: global_map has {scene.source}")
+
+
+def _skipped(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
+    if step.origin[-1:] == ("subscribers",):
+        yield Reason(step.origin, f"{scene.source} is not among the subscribers; {NEXT}")
+
+
+def _translated(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
+    """The block or address, and the limit that it is."""
+    pool, asked = scene.pool, scene.asked
+    if pool is None:
+        return
+    entry = static_entry(scene.compiled.site, pool, asked)
+    if entry is not None:
+        yield Reason(entry.path, f"the source becomes {_end(effect)}, in both directions")
+        return
+    address, ports = effect.values
+    undecided = isinstance(address, Range) and address.size > 1
+    if undecided or (isinstance(ports, Range) and block_is_open(scene.compiled, pool, asked, ports)):
+        what = "block of ports" if pool.type == "cgnat" else "address"
+        text = f"the kernel picks the {what}: the subscriber has none yet and gets the first free one"
+        yield Reason((*pool.path, "global_ip"), text)
+        return
+    yield Reason((*pool.path, "global_ip"), f"the source becomes {_end(effect)}")
+    protocol = PORTED.get(asked.protocol)
+    if pool.type == "cgnat" and protocol:
+        key = f"portlimit_{protocol}"
+        limit = getattr(pool.limits, key)
+        yield Reason(
+            (*pool.path, "limits_peruser", key), f"{scene.source} has {limit} ports for {protocol} at most"
+        )
+
+
+def block_is_open(compiled: Compiled, pool: Pool, asked: Packet, ports: Range) -> bool:
+    """Whether the ports are those of several blocks, of which the kernel has yet to pick one."""
+    dynamic = pool.type == "cgnat" and pool.allocation == "dynamic"
+    return dynamic and asked.protocol in BLOCKED and ports.size > compiled.site.defaults.port_block_size
+
+
+def _reached(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
+    pool = _pool_named(scene.compiled.site, step)
+    if pool is None:
+        return
+    asked = range_text(scene.asked.destination)
+    entries = (
+        e for e in pool.global_map if e.globals.first <= scene.asked.destination.first <= e.globals.last
+    )
+    path = next((entry.path for entry in entries), pool.path)
+    yield Reason(
+        path, f"{asked} is a global address of pool '{pool.name}': the destination becomes {_end(effect)}"
+    )
+
+
+def _timeout(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
+    for thing in scene.compiled.table.objects:
+        if isinstance(thing, CtTimeout) and thing.name == effect.words[0]:
+            seconds = dict(thing.policy)
+            said = (f"{word} {seconds[state]} s" for state, word in TIMES.items() if state in seconds)
+            yield Reason(step.origin, f"timeouts of {thing.protocol}: {', '.join(said)}")
+
+
+def _events(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
+    silent = effect.words == ("0",)
+    text = "is not reported" if silent else "is reported when it begins and when it ends"
+    pool = _pool_named(scene.compiled.site, step)
+    yield Reason((*(pool.path if pool else ()), "connection_logging"), f"the connection {text}")
+
+
+def _log(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
+    text = f"the assignment is logged to NFLOG group {effect.words[1]}"
+    yield Reason((*step.rule.origin, "connection_logging"), text)
+
+
+def _counted(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
+    most = effect.values[0]
+    if isinstance(most, Range) and step.origin[-1] in ("portlimit_icmp", "sessions_per_translation"):
+        what = "icmp sessions" if step.origin[-1] == "portlimit_icmp" else "sessions of one address and port"
+        more = "there are more" if effect.kind == "over" else "there is room"
+        yield Reason(step.origin, f"{most.first} {what} are allowed, {more}")
+
+
+def _helper(scene: Scene, step: Step) -> Iterator[Reason]:
+    for effect in step.effects:
+        if effect.kind == "helper":
+            yield Reason(step.origin, f"the kernel's {step.origin[-1]} helper follows the connection")
+
+
+def _defaults(scene: Scene, step: Step) -> Iterator[Reason]:
+    yield from _helper(scene, step)
+    yield from _pools(scene, step)
+
+
+TIMES = {
+    "syn_sent": "opening",
+    "established": "open",
+    "fin_wait": "closing",
+    "close": "after a reset",
+    "unreplied": "without an answer",
+    "replied": "answered",
+}
+"""States of a timeout policy that have a value of their own, in plain words."""
+POOL_EFFECTS: dict[str, Callable[[Scene, Step, Effect], Iterator[Reason]]] = {
+    "goto": _taken,
+    "return": _skipped,
+    "snat": _translated,
+    "dnat": _reached,
+    "timeout": _timeout,
+    "events": _events,
+    "log": _log,
+    "count": _counted,
+    "over": _counted,
+}
+SPEAKERS: dict[str, Callable[[Scene, Step], Iterator[Reason]]] = {
+    "acls": _acl,
+    "dnat": _dnat,
+    "snat": _snat,
+    "pools": _pools,
+    "nat_defaults": _defaults,
+}
+
+
+# ---- how it ends
+
+
+def _ending(scene: Scene) -> Iterator[Reason]:
+    """What became of a packet that no rule has translated."""
+    outcome, asked = scene.outcome, scene.asked
+    interfaces = scene.compiled.site.interfaces
+    if outcome.verdict == "drop":
+        yield _dropped(scene)
+        return
+    taken = pool_of(scene.compiled.site, outcome)
+    if taken is not None and taken.type == "fake":
+        yield Reason((*taken.path, "type"), f"pool '{taken.name}' is fake: the packet keeps its source")
+    elif any(effect.kind == "snat" for step in outcome.steps for effect in step.effects):
+        yield from _idle(scene, taken)
+    elif outcome.out == LOCAL:
+        yield Reason(("gateway",), "the packet is for the gateway itself: it is not touched")
+    elif taken is not None:
+        yield Reason(taken.path, f"{range_text(asked.source)} outside keeps its address")
+    elif asked.interface in interfaces.outside:
+        if not outcome.dnat:
+            text = "what comes from outside to no global address is forwarded as it is"
+            yield Reason(("interfaces", "outside"), text)
+    elif asked.interface not in _inside(scene):
+        text = f"'{asked.interface}' is no inside interface of this site: nothing is translated"
+        yield Reason(("interfaces", "inside"), text)
+    elif outcome.out not in interfaces.outside:
+        yield Reason(("interfaces",), f"from '{asked.interface}' to '{outcome.out}' nothing is translated")
+    else:
+        yield Reason(("pools",), "no pool takes the packet: it is forwarded with its own source")
+
+
+def _idle(scene: Scene, pool: Pool | None) -> Iterator[Reason]:
+    """Lifetimes that stand in no rule of the packet's way."""
+    if pool is None:
+        return
+    path, times, protocol = (
+        (*pool.path, "timeouts_inactivity"),
+        pool.timeouts,
+        PORTED.get(scene.asked.protocol),
+    )
+    if protocol is None:
+        name = f"net.netfilter.nf_conntrack_{SYSCTLS.get(scene.asked.protocol, 'generic')}_timeout"
+        seconds = scene.compiled.sysctls[name]
+        yield Reason(path, f"the session ends after {seconds} s: {name} of the host, for all pools")
+    elif pool.keeps_mapping_entries:
+        seconds = times.tcp_active if protocol == "tcp" else times.udp
+        yield Reason(path, f"the mapping entry lives {seconds} s at least after its last packet")
+
+
+def _dropped(scene: Scene) -> Reason:
+    """The rule that dropped it, by its counter."""
+    step = scene.outcome.steps[-1]
+    counter = next((effect.words[0] for effect in step.effects if effect.kind == "counter"), "")
+    if counter in DROPS:
+        return Reason(step.origin, DROPS[counter])
+    pool = _pool_named(scene.compiled.site, step)
+    if pool is None:
+        return Reason(step.origin, "the packet is refused")
+    if counter == names.dropped(pool.name):
+        if not pool.hairpin and scene.outcome.out in _inside(scene):
+            return Reason(
+                (*pool.path, "hairpin"), f"hairpin is off in pool '{pool.name}': the packet is dropped"
+            )
+        return Reason(pool.path, f"pool '{pool.name}' has nothing for {scene.source}: the packet is dropped")
+    for word, text in POOL_DROPS.items():
+        if counter == names.pool_counter(pool.name, word):
+            return Reason(step.origin, f"{text}: the packet is dropped")
+    return Reason(step.origin, f"pool '{pool.name}' drops the packet")
+
+
+def _inside(scene: Scene) -> tuple[str, ...]:
+    return gate(scene.compiled.site, scene.compiled.claims).inside
+
+
+DROPS = {
+    names.UNSOLICITED_COUNTER: "a global address that no mapping leads on from: the packet is dropped",
+    names.LEAK_COUNTER: "a subscriber's own address must not leave: the packet is dropped",
+    names.INVALID_COUNTER: "connection tracking calls the packet invalid: it is dropped",
+    names.MIDSTREAM_COUNTER: "no connection starts without a SYN: the packet is dropped",
+}
+"""Counters of drops that belong to no pool, and what they count."""
+POOL_DROPS = {
+    "exhausted": "no block is free",
+    "waiting": "another packet is just getting this subscriber's block",
+    "conflict": "another socket has the port",
+    "race": "another packet is just making this socket's entry",
+    "icmp_limit": "the limit of icmp sessions is reached",
+}
+
+
+def _end(effect: Effect) -> str:
+    """Address and port as a statement left them; a port that may be any is not said."""
+    address, port = effect.values
+    if not isinstance(address, Range) or not isinstance(port, Range):
+        return ""
+    said = range_text(address)
+    return said if port.size > 65535 or port == Range(0, 0) else f"{said}:{port_text(port)}"

@@ -1,0 +1,79 @@
+"""Proof of a compiled site: what holds for every first packet of a connection, and whom it does not hold for.
+
+    Compiled -> boxes (box.py) -> agreement, leaks, sharing;  claims -> stability
+
+All packets are looked at, not samples: as boxes, cut where somebody asks (parts.py).
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import NamedTuple
+
+from nfcompile.pipeline import Compiled
+from nfcompile.verify.proof.agreement import Compared, compared
+from nfcompile.verify.proof.box import Box
+from nfcompile.verify.proof.leaks import Leak, leaks
+from nfcompile.verify.proof.sharing import Shared, Sharing, sharing
+from nfcompile.verify.proof.stability import Grown, grown
+from nfcompile.verify.walk import read
+
+__all__ = [
+    "MOST_BOXES",
+    "Box",
+    "Compared",
+    "Grown",
+    "Leak",
+    "Proof",
+    "Shared",
+    "Sharing",
+    "TooManyBoxes",
+    "prove",
+]
+
+MOST_BOXES = 200_000
+"""More boxes than this are not looked at: a minute or two."""
+
+
+class TooManyBoxes(Exception):
+    """A site has more boxes than were to be looked at; nothing is known of the rest."""
+
+
+class Proof(NamedTuple):
+    """How much was looked at, and every counterexample."""
+
+    boxes: int
+    different: tuple[Compared, ...]
+    ways: int
+    leaks: tuple[Leak, ...]
+    sharing: Sharing
+    lists: int
+    moved: tuple[Grown, ...]
+
+    @property
+    def holds(self) -> bool:
+        return not (self.different or self.leaks or self.sharing.found or self.moved)
+
+
+def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
+    """Look for a packet, a subscriber or a list for which the ruleset is not what the site says.
+
+    Raises TooManyBoxes, and UnknownPhrase for a rule that the walker does not have.
+    """
+    boxes = list(islice(compared(compiled), most_boxes + 1))
+    if len(boxes) > most_boxes:
+        raise TooManyBoxes(f"more than {most_boxes} boxes of packets")
+    ways, leaking = 0, list[Leak]()
+    for count, found in leaks(compiled.site, read(compiled.table), boxes):
+        ways += count
+        leaking += found
+    lists = list(grown(compiled.claims))
+    return Proof(
+        len(boxes),
+        tuple(one for one in boxes if not one.agree),
+        ways,
+        tuple(leaking),
+        sharing(compiled.site, boxes),
+        len(lists),
+        tuple(one for one in lists if one.moved),
+    )

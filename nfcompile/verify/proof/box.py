@@ -1,0 +1,111 @@
+"""Boxes of packets: the space of all first packets of a connection, cut until nobody asks for another cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect
+from nfcompile.verify.boxes import CHOSEN, LOCAL, Names, Part, Ranges, Split
+from nfcompile.verify.walk import Packet
+
+ELSEWHERE = "*"
+"""Stands for every interface that neither the site nor its ruleset names."""
+ICMP, TCP, UDP = 1, 6, 17
+PORTS = Range(0, PORT_LAST)
+NOTHING = Range(0, 0)
+
+Answer = TypeVar("Answer")
+
+
+class Box(NamedTuple):
+    """Packets that have one of the values of each field; interfaces are where they arrive, and where the
+    routes lead: `towards` to the destination as it came, `out` to another one that the gateway puts in its
+    place."""
+
+    protocol: int
+    opens: bool
+    interface: frozenset[str]
+    source: Ranges
+    source_port: Ranges
+    destination: Ranges
+    destination_port: Ranges
+    towards: frozenset[str]
+    out: frozenset[str]
+    chosen: Ranges = (EVERYWHERE,)
+    chosen_port: Ranges = (PORTS,)
+
+    @property
+    def packet(self) -> Packet:
+        """All packets of the box as one."""
+        return Packet(
+            _names(self.interface, "interface"),
+            self.protocol,
+            Part.whole("source", self.source),
+            Part.whole("source_port", self.source_port),
+            Part.whole("destination", self.destination),
+            Part.whole("destination_port", self.destination_port),
+            self.opens,
+            (self.chosen, self.chosen_port),
+        )
+
+    def route(self, destination: Range) -> str | Names:
+        """The gateway's routes: any whatever."""
+        if destination == Part.whole("destination", self.destination):
+            return _names(self.towards, "towards")
+        return _names(self.out, "out")
+
+    def cut(self, split: Split) -> list[Box]:
+        """The boxes that make up this one."""
+        field = FIELDS.get(split.field, split.field)
+        values = [found for value in split.values if (found := _common(getattr(self, field), value))]
+        assert len(values) > 1, f"{field} is to be cut where it is whole"
+        return [
+            Box(*(value if name == field else mine for name, mine in self._asdict().items()))
+            for value in values
+        ]
+
+    def one(self) -> Box:
+        """One packet of it."""
+        return Box(*(_first(value) for value in self))
+
+
+FIELDS = {CHOSEN[1]: "chosen_port"}
+
+
+def everything(interfaces: frozenset[str], protocols: Iterable[int]) -> Iterator[Box]:
+    """All packets: from every interface, and routed to every one or to the gateway itself."""
+    known = interfaces | {ELSEWHERE}
+    routes = known | {LOCAL}
+    for protocol in protocols:
+        ports = PORTS if protocol in (TCP, UDP) else NOTHING
+        ids = PORTS if protocol == ICMP else ports
+        for opens in (True, False) if protocol == TCP else (True,):
+            yield Box(protocol, opens, known, (EVERYWHERE,), (ids,), (EVERYWHERE,), (ports,), routes, routes)
+
+
+def explored(boxes: Iterable[Box], ask: Callable[[Box], Answer]) -> Iterator[tuple[Box, Answer]]:
+    """Ask of every packet; boxes whose packets have different answers are cut until they have one."""
+    waiting = list(boxes)
+    while waiting:
+        box = waiting.pop()
+        try:
+            answer = ask(box)
+        except Split as split:
+            waiting += box.cut(split)
+            continue
+        yield box, answer
+
+
+def _common(mine: Any, theirs: Any) -> Any:
+    return mine & theirs if isinstance(mine, frozenset) else intersect(mine, theirs)
+
+
+def _first(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return frozenset([min(value)])
+    return (Range(value[0].first, value[0].first),) if isinstance(value, tuple) else value
+
+
+def _names(names: frozenset[str], field: str) -> str | Names:
+    return next(iter(names)) if len(names) == 1 else Names(names, field)

@@ -1,0 +1,62 @@
+"""No private source leaves: what a pool accepts goes out with one of the pool's addresses, or not at all.
+
+Asked of the ruleset in every state that packets can have left it in: each look-up of an element that packets
+write is walked both ways, with any data. So a full block, a limit that is reached and a lost race are among
+the ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from nfcompile.model.ranges import EVERYWHERE, Range, union
+from nfcompile.model.site import Pool, Site
+from nfcompile.verify.boxes import Part, Ranges, within
+from nfcompile.verify.proof.agreement import Compared
+from nfcompile.verify.proof.box import Box, explored
+from nfcompile.verify.walk import Program, reach
+from nfcompile.verify.walk.grammar import STATUS
+from nfcompile.verify.walk.packet import Flight
+
+
+class Leak(NamedTuple):
+    """Packets that a pool accepts, and a way on which they leave with an address that it has not."""
+
+    box: Box
+    pool: str
+    way: Flight
+
+
+def leaks(site: Site, program: Program, boxes: Iterable[Compared]) -> Iterator[tuple[int, list[Leak]]]:
+    """For each box whose packets a pool translates: how many ways they can go, and the leaks among them."""
+    pools = {pool.name: pool for pool in site.active_pools if pool.type != "fake"}
+    globals_ = {name: _globals(pool) for name, pool in pools.items()}
+
+    def ways(box: Box) -> set[Flight]:
+        return reach(program, box.packet, box.route)
+
+    for one in boxes:
+        name = one.fate.pool
+        if name not in pools or one.fate.action == "drop":
+            continue
+        for box, found in explored(iter([one.box]), ways):
+            yield len(found), [Leak(box, name, way) for way in found if _leaks(way, globals_[name])]
+
+
+def _leaks(way: Flight, mine: Callable[[Range], bool]) -> bool:
+    source = way.now.source
+    return not (way.status & STATUS["snat"] and (source == EVERYWHERE or mine(source)))
+
+
+def _globals(pool: Pool) -> Callable[[Range], bool]:
+    ranges = union([*pool.global_ip, *(entry.globals for entry in pool.global_map)])
+    first, last = ranges[0].first, ranges[-1].last
+    # What a dynamic pool takes is walked as the hull of all its addresses.
+    if pool.allocation == "dynamic" and pool.type in ("cgnat", "nat"):
+        return lambda source: first <= source.first and source.last <= last
+    return lambda source: any(within(source, one) for one in ranges) or _pieces_within(source, ranges)
+
+
+def _pieces_within(source: Range, ranges: Ranges) -> bool:
+    return isinstance(source, Part) and -1 not in source.divided(ranges)

@@ -1,0 +1,151 @@
+"""Nobody shares a port: what two subscribers leave with is never the same global address and port.
+
+Asked of the outcomes of all boxes. A deterministic pool's addresses move with the source over a whole box,
+so a box is a rectangle of addresses and ports with one owner for each address. Dynamic pools own theirs as a
+whole: who has which block is for the kernel to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from nfcompile.model.ranges import PORT_LAST, Range, union
+from nfcompile.model.site import Pool, Site
+from nfcompile.model.vlans import tagged
+from nfcompile.verify.boxes import Part, Ranges
+from nfcompile.verify.proof.agreement import Compared
+from nfcompile.verify.proof.box import ICMP, TCP, UDP, Box
+
+ALL_PORTS = Range(0, PORT_LAST)
+
+
+class Owner(NamedTuple):
+    """Who has a global address: in `pool` the subscriber `behind` that address (address + behind =
+    subscriber), in that VLAN where the pool names it in one. `behind` is None where the kernel
+    decides, or all share it."""
+
+    pool: str
+    vlan: str
+    behind: int | None
+
+
+class Rectangle(NamedTuple):
+    """Global addresses and ports of them."""
+
+    addresses: Range
+    ports: Range
+    owner: Owner
+
+
+class Shared(NamedTuple):
+    """One global address and port of a protocol that two have."""
+
+    protocol: int
+    address: int
+    port: int
+    owners: tuple[Owner, Owner]
+
+
+class Sharing(NamedTuple):
+    """How many rectangles there are, how many subscribers, and what is shared."""
+
+    rectangles: int
+    subscribers: int
+    found: tuple[Shared, ...]
+
+
+def sharing(site: Site, boxes: Iterable[Compared]) -> Sharing:
+    """Compare what everybody leaves with, protocol by protocol."""
+    by_protocol: dict[int, set[Rectangle]] = {}
+    pools = {pool.name: pool for pool in site.active_pools}
+    for one in boxes:
+        pool = pools.get(one.fate.pool or "")
+        if pool is not None:
+            by_protocol.setdefault(one.box.protocol, set()).update(_rectangles(one, pool, site))
+    dynamic = {one for pool in site.active_pools for one in _whole(pool)}
+    found: list[Shared] = []
+    for protocol, mine in by_protocol.items():
+        ported = protocol in (TCP, UDP, ICMP)
+        found += (Shared(protocol, *rest) for rest in meeting(mine | dynamic if ported else mine))
+    every = {one for mine in by_protocol.values() for one in mine}
+    return Sharing(len(every | dynamic), _subscribers(every), tuple(found))
+
+
+def meeting(rectangles: Iterable[Rectangle]) -> Iterator[tuple[int, int, tuple[Owner, Owner]]]:
+    """Where rectangles of different owners meet: address, port, and two of them, once a stretch of
+    addresses."""
+    changes: dict[int, tuple[list[Rectangle], list[Rectangle]]] = {}
+    for one in rectangles:
+        changes.setdefault(one.addresses.first, ([], []))[0].append(one)
+        changes.setdefault(one.addresses.last + 1, ([], []))[1].append(one)
+    here: set[Rectangle] = set()
+    for address in sorted(changes):
+        here |= set(changes[address][0])
+        here -= set(changes[address][1])
+        met = _ports_meet(sorted(here, key=lambda one: one.ports))
+        if met is not None:
+            yield address, *met
+
+
+def _ports_meet(rectangles: list[Rectangle]) -> tuple[int, tuple[Owner, Owner]] | None:
+    """A port that two owners have; the one that reaches furthest, and the furthest of another, can meet
+    more."""
+    furthest: dict[Owner, int] = {}
+    for one in rectangles:
+        for owner, last in furthest.items():
+            if last >= one.ports.first and not (owner == one.owner and owner.behind is not None):
+                return one.ports.first, (owner, one.owner)
+        furthest = {owner: last for owner, last in furthest.items() if last > one.ports.first}
+        furthest[one.owner] = max(one.ports.last, furthest.get(one.owner, 0))
+    return None
+
+
+def _rectangles(one: Compared, pool: Pool, site: Site) -> Iterator[Rectangle]:
+    """What the packets of a box leave with. Protocols without ports share the addresses of a cgnat pool."""
+    box = one.box
+    shared = pool.type == "cgnat" and box.protocol not in (TCP, UDP, ICMP)
+    if pool.type == "fake" or shared or (pool.type in ("cgnat", "nat") and pool.allocation == "dynamic"):
+        return
+    for outcome in one.outcomes:
+        if outcome.verdict == "drop":
+            continue
+        ports = Range(*outcome.packet.source_port) if pool.type == "cgnat" else ALL_PORTS
+        for addresses, behind in _moved(outcome.packet.source, box.source):
+            vlan = "" if behind is None else _vlan(site, pool, box, addresses.first + behind)
+            yield Rectangle(addresses, ports, Owner(pool.name, vlan, behind))
+
+
+def _vlan(site: Site, pool: Pool, box: Box, subscriber: int) -> str:
+    """The VLAN in which a pool names a subscriber, if it is the one that the packets come from."""
+    named = ((one, site.interfaces.vlan(vid)) for one, vid, _ in tagged(pool))
+    return next(
+        (vlan for one, vlan in named if vlan in box.interface and one.first <= subscriber <= one.last), ""
+    )
+
+
+def _moved(source: Range, came: Ranges) -> Iterator[tuple[Range, int | None]]:
+    """Addresses that packets leave with, and by how much they were moved."""
+    if isinstance(source, Part) and source.field == "source":
+        for first, last, shift in source.pieces:
+            yield Range(first + shift, last + shift), -shift
+    else:
+        alone = len(came) == 1 and came[0].first == came[0].last
+        yield Range(*source), came[0].first - source.first if alone else None
+
+
+def _whole(pool: Pool) -> Iterator[Rectangle]:
+    if pool.type in ("cgnat", "nat") and pool.allocation == "dynamic":
+        ports = pool.port_range if pool.type == "cgnat" else ALL_PORTS
+        for one in pool.global_ip:
+            yield Rectangle(one, ports, Owner(pool.name, "", None))
+
+
+def _subscribers(rectangles: set[Rectangle]) -> int:
+    """How many different ones there are in rectangles."""
+    stretches: dict[str, list[Range]] = {}
+    for one in rectangles:
+        if one.owner.behind is not None:
+            moved = Range(one.addresses.first + one.owner.behind, one.addresses.last + one.owner.behind)
+            stretches.setdefault(one.owner.vlan, []).append(moved)
+    return sum(one.size for ranges in stretches.values() for one in union(ranges))

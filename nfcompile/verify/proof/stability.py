@@ -1,0 +1,54 @@
+"""Appending moves nobody: who has a binding keeps it when subscribers or global addresses are appended.
+
+A list of a site is looked at as it grew: with its first entries, with one more, and so on. Bindings are
+compared in runs (moves.py), so that is every subscriber.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nfcompile.allocation.moves import Move, moves
+from nfcompile.allocation.pools import Claim
+from nfcompile.ipalloc import Stock
+from nfcompile.model.ranges import Range
+
+MOST = 64
+"""Of longer lists so many lengths are looked at, evenly spread, the last one among them."""
+
+
+class Grown(NamedTuple):
+    """One list of a pool that got an entry more, and who had to move for it."""
+
+    pool: str
+    what: str
+    entry: Range
+    moved: tuple[Move, ...]
+
+
+def grown(claims: tuple[Claim, ...]) -> Iterator[Grown]:
+    """Every deterministic pool, as its `global_ip` and its subscribers grew."""
+    for claim in claims:
+        pool = claim.pool
+        if pool.type not in ("cgnat", "nat") or pool.allocation != "deterministic":
+            continue
+        for count in _lengths(len(claim.stock.globals)):
+            fewer, more = (claim._replace(stock=_first(claim, length)) for length in (count, count + 1))
+            yield Grown(pool.name, "global_ip", claim.stock.globals[count], moves([fewer], [more]).moved)
+        for count in _lengths(len(claim.subscribers)):
+            fewer, more = (
+                claim._replace(subscribers=claim.subscribers[:length]) for length in (count, count + 1)
+            )
+            yield Grown(pool.name, "subscribers", claim.subscribers[count], moves([fewer], [more]).moved)
+
+
+def _first(claim: Claim, count: int) -> Stock:
+    return claim.stock._replace(globals=claim.stock.globals[:count])
+
+
+def _lengths(count: int) -> list[int]:
+    """Lengths from 1 to one less than the whole list."""
+    if count <= MOST:
+        return list(range(1, count))
+    return sorted({1 + at * (count - 2) // (MOST - 1) for at in range(MOST)})

@@ -1,0 +1,330 @@
+"""What a packet meets, in plain Python: the first packet of a connection against a site, step by step.
+
+This is the contract read aloud, without a thought for speed or for nft. `nfcompile prove` holds the compiled
+ruleset against it, and the kernel tests hold the kernel against it. It shares the values of a site and the
+allocation (who has which block) with the compiler, nothing else.
+
+A packet's numbers are ranges that hold one number. `prove` gives parts of a box instead (parts.py): then
+every answer holds for all packets of the box, or Split says where they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from nfcompile.allocation.pools import Claim
+from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
+from nfcompile.model.site import Acl, AclRule, DnatRule, Match, Pool, Site, SnatRule
+from nfcompile.verify.boxes import LOCAL, Names, Packet, Table, has, one_of, taken
+
+ICMP, TCP, UDP = 1, 6, 17
+ANY_PORT = Range(0, PORT_LAST)
+LOW_PORTS = Range(0, 1023)
+Route = Callable[[Range], str | Names]
+"""The gateway's routing table: the interface behind which an address is."""
+
+
+class Fate(NamedTuple):
+    """Dropped, or forwarded with these ends: every value of the ranges is right. `pool` is who took it."""
+
+    action: str
+    sources: Range
+    source_ports: Range
+    destinations: Range
+    destination_ports: Range
+    reason: str
+    pool: str | None = None
+
+    def __str__(self) -> str:
+        if self.action == "drop":
+            return f"drop ({self.reason})"
+        left = f"{range_text(self.sources)}:{port_text(self.source_ports)}"
+        right = f"{range_text(self.destinations)}:{port_text(self.destination_ports)}"
+        return f"{left} > {right} ({self.reason})"
+
+
+class Served(NamedTuple):
+    """A pool, and where its subscribers and its global addresses are to be found.
+
+    subscribers    who the pool is for, where `subscribers` says so
+    local          the local addresses of static entries, by VLAN interface ("": any interface), with their
+    globals reached        global addresses that belong to one host, and who that is
+    blocks         subscribers of deterministic pools: their global address, tagged with the number of the
+    block
+    """
+
+    claim: Claim
+    subscribers: Table | None
+    local: tuple[tuple[str, Table], ...]
+    reached: Table
+    blocks: Table | None
+
+    @property
+    def pool(self) -> Pool:
+        return self.claim.pool
+
+
+class Gateway(NamedTuple):
+    """A site, and what follows from it for every packet: its two sides, whose addresses are global."""
+
+    site: Site
+    pools: tuple[Served, ...]
+    inside: frozenset[str]
+    outside: frozenset[str]
+    globals: Table
+
+
+def gateway(site: Site, claims: Sequence[Claim]) -> Gateway:
+    """Read a site once for many packets."""
+    pools = site.active_pools
+    mine = [one for pool in pools for one in (*pool.global_ip, *(entry.globals for entry in pool.global_map))]
+    return Gateway(site, tuple(served(site, claim) for claim in claims), *sides(site), Table.of(mine))
+
+
+def served(site: Site, claim: Claim) -> Served:
+    """A pool's tables. Only deterministic pools know who has what."""
+    pool = claim.pool
+    local: dict[str, list[tuple[Range, int, int]]] = {}
+    reached: list[tuple[Range, int, int]] = []
+    for entry in pool.global_map:
+        vlan = "" if entry.vid is None else site.interfaces.vlan(entry.vid)
+        local.setdefault(vlan, []).append((entry.local, entry.globals.first - entry.local.first, 0))
+        reached.append((entry.globals, entry.local.first - entry.globals.first, 0))
+    blocks = None
+    if pool.type in ("cgnat", "nat") and pool.allocation == "deterministic":
+        runs = list(claim.layout().runs())
+        blocks = Table(
+            (run.subscribers, run.addresses.first - run.subscribers.first, run.block) for run in runs
+        )
+        if pool.type == "nat":
+            reached += [(run.addresses, run.subscribers.first - run.addresses.first, 0) for run in runs]
+    return Served(
+        claim,
+        Table.of(pool.subscribers) if pool.subscribers is not None else None,
+        tuple((vlan, Table(rows)) for vlan, rows in local.items()),
+        Table(reached),
+        blocks,
+    )
+
+
+def sides(site: Site) -> tuple[frozenset[str], frozenset[str]]:
+    """Inside and outside interfaces; VLAN interfaces count as inside."""
+    inside = set(site.interfaces.inside)
+    if site.defaults.vlan_mode != "untagged":
+        vids = {vid for vid, _ in site.interfaces.vlans}
+        vids |= {rule.vid for acl in site.acls for rule in acl.rules if rule.vid is not None}
+        vids |= {entry.vid for pool in site.pools for entry in pool.global_map if entry.vid is not None}
+        inside |= {site.interfaces.vlan(vid) for vid in vids}
+    return frozenset(inside), frozenset(site.interfaces.outside)
+
+
+# ---- the way of a packet
+
+
+def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
+    """Decide."""
+    original = probe
+    destinations, destination_ports = probe.destination, probe.destination_port
+    mark = 0
+    from_inside = one_of(gate.inside, probe.interface)
+    from_outside = not from_inside and one_of(gate.outside, probe.interface)
+    from_either = from_inside or from_outside
+
+    dnat = first_dnat(gate, probe, route(probe.destination))
+    if dnat is not None:
+        mark = dnat.mark.value if dnat.mark else 0
+        if dnat.dnat_ip is not None:
+            destination, destinations = taken(dnat.dnat_ip, probe.chosen, 0)
+            probe = probe._replace(destination=destination)
+        if dnat.dnat_port is not None:
+            port, destination_ports = taken(dnat.dnat_port, probe.chosen, 1)
+            probe = probe._replace(destination_port=port)
+    rewritten = probe.destination != original.destination
+    anybody = any(served.pool.hairpin and served.pool.type != "fake" for served in gate.pools)
+    hairpin = anybody and from_inside and rewritten and is_global(gate, original.destination)
+    asks_global = from_either and is_global(gate, probe.destination)
+    if probe[4:6] == original[4:6] and asks_global:
+        local = local_address(gate, probe, from_inside)
+        if local is not None:
+            hairpin = from_inside
+            destinations = local
+            probe = probe._replace(destination=local)
+    if from_either and is_global(gate, probe.destination):
+        return dropped("unsolicited")
+
+    def forwarded(sources: Range, ports: Range, reason: str, pool: str | None = None) -> Fate:
+        return Fate("forward", sources, ports, destinations, destination_ports, reason, pool)
+
+    untouched = forwarded(probe.source, probe.source_port, "untranslated")
+    out = route(probe.destination)
+    to_outside = one_of(gate.outside, out)
+    if not opens(gate, probe) and ((from_inside and to_outside) or asks_global):
+        return dropped("no connection starts without SYN")
+    if not from_inside:
+        return untouched
+    snat = first_snat(gate, probe, mark, out)
+    if snat is not None:
+        return forwarded(snat.snat_ip, snat.snat_port or ANY_PORT, f"snat {snat.name}")
+    hairpin = hairpin and one_of(gate.inside, out)
+    if not to_outside and not hairpin:
+        return untouched
+    for served in gate.pools:
+        pool = served.pool
+        if not accepts(gate, served, probe):
+            continue
+        if hairpin and not pool.hairpin:
+            return dropped(f"hairpin is off in {pool.name}")
+        if pool.type == "fake":
+            return untouched._replace(pool=pool.name)
+        found = translation(served, probe)
+        if found is None:
+            return dropped(f"nothing left in {pool.name}")
+        return forwarded(*found, f"pool {pool.name}", pool.name)
+    return untouched
+
+
+def opens(gate: Gateway, probe: Packet) -> bool:
+    """Whether a connection may start with the packet: TCP needs a SYN, on a gateway that translates
+    sources."""
+    site = gate.site
+    towards_outside = (rule for rule in site.snat if rule.match.interface in (None, *gate.outside))
+    translates = bool(gate.pools) or any(towards_outside)
+    return probe.opens or probe.protocol != TCP or not translates or site.defaults.permit_invalid_flow
+
+
+def dropped(reason: str) -> Fate:
+    nothing = Range(0, 0)
+    return Fate("drop", nothing, nothing, nothing, nothing, reason)
+
+
+# ---- marks
+
+
+def first_dnat(gate: Gateway, probe: Packet, towards: str | Names) -> DnatRule | None:
+    """`towards` is where the packet would go: what stays inside, and what is for the gateway itself, is left
+    alone by rules that do not say otherwise."""
+    for rule in gate.site.dnat:
+        interface, destination = rule.match.interface, rule.match.dst_cidr
+        if not one_of((interface,) if interface else gate.inside, probe.interface):
+            continue
+        if interface is None and destination in (None, EVERYWHERE) and one_of({*gate.inside, LOCAL}, towards):
+            continue
+        if qualifies(rule.match, probe):
+            return rule
+    return None
+
+
+def first_snat(gate: Gateway, probe: Packet, mark: int, out: str | Names) -> SnatRule | None:
+    for rule in gate.site.snat:
+        interface = rule.match.interface
+        marked = rule.mark is None or mark & rule.mark.mask == rule.mark.value
+        if not marked or not one_of((interface,) if interface else gate.outside, out):
+            continue
+        if qualifies(rule.match, probe):
+            return rule
+    return None
+
+
+def qualifies(match: Match, probe: Packet) -> bool:
+    return (
+        match.protocol in (-1, probe.protocol)
+        and has(match.src_cidr, probe.source)
+        and has(match.src_port, probe.source_port)
+        and has(match.dst_cidr, probe.destination)
+        and has(match.dst_port, probe.destination_port)
+    )
+
+
+# ---- global addresses
+
+
+def is_global(gate: Gateway, address: Range) -> bool:
+    return gate.globals.holds(address)
+
+
+def local_address(gate: Gateway, probe: Packet, from_inside: bool) -> Range | None:
+    """Whose global address the destination is, if this side may open connections to it."""
+    for served in gate.pools:
+        pool = served.pool
+        if not (pool.hairpin if from_inside else pool.allow_external_connect):
+            continue
+        found = served.reached.look_up(probe.destination)
+        if found is not None:
+            return found[0]
+    return None
+
+
+# ---- pools
+
+
+def accepts(gate: Gateway, served: Served, probe: Packet) -> bool:
+    """Whether the pool takes the packet: first hit of its ACL, then what a static pool implies."""
+    pool = served.pool
+    if served.subscribers is not None and not served.subscribers.holds(probe.source):
+        return False
+    verdict = first_hit(gate.site, pool.acl, probe)
+    if pool.type != "static":
+        return verdict is True
+    return verdict is not False and static_address(served, probe) is not None
+
+
+def first_hit(site: Site, acl: Acl | None, probe: Packet) -> bool | None:
+    for rule in sorted(acl.rules, key=lambda rule: rule.number) if acl else ():
+        if hits(site, rule, probe):
+            return rule.allow
+    return None
+
+
+def hits(site: Site, rule: AclRule, probe: Packet) -> bool:
+    return (
+        rule.protocol in (-1, probe.protocol)
+        and has(rule.source, probe.source)
+        and has(rule.destination, probe.destination)
+        and (rule.vid is None or one_of((site.interfaces.vlan(rule.vid),), probe.interface))
+        and (not rule.source_ports or Table.of(rule.source_ports).holds(probe.source_port))
+        and (not rule.destination_ports or Table.of(rule.destination_ports).holds(probe.destination_port))
+    )
+
+
+def static_address(served: Served, probe: Packet) -> Range | None:
+    """The global address of a static entry; one with a VLAN is for what comes from there."""
+    for vlan, table in served.local:
+        if vlan and not one_of((vlan,), probe.interface):
+            continue
+        found = table.look_up(probe.source)
+        if found is not None:
+            return found[0]
+    return None
+
+
+def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
+    """The source's global address, and the ports that it may get there."""
+    pool, claim, port = served.pool, served.claim, probe.source_port
+    ported = pool.type == "cgnat" and probe.protocol in (TCP, UDP, ICMP)
+    if pool.type == "static":
+        address = static_address(served, probe)
+        return (address, port) if address is not None else None
+    if served.blocks is None:
+        # Who comes first has the choice: any block of the pool.
+        everywhere = Range(min(one.first for one in pool.global_ip), max(one.last for one in pool.global_ip))
+        return everywhere, pool.port_range if ported else port
+    found = served.blocks.look_up(probe.source)
+    if found is None:
+        return None
+    address, number = found
+    if not ported:
+        return address, port
+    block = claim.stock.block(address.first, number)
+    low = claim.low_block(block) if probe.protocol in (TCP, UDP) else None
+    if low is not None and has(LOW_PORTS, port):
+        return address, Range(low.first, low.last)
+    limit = {TCP: claim.tcp, UDP: claim.udp}.get(probe.protocol, claim.stock.block_size)
+    return address, Range(block.first, block.first + limit - 1)
+
+
+def spelled(probe: Packet) -> str:
+    """A probe of single numbers for a message."""
+    left = f"{address_text(probe.source.first)}:{probe.source_port.first}"
+    right = f"{address_text(probe.destination.first)}:{probe.destination_port.first}"
+    return f"{probe.protocol}@{probe.interface} {left} > {right}{'' if probe.opens else ' (no SYN)'}"

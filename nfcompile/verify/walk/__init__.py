@@ -1,0 +1,37 @@
+"""What our ruleset does with a packet, worked out from the values that `emit` writes, without a kernel.
+
+    Table -> program.read -> Program;  Program + Packet + route + State -> walker.walk -> outcomes
+
+A packet's fields are ranges, so one walk can speak for a box of packets; what a walk cannot decide it walks
+both ways. A rule that the grammar does not have is an error, never skipped. Knows nothing of pools.
+"""
+
+from nfcompile.verify.boxes import LOCAL, Packet
+from nfcompile.verify.walk.anyhow import reach
+from nfcompile.verify.walk.grammar import read_key
+from nfcompile.verify.walk.packet import one
+from nfcompile.verify.walk.phrases import UnknownPhrase
+from nfcompile.verify.walk.program import Program, element_words, read
+from nfcompile.verify.walk.state import NOTHING, State
+from nfcompile.verify.walk.values import Value
+from nfcompile.verify.walk.walker import Effect, Outcome, Route, Step, walk
+
+__all__ = [
+    "LOCAL",
+    "NOTHING",
+    "Effect",
+    "Outcome",
+    "Packet",
+    "Program",
+    "Route",
+    "State",
+    "Step",
+    "UnknownPhrase",
+    "Value",
+    "element_words",
+    "one",
+    "reach",
+    "read",
+    "read_key",
+    "walk",
+]

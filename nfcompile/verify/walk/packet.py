@@ -1,0 +1,91 @@
+"""A connection's first packet on its way through the gateway, field by field as nft names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nfcompile.model.ranges import Range
+from nfcompile.verify.boxes import LOCAL, Names, Packet, among
+from nfcompile.verify.walk.grammar import PROTOCOLS, STATES, STATUS, TCP_FLAGS
+from nfcompile.verify.walk.phrases import UnknownPhrase
+from nfcompile.verify.walk.values import Value, number
+
+PORTED = (PROTOCOLS["tcp"], PROTOCOLS["udp"])
+
+
+class Flight(NamedTuple):
+    """A packet between two rules: `now` is as it would leave, `original` as it came."""
+
+    original: Packet
+    now: Packet
+    out: str | Names
+    towards: str | Names
+    mark: Range = Range(0, 0)
+    ct_mark: Range = Range(0, 0)
+    zone: Range = Range(0, 0)
+    status: int = 0
+
+    def field(self, name: str) -> Value:
+        """The value of a field; `th` of a packet without ports is an error of the ruleset."""
+        if name.startswith("th ") and self.now.protocol not in PORTED:
+            raise UnknownPhrase(f"'{name}' of protocol {self.now.protocol}")
+        return VALUES[name](self)
+
+    def translated(self, kind: str, address: Range | None, port: Range | None) -> Flight:
+        """The packet with another source or destination; what is None stays, and so do ports that a
+        protocol does not have."""
+        now = self.now
+        if now.protocol not in (*PORTED, PROTOCOLS["icmp"]):
+            port = None
+        if kind == "snat":
+            changed = now._replace(source=address or now.source, source_port=port or now.source_port)
+        else:
+            changed = now._replace(
+                destination=address or now.destination, destination_port=port or now.destination_port
+            )
+        # The kernel's status bits tell of a tuple that is another one, not of the rule.
+        status = self.status | (STATUS[kind] if changed != now else 0)
+        return self._replace(now=changed, status=status)
+
+
+VALUES: dict[str, Callable[[Flight], Value]] = {
+    "iifname": lambda flight: flight.now.interface,
+    "oifname": lambda flight: flight.out,
+    "ip saddr": lambda flight: flight.now.source,
+    "ip daddr": lambda flight: flight.now.destination,
+    "th sport": lambda flight: flight.now.source_port,
+    "th dport": lambda flight: flight.now.destination_port,
+    "tcp flags": lambda flight: number(TCP_FLAGS["syn" if flight.now.opens else "ack"]),
+    "meta l4proto": lambda flight: number(flight.now.protocol),
+    "meta mark": lambda flight: flight.mark,
+    "ct mark": lambda flight: flight.ct_mark,
+    "ct state": lambda flight: number(STATES["new"]),
+    "ct status": lambda flight: number(flight.status),
+    "ct direction": lambda flight: number(0),
+    "ct original zone": lambda flight: flight.zone,
+    "ct original ip saddr": lambda flight: flight.original.source,
+    "ct original ip daddr": lambda flight: flight.original.destination,
+    "ct original proto-src": lambda flight: flight.original.source_port,
+    "ct original proto-dst": lambda flight: flight.original.destination_port,
+    "ct reply ip saddr": lambda flight: flight.now.destination,
+    "ct reply ip daddr": lambda flight: flight.now.source,
+    "ct reply proto-src": lambda flight: flight.now.destination_port,
+    "ct reply proto-dst": lambda flight: flight.now.source_port,
+    "fib daddr type": lambda flight: "local" if is_local(flight.towards) else "unicast",
+    "fib daddr oifname": lambda flight: flight.towards,
+}
+"""Every field that the grammar has, of a connection's first packet."""
+
+
+def is_local(out: str | Names) -> bool:
+    """Whether a route ends at the gateway. Raises Split where some of the box do."""
+    answer = among(out, (LOCAL,))
+    if answer is None and isinstance(out, Names):
+        raise out.together((LOCAL,))
+    return bool(answer)
+
+
+def one(value: int) -> Range:
+    """A field of a single packet."""
+    return number(value)

@@ -1,0 +1,68 @@
+"""What packets have left in the dynamic sets and maps: an input of a walk, and its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from nfcompile.model.ranges import Range
+from nfcompile.verify.boxes import Part
+from nfcompile.verify.walk.values import Key, certain, within
+
+Ask = Callable[[str, Key], Key | None]
+"""The data of one element of a set or map by name ((): it has none); None where there is no such element."""
+Learned = Mapping[tuple[str, Key], Key | None]
+
+
+class State(NamedTuple):
+    """Elements that are known (None: known to be gone), and whom to ask for others.
+
+    Without `ask` there are no others, as in a ruleset that has just been loaded. `unknown`: packets may have
+    left anything behind, so every look-up goes both ways.
+    """
+
+    learned: Learned = MappingProxyType({})
+    ask: Ask | None = None
+    unknown: bool = False
+
+    def data(self, name: str, key: Key) -> Key | None:
+        """The data of an element, () in a set; None where it is not there.
+
+        Of a key that stands for many only this is known: whether all are there, and a search finds none free.
+        """
+        if certain(key):
+            if (name, key) in self.learned:
+                return self.learned[name, key]
+            return self.ask(name, key) if self.ask else None
+        there = sum(
+            at == name and data is not None and all(within(a, b) for a, b in zip(one, key, strict=True))
+            for (at, one), data in self.learned.items()
+        )
+        part = key[0]
+        return () if len(key) == 1 and isinstance(part, Range) and there >= part.size else None
+
+    def perhaps(self, name: str, key: Key) -> list[Key]:
+        """The data of elements of other packets of the box: a packet has one of these keys, or none."""
+        return [
+            data
+            for (at, other), data in self.learned.items()
+            if at == name and data is not None and other != key and _may_meet(key, other)
+        ]
+
+    def after(self, learned: Learned) -> State:
+        """The state when a packet has passed."""
+        return self._replace(learned={**self.learned, **learned})
+
+
+def _may_meet(key: Key, other: Key) -> bool:
+    pairs = list(zip(key, other, strict=True))
+    boxed = any(isinstance(part, Part) for part in (*key, *other))
+    return boxed and all(
+        a.first <= b.last and b.first <= a.last if isinstance(a, Range) and isinstance(b, Range) else a == b
+        for a, b in pairs
+    )
+
+
+NOTHING = State()
+ANYHOW = State(unknown=True)
