@@ -256,7 +256,7 @@ def of_site(text: str) -> Verify:
         return "" if owner == local else f"{local} and {owner} share block {block} of {address}"
 
     def deterministic(local: str, address: str, port: int) -> str:
-        (answer,) = lookup.lookups(compiled.claims, sites.number(local), None, "udp")
+        (answer,) = lookup.lookups(compiled.allocations, sites.number(local), None, "udp")
         first, last = answer.port_first or 0, answer.port_last or 0
         if answer.global_ip == address and first <= port <= last:
             return ""

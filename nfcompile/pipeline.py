@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.analysis import Finding, analyse
 from nfcompile.diagnostics import Diagnostic, SiteError
 from nfcompile.emit import Table, Text, render
@@ -22,14 +22,14 @@ from nfcompile.source.document import Document
 
 
 class Compiled(NamedTuple):
-    """A site, what was found on the way (warnings only), what its pools claim, and its ruleset.
+    """A site, what was found on the way (warnings only), the allocations of its pools, and its ruleset.
 
     `sysctls` are the settings of the host that the ruleset counts on; `apply` sets none of them.
     """
 
     site: Site
     warnings: tuple[Diagnostic, ...]
-    claims: tuple[Claim, ...]
+    allocations: tuple[PoolAllocation, ...]
     table: Table
     text: Text
     sysctls: dict[str, int]
@@ -57,9 +57,9 @@ def compile_site(document: Document) -> Compiled:
     """The whole way. Raises SiteError with the problems of the first stage that has errors."""
     finding = check(document)
     _refuse(finding.diagnostics)
-    site, claims = finding.survey
-    table = lower(site, claims)
-    return Compiled(site, tuple(finding.diagnostics), claims, table, render(table), sysctls(site))
+    site, allocations = finding.survey
+    table = lower(site, allocations)
+    return Compiled(site, tuple(finding.diagnostics), allocations, table, render(table), sysctls(site))
 
 
 def _refuse(problems: list[Diagnostic] | tuple[Diagnostic, ...]) -> None:

@@ -66,7 +66,7 @@ def main() -> int:
 def chosen(compiled: pipeline.Compiled) -> list[str]:
     """The first subscribers of every pool; those in VLANs are left out, there are none here."""
     shown: dict[str, list[str]] = {}
-    for row in mappings(compiled.claims):
+    for row in mappings(compiled.allocations):
         listed = shown.setdefault(row.pool, [])
         enough = SHOWN_WITHOUT if row.port_first == "" else SHOWN_WITH_PORTS
         if len(listed) < enough and "~" not in row.subscriber and row.subscriber not in listed:

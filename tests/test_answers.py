@@ -109,11 +109,11 @@ settings_ = settings(max_examples=60, deadline=None)
 @settings_
 @given(sites())
 def test_every_row_is_found_backwards(compiled):
-    for row in mappings(compiled.claims):
+    for row in mappings(compiled.allocations):
         proto = None if row.protocols == "all" else row.protocols.split("+")[0]
         ports = [None] if row.port_first == "" else [row.port_first, row.port_last]
         for port in ports:
-            (answer,) = lookups(compiled.claims, address(row.global_ip), port, proto)
+            (answer,) = lookups(compiled.allocations, address(row.global_ip), port, proto)
             assert (answer.pool, answer.subscriber, answer.global_ip) == row[:3]
             if port is not None:
                 assert answer[3:5] == (row.port_first, row.port_last)
@@ -122,9 +122,9 @@ def test_every_row_is_found_backwards(compiled):
 @settings_
 @given(sites())
 def test_every_row_is_found_forwards(compiled):
-    for row in mappings(compiled.claims):
+    for row in mappings(compiled.allocations):
         proto = None if row.protocols == "all" else row.protocols.split("+")[0]
-        found = lookups(compiled.claims, address(row.subscriber), None, proto)
+        found = lookups(compiled.allocations, address(row.subscriber), None, proto)
         assert row[:3] in [answer[:3] for answer in found]
         assert all(answer.action == "translate" for answer in found)
 
@@ -133,7 +133,7 @@ def test_every_row_is_found_forwards(compiled):
 @given(sites())
 def test_nobody_has_what_no_row_gives(compiled):
     """Each port beside a row's ports belongs to another row or to nobody."""
-    rows = [row for row in mappings(compiled.claims) if row.port_first != "" and "tcp" in row.protocols]
+    rows = [row for row in mappings(compiled.allocations) if row.port_first != "" and "tcp" in row.protocols]
     owners = {}
     for row in rows:
         for port in range(row.port_first, row.port_last + 1, 1):
@@ -141,7 +141,7 @@ def test_nobody_has_what_no_row_gives(compiled):
     for row in rows:
         for port in (row.port_first - 1, row.port_last + 1):
             if 0 < port < 65536:
-                found = lookups(compiled.claims, address(row.global_ip), port, "tcp")
+                found = lookups(compiled.allocations, address(row.global_ip), port, "tcp")
                 expected = owners.get((row.global_ip, port))
                 assert [answer.subscriber for answer in found] == ([expected] if expected else [])
 
@@ -150,23 +150,23 @@ def test_nobody_has_what_no_row_gives(compiled):
 @given(sites())
 def test_every_subscriber_has_one_row_a_protocol(compiled):
     seen = set()
-    for row in mappings(compiled.claims):
+    for row in mappings(compiled.allocations):
         low = row.port_first != "" and row.port_first < 1024
         for word in row.protocols.split("+"):
             assert (row.pool, row.subscriber, word, low) not in seen
             seen.add((row.pool, row.subscriber, word, low))
-    for claim in compiled.claims:
-        served = {subscriber for pool, subscriber, _, low in seen if pool == claim.pool.name and not low}
-        assert len(served) == claim.demand
+    for allocation in compiled.allocations:
+        served = {subscriber for pool, subscriber, _, low in seen if pool == allocation.pool.name and not low}
+        assert len(served) == allocation.demand
 
 
 @settings_
 @given(sites())
 def test_rows_ascend_in_each_pool(compiled):
-    pools = [row.pool for row in mappings(compiled.claims)]
-    assert pools == sorted(pools, key=[claim.pool.name for claim in compiled.claims].index)
+    pools = [row.pool for row in mappings(compiled.allocations)]
+    assert pools == sorted(pools, key=[allocation.pool.name for allocation in compiled.allocations].index)
     for name in set(pools):
-        found = [address(row.subscriber) for row in mappings(compiled.claims) if row.pool == name]
+        found = [address(row.subscriber) for row in mappings(compiled.allocations) if row.pool == name]
         assert found == sorted(found)
 
 
@@ -175,7 +175,7 @@ def test_rows_ascend_in_each_pool(compiled):
 def test_compact_rows_are_the_same_rows(compiled):
     """A prefix row keeps the low bits of the subscriber in the global prefix."""
     opened = []
-    for row in mappings(compiled.claims, compact=True):
+    for row in mappings(compiled.allocations, compact=True):
         local, global_ = (parse.addresses(text) for text in (row.subscriber, row.global_ip))
         assert local.size == global_.size
         for offset in range(local.size):
@@ -183,7 +183,7 @@ def test_compact_rows_are_the_same_rows(compiled):
             target = global_.first | (subscriber & (global_.size - 1))
             opened.append((row.pool, address_text(subscriber), address_text(target), *row[3:]))
 
-    assert sorted(opened, key=str) == sorted(map(tuple, mappings(compiled.claims)), key=str)
+    assert sorted(opened, key=str) == sorted(map(tuple, mappings(compiled.allocations)), key=str)
 
 
 def netmap(element, subscriber):
@@ -200,7 +200,7 @@ def test_ruleset_says_the_same(compiled):
     maps = {thing.name: thing for thing in compiled.table.objects if isinstance(thing, Map)}
     masked = re.findall(r"ip saddr & (\S+) map @(\S+)", compiled.text.text)
     masks = {name: address(mask) for mask, name in masked}
-    for row in mappings(compiled.claims):
+    for row in mappings(compiled.allocations):
         words = row.protocols.replace("+", "-")
         names = [f"blocksof-{words}_{row.pool}", f"blocks_{row.pool}"]
         if row.protocols == "all":
@@ -238,13 +238,13 @@ def test_pools_without_a_table_of_their_own():
     """Fake pools have no mapping; dynamic ones are the kernel's to tell."""
     compiled = compiled_text(FAKE_AND_DYNAMIC)
 
-    assert list(mappings(compiled.claims)) == []
-    found = lookups(compiled.claims, address("10.0.0.3"))
+    assert list(mappings(compiled.allocations)) == []
+    found = lookups(compiled.allocations, address("10.0.0.3"))
     assert [(answer.pool, answer.global_ip, answer.action) for answer in found] == [
         ("partner", None, "pass"),
         ("rest", None, "translate"),
     ]
-    assert lookups(compiled.claims, address("10.0.0.8")) == []
+    assert lookups(compiled.allocations, address("10.0.0.8")) == []
     assert NOBODY.action == "none"
 
 
@@ -255,6 +255,6 @@ pools:
 
 
 def test_an_address_alone_is_a_subscriber_first():
-    found = lookups(compiled_text(SAME_ADDRESS).claims, address("10.0.0.2"))
+    found = lookups(compiled_text(SAME_ADDRESS).allocations, address("10.0.0.2"))
 
     assert [(answer.subscriber, answer.global_ip) for answer in found] == [("10.0.0.1", "10.0.0.2")]

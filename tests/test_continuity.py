@@ -39,8 +39,8 @@ def compiled(text=SITE):
     return pipeline.compile_site(pipeline.parse(text.encode(), "site.yaml"))
 
 
-def claim(name):
-    return next(one for one in compiled().claims if one.pool.name == name)
+def allocation(name):
+    return next(one for one in compiled().allocations if one.pool.name == name)
 
 
 def out(protocol, source, global_ip, port, status=0, far=FAR):
@@ -76,7 +76,7 @@ def back_in(protocol, global_ip, port, inside):
 )
 def test_a_subscriber_has_the_ports_of_its_block(protocol, port, given):
     """The first block of 512, of which udp uses 256; low ports are tcp's and udp's; gre has none."""
-    homes = Bindings(claim("homes"))
+    homes = Bindings(allocation("homes"))
 
     assert homes.gives(protocol, address("100.64.0.3"), address("203.0.113.3"), port) is given
     assert not homes.gives(protocol, address("100.64.0.3"), address("203.0.113.4"), port)
@@ -84,7 +84,7 @@ def test_a_subscriber_has_the_ports_of_its_block(protocol, port, given):
 
 
 def test_a_server_has_its_address_and_nobody_elses():
-    servers = Bindings(claim("servers"))
+    servers = Bindings(allocation("servers"))
 
     assert servers.gives(TCP, address("192.168.0.5"), address("200.0.0.21"), 7)
     assert servers.gives(GRE, address("192.168.1.9"), address("200.0.0.9"), 0)
@@ -95,7 +95,7 @@ def test_a_server_has_its_address_and_nobody_elses():
 
 def test_a_dynamic_pool_gives_what_was_assigned():
     shop = address("100.64.2.9")
-    shops = Bindings(claim("shops"), {shop: [Block(address("198.51.100.1"), 1088, 1151)]})
+    shops = Bindings(allocation("shops"), {shop: [Block(address("198.51.100.1"), 1088, 1151)]})
 
     assert shops.gives(UDP, shop, address("198.51.100.1"), 1100)
     assert not shops.gives(UDP, shop, address("198.51.100.1"), 1024)

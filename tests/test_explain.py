@@ -216,7 +216,7 @@ def test_the_binding_is_that_of_lookup(compiled: Compiled) -> None:
     """A million packets would be the same arithmetic: first, last and some between."""
     for host in ("100.64.0.0", "100.64.0.127", "100.64.0.128", "100.64.7.255", "100.64.8.0", "100.64.15.255"):
         answer = asked(compiled, f"udp {host}:5000 > 198.18.0.1:53")
-        assert lookups(compiled.claims, address(host), None, "udp")[-1] == (*answer[1:6], answer.action)
+        assert lookups(compiled.allocations, address(host), None, "udp")[-1] == (*answer[1:6], answer.action)
 
 
 def test_every_pool_that_is_asked_has_its_step(compiled: Compiled) -> None:

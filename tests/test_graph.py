@@ -32,7 +32,7 @@ def here(tmp_path, monkeypatch):
 
 def drawn(text):
     compiled = pipeline.compile_site(pipeline.parse(text.encode(), "site.yaml"))
-    return way(compiled.site, compiled.claims)
+    return way(compiled.site, compiled.allocations)
 
 
 def ways():
@@ -42,7 +42,7 @@ def ways():
             compiled = pipeline.compile_site(pipeline.parse(site.read_bytes(), "site.yaml"))
         except SiteError:
             continue
-        yield site.parent.name, way(compiled.site, compiled.claims)
+        yield site.parent.name, way(compiled.site, compiled.allocations)
 
 
 WAYS = dict(ways())

@@ -137,7 +137,7 @@ def test_bulk_answers_each_line_as_lookup_does(past, tmp_path):
     assert [(row["addr"], row["port"], row["proto"], row["time"]) for row in rows] == lines
     for row, (addr, port, proto, time) in zip(rows, lines, strict=True):
         site = compiled[GOOD if "-01-" in time else OTHER]
-        found = lookup.lookups(site.claims, address(addr), int(port) if port else None, proto or None)
+        found = lookup.lookups(site.allocations, address(addr), int(port) if port else None, proto or None)
         (answer,) = found or [lookup.NOBODY]
         assert [row[name] for name in answer._fields] == ["" if v is None else str(v) for v in answer]
     assert {row["action"] for row in rows} == {"translate", "none"}
@@ -219,7 +219,7 @@ def test_both_doors_give_the_same(tmp_path, monkeypatch, words, form):
 def test_static_entries_are_found_both_ways():
     entries = {"10.0.0.0/30": "200.0.0.0/30", "10.0.0.9": "200.0.0.9", "10.0.0.5": "200.0.0.4"}
     text = STATIC.replace("{MAP}", json.dumps(entries))
-    index = lookup.Index(pipeline.compile_site(pipeline.parse(text.encode(), "s")).claims)
+    index = lookup.Index(pipeline.compile_site(pipeline.parse(text.encode(), "s")).allocations)
     pairs = {f"10.0.0.{n}": f"200.0.0.{n}" for n in (0, 1, 2, 3, 9)} | {"10.0.0.5": "200.0.0.4"}
 
     for last in range(12):

@@ -31,7 +31,7 @@ def compiled(text):
 
 
 def site(pools, acls="homes: {10: allow ip 100.64.0.0/28}"):
-    return compiled(f"{HEAD}acls:\n  {acls}\npools:\n  {pools}\n").claims
+    return compiled(f"{HEAD}acls:\n  {acls}\npools:\n  {pools}\n").allocations
 
 
 def homes(global_ip="203.0.113.0/30", name="homes", limits=LIMITS, priority=1):
@@ -101,7 +101,7 @@ def sites(draw):
 def allocation(claims_of):
     """Subscriber -> [(pool, global address, ports)] in packet order, one by one."""
     found = defaultdict(dict)
-    for pool, subscriber, global_ip, first, last, words in mappings(claims_of.claims):
+    for pool, subscriber, global_ip, first, last, words in mappings(claims_of.allocations):
         ports = found[subscriber].setdefault((pool, global_ip), [])
         if first != "":
             ports.append((first, last, words))
@@ -147,7 +147,7 @@ def test_runs_say_what_a_comparison_one_by_one_says(left, right):
         before, after = compiled(yaml.safe_dump(left)), compiled(yaml.safe_dump(right))
     except SiteError:
         assume(False)
-    found = moves(before.claims, after.claims)
+    found = moves(before.allocations, after.allocations)
 
     wanted = list(expected(allocation(before), allocation(after)))
     assert sorted(single(found), key=str) == sorted(wanted, key=str)
@@ -261,7 +261,7 @@ def dynamic(global_ip="203.0.113.0/30", size=128, kind="cgnat", limit=1024, name
     listed = f"{{type: {kind}, acl: all, priority: 1, allocation: dynamic, global_ip: [{global_ip}]"
     pool = f"{name}: {listed}{limits}}}"
     head = HEAD.replace("vlan_mode", f"port_block_size: {size}, vlan_mode")
-    return compiled(f"{head}acls:\n  all: {{10: allow ip any}}\npools:\n  {pool}\n").claims
+    return compiled(f"{head}acls:\n  all: {{10: allow ip any}}\npools:\n  {pool}\n").allocations
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def here(tmp_path, monkeypatch):
 
 def plans(text, growth=None):
     finding = pipeline.check(pipeline.parse(text.encode(), "site.yaml"))
-    site, claims = finding.survey
-    return [plan(claim, site.defaults.port_block_size, growth) for claim in claims]
+    site, allocations = finding.survey
+    return [plan(allocation, site.defaults.port_block_size, growth) for allocation in allocations]
 
 
 def site(pool, rule="allow ip 100.64.0.0/24", unit=128):
@@ -88,9 +88,9 @@ def test_the_figures_are_those_of_the_layout(sizes, subscribers, ports, unit):
         unit,
     )
     finding = pipeline.check(pipeline.parse(text.encode(), "site.yaml"))
-    (claim,) = finding.survey.claims
-    found = plan(claim, unit)
-    layout = Layout(claim.stock, claim.subscribers)
+    (allocation,) = finding.survey.allocations
+    found = plan(allocation, unit)
+    layout = Layout(allocation.stock, allocation.subscribers)
 
     served = [s for s in range(0x0A000001, 0x0A000001 + subscribers) if layout.binding(s)]
     assert len(served) == min(subscribers, found.capacity)

@@ -175,7 +175,7 @@ def test_a_broken_ruleset_is_not_proved(
 def test_two_blocks_that_meet_are_seen() -> None:
     """Also where both sides make the same mistake: the allocation is theirs together."""
     done = compiled(BARE)
-    homes, others = done.claims
+    homes, others = done.allocations
     same = others._replace(pool=others.pool._replace(global_ip=homes.pool.global_ip), stock=homes.stock)
     site = done.site._replace(pools=(homes.pool, same.pool))
     broken = Compiled(site, (), (homes, same), pipeline.lower(site, (homes, same)), done.text, {})
@@ -208,13 +208,13 @@ def accepting(chain: Chain) -> Rule:
 
 def test_an_allocation_that_moves_somebody_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     done = compiled(BARE.replace("203.0.113.0/30]", "203.0.113.0/30, 203.0.113.16/30]"))
-    pieces = proof.stability.moves.__globals__["Claim"].layout
+    pieces = proof.stability.moves.__globals__["PoolAllocation"].layout
 
-    def backwards(claim: Any) -> Any:
-        turned = claim.stock._replace(globals=claim.stock.globals[::-1])
-        return pieces(claim._replace(stock=turned))
+    def backwards(allocation: Any) -> Any:
+        turned = allocation.stock._replace(globals=allocation.stock.globals[::-1])
+        return pieces(allocation._replace(stock=turned))
 
-    monkeypatch.setattr("nfcompile.allocation.pools.Claim.layout", backwards)
+    monkeypatch.setattr("nfcompile.allocation.pools.PoolAllocation.layout", backwards)
 
     assert proof.prove(done).moved
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from math import floor, log, log1p
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import PORTED_POOL, Claim
+from nfcompile.allocation.pools import PORTED_POOL, PoolAllocation
 from nfcompile.ipalloc import Stock
 
 RECOMMENDED_PORTS = (1024, 4096)
@@ -79,12 +79,12 @@ class Plan(NamedTuple):
         return self.capacity - self.subscribers
 
 
-def plan(claim: Claim, unit: int, growth: float | None = None) -> Plan:
+def plan(allocation: PoolAllocation, unit: int, growth: float | None = None) -> Plan:
     """Work out one pool. Blocks are multiples of `unit` ports; `growth` is in percent a month."""
-    pool, stock = claim.pool, claim.stock
+    pool, stock = allocation.pool, allocation.stock
     if pool.type == "static":
-        return _pairs(claim)
-    subscribers = None if claim.unbounded else claim.demand
+        return _pairs(allocation)
+    subscribers = None if allocation.unbounded else allocation.demand
     found = Plan(pool.name, pool.type, subscribers=subscribers)
     if pool.type == "fake":
         return found
@@ -100,7 +100,7 @@ def plan(claim: Claim, unit: int, growth: float | None = None) -> Plan:
         left = stock.ports.size - each * stock.block_size
         found = found._replace(ports=stock.ports.size, ports_each=stock.block_size, left_over=left)
     if pool.allocation == "dynamic":
-        most = claim.blocks_each if pool.type == PORTED_POOL else 1
+        most = allocation.blocks_each if pool.type == PORTED_POOL else 1
         return found._replace(blocks_most=most, capacity_at_limit=stock.capacity // most)
     if subscribers is None:
         return found
@@ -113,9 +113,9 @@ def plan(claim: Claim, unit: int, growth: float | None = None) -> Plan:
     )
 
 
-def _pairs(claim: Claim) -> Plan:
+def _pairs(allocation: PoolAllocation) -> Plan:
     """A static pool: an address for each subscriber; the same host on two VLANs is two."""
-    pool = claim.pool
+    pool = allocation.pool
     count = sum(entry.local.size for entry in pool.global_map)
     return Plan(
         pool.name,

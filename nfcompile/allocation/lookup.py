@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Block, Layout
 from nfcompile.model.ranges import Range, address_text, range_text, union
 from nfcompile.model.site import StaticEntry
@@ -52,22 +52,22 @@ NOBODY = Answer(None, None, None, None, None, "none")
 
 
 def lookups(
-    claims: tuple[Claim, ...], address: int, port: int | None = None, proto: str | None = None
+    allocations: tuple[PoolAllocation, ...], address: int, port: int | None = None, proto: str | None = None
 ) -> list[Answer]:
     """Every binding of an address: with a port as a global one first, else as a subscriber first.
 
     `proto` (tcp, udp, icmp) narrows the ports where protocols have different limits.
     """
-    return Index(claims).lookups(address, port, proto)
+    return Index(allocations).lookups(address, port, proto)
 
 
 class Index:
     """The pools of a site, ready for many questions: each costs O(log pieces) for each pool."""
 
-    __slots__ = ("_layouts", "_statics", "_subscribers", "claims")
+    __slots__ = ("_layouts", "_statics", "_subscribers", "allocations")
 
-    def __init__(self, claims: tuple[Claim, ...]) -> None:
-        self.claims = claims
+    def __init__(self, allocations: tuple[PoolAllocation, ...]) -> None:
+        self.allocations = allocations
         self._layouts: dict[int, Layout] = {}
         self._statics: dict[int, _Entries] = {}
         self._subscribers: dict[int, tuple[Range, ...]] = {}
@@ -79,30 +79,30 @@ class Index:
         return list(self._of_subscriber(address, proto)) or list(self._of_global(address, port, proto))
 
     def _of_subscriber(self, address: int, proto: str | None) -> Iterator[Answer]:
-        for number, claim in enumerate(self.claims):
-            pool = claim.pool
+        for number, allocation in enumerate(self.allocations):
+            pool = allocation.pool
             if pool.type == "static":
                 for entry in self._entries(number).of_local(address):
-                    yield _static_answer(claim, entry, address)
+                    yield _static_answer(allocation, entry, address)
             elif pool.type != "fake" and pool.allocation == "deterministic":
                 block = self._layout(number).binding(address)
                 if block is not None:
-                    yield _answer(claim, address, block, proto)
+                    yield _answer(allocation, address, block, proto)
             elif self._serves(number, address):
                 action = "pass" if pool.type == "fake" else "translate"
                 yield Answer(pool.name, address_text(address), None, None, None, action)
 
     def _of_global(self, address: int, port: int | None, proto: str | None) -> Iterator[Answer]:
-        for number, claim in enumerate(self.claims):
-            pool = claim.pool
+        for number, allocation in enumerate(self.allocations):
+            pool = allocation.pool
             for entry in self._entries(number).of_global(address) if pool.global_map else ():
                 local = entry.local.first + address - entry.globals.first
-                yield _static_answer(claim, entry, local)
+                yield _static_answer(allocation, entry, local)
             if pool.allocation == "dynamic" or not pool.global_ip:
                 continue
             layout = self._layout(number)
-            if claim.stock.ports is None or port is not None:
-                owner = claim.owner(layout, address, port or 0)
+            if allocation.stock.ports is None or port is not None:
+                owner = allocation.owner(layout, address, port or 0)
                 owners = [] if owner is None else [owner]
             elif any(one.first <= address <= one.last for one in pool.global_ip):
                 owners = list(layout.owners(address))
@@ -112,26 +112,26 @@ class Index:
                 block = layout.binding(owner)
                 if block is None:
                     continue
-                low, word = claim.low_block(block), proto
+                low, word = allocation.low_block(block), proto
                 if low is not None and port is not None and low.first <= port <= low.last:
                     block, word = low, None
-                answer = _answer(claim, owner, block, word)
+                answer = _answer(allocation, owner, block, word)
                 if port is None or answer.port_last is None or port <= answer.port_last:
                     yield answer
 
     def _layout(self, number: int) -> Layout:
         if number not in self._layouts:
-            self._layouts[number] = self.claims[number].layout()
+            self._layouts[number] = self.allocations[number].layout()
         return self._layouts[number]
 
     def _entries(self, number: int) -> _Entries:
         if number not in self._statics:
-            self._statics[number] = _Entries(self.claims[number].pool.global_map)
+            self._statics[number] = _Entries(self.allocations[number].pool.global_map)
         return self._statics[number]
 
     def _serves(self, number: int, address: int) -> bool:
         if number not in self._subscribers:
-            self._subscribers[number] = union(self.claims[number].subscribers)
+            self._subscribers[number] = union(self.allocations[number].subscribers)
         runs = self._subscribers[number]
         at = bisect_right(runs, address, key=lambda run: run.first) - 1
         return at >= 0 and address <= runs[at].last
@@ -167,14 +167,14 @@ class _Entries:
         return [self.entries[number] for number in sorted(found)]
 
 
-def _answer(claim: Claim, subscriber: int, block: Block, proto: str | None) -> Answer:
+def _answer(allocation: PoolAllocation, subscriber: int, block: Block, proto: str | None) -> Answer:
     last = block.last
-    for words, size in claim.protocol_ports:
+    for words, size in allocation.protocol_ports:
         if proto in words:
             last = block.first + size - 1
-    ported = claim.stock.ports is not None
+    ported = allocation.stock.ports is not None
     return Answer(
-        claim.pool.name,
+        allocation.pool.name,
         address_text(subscriber),
         address_text(block.address),
         block.first if ported else None,
@@ -183,9 +183,9 @@ def _answer(claim: Claim, subscriber: int, block: Block, proto: str | None) -> A
     )
 
 
-def _static_answer(claim: Claim, entry: StaticEntry, local: int) -> Answer:
+def _static_answer(allocation: PoolAllocation, entry: StaticEntry, local: int) -> Answer:
     global_ip = address_text(entry.globals.first + local - entry.local.first)
-    return Answer(claim.pool.name, _local_text(entry, local), global_ip, None, None, "translate")
+    return Answer(allocation.pool.name, _local_text(entry, local), global_ip, None, None, "translate")
 
 
 def _local_text(entry: StaticEntry, local: int) -> str:
@@ -193,75 +193,77 @@ def _local_text(entry: StaticEntry, local: int) -> str:
 
 
 def mappings(
-    claims: tuple[Claim, ...], compact: bool = False, held: Mapping[str, Sequence[Holding]] | None = None
+    allocations: tuple[PoolAllocation, ...],
+    compact: bool = False,
+    held: Mapping[str, Sequence[Holding]] | None = None,
 ) -> Iterator[Row]:
     """The whole allocation: pool by pool in packet order, subscribers ascending.
 
     Dynamic pools have what is `held` of them, by the names of the pools. With `compact` one row stands for
     a whole CIDR prefix of subscribers that keep their host bits in a global prefix.
     """
-    for claim in claims:
-        if claim.pool.type == "static":
-            yield from _static_rows(claim, compact)
-        elif claim.pool.global_ip and claim.pool.allocation == "deterministic":
-            layout = claim.layout()
-            yield from _compact_rows(claim, layout) if compact else _rows(claim, layout)
+    for allocation in allocations:
+        if allocation.pool.type == "static":
+            yield from _static_rows(allocation, compact)
+        elif allocation.pool.global_ip and allocation.pool.allocation == "deterministic":
+            layout = allocation.layout()
+            yield from _compact_rows(allocation, layout) if compact else _rows(allocation, layout)
         elif held is not None:
-            yield from _held_rows(claim, held.get(claim.pool.name, ()))
+            yield from _held_rows(allocation, held.get(allocation.pool.name, ()))
 
 
-def _rows(claim: Claim, layout: Layout) -> Iterator[Row]:
-    pool = claim.pool.name
+def _rows(allocation: PoolAllocation, layout: Layout) -> Iterator[Row]:
+    pool = allocation.pool.name
     for piece in layout.pieces:
-        ports = protocol_ports(claim, layout.stock.block(piece.base, piece.block))
+        ports = protocol_ports(allocation, layout.stock.block(piece.base, piece.block))
         mask = (1 << piece.bits) - 1
         for subscriber in range(piece.first, piece.last + 1):
             local = address_text(subscriber)
             global_ip = address_text(piece.base | (subscriber & mask))
-            if claim.stock.ports is None:
+            if allocation.stock.ports is None:
                 yield Row(pool, local, global_ip, "", "", ALL)
                 continue
             for first, last, words in ports:
                 yield Row(pool, local, global_ip, first, last, words)
 
 
-def _held_rows(claim: Claim, held: Sequence[Holding]) -> Iterator[Row]:
+def _held_rows(allocation: PoolAllocation, held: Sequence[Holding]) -> Iterator[Row]:
     for subscriber, slot, block in sorted(held):
-        ends = claim.pool.name, address_text(subscriber), address_text(block.address)
-        if claim.stock.ports is None:
+        ends = allocation.pool.name, address_text(subscriber), address_text(block.address)
+        if allocation.stock.ports is None:
             yield Row(*ends, "", "", ALL)
             continue
-        words = [word for word, most in claim.protocol_blocks_each if most >= slot]
+        words = [word for word, most in allocation.protocol_blocks_each if most >= slot]
         yield Row(*ends, block.first, block.last, "+".join(words))
 
 
-def protocol_ports(claim: Claim, block: Block) -> list[tuple[int, int, str]]:
+def protocol_ports(allocation: PoolAllocation, block: Block) -> list[tuple[int, int, str]]:
     """The ports of a block by protocols, low ports last."""
-    found = [(b.first, b.last, words) for words, b in claim.protocol_blocks(block)]
-    low = claim.low_block(block)
+    found = [(b.first, b.last, words) for words, b in allocation.protocol_blocks(block)]
+    low = allocation.low_block(block)
     return found if low is None else [*found, (low.first, low.last, "tcp+udp")]
 
 
-def _compact_rows(claim: Claim, layout: Layout) -> Iterator[Row]:
+def _compact_rows(allocation: PoolAllocation, layout: Layout) -> Iterator[Row]:
     from nfcompile.model.ranges import cidrs
 
-    pool = claim.pool.name
+    pool = allocation.pool.name
     for piece in layout.pieces:
-        ports = protocol_ports(claim, layout.stock.block(piece.base, piece.block))
+        ports = protocol_ports(allocation, layout.stock.block(piece.base, piece.block))
         for base, bits in cidrs(Range(piece.first, piece.last)):
             local = range_text(Range(base, base + (1 << bits) - 1))
             start = piece.address(base)
             global_ip = range_text(Range(start, start + (1 << bits) - 1))
-            if claim.stock.ports is None:
+            if allocation.stock.ports is None:
                 yield Row(pool, local, global_ip, "", "", ALL)
                 continue
             for first, last, words in ports:
                 yield Row(pool, local, global_ip, first, last, words)
 
 
-def _static_rows(claim: Claim, compact: bool) -> Iterator[Row]:
-    pool = claim.pool.name
-    for entry in sorted(claim.pool.global_map, key=lambda e: (e.local, e.vid or 0)):
+def _static_rows(allocation: PoolAllocation, compact: bool) -> Iterator[Row]:
+    pool = allocation.pool.name
+    for entry in sorted(allocation.pool.global_map, key=lambda e: (e.local, e.vid or 0)):
         if compact:
             vid = "" if entry.vid is None else f"~{entry.vid}"
             yield Row(pool, range_text(entry.local) + vid, range_text(entry.globals), "", "", ALL)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from nfcompile.allocation.lookup import protocol_ports
-from nfcompile.allocation.pools import PORTED_POOL, Claim
+from nfcompile.allocation.pools import PORTED_POOL, PoolAllocation
 from nfcompile.model.ranges import Range, union
 from nfcompile.model.site import Pool
 
@@ -94,8 +94,8 @@ class Forgotten(NamedTuple):
 Pair = tuple[Run | None, Run | None]
 
 
-def moves(before: Sequence[Claim], after: Sequence[Claim]) -> Moves:
-    """Compare the bindings of two sites, given by their pools' claims."""
+def moves(before: Sequence[PoolAllocation], after: Sequence[PoolAllocation]) -> Moves:
+    """Compare the bindings of two sites, given by the allocations of their pools."""
     old, new = list(_runs(before)), list(_runs(after))
     _, old, new = _overlaid(old, new, lambda run: (run.vid, run.base - run.first, run.ports))
     same_pool, old, new = _overlaid(old, new, lambda run: (run.vid, run.pool))
@@ -120,24 +120,24 @@ def subscriber_count(found: Iterable[Move]) -> int:
     return sum(run.size for runs in by_vid.values() for run in union(runs))
 
 
-def forgotten(before: Sequence[Claim], after: Sequence[Claim]) -> Iterator[Forgotten]:
+def forgotten(before: Sequence[PoolAllocation], after: Sequence[PoolAllocation]) -> Iterator[Forgotten]:
     """The dynamic pools of the old site whose assignments end, or some of them, with the reason."""
-    now = {claim.pool.name: claim for claim in after}
-    for claim in before:
-        if not _dynamic(claim.pool):
+    now = {allocation.pool.name: allocation for allocation in after}
+    for allocation in before:
+        if not _dynamic(allocation.pool):
             continue
-        successor = now.get(claim.pool.name)
+        successor = now.get(allocation.pool.name)
         if successor is None:
-            yield Forgotten(claim.pool.name, "the pool is gone")
+            yield Forgotten(allocation.pool.name, "the pool is gone")
         elif not _dynamic(successor.pool):
-            yield Forgotten(claim.pool.name, "the pool is no longer dynamic")
-        elif successor.pool.type != claim.pool.type:
-            yield Forgotten(claim.pool.name, f"the pool is now of type {successor.pool.type}")
+            yield Forgotten(allocation.pool.name, "the pool is no longer dynamic")
+        elif successor.pool.type != allocation.pool.type:
+            yield Forgotten(allocation.pool.name, f"the pool is now of type {successor.pool.type}")
         else:
-            yield from _renumbered(claim, successor)
+            yield from _renumbered(allocation, successor)
 
 
-def _renumbered(old: Claim, new: Claim) -> Iterator[Forgotten]:
+def _renumbered(old: PoolAllocation, new: PoolAllocation) -> Iterator[Forgotten]:
     """Assignments name a block by its number: address for address, and each address' blocks in order."""
     name = old.pool.name
     if (old.stock.ports, old.stock.block_size) != (new.stock.ports, new.stock.block_size):
@@ -177,22 +177,22 @@ def _dynamic(pool: Pool) -> bool:
     return pool.type in (PORTED_POOL, "nat") and pool.allocation == "dynamic"
 
 
-def _runs(claims: Sequence[Claim]) -> Iterator[Run]:
+def _runs(allocations: Sequence[PoolAllocation]) -> Iterator[Run]:
     """The allocation as straight runs, pool by pool in packet order."""
-    for rank, claim in enumerate(claims):
-        pool = claim.pool
+    for rank, allocation in enumerate(allocations):
+        pool = allocation.pool
         for entry in pool.global_map if pool.type == "static" else ():
             yield Run(rank, pool.name, entry.vid, *entry.local, entry.globals.first, ())
         if pool.global_ip and not _dynamic(pool):
-            yield from _laid_out(rank, claim)
+            yield from _laid_out(rank, allocation)
 
 
-def _laid_out(rank: int, claim: Claim) -> Iterator[Run]:
-    layout = claim.layout()
+def _laid_out(rank: int, allocation: PoolAllocation) -> Iterator[Run]:
+    layout = allocation.layout()
     for run in layout.runs():
         block = layout.stock.block(run.addresses.first, run.block)
-        allowed = tuple(protocol_ports(claim, block)) if claim.stock.ports else ()
-        yield Run(rank, claim.pool.name, None, *run.subscribers, run.addresses.first, allowed)
+        allowed = tuple(protocol_ports(allocation, block)) if allocation.stock.ports else ()
+        yield Run(rank, allocation.pool.name, None, *run.subscribers, run.addresses.first, allowed)
 
 
 def _overlaid(

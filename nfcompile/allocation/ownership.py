@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Block
 from nfcompile.model.ranges import Cover, Range, union
 from nfcompile.model.site import StaticEntry
@@ -34,20 +34,24 @@ def has(found: Cover[None], value: int) -> bool:
 class Bindings:
     """What one pool gives to whom; `held` are the blocks assigned in a dynamic pool, by subscriber."""
 
-    __slots__ = ("_entries", "_firsts", "_globals", "_layout", "_sources", "claim", "held")
+    __slots__ = ("_entries", "_firsts", "_globals", "_layout", "_sources", "allocation", "held")
 
-    def __init__(self, claim: Claim, held: Mapping[int, Sequence[Block]] | None = None) -> None:
-        self.claim = claim
+    def __init__(self, allocation: PoolAllocation, held: Mapping[int, Sequence[Block]] | None = None) -> None:
+        self.allocation = allocation
         self.held = held or {}
-        self._sources = cover(claim.subscribers)
-        self._globals = cover(claim.pool.global_ip)
-        self._layout = claim.layout() if claim.pool.global_ip and claim.pool.allocation != "dynamic" else None
-        self._entries = sorted(claim.pool.global_map, key=lambda entry: entry.globals)
+        self._sources = cover(allocation.subscribers)
+        self._globals = cover(allocation.pool.global_ip)
+        self._layout = (
+            allocation.layout()
+            if allocation.pool.global_ip and allocation.pool.allocation != "dynamic"
+            else None
+        )
+        self._entries = sorted(allocation.pool.global_map, key=lambda entry: entry.globals)
         self._firsts = [entry.globals.first for entry in self._entries]
 
     def serves(self, source: int) -> bool:
         """Whether any packet of a source may be the pool's."""
-        return bool(self.claim.unbounded) or has(self._sources, source)
+        return bool(self.allocation.unbounded) or has(self._sources, source)
 
     def gives(self, protocol: int, source: int, global_ip: int, port: int) -> bool:
         """Whether `source` has that global address and port; `protocol` is a number of IANA."""
@@ -79,14 +83,14 @@ class Bindings:
 
     def _within(self, block: Block, word: str, port: int) -> bool:
         """A port of a block, as far as the protocol may use it, or one of the low ports beside it."""
-        if self.claim.stock.ports is None:
+        if self.allocation.stock.ports is None:
             return True
-        if self.claim.pool.allocation == "dynamic":
+        if self.allocation.pool.allocation == "dynamic":
             return block.first <= port <= block.last
-        low = self.claim.low_block(block) if word != "icmp" else None
+        low = self.allocation.low_block(block) if word != "icmp" else None
         if low is not None and low.first <= port <= low.last:
             return True
         return any(
             word in words.split("+") and part.first <= port <= part.last
-            for words, part in self.claim.protocol_blocks(block)
+            for words, part in self.allocation.protocol_blocks(block)
         )

@@ -20,7 +20,7 @@ PORTED_POOL = "cgnat"
 LOW_PORT_LAST = 1023
 
 
-class Claim(NamedTuple):
+class PoolAllocation(NamedTuple):
     """One enabled pool: whom it serves, with what.
 
     subscribers   runs of addresses in the order in which blocks are handed out, none twice
@@ -91,14 +91,14 @@ class Claim(NamedTuple):
         return tuple((words, size) for size, words in sizes.items())
 
 
-def claims(site: Site) -> tuple[Claim, ...]:
-    """The claims of the enabled pools, in the order in which a packet asks them."""
-    found: list[Claim] = []
+def allocations(site: Site) -> tuple[PoolAllocation, ...]:
+    """Allocations of the enabled pools, in packet order."""
+    found: list[PoolAllocation] = []
     taken_before: Cover[None] = Cover()
     for pool in site.active_pools:
-        claim = _claim(pool, site.defaults, taken_before)
-        found.append(claim)
-        for run in claim.taken:
+        allocation = _claim(pool, site.defaults, taken_before)
+        found.append(allocation)
+        for run in allocation.taken:
             taken_before.add(run, None)
     return tuple(found)
 
@@ -108,7 +108,7 @@ def rounded(limit: int, block_size: int) -> int:
     return -(-limit // block_size) * block_size
 
 
-def _claim(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> Claim:
+def _claim(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> PoolAllocation:
     rules = pool.acl.rules if pool.acl else ()
     unbounded: tuple[AclRule, ...] = ()
     if pool.subscribers is not None:
@@ -126,7 +126,7 @@ def _claim(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> Claim:
         size = max(tcp, udp) if pool.allocation == "deterministic" else defaults.port_block_size
         stock = Stock(pool.global_ip, pool.port_range, size)
     low = _low_stock(pool, defaults.portlimit_low)
-    return Claim(pool, subscribers, unbounded, _taken(pool, rules), stock, tcp, udp, low)
+    return PoolAllocation(pool, subscribers, unbounded, _taken(pool, rules), stock, tcp, udp, low)
 
 
 def _low_stock(pool: Pool, size: int | None) -> Stock | None:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import claims
+from nfcompile.allocation.pools import allocations
 from nfcompile.analysis import (
     acls,
     algs,
@@ -65,7 +65,7 @@ class Finding(NamedTuple):
 
 def analyse(site: Site, lints: tuple[str, ...] = ()) -> Finding:
     """Run every check, and the lints asked for."""
-    survey = Survey(site, claims(site))
+    survey = Survey(site, allocations(site))
     found: list[Diagnostic] = []
     for check in (*CHECKS, *(LINTS[name] for name in lints)):
         found += _enough(check(survey))

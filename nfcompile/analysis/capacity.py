@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.analysis.survey import Survey
 from nfcompile.diagnostics import Diagnostic, Note
 
@@ -27,66 +27,67 @@ DYNAMIC_BLOCKS_MOST = 1 << 20
 
 def check(survey: Survey) -> Iterator[Diagnostic]:
     """Count the subscribers of each cgnat and nat pool against what it has."""
-    for claim in survey.claims:
-        pool = claim.pool
+    for allocation in survey.allocations:
+        pool = allocation.pool
         if pool.type not in ("cgnat", "nat") or not pool.global_ip:
             continue
-        if claim.stock.ports is not None and claim.stock.blocks_per_address == 0:
-            yield _block_too_large(claim)
+        if allocation.stock.ports is not None and allocation.stock.blocks_per_address == 0:
+            yield _block_too_large(allocation)
         elif pool.allocation == "dynamic":
-            yield from _too_large(claim)
+            yield from _too_large(allocation)
         else:
-            yield from _unbounded(claim)
-            if not claim.unbounded and claim.demand > claim.stock.capacity:
-                yield _too_many(claim, survey.site.defaults.port_block_size)
+            yield from _unbounded(allocation)
+            if not allocation.unbounded and allocation.demand > allocation.stock.capacity:
+                yield _too_many(allocation, survey.site.defaults.port_block_size)
 
 
-def _too_large(claim: Claim) -> Iterator[Diagnostic]:
-    if claim.stock.capacity > DYNAMIC_BLOCKS_MOST:
+def _too_large(allocation: PoolAllocation) -> Iterator[Diagnostic]:
+    if allocation.stock.capacity > DYNAMIC_BLOCKS_MOST:
         message = (
-            f"dynamic pool '{claim.pool.name}' has {claim.stock.capacity} blocks, more than"
+            f"dynamic pool '{allocation.pool.name}' has {allocation.stock.capacity} blocks, more than"
             f" {DYNAMIC_BLOCKS_MOST}"
         )
         hint = "raise port_block_size, split the pool or make it deterministic"
-        yield Diagnostic("dynamic-too-large", message, (*claim.pool.path, "global_ip"), hint=hint)
+        yield Diagnostic("dynamic-too-large", message, (*allocation.pool.path, "global_ip"), hint=hint)
 
 
-def _unbounded(claim: Claim) -> Iterator[Diagnostic]:
-    for rule in claim.unbounded:
+def _unbounded(allocation: PoolAllocation) -> Iterator[Diagnostic]:
+    for rule in allocation.unbounded:
         yield Diagnostic(
             "subscribers-unbounded",
-            f"pool '{claim.pool.name}' is deterministic, but this rule allows any source",
+            f"pool '{allocation.pool.name}' is deterministic, but this rule allows any source",
             rule.path,
-            hint=f"name the networks here, or add 'subscribers' to pool '{claim.pool.name}'",
-            notes=(Note(f"pool '{claim.pool.name}' is here", claim.pool.path, key=True),),
+            hint=f"name the networks here, or add 'subscribers' to pool '{allocation.pool.name}'",
+            notes=(Note(f"pool '{allocation.pool.name}' is here", allocation.pool.path, key=True),),
         )
 
 
-def _block_too_large(claim: Claim) -> Diagnostic:
-    ports = claim.stock.ports
+def _block_too_large(allocation: PoolAllocation) -> Diagnostic:
+    ports = allocation.stock.ports
     size = ports.size if ports else 0
     return Diagnostic(
         "pool-capacity",
-        f"pool '{claim.pool.name}' has {size} ports an address, but a block has {claim.stock.block_size}",
-        (*claim.pool.path, "port_range"),
+        f"pool '{allocation.pool.name}' has {size} ports per address, "
+        f"but a block needs {allocation.stock.block_size}",
+        (*allocation.pool.path, "port_range"),
         hint="widen port_range or lower limits_peruser",
     )
 
 
-def _too_many(claim: Claim, unit: int) -> Diagnostic:
-    pool, stock = claim.pool, claim.stock
+def _too_many(allocation: PoolAllocation, unit: int) -> Diagnostic:
+    pool, stock = allocation.pool, allocation.stock
     if stock.ports is None:
-        message = f"pool '{pool.name}' has {_addresses(stock.capacity)} but {claim.demand} subscribers"
-        hint = f"add {_addresses(claim.demand - stock.capacity)} to global_ip"
+        message = f"pool '{pool.name}' has {_addresses(stock.capacity)} but {allocation.demand} subscribers"
+        hint = f"add {_addresses(allocation.demand - stock.capacity)} to global_ip"
         return Diagnostic("pool-capacity", message, (*pool.path, "global_ip"), hint=hint)
     each = stock.blocks_per_address
     message = (
         f"pool '{pool.name}' has {stock.capacity} blocks ({_addresses(stock.addresses)} x {each} of"
-        f" {stock.block_size} ports) but {claim.demand} subscribers"
+        f" {stock.block_size} ports) but {allocation.demand} subscribers"
     )
-    missing = -(-(claim.demand - stock.capacity) // each)
+    missing = -(-(allocation.demand - stock.capacity) // each)
     hint = f"add {_addresses(missing)} to global_ip"
-    needed = -(-claim.demand // stock.addresses)
+    needed = -(-allocation.demand // stock.addresses)
     fitting = stock.ports.size // needed // unit * unit
     if fitting:
         hint += f", or lower the port limits so that a block has at most {fitting} ports"

@@ -77,18 +77,18 @@ def _inside(survey: Survey, given: list[Given]) -> Iterator[Diagnostic]:
     everything: Cover[None] = Cover()
     for one in given:
         everything.add(one.range, None)
-    for claim in survey.claims:
-        if claim.unbounded:
+    for allocation in survey.allocations:
+        if allocation.unbounded:
             continue
-        both = tuple(sorted(part for run in claim.subscribers for part in everything.parts(run)))
+        both = tuple(sorted(part for run in allocation.subscribers for part in everything.parts(run)))
         for one in given if both else ():
             shared = _part_of(one.range, both)
             if shared:
                 message = (
                     f"global address {range_text(shared)} of {one.owner} is a subscriber"
-                    f" of pool '{claim.pool.name}'"
+                    f" of pool '{allocation.pool.name}'"
                 )
-                note = Note(f"'{claim.pool.name}' serves it", claim.pool.path, key=True)
+                note = Note(f"'{allocation.pool.name}' serves it", allocation.pool.path, key=True)
                 yield Diagnostic("global-inside", message, one.path, notes=(note,))
 
 

@@ -17,14 +17,14 @@ SETTING = ("nat_defaults", "portlimit_low")
 
 def check(survey: Survey) -> Iterator[Diagnostic]:
     """One error for each cgnat pool with low ports of its own."""
-    for claim in survey.claims:
-        ports = claim.stock.ports
-        if claim.low is not None and ports is not None and ports.first <= LOW_PORT_LAST:
+    for allocation in survey.allocations:
+        ports = allocation.stock.ports
+        if allocation.low is not None and ports is not None and ports.first <= LOW_PORT_LAST:
             yield Diagnostic(
                 "low-ports-overlap",
-                f"pool '{claim.pool.name}' starts at port {ports.first}, but portlimit_low uses the"
+                f"pool '{allocation.pool.name}' starts at port {ports.first}, but portlimit_low uses the"
                 f" ports below {LOW_PORT_LAST + 1}",
-                (*claim.pool.path, "port_range"),
+                (*allocation.pool.path, "port_range"),
                 hint=f"start port_range at {LOW_PORT_LAST + 1}",
                 notes=(Note("portlimit_low is set here", SETTING),),
             )

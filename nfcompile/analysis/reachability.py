@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.analysis.survey import Survey
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.ranges import Cover
@@ -20,24 +20,24 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
     """One warning for each enabled pool that nothing can reach."""
     takers: list[str] = []
     taken: Cover[None] = Cover()
-    for claim in survey.claims:
-        reason = _reason(claim, taken, takers)
+    for allocation in survey.allocations:
+        reason = _reason(allocation, taken, takers)
         if reason:
             yield Diagnostic(
                 "pool-unreachable",
-                f"nothing can reach pool '{claim.pool.name}': {reason}",
-                (*claim.pool.path, "acl") if "acl" in claim.pool.given else claim.pool.path,
-                key="acl" not in claim.pool.given,
+                f"nothing can reach pool '{allocation.pool.name}': {reason}",
+                (*allocation.pool.path, "acl") if "acl" in allocation.pool.given else allocation.pool.path,
+                key="acl" not in allocation.pool.given,
                 severity="warning",
             )
-        for run in claim.taken:
+        for run in allocation.taken:
             taken.add(run, None)
-        if claim.taken:
-            takers.append(f"'{claim.pool.name}'")
+        if allocation.taken:
+            takers.append(f"'{allocation.pool.name}'")
 
 
-def _reason(claim: Claim, taken: Cover[None], takers: list[str]) -> str:
-    pool = claim.pool
+def _reason(allocation: PoolAllocation, taken: Cover[None], takers: list[str]) -> str:
+    pool = allocation.pool
     if pool.type == "static":
         allowed = [entry.local for entry in pool.global_map]
     elif pool.acl is None:

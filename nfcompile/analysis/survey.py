@@ -1,15 +1,15 @@
-"""What the checks look at: the site and the claims of its pools, worked out once."""
+"""What the checks look at: the site and the allocations of its pools, worked out once."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.model.site import Site
 
 
 class Survey(NamedTuple):
-    """One site and, in packet order, what its enabled pools claim."""
+    """One site and, in packet order, the allocations of its enabled pools."""
 
     site: Site
-    claims: tuple[Claim, ...]
+    allocations: tuple[PoolAllocation, ...]

@@ -94,8 +94,8 @@ def _against_site(old_name: str, old: Compiled, new_name: str, new: Compiled) ->
         differences.unified(before, after, old_name, new_name),
         differences.compare(differences.objects(old.table), differences.objects(new.table)),
         differences.origins(old.table) | differences.origins(new.table),
-        moves.moves(old.claims, new.claims),
-        tuple(moves.forgotten(old.claims, new.claims)),
+        moves.moves(old.allocations, new.allocations),
+        tuple(moves.forgotten(old.allocations, new.allocations)),
     )
 
 

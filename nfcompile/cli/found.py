@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from nfcompile.allocation import moves
 from nfcompile.allocation.moves import Forgotten, Moves
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.cli import outcome
 from nfcompile.cli.moved import NOBODY, forgotten_data, moves_data, moves_text
 from nfcompile.diagnostics import Path, dotted
@@ -60,18 +60,18 @@ def against_kernel(new: Compiled, live: bytes | None, netns: str | None) -> Foun
         lines,
         Changed(*objects),
         paths,
-        None if old is None else moves.moves(old, new.claims),
-        () if old is None else tuple(moves.forgotten(old, new.claims)),
+        None if old is None else moves.moves(old, new.allocations),
+        () if old is None else tuple(moves.forgotten(old, new.allocations)),
         sessions,
     )
 
 
-def _live_claims(live: bytes | None, nothing_live: bool) -> tuple[Claim, ...] | None:
+def _live_claims(live: bytes | None, nothing_live: bool) -> tuple[PoolAllocation, ...] | None:
     """The pools whose ruleset the kernel has; None where nobody knows."""
     if nothing_live:
         return ()
     site = None if live is None else outcome.compiled_text(live, KERNEL).compiled
-    return None if site is None else site.claims
+    return None if site is None else site.allocations
 
 
 def as_data(found: Found | None) -> dict[str, object]:

@@ -16,7 +16,7 @@ def run(site: str, *, format: str = "mermaid", quiet: bool = False, color: bool 
     outcome.tell(result, quiet, color)
     if result.compiled is None:
         return REFUSED
-    drawn = way(result.compiled.site, result.compiled.claims)
+    drawn = way(result.compiled.site, result.compiled.allocations)
     if format == "svg":
         from nfcompile.graph.svg import svg
 

@@ -33,7 +33,7 @@ def run(
     if result.compiled is None:
         outcome.tell(result, quiet, color)
         return REFUSED
-    found = lookup.lookups(result.compiled.claims, address, port, protocol)
+    found = lookup.lookups(result.compiled.allocations, address, port, protocol)
     if format == "json":
         first, *others = [one._asdict() for one in found or [lookup.NOBODY]]
         print(json.dumps(first | {"also": others}))

@@ -37,7 +37,9 @@ def run(
     outcome.tell(result, quiet, color)
     if result.compiled is None:
         return REFUSED
-    rows = lookup.mappings(result.compiled.claims, compact, _held(result.compiled, netns) if live else None)
+    rows = lookup.mappings(
+        result.compiled.allocations, compact, _held(result.compiled, netns) if live else None
+    )
     if format == "parquet":
         parquet.write(rows)
         return OK

@@ -53,8 +53,10 @@ def _planned(read: Outcome, growth: float | None) -> tuple[Outcome, tuple[Plan, 
     result = read.refused(tuple(finding.diagnostics))
     if any(one.severity == "error" and one.code != TOO_SMALL for one in finding.diagnostics):
         return result, ()
-    site, claims = finding.survey
-    return result, tuple(plan(claim, site.defaults.port_block_size, growth) for claim in claims)
+    site, allocations = finding.survey
+    return result, tuple(
+        plan(allocation, site.defaults.port_block_size, growth) for allocation in allocations
+    )
 
 
 def _as_data(result: Outcome, plans: tuple[Plan, ...]) -> dict[str, object]:

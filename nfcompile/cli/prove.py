@@ -132,7 +132,7 @@ def spelled(one: Box) -> str:
 
 
 def _said(compiled: Compiled, one: Box) -> str:
-    gate = reference.gateway(compiled.site, compiled.claims)
+    gate = reference.gateway(compiled.site, compiled.allocations)
     return str(reference.fate(gate, one.packet, one.route))
 
 

@@ -111,7 +111,7 @@ def _with_bar(flows: Iterator[conntrack.Flow], total: int) -> Iterator[conntrack
 def _wanted(compiled: Compiled, filters: Filters) -> Wanted:
     from nfcompile.live.sessions import Wanted
 
-    names = [claim.pool.name for claim in compiled.claims]
+    names = [allocation.pool.name for allocation in compiled.allocations]
     if filters.pool is not None and filters.pool not in names:
         raise UsageProblem(
             f"no enabled pool is called '{filters.pool}'; there are: {', '.join(names) or 'none'}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import PORTED_POOL, Claim
+from nfcompile.allocation.pools import PORTED_POOL, PoolAllocation
 from nfcompile.graph.spelling import acl_rule, dnat_rule, pair, snat_rule
 from nfcompile.model.ranges import range_text
 from nfcompile.model.site import DnatRule, Site
@@ -53,29 +53,29 @@ class Way(NamedTuple):
     flows: tuple[Flow, ...]
 
 
-def way(site: Site, claims: Sequence[Claim]) -> Way:
+def way(site: Site, allocations: Sequence[PoolAllocation]) -> Way:
     """Draw up a site that analysis has accepted."""
-    return Way(site.name or "nfcompile", (_outwards(site, claims), _inwards(site, claims)))
+    return Way(site.name or "nfcompile", (_outwards(site, allocations), _inwards(site, allocations)))
 
 
-def _outwards(site: Site, claims: Sequence[Claim]) -> Flow:
+def _outwards(site: Site, allocations: Sequence[PoolAllocation]) -> Flow:
     steps = [
         *_dnat("dnat: first rule that fits", [r for r in site.dnat if not _from_outside(site, r)]),
         *_snat(site),
     ]
-    steps += (_pool(claim) for claim in claims)
+    steps += (_pool(allocation) for allocation in allocations)
     end = Box("nothing fits", ("leaves with its own address",), "untouched")
     return Flow("a session from inside", _inside(site), tuple(steps), end, True, _outside(site))
 
 
-def _inwards(site: Site, claims: Sequence[Claim]) -> Flow:
+def _inwards(site: Site, allocations: Sequence[PoolAllocation]) -> Flow:
     answers = Box("belongs to an open session")
     steps = [Step(answers, Box("back to who opened it", kind="translated"), "yes", "no")]
     steps += _dnat("dnat: first rule that fits", [r for r in site.dnat if _from_outside(site, r)])
-    for claim in claims:
-        steps += _from_any(claim)
+    for allocation in allocations:
+        steps += _from_any(allocation)
     end = untouched = Box("untranslated", kind="untouched")
-    owned = any(claim.pool.type != "fake" for claim in claims)
+    owned = any(allocation.pool.type != "fake" for allocation in allocations)
     if owned:
         steps.append(Step(Box("to no global address of a pool"), untouched, "yes", "no"))
         end = Box("unsolicited", ("dropped and counted",), "dropped")
@@ -109,8 +109,8 @@ def _snat(site: Site) -> Iterator[Step]:
         yield Step(box, Box("customized SNAT", addresses, "translated"), "fits", "none fits")
 
 
-def _pool(claim: Claim) -> Step:
-    pool = claim.pool
+def _pool(allocation: PoolAllocation) -> Step:
+    pool = allocation.pool
     title = f"pool {pool.name} ({pool.type}, priority {pool.priority})"
     lines = list(map(acl_rule, pool.acl.rules)) if pool.acl else []
     if pool.type == "static":
@@ -118,36 +118,36 @@ def _pool(claim: Claim) -> Step:
         lines += [f"allow {source}" for source in sources]
     if pool.subscribers is not None:
         lines.append(f"only {', '.join(map(range_text, pool.subscribers[:LINES_MOST]))}")
-    return Step(Box(title, _few(lines)), _served(claim), "allow", "deny or no hit")
+    return Step(Box(title, _few(lines)), _served(allocation), "allow", "deny or no hit")
 
 
-def _served(claim: Claim) -> Box:
-    pool = claim.pool
+def _served(allocation: PoolAllocation) -> Box:
+    pool = allocation.pool
     if pool.type == "fake":
         return Box("untranslated", ("the pool lets it pass",), "untouched")
     hairpin = ("hairpin on",) if pool.hairpin else ()
     if pool.type == "static":
         return Box("a fixed address each", (*_few(map(pair, pool.global_map)), *hairpin), "translated")
     addresses = _few(map(range_text, pool.global_ip))
-    return Box(_share(claim), (*addresses, *_terms(claim), *hairpin), "translated")
+    return Box(_share(allocation), (*addresses, *_terms(allocation), *hairpin), "translated")
 
 
-def _share(claim: Claim) -> str:
+def _share(allocation: PoolAllocation) -> str:
     """What a subscriber gets."""
-    pool, size = claim.pool, claim.stock.block_size
+    pool, size = allocation.pool, allocation.stock.block_size
     if pool.type != PORTED_POOL:
         return "a whole address each" + (", on demand" if pool.allocation == "dynamic" else "")
     if pool.allocation == "deterministic":
         return f"{size} ports each"
-    more = f", up to {claim.blocks_each} blocks" if claim.blocks_each > 1 else ""
+    more = f", up to {allocation.blocks_each} blocks" if allocation.blocks_each > 1 else ""
     return f"{size} ports each on demand{more}"
 
 
-def _terms(claim: Claim) -> Iterator[str]:
+def _terms(allocation: PoolAllocation) -> Iterator[str]:
     """How many share, and what happens at the limit."""
-    pool, stock = claim.pool, claim.stock
-    if not claim.unbounded:
-        yield f"{claim.demand} subscribers on {stock.addresses} addresses"
+    pool, stock = allocation.pool, allocation.stock
+    if not allocation.unbounded:
+        yield f"{allocation.demand} subscribers on {stock.addresses} addresses"
     if pool.type == PORTED_POOL:
         yield f"{stock.blocks_per_address} blocks an address"
     if pool.allocation == "dynamic":
@@ -156,9 +156,9 @@ def _terms(claim: Claim) -> Iterator[str]:
         yield "block exhausted: dropped and counted"
 
 
-def _from_any(claim: Claim) -> Iterator[Step]:
+def _from_any(allocation: PoolAllocation) -> Iterator[Step]:
     """What the outside may open to a pool's global addresses."""
-    pool = claim.pool
+    pool = allocation.pool
     if pool.type in ("static", "nat") and pool.allow_external_connect:
         box = Box(f"to a subscriber's address of pool {pool.name}")
         yield Step(box, Box("its subscriber", kind="translated"), "yes", "no")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nfcompile.allocation.ownership import Bindings, cover, has
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Map, Set
 from nfcompile.ipalloc import Block
 from nfcompile.lower import names
@@ -40,7 +40,7 @@ class Continuity:
 
     def __init__(self, compiled: Compiled) -> None:
         self.site = compiled.site
-        self.claims = compiled.claims
+        self.allocations = compiled.allocations
         self.table = {thing.name: thing for thing in compiled.table.objects if isinstance(thing, Map | Set)}
 
     @property
@@ -49,7 +49,7 @@ class Continuity:
 
     @property
     def inside(self) -> tuple[str, ...]:
-        return gate(self.site, self.claims).inside
+        return gate(self.site, self.allocations).inside
 
     @property
     def outside(self) -> tuple[str, ...]:
@@ -57,24 +57,24 @@ class Continuity:
 
     @property
     def bindings(self) -> tuple[str, ...]:
-        return tuple(key for claim in self.claims for key in _assigned(claim))
+        return tuple(key for allocation in self.allocations for key in _assigned(allocation))
 
     # ---- what packets wrote
 
     def reviewed(self, changes: Changes) -> tuple[str, ...]:
         """Of each pool whose blocks or subscribers may have changed: all that it remembers."""
-        return tuple(key for claim in self._affected(changes) for key in _remembered(claim))
+        return tuple(key for allocation in self._affected(changes) for key in _remembered(allocation))
 
     def stale(self, changes: Changes, listed: Listed) -> Listed:
         """Elements without sense, by pool: assignments first, since the others follow from them."""
         found: dict[str, Elements] = {}
-        for claim in self._affected(changes):
+        for allocation in self._affected(changes):
             held: dict[int, list[Block]] = {}
-            if claim.pool.allocation == "dynamic":
-                gone, held = self._assignments(claim, changes, listed)
+            if allocation.pool.allocation == "dynamic":
+                gone, held = self._assignments(allocation, changes, listed)
                 found |= gone
-            given = Bindings(claim, held)
-            for key, inside_first, protocol in _sockets(claim):
+            given = Bindings(allocation, held)
+            for key, inside_first, protocol in _sockets(allocation):
                 found[key] = {
                     k: data
                     for k, data in listed.get(key, {}).items()
@@ -83,16 +83,16 @@ class Continuity:
         return found
 
     def _assignments(
-        self, claim: Claim, changes: Changes, listed: Listed
+        self, allocation: PoolAllocation, changes: Changes, listed: Listed
     ) -> tuple[dict[str, Elements], dict[int, list[Block]]]:
         """What goes of a dynamic pool, and who keeps what."""
-        name, served = claim.pool.name, Bindings(claim)
-        meant = self._numbers(claim)
-        for number in _renumbered(claim, changes):
+        name, served = allocation.pool.name, Bindings(allocation)
+        meant = self._numbers(allocation)
+        for number in _renumbered(allocation, changes):
             meant.pop(number, None)
         gone: dict[str, Elements] = {}
         freed: set[int] = set()
-        for key in _assigned(claim):
+        for key in _assigned(allocation):
             gone[key] = {
                 subscriber: mark
                 for subscriber, mark in listed.get(key, {}).items()
@@ -104,7 +104,7 @@ class Continuity:
             mark: "" for mark in taken if int(mark, 16) in freed or int(mark, 16) not in meant
         }
         held = _held(served, listed, meant)
-        given = Bindings(claim, held)
+        given = Bindings(allocation, held)
         gone[f"map owners_{name}"] = {
             key: data
             for key, data in listed.get(f"map owners_{name}", {}).items()
@@ -112,23 +112,23 @@ class Continuity:
         }
         return gone, held
 
-    def _numbers(self, claim: Claim) -> dict[int, Block]:
+    def _numbers(self, allocation: PoolAllocation) -> dict[int, Block]:
         """What the numbers of a dynamic pool stand for in the desired table."""
-        return {int(one.key, 16): _block(one.data) for one in self.table[_number_map(claim)].elements}
+        return {int(one.key, 16): _block(one.data) for one in self.table[_number_map(allocation)].elements}
 
-    def _affected(self, changes: Changes) -> Iterator[Claim]:
+    def _affected(self, changes: Changes) -> Iterator[PoolAllocation]:
         """Pools that change, or that come after a pool which now asks for other packets; all of them where
         the order of the pools may have changed."""
         changed = [key.rpartition(" ")[2] for key in changes.objects if key.startswith(("set ", "map "))]
         chains = [key.partition(" ")[2] for key in changes.objects if key.startswith("chain ")]
         asks = names.POOLS in chains
-        for claim in self.claims:
-            name = claim.pool.name
+        for allocation in self.allocations:
+            name = allocation.pool.name
             asks = asks or f"pool_{name}" in chains or any(_matches(one, name) for one in changed)
             gives = any(one.endswith(f"_{name}") for one in changed)
             gives = gives or any(one.startswith(f"block_{name}_") for one in chains)
-            if claim.pool.global_ip and (asks or gives):
-                yield claim
+            if allocation.pool.global_ip and (asks or gives):
+                yield allocation
 
     # ---- sessions
 
@@ -141,7 +141,7 @@ class Continuity:
         """Which flows have a pool's address that the site would not give them now, whoever opened them."""
         ours = self.table.get(names.GLOBALS)
         watched = cover((*(addresses(one.key) for one in (ours.elements if ours else ())), *former))
-        given = [self._bindings(claim, listed) for claim in self.claims]
+        given = [self._bindings(allocation, listed) for allocation in self.allocations]
         forced = cover(rule.snat_ip for rule in self.site.snat)
 
         def wrong(flow: Flow) -> bool:
@@ -152,17 +152,17 @@ class Continuity:
 
         return wrong
 
-    def _bindings(self, claim: Claim, listed: Listed) -> Bindings:
-        if not _assigned(claim):
-            return Bindings(claim)
-        return Bindings(claim, _held(Bindings(claim), listed, self._numbers(claim)))
+    def _bindings(self, allocation: PoolAllocation, listed: Listed) -> Bindings:
+        if not _assigned(allocation):
+            return Bindings(allocation)
+        return Bindings(allocation, _held(Bindings(allocation), listed, self._numbers(allocation)))
 
     def bare(self) -> Callable[[Flow], bool]:
         """Which flows run untranslated from a source that the guard lets out translated only, unless a fake
         pool passes them."""
         owned = self.table.get(names.OWNED)
         sources = cover(addresses(one.key) for one in (owned.elements if owned else ()))
-        fakes = [claim.pool for claim in self.claims if claim.pool.type == "fake"]
+        fakes = [allocation.pool for allocation in self.allocations if allocation.pool.type == "fake"]
 
         def untranslated(flow: Flow) -> bool:
             bare = flow.src == flow.reply_dst and has(sources, flow.src)
@@ -189,7 +189,7 @@ def _ends(flow: Flow, watched: Cover[None]) -> Iterator[tuple[int, int, int]]:
 def _held(served: Bindings, listed: Listed, meant: Mapping[int, Block]) -> dict[int, list[Block]]:
     """Whom the listed assignments of a dynamic pool give what."""
     blocks: dict[int, list[Block]] = {}
-    for key in _assigned(served.claim):
+    for key in _assigned(served.allocation):
         for text, mark in listed.get(key, {}).items():
             block, subscriber = meant.get(int(mark, 16)), address(text)
             if block is not None and served.serves(subscriber):
@@ -203,35 +203,35 @@ def _mapped(given: Bindings, protocol: int, inside: str, outside: str) -> bool:
     return given.gives(protocol, source, global_ip, int(outside.partition(" . ")[2]))
 
 
-def _assigned(claim: Claim) -> list[str]:
-    if claim.pool.allocation != "dynamic" or not claim.pool.global_ip:
+def _assigned(allocation: PoolAllocation) -> list[str]:
+    if allocation.pool.allocation != "dynamic" or not allocation.pool.global_ip:
         return []
-    return [f"map assigned{slot}_{claim.pool.name}" for slot in range(1, claim.blocks_each + 1)]
+    return [f"map assigned{slot}_{allocation.pool.name}" for slot in range(1, allocation.blocks_each + 1)]
 
 
-def _sockets(claim: Claim) -> Iterator[tuple[str, bool, int]]:
+def _sockets(allocation: PoolAllocation) -> Iterator[tuple[str, bool, int]]:
     """Maps of mapping entries; whether the inside is the key; and the protocol."""
-    if claim.pool.keeps_mapping_entries:
+    if allocation.pool.keeps_mapping_entries:
         for word, number in PROTOCOLS.items():
-            yield f"map eim_{word}_{claim.pool.name}", True, number
-            yield f"map eif_{word}_{claim.pool.name}", False, number
+            yield f"map eim_{word}_{allocation.pool.name}", True, number
+            yield f"map eif_{word}_{allocation.pool.name}", False, number
 
 
-def _remembered(claim: Claim) -> list[str]:
+def _remembered(allocation: PoolAllocation) -> list[str]:
     """The sets and maps in which a pool remembers who has what."""
-    found = _assigned(claim)
+    found = _assigned(allocation)
     if found:
-        found += (f"set taken_{claim.pool.name}", f"map owners_{claim.pool.name}")
-    return [*found, *(key for key, _, _ in _sockets(claim))]
+        found += (f"set taken_{allocation.pool.name}", f"map owners_{allocation.pool.name}")
+    return [*found, *(key for key, _, _ in _sockets(allocation))]
 
 
-def _number_map(claim: Claim) -> str:
-    return f"{'addresses' if claim.stock.ports is None else 'blocks'}_{claim.pool.name}"
+def _number_map(allocation: PoolAllocation) -> str:
+    return f"{'addresses' if allocation.stock.ports is None else 'blocks'}_{allocation.pool.name}"
 
 
-def _renumbered(claim: Claim, changes: Changes) -> set[int]:
+def _renumbered(allocation: PoolAllocation, changes: Changes) -> set[int]:
     """Numbers that mean something else than before."""
-    changed = changes.elements.get(f"map {_number_map(claim)}", frozenset())
+    changed = changes.elements.get(f"map {_number_map(allocation)}", frozenset())
     return {int(key, 16) for key in changed if key.startswith("0x") and "-" not in key}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.lookup import Holding
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.kernel import NOT_LOADED, KernelError, elements, netns, nft
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
@@ -24,71 +24,74 @@ class Kernel:
         if not netns.inside(namespace, nft.has_table):
             raise KernelError(NOT_LOADED)
 
-    def owners(self, known: Known, claim: Claim, numbers: list[int], at: str) -> list[Held]:
+    def owners(self, known: Known, allocation: PoolAllocation, numbers: list[int], at: str) -> list[Held]:
         """Who holds these numbers now; `at` is not asked for."""
-        self._agree(known, claim, numbers[0])
-        found = netns.inside(self._netns, lambda: _subscribers(known, claim, numbers))
+        self._agree(known, allocation, numbers[0])
+        found = netns.inside(self._netns, lambda: _subscribers(known, allocation, numbers))
         return [Held(address(subscriber), number) for number, subscriber in found]
 
-    def owned(self, known: Known, claim: Claim, subscriber: int, at: str) -> list[Held]:
+    def owned(self, known: Known, allocation: PoolAllocation, subscriber: int, at: str) -> list[Held]:
         """Which numbers a subscriber holds now."""
 
         def ask() -> list[str | None]:
-            slots = range(1, claim.blocks_each + 1)
+            slots = range(1, allocation.blocks_each + 1)
             text = address_text(subscriber)
-            return [nft.element(f"assigned{slot}_{claim.pool.name}", text) for slot in slots]
+            return [nft.element(f"assigned{slot}_{allocation.pool.name}", text) for slot in slots]
 
         found = [int(one, 16) for one in netns.inside(self._netns, ask) if one is not None]
         for number in found:
-            self._agree(known, claim, number)
+            self._agree(known, allocation, number)
         return [Held(subscriber, number) for number in found]
 
     def holdings(self, known: Known) -> dict[str, list[Holding]]:
         """Everybody's blocks by pools: lists the assignments of all dynamic pools."""
 
         def ask() -> dict[str, list[Holding]]:
-            return {claim.pool.name: list(_holdings(known, claim)) for claim in known.dynamic}
+            return {allocation.pool.name: list(_holdings(known, allocation)) for allocation in known.dynamic}
 
         return netns.inside(self._netns, ask)
 
-    def _agree(self, known: Known, claim: Claim, number: int) -> None:
+    def _agree(self, known: Known, allocation: PoolAllocation, number: int) -> None:
         """The live table must be that of the site, or its numbers mean something else."""
-        name = assignment_log.map_of_ends(claim)
+        name = assignment_log.map_of_ends(allocation)
         said = netns.inside(self._netns, lambda: nft.element(name, f"0x{number:08x}"))
-        if said is None or assignment_log.read_end(said) != known.block(claim, number):
-            raise _differs(claim)
+        if said is None or assignment_log.read_end(said) != known.block(allocation, number):
+            raise _differs(allocation)
 
 
-def _differs(claim: Claim) -> KernelError:
-    return KernelError(f"the live table is not that of the site: pool '{claim.pool.name}' differs")
+def _differs(allocation: PoolAllocation) -> KernelError:
+    return KernelError(f"the live table is not that of the site: pool '{allocation.pool.name}' differs")
 
 
-def _holdings(known: Known, claim: Claim) -> Iterator[Holding]:
+def _holdings(known: Known, allocation: PoolAllocation) -> Iterator[Holding]:
     """What is assigned, in the kernel's own words for what a number stands for."""
     try:
-        said = dict(elements.every(assignment_log.map_of_ends(claim)))
-        slots = [[*elements.every(f"assigned{n}_{claim.pool.name}")] for n in range(1, claim.blocks_each + 1)]
+        said = dict(elements.every(assignment_log.map_of_ends(allocation)))
+        slots = [
+            [*elements.every(f"assigned{n}_{allocation.pool.name}")]
+            for n in range(1, allocation.blocks_each + 1)
+        ]
     except KernelError:
-        raise _differs(claim) from None
+        raise _differs(allocation) from None
     for slot, assigned in enumerate(slots, 1):
         for subscriber, number in assigned:
-            block = known.block(claim, int(number, 16))
+            block = known.block(allocation, int(number, 16))
             if block is None or number not in said or assignment_log.read_end(said[number]) != block:
-                raise _differs(claim)
+                raise _differs(allocation)
             yield Holding(address(subscriber), slot, block)
 
 
-def _subscribers(known: Known, claim: Claim, numbers: list[int]) -> list[tuple[int, str]]:
+def _subscribers(known: Known, allocation: PoolAllocation, numbers: list[int]) -> list[tuple[int, str]]:
     """Numbers that are taken, and by whom."""
-    pool = claim.pool.name
-    if claim.pool.can_be_reached:
-        ends = ((number, known.block(claim, number)) for number in numbers)
+    pool = allocation.pool.name
+    if allocation.pool.can_be_reached:
+        ends = ((number, known.block(allocation, number)) for number in numbers)
         asked = ((n, nft.element(f"owners_{pool}", address_text(end.address))) for n, end in ends if end)
         return [(number, subscriber) for number, subscriber in asked if subscriber is not None]
     wanted = set(numbers)
     listed = (
         (int(data, 16), subscriber)
-        for slot in range(1, claim.blocks_each + 1)
+        for slot in range(1, allocation.blocks_each + 1)
         for subscriber, data in elements.every(f"assigned{slot}_{pool}")
     )
     return sorted(one for one in listed if one[0] in wanted)

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import Path
 from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
 from nfcompile.model.ranges import Range, subtract, union
@@ -90,8 +90,10 @@ def sessions(compiled: Compiled, flows: Iterable[Flow], wanted: Wanted) -> Itera
 
 def reader(compiled: Compiled) -> Callable[[Flow], Session | None]:
     """A function from a connection to the session it is; None: this site has nothing to do with it."""
-    owner = _finder((run, claim.pool) for claim in compiled.claims for run in _globals(claim.pool))
-    passing = _finder(_passed(compiled.claims))
+    owner = _finder(
+        (run, allocation.pool) for allocation in compiled.allocations for run in _globals(allocation.pool)
+    )
+    passing = _finder(_passed(compiled.allocations))
 
     def read(flow: Flow) -> Session | None:
         if flow.status & SOURCE_NAT:
@@ -115,13 +117,13 @@ def _globals(pool: Pool) -> Iterator[Range]:
     yield from (entry.globals for entry in pool.global_map)
 
 
-def _passed(claims: Iterable[Claim]) -> Iterator[tuple[Range, Pool]]:
+def _passed(allocations: Iterable[PoolAllocation]) -> Iterator[tuple[Range, Pool]]:
     """Whom fake pools pass. Where that is `any`, nothing tells a session from the gateway's own."""
     before: tuple[Range, ...] = ()
-    for claim in claims:
-        if claim.pool.type == "fake" and not claim.unbounded:
-            yield from ((run, claim.pool) for run in subtract(claim.subscribers, before))
-            before = union((*before, *claim.subscribers))
+    for allocation in allocations:
+        if allocation.pool.type == "fake" and not allocation.unbounded:
+            yield from ((run, allocation.pool) for run in subtract(allocation.subscribers, before))
+            before = union((*before, *allocation.subscribers))
 
 
 def _finder(runs: Iterable[tuple[Range, Pool]]) -> Callable[[int], Pool | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import Path
 from nfcompile.emit import Counter, Map, Set
 from nfcompile.kernel import conntrack, tally
@@ -118,7 +118,7 @@ class Usage(NamedTuple):
 def read(compiled: Compiled, namespace: str | None = None, full: bool = False, top: int = 0) -> Usage:
     """Ask the kernel. `full` walks through the connections however many there are; so does `top` > 0, and
     names so many subscribers. Raises KernelError."""
-    filled = {one.name for claim in compiled.claims for one in _filled(compiled, claim)}
+    filled = {one.name for allocation in compiled.allocations for one in _filled(compiled, allocation)}
     live = tally.read(namespace, frozenset(filled if full else ()))
     used, limit = conntrack.count(namespace)
     walk = None
@@ -128,7 +128,7 @@ def read(compiled: Compiled, namespace: str | None = None, full: bool = False, t
     return Usage(
         used,
         limit,
-        tuple(_pool(compiled, claim, live, walk) for claim in compiled.claims),
+        tuple(_pool(compiled, allocation, live, walk) for allocation in compiled.allocations),
         tuple(_rule(rule, walk) for rule in compiled.site.snat),
         (*_drops(counters, live), *_of_conntrack(conntrack.statistics(namespace))),
         walk.top if walk else (),
@@ -137,12 +137,12 @@ def read(compiled: Compiled, namespace: str | None = None, full: bool = False, t
     )
 
 
-def _pool(compiled: Compiled, claim: Claim, live: Tally, walk: Walk | None) -> PoolUse:
-    pool, path = claim.pool, claim.pool.path
+def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: Walk | None) -> PoolUse:
+    pool, path = allocation.pool, allocation.pool.path
     gives = pool.type in ("cgnat", "nat")
     dynamic = gives and pool.allocation == "dynamic"
-    entries = [one for one in _filled(compiled, claim) if one.name.startswith("eim_")]
-    assigned: int | None = min(claim.demand, claim.stock.capacity) if gives else None
+    entries = [one for one in _filled(compiled, allocation) if one.name.startswith("eim_")]
+    assigned: int | None = min(allocation.demand, allocation.stock.capacity) if gives else None
     if dynamic:
         assigned = live.elements.get(f"taken_{pool.name}")
     assignments = live.counters.get(f"assigned_count_{pool.name}")
@@ -151,9 +151,9 @@ def _pool(compiled: Compiled, claim: Claim, live: Tally, walk: Walk | None) -> P
         pool.type,
         pool.allocation if gives else "none",
         path,
-        None if claim.unbounded else claim.demand,
+        None if allocation.unbounded else allocation.demand,
         walk.active[path] if walk else None,
-        claim.stock.capacity if gives else None,
+        allocation.stock.capacity if gives else None,
         assigned,
         assignments.packets if assignments and dynamic else None,
         sum(one.size for one in (*pool.global_ip, *(entry.globals for entry in pool.global_map))),
@@ -170,9 +170,9 @@ def _rule(rule: SnatRule, walk: Walk | None) -> RuleUse:
     return RuleUse(rule.name, rule.path, walk.sessions[rule.path], walk.active[rule.path])
 
 
-def _filled(compiled: Compiled, claim: Claim) -> Iterator[Set | Map]:
+def _filled(compiled: Compiled, allocation: PoolAllocation) -> Iterator[Set | Map]:
     """The sets and maps of a pool whose number of elements says something."""
-    path = claim.pool.path
+    path = allocation.pool.path
     for one in compiled.table.objects:
         if isinstance(one, Set | Map) and one.origin == path and one.name.startswith(("eim_", "taken_")):
             yield one

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Chain, Rule, words
 from nfcompile.emit.objects import Object
 from nfcompile.lower import names
@@ -25,13 +25,13 @@ ARRIVING = "arriving"
 
 def arriving(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The chains, and the rule for the source NAT chain; nothing where the outside opens no connection."""
-    claims = [claim for claim in gate.claims if claim.pool.opens_to_outside]
-    if not claims:
+    allocations = [allocation for allocation in gate.allocations if allocation.pool.opens_to_outside]
+    if not allocations:
         return (), ()
-    last = sorted(claims, key=lambda claim: claim.pool.type == "static")
-    rules = tuple(rule for claim in last for rule in _whose(claim.pool))
+    last = sorted(allocations, key=lambda allocation: allocation.pool.type == "static")
+    rules = tuple(rule for allocation in last for rule in _whose(allocation.pool))
     chains = [Chain(ARRIVING, rules, POOLS, None, "pools")]
-    chains += (_policy(gate, claim) for claim in claims)
+    chains += (_policy(gate, allocation) for allocation in allocations)
     match = gate.from_outside, gate.to_inside, "ct status dnat", f"ct original ip daddr @{names.GLOBALS}"
     return tuple(chains), (Rule((*match, f"jump {ARRIVING}"), POOLS, "pools"),)
 
@@ -47,6 +47,6 @@ def _whose(pool: Pool) -> Iterator[Rule]:
         yield pool_rule(pool, f"oifname . ip daddr @{names.tagged_subscribers(pool.name)}", go)
 
 
-def _policy(gate: Gate, claim: Claim) -> Chain:
-    _, rules = policy(gate, claim)
-    return pool_chain(claim.pool, f"{ARRIVING}_{claim.pool.name}", *rules)
+def _policy(gate: Gate, allocation: PoolAllocation) -> Chain:
+    _, rules = policy(gate, allocation)
+    return pool_chain(allocation.pool, f"{ARRIVING}_{allocation.pool.name}", *rules)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import dotted
 from nfcompile.emit import Chain, Element, Map, Rule, Set, words
 from nfcompile.emit.objects import Object
@@ -24,36 +24,36 @@ ADDRESS_DATA = "interval ipv4_addr"
 LOW_PATH = ("nat_defaults", "portlimit_low")
 
 
-def deterministic_cgnat(gate: Gate, claim: Claim) -> Part:
+def deterministic_cgnat(gate: Gate, allocation: PoolAllocation) -> Part:
     """The maps and rules of one pool; where protocols have different limits, a map for each limit."""
-    pool, comment = claim.pool, dotted(claim.pool.path)
-    layout = claim.layout()
+    pool, comment = allocation.pool, dotted(allocation.pool.path)
+    layout = allocation.layout()
     objects: list[Object] = []
     rules: list[Rule] = []
-    if claim.low is not None:
-        objects += low_ports(gate, claim, layout)
+    if allocation.low is not None:
+        objects += low_ports(gate, allocation, layout)
         match = "meta l4proto { tcp, udp } th sport < 1024"
         rules.append(Rule((match, f"jump low_{pool.name}"), LOW_PATH, dotted(LOW_PATH)))
     if pool.randomize_ports is None:
-        more, lines = _block_maps(claim, layout)
+        more, lines = _block_maps(allocation, layout)
     else:
-        more, lines = chosen_ports(claim, layout)
+        more, lines = chosen_ports(allocation, layout)
     objects += more
     rules += lines
     name = f"addresses_{pool.name}"
-    objects.append(address_map(name, claim, layout))
+    objects.append(address_map(name, allocation, layout))
     rules.append(Rule((f"snat ip prefix to ip saddr map @{name}",), pool.path, comment))
     return Part(tuple(objects), tuple(rules))
 
 
-def _block_maps(claim: Claim, layout: Layout) -> tuple[list[Object], list[Rule]]:
-    pool, comment = claim.pool, dotted(claim.pool.path)
+def _block_maps(allocation: PoolAllocation, layout: Layout) -> tuple[list[Object], list[Rule]]:
+    pool, comment = allocation.pool, dotted(allocation.pool.path)
     bits = _common_bits(layout.pieces)
     key = "ip saddr" if bits is None else f"ip saddr & {address_text(ADDRESS_LAST >> bits << bits)}"
     maps: list[Object] = []
     rules: list[Rule] = []
-    for protocols, size in claim.protocol_ports:
-        word = "blocks" if len(claim.protocol_ports) == 1 else f"blocksof-{'-'.join(protocols)}"
+    for protocols, size in allocation.protocol_ports:
+        word = "blocks" if len(allocation.protocol_ports) == 1 else f"blocksof-{'-'.join(protocols)}"
         name = f"{word}_{pool.name}"
         elements = tuple(_block_elements(layout, layout.stock, size))
         if bits is not None:
@@ -76,21 +76,21 @@ def _common_bits(pieces: tuple[Piece, ...]) -> int | None:
     return bits if aligned and bits else None
 
 
-def address_map(name: str, claim: Claim, layout: Layout) -> Map:
+def address_map(name: str, allocation: PoolAllocation, layout: Layout) -> Map:
     """Subscribers -> global prefix without ports; pieces that differ only in the block are joined."""
     elements = tuple(
         Element(range_text(run), words.prefix_datum(base, bits)) for run, base, bits in _joined(layout.pieces)
     )
-    return Map(name, "ipv4_addr", ADDRESS_DATA, claim.pool.path, elements, ("interval",))
+    return Map(name, "ipv4_addr", ADDRESS_DATA, allocation.pool.path, elements, ("interval",))
 
 
-def low_ports(gate: Gate, claim: Claim, layout: Layout) -> Iterator[Object]:
+def low_ports(gate: Gate, allocation: PoolAllocation, layout: Layout) -> Iterator[Object]:
     """Source ports below 1024 keep to a small block below 1024 (`portlimit_low`).
 
     Subscribers whose address has no low ports left use their ordinary block. With `low_to_all_udp` so
     does udp beyond the limit; tcp beyond it is dropped by the kernel.
     """
-    pool, low = claim.pool, claim.low
+    pool, low = allocation.pool, allocation.low
     if low is None:
         return
     elements = tuple(_block_elements(layout, low, low.block_size))

@@ -5,7 +5,7 @@ Set inside the translate chain, before the translation, so only new connections 
 
 from __future__ import annotations
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import Path, dotted
 from nfcompile.emit import Chain, CtHelper, CtTimeout, Rule
 from nfcompile.emit.objects import Object
@@ -25,9 +25,9 @@ ALGS = {
 EXPECTED = "expected_flows"
 
 
-def policy(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def policy(gate: Gate, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The timeout objects and the rules of one pool."""
-    pool = claim.pool
+    pool = allocation.pool
     timeouts, set_timeouts = _timeouts(pool)
     rules = (*set_timeouts, *_helpers(gate.site, pool), _events(pool))
     return timeouts, rules

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain as chained
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Chain, Counter, Map, Rule, Set
 from nfcompile.emit.objects import Object
 from nfcompile.emit.words import one_of
@@ -43,28 +43,30 @@ WAIT_LOOKS = 64
 """How often a CPU looks for the entry that another one is just making for the same subscriber (3 us)."""
 
 
-def dynamic(gate: Gate, claim: Claim) -> Part:
+def dynamic(gate: Gate, allocation: PoolAllocation) -> Part:
     """The allocator of one pool."""
-    pool = claim.pool
+    pool = allocation.pool
     inbound: tuple[Rule, ...] = ()
     if pool.can_be_reached:
         inbound = (inbound_rule(gate, pool, f"dnat to ip daddr map @owners_{pool.name}"),)
-    objects = tuple(chained(_state(claim), numbers(claim), search_chains(claim), _chains(claim)))
+    objects = tuple(
+        chained(_state(allocation), numbers(allocation), search_chains(allocation), _chains(allocation))
+    )
     return Part(objects, (pool_rule(pool, f"goto slots_{pool.name}"),), inbound)
 
 
-def _state(claim: Claim) -> Iterator[Object]:
+def _state(allocation: PoolAllocation) -> Iterator[Object]:
     """The sets and maps that the kernel fills, and the counters.
 
     The sizes are rounded, so that a few more addresses leave them, and what is in them, as they are.
     """
-    pool, path, lifetime = claim.pool, claim.pool.path, claim.pool.timeouts.longest
-    size = 2 << (claim.stock.capacity - 1).bit_length()
+    pool, path, lifetime = allocation.pool, allocation.pool.path, allocation.pool.timeouts.longest
+    size = 2 << (allocation.stock.capacity - 1).bit_length()
     flags = ("dynamic", "timeout")
-    for slot in range(1, claim.blocks_each + 1):
+    for slot in range(1, allocation.blocks_each + 1):
         yield Map(f"assigned{slot}_{pool.name}", "ipv4_addr", "mark", path, (), flags, lifetime, size)
         yield Set(f"asking{slot}_{pool.name}", "ipv4_addr", path, (), flags, 1, 65536)
-        if claim.blocks_each > 1:
+        if allocation.blocks_each > 1:
             full = f"full{slot}_{pool.name}"
             yield Set(full, "inet_proto . ipv4_addr", path, (), ("dynamic",), 0, 65536 * 3)
     yield Set(f"taken_{pool.name}", "mark", path, (), flags, lifetime + GRACE_SECONDS, size)
@@ -75,22 +77,22 @@ def _state(claim: Claim) -> Iterator[Object]:
         yield Counter(names.pool_counter(pool.name, word), path)
 
 
-def _chains(claim: Claim) -> Iterator[Chain]:
-    pool = claim.pool
-    yield phrases_chain(pool, f"use_{pool.name}", *_use(claim))
-    yield phrases_chain(pool, f"slots_{pool.name}", *_choose_slot(claim))
+def _chains(allocation: PoolAllocation) -> Iterator[Chain]:
+    pool = allocation.pool
+    yield phrases_chain(pool, f"use_{pool.name}", *_use(allocation))
+    yield phrases_chain(pool, f"slots_{pool.name}", *_choose_slot(allocation))
     yield no_room(pool, f"exhausted_{pool.name}", names.pool_counter(pool.name, "exhausted"))
-    for slot in range(1, claim.blocks_each + 1):
-        yield from _slot(claim, slot)
+    for slot in range(1, allocation.blocks_each + 1):
+        yield from _slot(allocation, slot)
 
 
-def _choose_slot(claim: Claim) -> Iterator[Phrases]:
+def _choose_slot(allocation: PoolAllocation) -> Iterator[Phrases]:
     """The first block that is not full, of as many as its protocol may use.
 
     A count holds all connections that have asked for a block, those too that found it full and took a later
     one. So where all seem full one is drawn; the kernel drops the packet if that one is full indeed.
     """
-    name, slots, by_word = claim.pool.name, claim.blocks_each, claim.protocol_blocks_each
+    name, slots, by_word = allocation.pool.name, allocation.blocks_each, allocation.protocol_blocks_each
     several = [word for word, most in by_word if most > 1]
     if not several:
         yield (f"goto slot1_{name}",)
@@ -98,7 +100,7 @@ def _choose_slot(claim: Claim) -> Iterator[Phrases]:
     yield f"meta l4proto != {one_of(several)}", f"goto slot1_{name}"
     for slot in range(1, slots + 1):
         words = [word for word, most in by_word if most >= max(slot, 2)]
-        count = f"{{ meta l4proto . ip saddr ct count {claim.stock.block_size} }}"
+        count = f"{{ meta l4proto . ip saddr ct count {allocation.stock.block_size} }}"
         yield f"meta l4proto {one_of(words)}", f"add @full{slot}_{name} {count}", f"goto slot{slot}_{name}"
     for last in sorted({most for _, most in by_word if most > 1}):
         match = f"meta l4proto {one_of([word for word, most in by_word if most == last])}"
@@ -107,9 +109,9 @@ def _choose_slot(claim: Claim) -> Iterator[Phrases]:
         yield match, f"goto slot{last}_{name}"
 
 
-def _slot(claim: Claim, slot: int) -> Iterator[Chain]:
+def _slot(allocation: PoolAllocation, slot: int) -> Iterator[Chain]:
     """Use the slot's block; make one if there is none, beside the first one."""
-    pool = claim.pool
+    pool = allocation.pool
     name = pool.name
     known = f"meta mark set ip saddr map @assigned{slot}_{name} goto known{slot}_{name}"
     refresh = (
@@ -126,7 +128,7 @@ def _slot(claim: Claim, slot: int) -> Iterator[Chain]:
         (f"counter name {names.pool_counter(name, 'waiting')} drop",),
     )
     yield phrases_chain(pool, f"known{slot}_{name}", *refresh, (f"goto use_{name}",))
-    search, walk = anywhere(claim), same_address(claim)
+    search, walk = anywhere(allocation), same_address(allocation)
     beside = f"meta mark set ip saddr map @assigned1_{name} goto beside{slot}_{name}"
     yield phrases_chain(
         pool,
@@ -152,24 +154,24 @@ def _slot(claim: Claim, slot: int) -> Iterator[Chain]:
         f"assign{slot}_{name}",
         *refresh,
         (f"counter name {names.pool_counter(name, 'assigned')}",),
-        *_log(claim),
+        *_log(allocation),
         (f"goto use_{name}",),
     )
     yield phrases_chain(pool, f"wait{slot}x1_{name}", (known,))
     yield from tree(pool, f"wait{slot}x", WAIT_LOOKS)
 
 
-def _log(claim: Claim) -> list[Phrases]:
-    if not claim.pool.connection_logging:
+def _log(allocation: PoolAllocation) -> list[Phrases]:
+    if not allocation.pool.connection_logging:
         return []
-    return [(f'log prefix "nfcompile assign {claim.pool.name} " group {names.LOG_GROUP}',)]
+    return [(f'log prefix "nfcompile assign {allocation.pool.name} " group {names.LOG_GROUP}',)]
 
 
-def _use(claim: Claim) -> Iterator[Phrases]:
+def _use(allocation: PoolAllocation) -> Iterator[Phrases]:
     """Translate by the number in the packet mark."""
-    name = claim.pool.name
-    choice = " random" if claim.pool.randomize_ports else ""
-    if claim.stock.ports is not None:
+    name = allocation.pool.name
+    choice = " random" if allocation.pool.randomize_ports else ""
+    if allocation.stock.ports is not None:
         yield "meta l4proto { tcp, udp, icmp }", f"snat ip to meta mark map @blocks_{name}{choice}"
     yield (f"snat to meta mark map @addresses_{name}",)
     yield (f"counter name {names.dropped(name)} drop",)

@@ -26,7 +26,7 @@ SIZE = 65536
 
 def refusals(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The memory, and the rule that refuses; ICMP alone can lack room in a deterministic cgnat pool."""
-    pools = [claim.pool for claim in gate.claims if claim.pool.type in ("cgnat", "nat")]
+    pools = [allocation.pool for allocation in gate.allocations if allocation.pool.type in ("cgnat", "nat")]
     all_protocols = any(pool.allocation == "dynamic" for pool in pools)
     if not all_protocols and not any(pool.type == "cgnat" for pool in pools):
         return (), ()

@@ -1,10 +1,10 @@
-"""What every part of the lowering needs: the site, the claims of its pools, which interfaces are where."""
+"""What every part of the lowering needs: the site, the allocations of its pools, its two sides."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import words
 from nfcompile.model.site import Site
 
@@ -13,7 +13,7 @@ class Gate(NamedTuple):
     """A gateway with its two sides; `inside` includes the VLAN interfaces that carry subscribers."""
 
     site: Site
-    claims: tuple[Claim, ...]
+    allocations: tuple[PoolAllocation, ...]
     inside: tuple[str, ...]
     outside: tuple[str, ...]
 
@@ -47,7 +47,7 @@ class Gate(NamedTuple):
         return self.from_inside, self.to_outside
 
 
-def gate(site: Site, claims: tuple[Claim, ...]) -> Gate:
+def gate(site: Site, allocations: tuple[PoolAllocation, ...]) -> Gate:
     """Work out the two sides; VLAN interfaces that the site names count as inside."""
     inside = list(site.interfaces.inside)
     if site.defaults.vlan_mode != "untagged":
@@ -58,4 +58,4 @@ def gate(site: Site, claims: tuple[Claim, ...]) -> Gate:
             name = site.interfaces.vlan(vid)
             if name not in inside:
                 inside.append(name)
-    return Gate(site, claims, tuple(inside), site.interfaces.outside)
+    return Gate(site, allocations, tuple(inside), site.interfaces.outside)

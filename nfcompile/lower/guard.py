@@ -32,7 +32,7 @@ NOT_SYN = "tcp flags & (fin | syn | rst | ack) != syn"
 
 def guard_objects(gate: Gate) -> tuple[Object, ...]:
     """Counters, sets and chains of the guard; nothing for a site that translates no source."""
-    if not gate.claims and not gate.site.snat:
+    if not gate.allocations and not gate.site.snat:
         return ()
     globals_ = global_addresses(gate)
     objects: list[Object] = [Counter(names.INVALID_COUNTER, PERMIT)]
@@ -96,8 +96,8 @@ def _local(gate: Gate) -> Chain:
 
 def global_addresses(gate: Gate) -> tuple[Range, ...]:
     """All global addresses of the enabled pools, joined."""
-    found = [one for claim in gate.claims for one in claim.pool.global_ip]
-    found += [entry.globals for claim in gate.claims for entry in claim.pool.global_map]
+    found = [one for allocation in gate.allocations for one in allocation.pool.global_ip]
+    found += [entry.globals for allocation in gate.allocations for entry in allocation.pool.global_map]
     return union(found)
 
 
@@ -144,11 +144,11 @@ def _leak(gate: Gate) -> tuple[Rule, ...]:
 def _partly_fake(gate: Gate) -> list[Pool]:
     """Fake pools that pass a source for some destinations, before another pool translates it."""
     found: list[Pool] = []
-    for index, claim in enumerate(gate.claims):
-        later = any(other.pool.type != "fake" for other in gate.claims[index:])
-        rules = claim.pool.acl.rules if claim.pool.acl else ()
-        if claim.pool.type == "fake" and later and not all(rule.only_source for rule in rules):
-            found.append(claim.pool)
+    for index, allocation in enumerate(gate.allocations):
+        later = any(other.pool.type != "fake" for other in gate.allocations[index:])
+        rules = allocation.pool.acl.rules if allocation.pool.acl else ()
+        if allocation.pool.type == "fake" and later and not all(rule.only_source for rule in rules):
+            found.append(allocation.pool)
     return found
 
 
@@ -156,9 +156,9 @@ def _owned(gate: Gate) -> tuple[Range, ...]:
     """Sources that must always be translated: those a translating pool takes before any fake pool does."""
     owned: list[Range] = []
     passed: list[Range] = []
-    for claim in gate.claims:
-        if claim.pool.type == "fake":
-            passed += subtract(claim.taken, owned)
+    for allocation in gate.allocations:
+        if allocation.pool.type == "fake":
+            passed += subtract(allocation.taken, owned)
         else:
-            owned += subtract(claim.taken, passed)
+            owned += subtract(allocation.taken, passed)
     return union(owned)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Chain, Counter, Map, Rule, Set
 from nfcompile.emit.objects import Object
 from nfcompile.emit.words import addresses
@@ -53,15 +53,15 @@ class Sockets(NamedTuple):
     inbound: tuple[Rule, ...]
 
 
-def sockets(gate: Gate, claim: Claim) -> Sockets:
+def sockets(gate: Gate, allocation: PoolAllocation) -> Sockets:
     """The mapping entries of one pool; a dynamic pool without them only has its blocks renewed."""
-    pool = claim.pool
-    slots = claim.blocks_each if pool.allocation == "dynamic" else 0
+    pool = allocation.pool
+    slots = allocation.blocks_each if pool.allocation == "dynamic" else 0
     if not pool.keeps_mapping_entries:
         if not pool.renews:
             return Sockets((), (), ())
         return Sockets(tuple(refreshing(pool, slots)), (take_token(pool),), ())
-    base = socket_marks(gate, claim)
+    base = socket_marks(gate, allocation)
     objects: list[Object] = [
         Counter(names.pool_counter(pool.name, word), pool.path) for word in ("conflict", "race")
     ]
@@ -81,16 +81,18 @@ def learning(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """Right after source NAT: to which pool and protocol a new connection's mark says it belongs."""
     verdicts = [
         verdict
-        for claim in gate.claims
-        if claim.pool.keeps_mapping_entries
-        for verdict in _verdicts(claim.pool, socket_marks(gate, claim))
+        for allocation in gate.allocations
+        if allocation.pool.keeps_mapping_entries
+        for verdict in _verdicts(allocation.pool, socket_marks(gate, allocation))
     ]
     objects: tuple[Object, ...] = ()
     rules: list[Rule] = []
     if verdicts:
         dispatch = f"ct state new meta mark vmap {{ {', '.join(verdicts)} }}"
         rules.append(Rule((dispatch,), POOLS, "pools"))
-    numbered = tuple(_by_address(claim.pool) for claim in gate.claims if _leaves_number(claim.pool))
+    numbered = tuple(
+        _by_address(allocation.pool) for allocation in gate.allocations if _leaves_number(allocation.pool)
+    )
     if numbered:
         objects = (Chain(NUMBERED, numbered, POOLS, None, "pools"),)
         rules.append(Rule(("ct state new", ANY_NUMBER, f"goto {NUMBERED}"), POOLS, "pools"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import dotted
 from nfcompile.emit import Element, Map, Rule, words
 from nfcompile.ipalloc import Piece
@@ -15,12 +15,12 @@ from nfcompile.model.ranges import Range, range_text
 from nfcompile.model.site import Pool
 
 
-def deterministic_nat(gate: Gate, claim: Claim) -> Part:
+def deterministic_nat(gate: Gate, allocation: PoolAllocation) -> Part:
     """The outward map, and its mirror where the outside or other subscribers may open sessions."""
-    pool, comment = claim.pool, dotted(claim.pool.path)
-    layout = claim.layout()
+    pool, comment = allocation.pool, dotted(allocation.pool.path)
+    layout = allocation.layout()
     outward = f"addresses_{pool.name}"
-    maps = [address_map(outward, claim, layout)]
+    maps = [address_map(outward, allocation, layout)]
     rule = Rule((f"snat ip prefix to ip saddr map @{outward}",), pool.path, comment)
     inbound: tuple[Rule, ...] = ()
     if pool.can_be_reached:

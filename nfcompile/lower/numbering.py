@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Element, Map
 from nfcompile.lower.cgnat import BLOCK_DATA
 from nfcompile.lower.packet_marks import NUMBERS, TURNS
 from nfcompile.model.ranges import address_text
 
 
-def has_turns(claim: Claim) -> bool:
+def has_turns(allocation: PoolAllocation) -> bool:
     """Whether the order in which numbers are handed out is another one than that of counting."""
-    return claim.stock.blocks_per_address > 1 and claim.stock.addresses > 1
+    return allocation.stock.blocks_per_address > 1 and allocation.stock.addresses > 1
 
 
-def numbers(claim: Claim) -> Iterator[Map]:
+def numbers(allocation: PoolAllocation) -> Iterator[Map]:
     """The maps from numbers to addresses and blocks, and from one number to another."""
-    pool, stock, each = claim.pool, claim.stock, claim.stock.blocks_per_address
+    pool, stock, each = allocation.pool, allocation.stock, allocation.stock.blocks_per_address
     path = pool.path
     addresses = [a for one in stock.globals for a in range(one.first, one.last + 1)]
     yield Map(f"addresses_{pool.name}", "mark", "ipv4_addr", path, *_addresses(addresses, each))
@@ -34,11 +34,11 @@ def numbers(claim: Claim) -> Iterator[Map]:
         Element(_number(n), f"{address_text(b.address)} . {b.first}-{b.last}") for n, b in enumerate(blocks)
     )
     yield Map(f"blocks_{pool.name}", "mark", BLOCK_DATA, path, elements)
-    if has_turns(claim):
+    if has_turns(allocation):
         order = (a * each + b for b in range(each) for a in range(len(addresses)))
         turns = tuple(Element(f"0x{TURNS + turn:x}", _number(n)) for turn, n in enumerate(order))
         yield Map(f"turns_{pool.name}", "mark", "mark", path, turns)
-    if claim.blocks_each > 1:
+    if allocation.blocks_each > 1:
         circle = ((n, n + 1 if (n + 1) % each else n + 1 - each) for n in range(stock.capacity))
         following = tuple(Element(_number(n), _number(other)) for n, other in circle)
         yield Map(f"next_{pool.name}", "mark", "mark", path, following)

@@ -7,7 +7,7 @@ keeps in maps are numbers, so a pool that comes or goes changes nothing that oth
 
 from __future__ import annotations
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.lower.gate import Gate
 
 SOCKETS = 0x1000000
@@ -28,6 +28,6 @@ FOUND = 0x40000000
 """Set beside a number that a walk along an address has taken."""
 
 
-def socket_marks(gate: Gate, claim: Claim) -> int:
+def socket_marks(gate: Gate, allocation: PoolAllocation) -> int:
     """The base of a pool's socket marks."""
-    return SOCKETS + SOCKETS_EACH * gate.claims.index(claim)
+    return SOCKETS + SOCKETS_EACH * gate.allocations.index(allocation)

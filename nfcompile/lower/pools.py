@@ -5,7 +5,7 @@ A packet that a pool has accepted never comes back: it is translated, passed (fa
 
 from __future__ import annotations
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import dotted
 from nfcompile.emit import Counter, Rule
 from nfcompile.emit.objects import Object
@@ -23,19 +23,19 @@ from nfcompile.lower.static import static, static_sources
 from nfcompile.model.ranges import union
 
 
-def pool_objects(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def pool_objects(gate: Gate, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """Everything of one pool, and its rules in the shared destination NAT chain."""
-    pool = claim.pool
+    pool = allocation.pool
     if pool.type == "fake":
-        return _fake(gate, claim), ()
-    sets, rules = _entry(gate, claim, (f"goto {names.translate_chain(pool.name)}",))
-    part = _part(gate, claim)
-    timeouts, first_packet = policy(gate, claim)
-    limits, refusals = icmp_limit(claim)
-    entries = sockets(gate, claim)
+        return _fake(gate, allocation), ()
+    sets, rules = _entry(gate, allocation, (f"goto {names.translate_chain(pool.name)}",))
+    part = _part(gate, allocation)
+    timeouts, first_packet = policy(gate, allocation)
+    limits, refusals = icmp_limit(allocation)
+    entries = sockets(gate, allocation)
     counter = f"counter name {names.dropped(pool.name)} drop"
     translate = (
-        *_no_hairpin(gate, claim, counter),
+        *_no_hairpin(gate, allocation, counter),
         *refusals,
         *first_packet,
         *entries.lookup,
@@ -54,12 +54,12 @@ def pool_objects(gate: Gate, claim: Claim) -> tuple[tuple[Object, ...], tuple[Ru
     ), (*entries.inbound, *part.inbound)
 
 
-def _fake(gate: Gate, claim: Claim) -> tuple[Object, ...]:
+def _fake(gate: Gate, allocation: PoolAllocation) -> tuple[Object, ...]:
     """What it accepts keeps its address; only timeouts, events and hairpin are the pool's."""
-    pool = claim.pool
-    sets, rules = _entry(gate, claim, (f"goto {names.pass_chain(pool.name)}",))
-    timeouts, first_packet = policy(gate, claim)
-    refused = _no_hairpin(gate, claim, f"counter name {names.dropped(pool.name)} drop")
+    pool = allocation.pool
+    sets, rules = _entry(gate, allocation, (f"goto {names.pass_chain(pool.name)}",))
+    timeouts, first_packet = policy(gate, allocation)
+    refused = _no_hairpin(gate, allocation, f"counter name {names.dropped(pool.name)} drop")
     return (
         *((Counter(names.dropped(pool.name), pool.path),) if refused else ()),
         *timeouts,
@@ -69,25 +69,27 @@ def _fake(gate: Gate, claim: Claim) -> tuple[Object, ...]:
     )
 
 
-def _part(gate: Gate, claim: Claim) -> Part:
-    if claim.pool.type == "static":
-        return static(gate, claim)
-    if claim.pool.allocation == "dynamic":
-        return dynamic(gate, claim)
-    if claim.pool.type == "nat":
-        return deterministic_nat(gate, claim)
-    return deterministic_cgnat(gate, claim)
+def _part(gate: Gate, allocation: PoolAllocation) -> Part:
+    if allocation.pool.type == "static":
+        return static(gate, allocation)
+    if allocation.pool.allocation == "dynamic":
+        return dynamic(gate, allocation)
+    if allocation.pool.type == "nat":
+        return deterministic_nat(gate, allocation)
+    return deterministic_cgnat(gate, allocation)
 
 
-def _entry(gate: Gate, claim: Claim, accept: tuple[str, ...]) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def _entry(
+    gate: Gate, allocation: PoolAllocation, accept: tuple[str, ...]
+) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The ACL of a pool, with `subscribers` or `global_map` as a further condition."""
-    pool, comment = claim.pool, dotted(claim.pool.path)
+    pool, comment = allocation.pool, dotted(allocation.pool.path)
     sets: list[Object] = []
     before: list[Rule] = []
     after: list[Rule] = []
     allow: tuple[tuple[str, ...], ...] = (accept,)
     if pool.type == "static":
-        sources, matches = static_sources(gate, claim)
+        sources, matches = static_sources(gate, allocation)
         sets += sources
         allow = (*((match, *accept) for match in matches), ("return",))
         after = [Rule((match, *accept), pool.path, comment) for match in matches]
@@ -103,13 +105,13 @@ def _entry(gate: Gate, claim: Claim, accept: tuple[str, ...]) -> tuple[tuple[Obj
     return (*sets, *acl_sets), (*before, *rules, *after)
 
 
-def _no_hairpin(gate: Gate, claim: Claim, drop: str) -> tuple[Rule, ...]:
+def _no_hairpin(gate: Gate, allocation: PoolAllocation, drop: str) -> tuple[Rule, ...]:
     """Other pools have hairpin on, this one has not: its subscribers must not use it (both pools allow)."""
-    if claim.pool.hairpin or not has_hairpin(gate):
+    if allocation.pool.hairpin or not has_hairpin(gate):
         return ()
-    return (Rule((gate.to_inside, drop), claim.pool.path, dotted(claim.pool.path)),)
+    return (Rule((gate.to_inside, drop), allocation.pool.path, dotted(allocation.pool.path)),)
 
 
 def has_hairpin(gate: Gate) -> bool:
     """Whether any pool takes packets from inside for its global addresses."""
-    return any(claim.pool.hairpin and claim.pool.type != "fake" for claim in gate.claims)
+    return any(allocation.pool.hairpin and allocation.pool.type != "fake" for allocation in gate.allocations)

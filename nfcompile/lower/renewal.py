@@ -30,7 +30,7 @@ read again.)"""
 
 def renewal(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The rules right after source NAT: let pass what is young, renew the rest."""
-    pools = [claim.pool for claim in gate.claims if claim.pool.renews]
+    pools = [allocation.pool for allocation in gate.allocations if allocation.pool.renews]
     if not pools:
         return (), ()
     path = ("pools",)
@@ -50,11 +50,11 @@ def take_token(pool: Pool) -> Rule:
 def young_seconds(gate: Gate) -> int:
     """A token lives an eighth of the shortest entry at most, so that an entry in use never ends."""
     lifetimes = []
-    for claim in gate.claims:
-        times = claim.pool.timeouts
-        if claim.pool.keeps_mapping_entries:
+    for allocation in gate.allocations:
+        times = allocation.pool.timeouts
+        if allocation.pool.keeps_mapping_entries:
             lifetimes += [times.udp, times.tcp_active]
-        if claim.pool.renews:
+        if allocation.pool.renews:
             lifetimes.append(times.translation)
     return max(1, min(YOUNG_SECONDS, min(lifetimes) // 8))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Chain
 from nfcompile.lower.numbering import has_turns
 from nfcompile.lower.packet_marks import FOUND, NUMBERS, TURNS
@@ -36,23 +36,23 @@ class Search(NamedTuple):
     missing: str
 
 
-def anywhere(claim: Claim) -> Search:
+def anywhere(allocation: PoolAllocation) -> Search:
     """For a subscriber without a block: the next turn, and the one after it. The mark is 0 or the number."""
-    return Search("try", claim.stock.capacity, "meta mark != 0", "meta mark 0")
+    return Search("try", allocation.stock.capacity, "meta mark != 0", "meta mark 0")
 
 
-def same_address(claim: Claim) -> Search:
+def same_address(allocation: PoolAllocation) -> Search:
     """For a further block: along the address of the number in the mark, never beyond it (RFC 7857 section 4).
     What is found has FOUND set; the last number seen stays in the mark where nothing is."""
     flag = f"meta mark & 0x{FOUND:x}"
-    return Search("walk", claim.stock.blocks_per_address, f"{flag} != 0", f"{flag} == 0")
+    return Search("walk", allocation.stock.blocks_per_address, f"{flag} != 0", f"{flag} == 0")
 
 
-def search_chains(claim: Claim) -> Iterator[Chain]:
+def search_chains(allocation: PoolAllocation) -> Iterator[Chain]:
     """The chains of both searches, the second one only where there are further blocks."""
-    yield from _anywhere(claim)
-    if claim.blocks_each > 1:
-        yield from _same_address(claim)
+    yield from _anywhere(allocation)
+    if allocation.blocks_each > 1:
+        yield from _same_address(allocation)
 
 
 def searches(pool: Pool, search: Search) -> list[Phrases]:
@@ -89,9 +89,9 @@ def _claim(pool: Pool, take: str) -> Phrases:
     return (f"meta mark != @taken_{pool.name} {token} goto {take}_{pool.name}",)
 
 
-def _anywhere(claim: Claim) -> Iterator[Chain]:
-    pool, search = claim.pool, anywhere(claim)
-    turns = has_turns(claim)
+def _anywhere(allocation: PoolAllocation) -> Iterator[Chain]:
+    pool, search = allocation.pool, anywhere(allocation)
+    turns = has_turns(allocation)
     first = TURNS if turns else NUMBERS
     draw: list[Phrases] = [(f"meta mark set numgen inc mod {search.looks} offset 0x{first:x}",)]
     if turns:
@@ -113,8 +113,8 @@ def _anywhere(claim: Claim) -> Iterator[Chain]:
     yield from tree(pool, search.word, min(search.looks, MOST), search.found)
 
 
-def _same_address(claim: Claim) -> Iterator[Chain]:
-    pool, search = claim.pool, same_address(claim)
+def _same_address(allocation: PoolAllocation) -> Iterator[Chain]:
+    pool, search = allocation.pool, same_address(allocation)
     yield phrases_chain(
         pool,
         f"walk1_{pool.name}",

@@ -6,7 +6,7 @@ the limit of a socket is refused at once, in the forward chain.
 
 from __future__ import annotations
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import dotted
 from nfcompile.emit import Counter, Rule, Set
 from nfcompile.emit.objects import Object
@@ -20,12 +20,12 @@ SESSIONS_PATH = ("nat_defaults", "sessions_per_translation")
 SESSIONS_SIZE = 1048576
 
 
-def icmp_limit(claim: Claim) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def icmp_limit(allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """`portlimit_icmp` of one pool: the ids of a block bound the sessions to each destination only.
 
     Objects, and the rule for the pool's new connections.
     """
-    pool, limit = claim.pool, claim.pool.limits.portlimit_icmp
+    pool, limit = allocation.pool, allocation.pool.limits.portlimit_icmp
     if pool.type != "cgnat":
         return (), ()
     path = (*pool.path, "limits_peruser", "portlimit_icmp")
@@ -48,7 +48,7 @@ def session_limit(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
         Set(name, "inet_proto . ipv4_addr . inet_service", SESSIONS_PATH, (), ("dynamic",), 0, SESSIONS_SIZE),
     ]
     source: tuple[str, ...] = ()
-    if not any(claim.unbounded for claim in gate.claims):
+    if not any(allocation.unbounded for allocation in gate.allocations):
         objects.append(address_set("limited_sources", _limited(gate), SESSIONS_PATH))
         source = ("ip saddr @limited_sources",)
     count = f"add @{name} {{ meta l4proto . ip saddr . th sport ct count over {limit} }}"
@@ -58,4 +58,9 @@ def session_limit(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
 
 
 def _limited(gate: Gate) -> tuple[Range, ...]:
-    return union(run for claim in gate.claims if claim.pool.type != "fake" for run in claim.subscribers)
+    return union(
+        run
+        for allocation in gate.allocations
+        if allocation.pool.type != "fake"
+        for run in allocation.subscribers
+    )

@@ -6,7 +6,7 @@ are keyed by the interface too, so the same host number on another VLAN is anoth
 
 from __future__ import annotations
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import Path, dotted
 from nfcompile.emit import Element, Map, Rule, Set, words
 from nfcompile.emit.objects import Object
@@ -19,9 +19,9 @@ from nfcompile.model.ranges import range_text, union
 from nfcompile.model.site import StaticEntry
 
 
-def static(gate: Gate, claim: Claim) -> Part:
+def static(gate: Gate, allocation: PoolAllocation) -> Part:
     """The maps and rules of one static pool."""
-    pool = claim.pool
+    pool = allocation.pool
     plain = [entry for entry in pool.global_map if entry.vid is None]
     tagged = [entry for entry in pool.global_map if entry.vid is not None]
     objects: list[Object] = []
@@ -41,9 +41,9 @@ def static(gate: Gate, claim: Claim) -> Part:
     return Part(tuple(objects), tuple(rules), inbound)
 
 
-def static_sources(gate: Gate, claim: Claim) -> tuple[tuple[Set, ...], tuple[str, ...]]:
+def static_sources(gate: Gate, allocation: PoolAllocation) -> tuple[tuple[Set, ...], tuple[str, ...]]:
     """Sets of the local addresses, and the matches of which one must hold."""
-    pool = claim.pool
+    pool = allocation.pool
     name = names.subscribers(pool.name)
     sets: list[Set] = []
     matches: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import dotted
 from nfcompile.emit import Chain, Counter, CtHelper, CtTimeout, Flowtable, Hook, Map, Rule, Set, Table
 from nfcompile.emit.objects import Object
@@ -23,15 +23,15 @@ ORDER = (Counter, CtTimeout, CtHelper, Flowtable, Set, Map, Chain)
 """Kinds of objects in the order in which they are written."""
 
 
-def lower(site: Site, claims: tuple[Claim, ...]) -> Table:
+def lower(site: Site, allocations: tuple[PoolAllocation, ...]) -> Table:
     """Translate a site that analysis has accepted."""
-    this = gate(site, claims)
+    this = gate(site, allocations)
     dnat = dnat_objects(this)
     snat, elsewhere = snat_objects(this)
     pools: list[Object] = []
     inbound: list[Rule] = []
-    for claim in claims:
-        objects, rules = pool_objects(this, claim)
+    for allocation in allocations:
+        objects, rules = pool_objects(this, allocation)
         pools += objects
         inbound += rules
     memory, refuse = refusals(this)
@@ -70,22 +70,22 @@ def _postrouting(
 ) -> tuple[Object, ...]:
     rules = [*unsolicited(this), *elsewhere]
     chains: list[Object] = []
-    if this.claims or snat:
+    if this.allocations or snat:
         rules.append(Rule((*this.outward, f"jump {names.OUTBOUND}"), POOLS, "pools"))
         out = list(midstream(this))
         if snat:
             out.append(Rule((f"jump {names.SNAT_RULES}",), ("snat",), "snat"))
-        if this.claims:
+        if this.allocations:
             out.append(Rule((f"goto {names.POOLS}",), POOLS, "pools"))
         chains.append(Chain(names.OUTBOUND, tuple(out), POOLS, None, "pools"))
-    if this.claims:
+    if this.allocations:
         if has_hairpin(this):
             back = (this.from_inside, this.to_inside, "ct status dnat")
             original = f"ct original ip daddr @{names.GLOBALS}"
             rules.append(Rule((*back, original, f"jump {names.POOLS}"), POOLS, "hairpin"))
         jumps = tuple(
             Rule((f"jump {names.pool_chain(c.pool.name)}",), c.pool.path, dotted(c.pool.path))
-            for c in this.claims
+            for c in this.allocations
         )
         chains.append(Chain(names.POOLS, jumps, POOLS, None, "pools"))
     rules += policies

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from nfcompile.allocation.lookup import Answer
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Map
 from nfcompile.ipalloc import Block
 from nfcompile.model import parse
@@ -101,17 +101,17 @@ def _address(text: object) -> int:
         raise ValueError(fault.message) from None
 
 
-def numbers(compiled: Compiled, claim: Claim) -> dict[int, Block]:
+def numbers(compiled: Compiled, allocation: PoolAllocation) -> dict[int, Block]:
     """What each number of a dynamic pool stands for, as the ruleset has it."""
-    name = map_of_ends(claim)
+    name = map_of_ends(allocation)
     maps = (one for one in compiled.table.objects if isinstance(one, Map) and one.name == name)
     elements = next((one.elements for one in maps), ())
     return {int(one.key, 16): read_end(one.data) for one in elements}
 
 
-def map_of_ends(claim: Claim) -> str:
+def map_of_ends(allocation: PoolAllocation) -> str:
     """The name of the map that says what the numbers of a pool stand for."""
-    return f"{'addresses' if claim.stock.ports is None else 'blocks'}_{claim.pool.name}"
+    return f"{'addresses' if allocation.stock.ports is None else 'blocks'}_{allocation.pool.name}"
 
 
 def read_end(text: str) -> Block:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from nfcompile.allocation.lookup import Answer, Index
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Block
 from nfcompile.model.ranges import address_text
 from nfcompile.pipeline import Compiled
@@ -46,10 +46,10 @@ class Held(NamedTuple):
 class Owners(Protocol):
     """Somebody who knows the assignments of dynamic pools at a moment: a log, or the kernel."""
 
-    def owners(self, known: Known, claim: Claim, numbers: list[int], at: str) -> list[Held]:
+    def owners(self, known: Known, allocation: PoolAllocation, numbers: list[int], at: str) -> list[Held]:
         """Who holds these numbers."""
 
-    def owned(self, known: Known, claim: Claim, subscriber: int, at: str) -> list[Held]:
+    def owned(self, known: Known, allocation: PoolAllocation, subscriber: int, at: str) -> list[Held]:
         """Which numbers a subscriber holds."""
 
 
@@ -60,26 +60,26 @@ class Known:
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
-        self.index = Index(compiled.claims)
+        self.index = Index(compiled.allocations)
         self.dynamic = tuple(
-            one for one in compiled.claims if one.pool.global_ip and one.pool.allocation == "dynamic"
+            one for one in compiled.allocations if one.pool.global_ip and one.pool.allocation == "dynamic"
         )
         self._numbers: dict[str, tuple[dict[int, Block], dict[Block, int]]] = {}
 
-    def claim(self, pool: str) -> Claim | None:
+    def allocation(self, pool: str) -> PoolAllocation | None:
         """The dynamic pool of that name."""
         return next((one for one in self.dynamic if one.pool.name == pool), None)
 
-    def block(self, claim: Claim, number: int) -> Block | None:
+    def block(self, allocation: PoolAllocation, number: int) -> Block | None:
         """What a number stands for."""
-        return self._both(claim)[0].get(number)
+        return self._both(allocation)[0].get(number)
 
-    def numbers(self, claim: Claim, address: int, port: int | None) -> list[int]:
+    def numbers(self, allocation: PoolAllocation, address: int, port: int | None) -> list[int]:
         """The numbers of a global address, or of the block that holds the port."""
-        stock = claim.stock
-        if not any(one.first <= address <= one.last for one in claim.pool.global_ip):
+        stock = allocation.stock
+        if not any(one.first <= address <= one.last for one in allocation.pool.global_ip):
             return []
-        blocks = self._both(claim)[1]
+        blocks = self._both(allocation)[1]
         if port is None and stock.ports is not None:
             wanted = [stock.block(address, n) for n in range(stock.blocks_per_address)]
         else:
@@ -87,10 +87,10 @@ class Known:
             wanted = [] if number is None else [stock.block(address, number)]
         return [blocks[one] for one in wanted if one in blocks]
 
-    def _both(self, claim: Claim) -> tuple[dict[int, Block], dict[Block, int]]:
-        name = claim.pool.name
+    def _both(self, allocation: PoolAllocation) -> tuple[dict[int, Block], dict[Block, int]]:
+        name = allocation.pool.name
         if name not in self._numbers:
-            forward = assignment_log.numbers(self.compiled, claim)
+            forward = assignment_log.numbers(self.compiled, allocation)
             self._numbers[name] = forward, {block: number for number, block in forward.items()}
         return self._numbers[name]
 
@@ -107,24 +107,24 @@ class Logged:
         self._timeline = timeline
         self._known = known
 
-    def owners(self, known: Known, claim: Claim, numbers: list[int], at: str) -> list[Held]:
+    def owners(self, known: Known, allocation: PoolAllocation, numbers: list[int], at: str) -> list[Held]:
         """The last ones who got them by then."""
-        found = (self._ledger.owner(claim.pool.name, number, at) for number in numbers)
-        return [_held(one) for one in found if one is not None and self._still(known, claim, one)]
+        found = (self._ledger.owner(allocation.pool.name, number, at) for number in numbers)
+        return [_held(one) for one in found if one is not None and self._still(known, allocation, one)]
 
-    def owned(self, known: Known, claim: Claim, subscriber: int, at: str) -> list[Held]:
+    def owned(self, known: Known, allocation: PoolAllocation, subscriber: int, at: str) -> list[Held]:
         """What a subscriber got by then, and nobody else since."""
-        found = self._ledger.owned(claim.pool.name, subscriber, at, claim.blocks_each)
-        return [_held(one) for one in found if self._still(known, claim, one)]
+        found = self._ledger.owned(allocation.pool.name, subscriber, at, allocation.blocks_each)
+        return [_held(one) for one in found if self._still(known, allocation, one)]
 
-    def _still(self, known: Known, claim: Claim, one: assignment_log.Assignment) -> bool:
+    def _still(self, known: Known, allocation: PoolAllocation, one: assignment_log.Assignment) -> bool:
         """Whether the number meant the same block when it was assigned."""
         for live in self._timeline.when(one.at) if self._timeline else ():
             before = self._known(live.site) if live.site else None
             if before is known:
                 return True
-            pool = before.claim(claim.pool.name) if before else None
-            if before and pool and before.block(pool, one.number) == known.block(claim, one.number):
+            pool = before.allocation(allocation.pool.name) if before else None
+            if before and pool and before.block(pool, one.number) == known.block(allocation, one.number):
                 return True
         return self._timeline is None
 
@@ -135,10 +135,10 @@ def find(question: Question, known: Known, live: Live | None, owners: Owners | N
     if owners is None or not known.dynamic:
         return [Finding(one, live) for one in computed]
     reached = [
-        _finding(known, claim, held, live)
-        for claim in known.dynamic
-        if (numbers := known.numbers(claim, question.address, question.port))
-        for held in owners.owners(known, claim, numbers, question.at or "")
+        _finding(known, allocation, held, live)
+        for allocation in known.dynamic
+        if (numbers := known.numbers(allocation, question.address, question.port))
+        for held in owners.owners(known, allocation, numbers, question.at or "")
     ]
     return reached or [
         finding for one in computed for finding in _with_blocks(one, question, known, live, owners)
@@ -161,20 +161,20 @@ def _with_blocks(
     computed: Answer, question: Question, known: Known, live: Live | None, owners: Owners
 ) -> Iterator[Finding]:
     """A subscriber of a dynamic pool has the blocks that he was given; without any, he is just served."""
-    claim = known.claim(computed.pool or "")
-    held = owners.owned(known, claim, question.address, question.at or "") if claim else []
-    if claim is None or computed.subscriber != address_text(question.address) or not held:
+    allocation = known.allocation(computed.pool or "")
+    held = owners.owned(known, allocation, question.address, question.at or "") if allocation else []
+    if allocation is None or computed.subscriber != address_text(question.address) or not held:
         yield Finding(computed, live)
         return
     for one in held:
-        yield _finding(known, claim, one, live)
+        yield _finding(known, allocation, one, live)
 
 
 def _held(one: assignment_log.Assignment) -> Held:
     return Held(one.subscriber, one.number, one.at)
 
 
-def _finding(known: Known, claim: Claim, held: Held, live: Live | None) -> Finding:
-    block = known.block(claim, held.number)
+def _finding(known: Known, allocation: PoolAllocation, held: Held, live: Live | None) -> Finding:
+    block = known.block(allocation, held.number)
     assert block is not None
-    return Finding(assignment_log.answer(claim.pool.name, held.subscriber, block), live, held.at)
+    return Finding(assignment_log.answer(allocation.pool.name, held.subscriber, block), live, held.at)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Acl, AclRule, DnatRule, Match, Pool, Site, SnatRule
 from nfcompile.verify.boxes import LOCAL, Names, Packet, Table, has, one_of, taken
@@ -54,7 +54,7 @@ class Served(NamedTuple):
     block
     """
 
-    claim: Claim
+    allocation: PoolAllocation
     subscribers: Table | None
     local: tuple[tuple[str, Table], ...]
     reached: Table
@@ -62,7 +62,7 @@ class Served(NamedTuple):
 
     @property
     def pool(self) -> Pool:
-        return self.claim.pool
+        return self.allocation.pool
 
 
 class Gateway(NamedTuple):
@@ -75,16 +75,18 @@ class Gateway(NamedTuple):
     globals: Table
 
 
-def gateway(site: Site, claims: Sequence[Claim]) -> Gateway:
+def gateway(site: Site, allocations: Sequence[PoolAllocation]) -> Gateway:
     """Read a site once for many packets."""
     pools = site.active_pools
     mine = [one for pool in pools for one in (*pool.global_ip, *(entry.globals for entry in pool.global_map))]
-    return Gateway(site, tuple(served(site, claim) for claim in claims), *sides(site), Table.of(mine))
+    return Gateway(
+        site, tuple(served(site, allocation) for allocation in allocations), *sides(site), Table.of(mine)
+    )
 
 
-def served(site: Site, claim: Claim) -> Served:
+def served(site: Site, allocation: PoolAllocation) -> Served:
     """A pool's tables. Only deterministic pools know who has what."""
-    pool = claim.pool
+    pool = allocation.pool
     local: dict[str, list[tuple[Range, int, int]]] = {}
     reached: list[tuple[Range, int, int]] = []
     for entry in pool.global_map:
@@ -93,14 +95,14 @@ def served(site: Site, claim: Claim) -> Served:
         reached.append((entry.globals, entry.local.first - entry.globals.first, 0))
     blocks = None
     if pool.type in ("cgnat", "nat") and pool.allocation == "deterministic":
-        runs = list(claim.layout().runs())
+        runs = list(allocation.layout().runs())
         blocks = Table(
             (run.subscribers, run.addresses.first - run.subscribers.first, run.block) for run in runs
         )
         if pool.type == "nat":
             reached += [(run.addresses, run.subscribers.first - run.addresses.first, 0) for run in runs]
     return Served(
-        claim,
+        allocation,
         Table.of(pool.subscribers) if pool.subscribers is not None else None,
         tuple((vlan, Table(rows)) for vlan, rows in local.items()),
         Table(reached),
@@ -300,7 +302,7 @@ def static_address(served: Served, probe: Packet) -> Range | None:
 
 def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
     """The source's global address, and the ports that it may get there."""
-    pool, claim, port = served.pool, served.claim, probe.source_port
+    pool, allocation, port = served.pool, served.allocation, probe.source_port
     ported = pool.type == "cgnat" and probe.protocol in (TCP, UDP, ICMP)
     if pool.type == "static":
         address = static_address(served, probe)
@@ -315,11 +317,11 @@ def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
     address, number = found
     if not ported:
         return address, port
-    block = claim.stock.block(address.first, number)
-    low = claim.low_block(block) if probe.protocol in (TCP, UDP) else None
+    block = allocation.stock.block(address.first, number)
+    low = allocation.low_block(block) if probe.protocol in (TCP, UDP) else None
     if low is not None and has(LOW_PORTS, port):
         return address, Range(low.first, low.last)
-    limit = {TCP: claim.tcp, UDP: claim.udp}.get(probe.protocol, claim.stock.block_size)
+    limit = {TCP: allocation.tcp, UDP: allocation.udp}.get(probe.protocol, allocation.stock.block_size)
     return address, Range(block.first, block.first + limit - 1)
 
 

@@ -182,7 +182,7 @@ def read_expectation(compiled: Compiled, text: str, packet: Packet) -> Expectati
 def predicted(compiled: Compiled, pool: str, packet: Packet) -> End:
     """What `lookup` says of a packet's source in a pool."""
     word = NAMES.get(packet.protocol)
-    found = [one for one in lookups(compiled.claims, packet.source, None, word) if one.pool == pool]
+    found = [one for one in lookups(compiled.allocations, packet.source, None, word) if one.pool == pool]
     assert found, f"lookup knows no {address_text(packet.source)} in pool {pool}"
     assert found[0].action == "translate"
     assert found[0].global_ip is not None
@@ -196,7 +196,7 @@ def expected_by_reference(compiled: Compiled, wire: str, packet: Packet) -> tupl
     """What the plain reading of the contract says of a packet, and how it got there."""
     opens = packet.protocol != TCP or packet.flags == SYN
     asked = walk.Packet(wire, packet.protocol, *(Range(end, end) for end in packet[1:5]), opens)
-    gate = reference.gateway(compiled.site, compiled.claims)
+    gate = reference.gateway(compiled.site, compiled.allocations)
     fate = reference.fate(gate, asked, lambda address: route(address.first))
     if fate.action == "drop":
         return None, str(fate)

@@ -65,7 +65,7 @@ def test_a_socket_has_one_global_port(lab: Lab, protocol: int) -> None:
     assert all(len(ends) == 1 for ends in seen.values())
     ends = [next(iter(found)) for found in seen.values()]
     assert len(set(ends)) == len(ends)
-    block = lookups(compiled.claims, HOME)[0]
+    block = lookups(compiled.allocations, HOME)[0]
     assert {address_text(a) for a, _ in ends} == {block.global_ip}
     assert all(block.port_first <= port <= block.port_last for _, port in ends)
 
@@ -135,7 +135,7 @@ def test_ports_in_order(lab: Lab) -> None:
     )
     lab.load(compiled.text.text)
     ends = [outside(lab, UDP, (HOME, 50000 - n), SERVERS[n % 4]) for n in range(20)]
-    first = lookups(compiled.claims, HOME)[0].port_first
+    first = lookups(compiled.allocations, HOME)[0].port_first
     assert first is not None
     assert [port for _, port in ends] == list(range(first, first + 20))
     assert outside(lab, UDP, (HOME, 50000), SERVERS[3]) == ends[0]
@@ -166,7 +166,7 @@ def test_ports_at_random(lab: Lab) -> None:
     )
     lab.load(compiled.text.text)
     for home in (HOME, OTHER):
-        block = lookups(compiled.claims, home)[0]
+        block = lookups(compiled.allocations, home)[0]
         inside = range(block.port_first or 0, (block.port_last or 0) + 1)
         ends = [outside(lab, TCP, (home, inside[n]), SERVERS[n % 4]) for n in range(30)]
         assert {address_text(a) for a, _ in ends} == {block.global_ip}

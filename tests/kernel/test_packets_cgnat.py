@@ -98,16 +98,16 @@ def test_everybody_comes_out_where_lookup_says(lab: Lab, text: str) -> None:
     compiled = site(text)
     packets, expected = [], []
     taken: tuple[Range, ...] = ()
-    for claim in compiled.claims:
-        for subscriber in members(claim.subscribers, 150):
+    for allocation in compiled.allocations:
+        for subscriber in members(allocation.subscribers, 150):
             if any(run.first <= subscriber <= run.last for run in taken):
                 continue
             for protocol in (TCP, UDP, ICMP, GRE, 253):
                 # Protocols without ports have one session for each global address and destination.
                 far = FAR_AWAY + len(packets) if protocol in (GRE, 253) else FAR
                 packets.append(probe(protocol, subscriber, far, 443))
-                expected.append(predicted(compiled, claim.pool.name, packets[-1][1]))
-        taken += claim.subscribers
+                expected.append(predicted(compiled, allocation.pool.name, packets[-1][1]))
+        taken += allocation.subscribers
     lab.load(compiled.text.text)
     outcomes = lab.exchange(packets)
     for (_, packet), source, outcome in zip(packets, expected, outcomes, strict=True):
@@ -124,7 +124,7 @@ pools:
       limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896}}
 """)
     lab.load(compiled.text.text)
-    packets = [probe(UDP, one, FAR, 53) for one in members(compiled.claims[0].subscribers, 500)]
+    packets = [probe(UDP, one, FAR, 53) for one in members(compiled.allocations[0].subscribers, 500)]
     for (_, packet), outcome in zip(packets, lab.exchange(packets), strict=True):
         ((_, out),) = outcome.out
         assert predicted(compiled, "p", packet).holds(out.source, out.source_port)

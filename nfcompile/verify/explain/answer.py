@@ -74,12 +74,12 @@ def towards(compiled: Compiled, address: int) -> str:
     interfaces, gateway = compiled.site.interfaces, compiled.site.gateway
     if address == gateway.primary_ip or _among(gateway.secondary_ips, address):
         return LOCAL
-    for claim in compiled.claims:
-        for entry in claim.pool.global_map:
+    for allocation in compiled.allocations:
+        for entry in allocation.pool.global_map:
             if _among((entry.local,), address):
                 return interfaces.inside[0] if entry.vid is None else interfaces.vlan(entry.vid)
-        enumerable = not claim.unbounded and EVERYWHERE not in claim.subscribers
-        if enumerable and _among(claim.subscribers, address):
+        enumerable = not allocation.unbounded and EVERYWHERE not in allocation.subscribers
+        if enumerable and _among(allocation.subscribers, address):
             return interfaces.inside[0]
     return interfaces.outside[0]
 

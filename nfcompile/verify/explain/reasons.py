@@ -360,7 +360,7 @@ def _dropped(scene: Scene) -> Reason:
 
 
 def _inside(scene: Scene) -> tuple[str, ...]:
-    return gate(scene.compiled.site, scene.compiled.claims).inside
+    return gate(scene.compiled.site, scene.compiled.allocations).inside
 
 
 DROPS = {

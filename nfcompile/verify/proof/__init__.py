@@ -1,6 +1,6 @@
 """Proof of a compiled site: what holds for every first packet of a connection, and whom it does not hold for.
 
-    Compiled -> boxes (box.py) -> agreement, leaks, sharing;  claims -> stability
+    Compiled -> boxes (box.py) -> agreement, leaks, sharing;  allocations -> stability
 
 All packets are looked at, not samples: as boxes, cut where somebody asks (parts.py).
 """
@@ -67,7 +67,7 @@ def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
     for count, found in leaks(compiled.site, read(compiled.table), boxes):
         ways += count
         leaking += found
-    lists = list(grown(compiled.claims))
+    lists = list(grown(compiled.allocations))
     return Proof(
         len(boxes),
         tuple(one for one in boxes if not one.agree),

@@ -31,7 +31,7 @@ class Compared(NamedTuple):
 def compared(compiled: Compiled) -> Iterator[Compared]:
     """Every packet, in boxes of which both sides say one thing each."""
     program = read(compiled.table)
-    gate = reference.gateway(compiled.site, compiled.claims)
+    gate = reference.gateway(compiled.site, compiled.allocations)
 
     def ask(box: Box) -> tuple[Fate, tuple[Outcome, ...]]:
         packet = box.packet

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfcompile.allocation.moves import Move, moves
-from nfcompile.allocation.pools import Claim
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Stock
 from nfcompile.model.ranges import Range
 
@@ -27,24 +27,27 @@ class Grown(NamedTuple):
     moved: tuple[Move, ...]
 
 
-def grown(claims: tuple[Claim, ...]) -> Iterator[Grown]:
+def grown(allocations: tuple[PoolAllocation, ...]) -> Iterator[Grown]:
     """Every deterministic pool, as its `global_ip` and its subscribers grew."""
-    for claim in claims:
-        pool = claim.pool
+    for allocation in allocations:
+        pool = allocation.pool
         if pool.type not in ("cgnat", "nat") or pool.allocation != "deterministic":
             continue
-        for count in _lengths(len(claim.stock.globals)):
-            fewer, more = (claim._replace(stock=_first(claim, length)) for length in (count, count + 1))
-            yield Grown(pool.name, "global_ip", claim.stock.globals[count], moves([fewer], [more]).moved)
-        for count in _lengths(len(claim.subscribers)):
+        for count in _lengths(len(allocation.stock.globals)):
             fewer, more = (
-                claim._replace(subscribers=claim.subscribers[:length]) for length in (count, count + 1)
+                allocation._replace(stock=_first(allocation, length)) for length in (count, count + 1)
             )
-            yield Grown(pool.name, "subscribers", claim.subscribers[count], moves([fewer], [more]).moved)
+            yield Grown(pool.name, "global_ip", allocation.stock.globals[count], moves([fewer], [more]).moved)
+        for count in _lengths(len(allocation.subscribers)):
+            fewer, more = (
+                allocation._replace(subscribers=allocation.subscribers[:length])
+                for length in (count, count + 1)
+            )
+            yield Grown(pool.name, "subscribers", allocation.subscribers[count], moves([fewer], [more]).moved)
 
 
-def _first(claim: Claim, count: int) -> Stock:
-    return claim.stock._replace(globals=claim.stock.globals[:count])
+def _first(allocation: PoolAllocation, count: int) -> Stock:
+    return allocation.stock._replace(globals=allocation.stock.globals[:count])
 
 
 def _lengths(count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Faults of the arithmetic of blocks, and of who has a claim to them."""
+"""Faults of the arithmetic of blocks, and of allocations."""
 
 from __future__ import annotations
 

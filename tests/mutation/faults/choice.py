@@ -18,7 +18,9 @@ FAULTS = (
     Fault("lower/acl.py", "rule.protocol != ANY_PROTOCOL and not ports", "False", ACL),
     Fault("lower/acl.py", "if rule.vid is not None:", "if False:", (*ACL, *VLANS)),
     Fault("lower/pools.py", '@{name}", "return")', '@{name}", "accept")', ACL),
-    Fault("lower/pools.py", "*_no_hairpin(gate, claim, counter),\n        *refusals,", "*refusals,", GUARD),
+    Fault(
+        "lower/pools.py", "*_no_hairpin(gate, allocation, counter),\n        *refusals,", "*refusals,", GUARD
+    ),
     Fault("lower/pools.py", '*first_packet, pool_rule(pool, "accept")', "*first_packet", (*ACL, *GUARD)),
     Fault("lower/acl.py", "        rule.protocol,\n", "", ACL),
     Fault("lower/acl.py", "        rule.vid,\n", "", VLANS),
@@ -43,8 +45,8 @@ FAULTS = (
     ),
     Fault(
         "lower/pools.py",
-        'claim.pool.hairpin and claim.pool.type != "fake" for',
-        'claim.pool.hairpin and claim.pool.type == "static" for',
+        'allocation.pool.hairpin and allocation.pool.type != "fake" for',
+        'allocation.pool.hairpin and allocation.pool.type == "static" for',
         MAPPING,
     ),
     # Interfaces.

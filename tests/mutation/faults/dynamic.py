@@ -14,8 +14,8 @@ FAULTS = (
     ),
     Fault(
         "lower/dynamic.py",
-        "ct count {claim.stock.block_size} }}",
-        "ct count over {claim.stock.block_size} }}",
+        "ct count {allocation.stock.block_size} }}",
+        "ct count over {allocation.stock.block_size} }}",
         DYNAMIC,
     ),
     Fault(
@@ -45,7 +45,7 @@ FAULTS = (
     Fault(
         "lower/dynamic.py", '        (f"jump wait{slot}x{WAIT_LOOKS}_{name}",),\n', "", (*kernel("stress"),)
     ),
-    Fault("lower/dynamic.py", "if not claim.pool.connection_logging:", "if False:", kernel("logging")),
+    Fault("lower/dynamic.py", "if not allocation.pool.connection_logging:", "if False:", kernel("logging")),
     Fault(
         "lower/dynamic.py",
         "    if pool.can_be_reached:\n        inbound",

@@ -19,8 +19,8 @@ def kernel(*names: str) -> tuple[str, ...]:
     return tuple(f"kernel/test_{name}.py" for name in names)
 
 
-ALLOCATION = ("test_ipalloc.py", "test_claims.py", "test_answers.py")
-CLAIMS = ("test_claims.py", *kernel("packets_random"))
+ALLOCATION = ("test_ipalloc.py", "test_pool_allocations.py", "test_answers.py")
+CLAIMS = ("test_pool_allocations.py", *kernel("packets_random"))
 ACL = kernel("packets_acl", "packets_random")
 MARKS = kernel("packets_marks", "packets_sides", "packets_random")
 STATIC = kernel("packets_static", "packets_cgnat", "packets_random")

@@ -30,7 +30,9 @@ FAULTS = (
         "",
         GUARD,
     ),
-    Fault("lower/guard.py", "            passed += subtract(claim.taken, owned)", "            pass", GUARD),
+    Fault(
+        "lower/guard.py", "            passed += subtract(allocation.taken, owned)", "            pass", GUARD
+    ),
     Fault("lower/guard.py", "        *passed,\n", "", GUARD),
     Fault("lower/guard.py", "return (Rule((NOT_SYN, drop), PERMIT, dotted(PERMIT)),)", "return ()", GUARD),
     Fault(
@@ -68,7 +70,7 @@ FAULTS = (
     ),
     Fault(
         "lower/arriving.py",
-        "if claim.pool.opens_to_outside]",
+        "if allocation.pool.opens_to_outside]",
         "if False]",
         kernel("policy", "mapping", "packets_guard"),
     ),
@@ -123,8 +125,8 @@ FAULTS = (
     ),
     Fault(
         "lower/session_limits.py",
-        'if claim.pool.type != "fake" for',
-        "for",
+        '        if allocation.pool.type != "fake"\n        for run',
+        "        for run",
         kernel("policy", "packets_sides"),
     ),
     Fault(
@@ -134,7 +136,9 @@ FAULTS = (
         kernel("policy", "packets_sides"),
     ),
     Fault("lower/session_limits.py", 'if pool.type != "cgnat":', "if True:", POLICY),
-    Fault("lower/arriving.py", 'claim.pool.type == "static")', 'claim.pool.type != "static")', POLICY),
+    Fault(
+        "lower/arriving.py", 'allocation.pool.type == "static")', 'allocation.pool.type != "static")', POLICY
+    ),
     Fault(
         "lower/arriving.py",
         "    if any(entry.vid is not None for entry in pool.global_map):",

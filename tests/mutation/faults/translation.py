@@ -57,14 +57,14 @@ FAULTS = (
     ),
     Fault(
         "lower/port_selection.py",
-        "claim.stock.blocks_per_address * claim.stock.block_size",
-        "claim.stock.blocks_per_address * claim.stock.block_size - 1",
+        "allocation.stock.blocks_per_address * allocation.stock.block_size",
+        "allocation.stock.blocks_per_address * allocation.stock.block_size - 1",
         MAPPING,
     ),
     Fault(
         "lower/port_selection.py",
-        "for protocols, size in claim.protocol_ports:\n        for protocol",
-        "for protocols, size in claim.protocol_ports[:1]:\n        for protocol",
+        "for protocols, size in allocation.protocol_ports:\n        for protocol",
+        "for protocols, size in allocation.protocol_ports[:1]:\n        for protocol",
         MAPPING,
     ),
     Fault("lower/nat.py", "inside=pool.hairpin)\n    return", "inside=True)\n    return", STATIC),

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfcompile import pipeline
-from nfcompile.allocation.pools import claims, rounded
+from nfcompile.allocation.pools import allocations, rounded
 from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.model.site import (
     ANY_PROTOCOL,
@@ -125,7 +125,9 @@ def addresses(ranges):
 @given(sites(any_rules))
 def test_who_is_accepted_has_been_counted(this):
     """The other way round a subscriber may be counted of whom no packet can come; that costs a block."""
-    subscribers = {claim.pool.name: set(addresses(claim.subscribers)) for claim in claims(this)}
+    subscribers = {
+        allocation.pool.name: set(addresses(allocation.subscribers)) for allocation in allocations(this)
+    }
     for packet in PACKETS:
         one = owner(this, packet)
         if one is not None:
@@ -134,18 +136,18 @@ def test_who_is_accepted_has_been_counted(this):
 
 @given(sites(plain_rules))
 def test_sources_alone_are_counted_exactly(this):
-    for claim in claims(this):
-        if claim.pool.subscribers is None and claim.pool.type != "static":
-            served = {packet[0] for packet in PACKETS if owner(this, packet) == claim.pool}
-            assert set(addresses(claim.subscribers)) == served
+    for allocation in allocations(this):
+        if allocation.pool.subscribers is None and allocation.pool.type != "static":
+            served = {packet[0] for packet in PACKETS if owner(this, packet) == allocation.pool}
+            assert set(addresses(allocation.subscribers)) == served
 
 
 @given(sites(any_rules))
 def test_no_later_pool_sees_what_is_taken(this):
     pools = this.active_pools
-    for claim in claims(this):
-        taken = set(addresses(claim.taken))
-        later = pools[pools.index(claim.pool) + 1 :]
+    for allocation in allocations(this):
+        taken = set(addresses(allocation.taken))
+        later = pools[pools.index(allocation.pool) + 1 :]
         for packet in PACKETS:
             if packet[0] in taken:
                 one = owner(this, packet)
@@ -155,24 +157,24 @@ def test_no_later_pool_sees_what_is_taken(this):
 
 @given(sites(plain_rules))
 def test_taken_is_exact_where_sources_alone_decide(this):
-    for claim in claims(this):
-        accepted = {p[0] for p in PACKETS if accepts(claim.pool, p)}
-        if claim.pool.type != "static" or claim.pool.acl is None:
-            assert set(addresses(claim.taken)) == accepted
+    for allocation in allocations(this):
+        accepted = {p[0] for p in PACKETS if accepts(allocation.pool, p)}
+        if allocation.pool.type != "static" or allocation.pool.acl is None:
+            assert set(addresses(allocation.taken)) == accepted
 
 
 @given(sites(any_rules))
 def test_nobody_is_counted_twice(this):
-    for claim in claims(this):
-        found = addresses(claim.subscribers)
-        assert len(found) == len(set(found)) == claim.demand
+    for allocation in allocations(this):
+        found = addresses(allocation.subscribers)
+        assert len(found) == len(set(found)) == allocation.demand
 
 
 @given(plain_rules, runs)
 def test_an_allow_rule_at_the_end_moves_nobody(rules, more):
     """Blocks are handed out in this order, so the old order must be the beginning of the new one."""
-    (before,) = claims(site(pool("p", 1, rules)))
-    (after,) = claims(site(pool("p", 1, [*rules, acl_rule(999, True, more)])))
+    (before,) = allocations(site(pool("p", 1, rules)))
+    (after,) = allocations(site(pool("p", 1, [*rules, acl_rule(999, True, more)])))
     old, new = addresses(before.subscribers), addresses(after.subscribers)
 
     assert new[: len(old)] == old
@@ -180,8 +182,8 @@ def test_an_allow_rule_at_the_end_moves_nobody(rules, more):
 
 @given(st.lists(runs, min_size=1, max_size=4), runs)
 def test_a_subscriber_entry_at_the_end_moves_nobody(given_, more):
-    (before,) = claims(site(pool("p", 1, [], given=tuple(given_))))
-    (after,) = claims(site(pool("p", 1, [], given=(*given_, more))))
+    (before,) = allocations(site(pool("p", 1, [], given=tuple(given_))))
+    (after,) = allocations(site(pool("p", 1, [], given=(*given_, more))))
     old, new = addresses(before.subscribers), addresses(after.subscribers)
 
     assert new[: len(old)] == old
@@ -194,28 +196,28 @@ def test_subscribers_come_in_the_order_of_the_rules():
         acl_rule(20, False, Range(1, 1)),
         acl_rule(30, True, Range(0, 3)),
     ]
-    (claim,) = claims(site(pool("p", 1, rules)))
+    (allocation,) = allocations(site(pool("p", 1, rules)))
 
-    assert addresses(claim.subscribers) == [8, 9, 0, 2, 3]
+    assert addresses(allocation.subscribers) == [8, 9, 0, 2, 3]
 
 
 def test_any_source_is_not_counted_but_named():
     rule = acl_rule(10, True, EVERYWHERE)
-    (claim,) = claims(site(pool("p", 1, [rule])))
-    assert claim.unbounded == (rule,)
+    (allocation,) = allocations(site(pool("p", 1, [rule])))
+    assert allocation.unbounded == (rule,)
 
-    (claim,) = claims(site(pool("p", 1, [rule], given=(Range(1, 4),))))
-    assert claim.unbounded == ()
-    assert claim.demand == 4
+    (allocation,) = allocations(site(pool("p", 1, [rule], given=(Range(1, 4),))))
+    assert allocation.unbounded == ()
+    assert allocation.demand == 4
 
 
 def test_disabled_pools_claim_nothing():
     off = pool("off", 1, [acl_rule(10, True, Range(0, 9))])._replace(enable=False)
     on = pool("on", 2, [acl_rule(10, True, Range(0, 9))])
-    (claim,) = claims(site(off, on))
+    (allocation,) = allocations(site(off, on))
 
-    assert claim.pool.name == "on"
-    assert claim.demand == 10
+    assert allocation.pool.name == "on"
+    assert allocation.demand == 10
 
 
 @given(st.integers(1, 64512), st.integers(2, 2048))
@@ -237,13 +239,13 @@ nat_defaults: {{port_block_size: {unit}, portlimit_low: 64}}
 acls: {{a: {{10: allow ip 10.0.0.0/30}}}}
 pools: {{p: {{type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/29], limits_peruser: {limits}}}}}
 """
-    (claim,) = claims(pipeline.read(pipeline.parse(text.encode(), "site.yaml")))
-    block = claim.layout().binding(0x0A000001)
+    (allocation,) = allocations(pipeline.read(pipeline.parse(text.encode(), "site.yaml")))
+    block = allocation.layout().binding(0x0A000001)
 
-    for _, part in claim.protocol_blocks(block):
+    for _, part in allocation.protocol_blocks(block):
         assert block.first == part.first <= part.last <= block.last
-    assert claim.stock.block_size - max(tcp, udp) in range(unit)
-    low = claim.low_block(block)
+    assert allocation.stock.block_size - max(tcp, udp) in range(unit)
+    low = allocation.low_block(block)
     assert low is not None
     assert low.first % 64 == 0
     assert 64 <= low.first <= low.last <= 1023
