@@ -199,7 +199,7 @@ def _match(match: Match) -> Iterator[str]:
 def _set_mark(mark: Mark) -> str:
     if mark.mask == WHOLE_MARK:
         return f"ct mark set {mark.value}"
-    return f"ct mark set ct mark & 0x{~mark.mask & WHOLE_MARK:08x} | 0x{mark.value:x}"
+    return f"ct mark set ct mark & 0x{~mark.mask & WHOLE_MARK:x} | 0x{mark.value:x}"
 
 
 def _test_mark(mark: Mark) -> str:

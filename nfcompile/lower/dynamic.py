@@ -48,7 +48,7 @@ def dynamic(gate: Gate, allocation: PoolAllocation) -> Part:
     pool = allocation.pool
     inbound: tuple[Rule, ...] = ()
     if pool.can_be_reached:
-        inbound = (inbound_rule(gate, pool, f"dnat to ip daddr map @owners_{pool.name}"),)
+        inbound = (inbound_rule(gate, pool, f"dnat ip to ip daddr map @owners_{pool.name}"),)
     objects = tuple(
         chained(_state(allocation), numbers(allocation), search_chains(allocation), _chains(allocation))
     )
@@ -173,5 +173,5 @@ def _use(allocation: PoolAllocation) -> Iterator[Phrases]:
     choice = " random" if allocation.pool.randomize_ports else ""
     if allocation.stock.ports is not None:
         yield "meta l4proto { tcp, udp, icmp }", f"snat ip to meta mark map @blocks_{name}{choice}"
-    yield (f"snat to meta mark map @addresses_{name}",)
+    yield (f"snat ip to meta mark map @addresses_{name}",)
     yield (f"counter name {names.dropped(name)} drop",)

@@ -36,7 +36,7 @@ def renewal(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     path = ("pools",)
     rules = (
         Rule(("ct mark != 0 ct mark @young accept",), path, "pools"),
-        Rule(("ct mark & 0xff000000 == 0x01000000 goto stale",), path, "pools"),
+        Rule(("ct mark & 0xff000000 == 0x1000000 goto stale",), path, "pools"),
         Rule(("ct mark != 0 ct direction original numgen inc mod 16 0 jump renew_entries",), path, "pools"),
     )
     return (*_renewal(gate, pools),), rules
