@@ -16,7 +16,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from nfcompile import pipeline
 from nfcompile.cli import prove as verb
 from nfcompile.diagnostics import SiteError
-from nfcompile.emit import Chain, Map, Rule, Table
+from nfcompile.emit import Chain, Element, Map, Rule, Table
+from nfcompile.emit.listing import read_key
+from nfcompile.emit.spelling import key_text, rule_text
+from nfcompile.emit.statements import ACCEPT, IP_SADDR, TH_SPORT, concat, match
+from nfcompile.lower import names
 from nfcompile.model.ranges import Range
 from nfcompile.pipeline import Compiled, compile_site, parse
 from nfcompile.verify import proof
@@ -114,22 +118,24 @@ def lies_in(box: Box, protocol: int, packet: tuple[Any, ...]) -> bool:
 
 def changed(table: Table, name: str, change: Callable[[Any], Any]) -> Table:
     """The table with one object changed."""
-    objects = tuple(change(one) if one.name == name else one for one in table.objects)
+    objects = tuple(change(one) if str(one.name) == name else one for one in table.objects)
     assert objects != table.objects
     return table._replace(objects=objects)
 
 
 def without(word: str) -> Callable[[Chain], Chain]:
     return lambda chain: chain._replace(
-        rules=tuple(r for r in chain.rules if word not in " ".join(r.phrases))
+        rules=tuple(r for r in chain.rules if word not in rule_text(r.statements))
     )
 
 
 def with_data(old: str, new: str) -> Callable[[Map], Map]:
     def change(one: Map) -> Map:
-        return one._replace(
-            elements=tuple(element._replace(data=element.data.replace(old, new)) for element in one.elements)
-        )
+        def other(element: Element) -> Element:
+            text = key_text(element.data, one.data).replace(old, new)
+            return element._replace(data=read_key(text, one.data))
+
+        return one._replace(elements=tuple(other(element) for element in one.elements))
 
     return change
 
@@ -202,8 +208,8 @@ def test_a_way_out_with_a_private_source_is_seen() -> None:
 
 
 def accepting(chain: Chain) -> Rule:
-    look = "ip saddr . th sport @asking_udp_homes accept"
-    return Rule((look,), chain.origin, "pools.homes")
+    look = match(concat(IP_SADDR, TH_SPORT), names.asking("udp", "homes"))
+    return Rule((look, ACCEPT), chain.origin)
 
 
 def test_an_allocation_that_moves_somebody_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.explain import Explanation, Question, Undecided, explain
 from nfcompile.verify.proof import MOST_BOXES, Box, Grown, Leak, Proof, Shared, TooManyBoxes, prove
-from nfcompile.verify.walk import UnknownPhrase
+from nfcompile.verify.walk import UnknownStatement
 
 SHOWN = 5
 """Counterexamples of each kind that are told in full."""
@@ -41,7 +41,7 @@ def run(
         return REFUSED
     try:
         proof = prove(result.compiled, most_boxes)
-    except (TooManyBoxes, UnknownPhrase, ValueError) as problem:
+    except (TooManyBoxes, UnknownStatement, ValueError) as problem:
         if format == "json":
             print(json.dumps({"proved": False, "reason": str(problem)}))
         print(f"nfcompile: error: not proved: {problem}", file=sys.stderr)

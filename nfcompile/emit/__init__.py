@@ -4,15 +4,16 @@ Text is put together here and not by a template engine: importing one costs ten 
 Python itself, and `build` is run on every commit (bench/startup.py).
 """
 
+from nfcompile.emit.expressions import Element, Name
 from nfcompile.emit.objects import (
     Chain,
     Counter,
     CtHelper,
     CtTimeout,
-    Element,
     Flowtable,
     Hook,
     Map,
+    Object,
     Rule,
     Set,
     Table,
@@ -28,6 +29,8 @@ __all__ = [
     "Flowtable",
     "Hook",
     "Map",
+    "Name",
+    "Object",
     "Rule",
     "Set",
     "Table",

@@ -1,22 +1,29 @@
 """Tables, chains, rules, sets and maps as nft's manual names them.
 
 Every object carries the path of the site that it serves (`origin`), so that an error of the kernel finds
-its line. Phrases are finished nft text; `words` makes them from numbers and checked names only.
+its line.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.diagnostics import Path
+from nfcompile.diagnostics import Path, dotted
+from nfcompile.emit.expressions import Elements, Name
+from nfcompile.emit.statements import Statement
 
 
 class Rule(NamedTuple):
-    """One rule: phrases, joined by single spaces in one place. `comment` is shown by `nft list`."""
+    """One rule. `note` is its comment where that says something else than the path."""
 
-    phrases: tuple[str, ...]
+    statements: tuple[Statement, ...]
     origin: Path
-    comment: str = ""
+    note: str = ""
+
+    @property
+    def comment(self) -> str:
+        """What `nft list` shows beside the rule: the line of the site that it serves."""
+        return self.note or dotted(self.origin)
 
 
 class Hook(NamedTuple):
@@ -30,57 +37,57 @@ class Hook(NamedTuple):
 class Chain(NamedTuple):
     """A chain, with a hook if it is a base chain (policy accept)."""
 
-    name: str
+    name: Name
     rules: tuple[Rule, ...]
     origin: Path
     hook: Hook | None = None
-    comment: str = ""
 
-
-class Element(NamedTuple):
-    """One element of a set (`data` empty) or a map, and the spot of the site that asked for it."""
-
-    key: str
-    data: str = ""
-    origin: Path = ()
+    @property
+    def comment(self) -> str:
+        """The line of the site that it serves; base chains serve all of it."""
+        return "" if self.hook else dotted(self.origin)
 
 
 class Set(NamedTuple):
-    """A set. `timeout` in seconds and `size` in elements; 0 leaves them out."""
+    """A set with keys of the types `key`. `timeout` in seconds and `size` in elements; 0 leaves them out."""
 
-    name: str
-    type: str
+    name: Name
+    key: tuple[str, ...]
     origin: Path
-    elements: tuple[Element, ...] = ()
+    elements: Elements = ()
     flags: tuple[str, ...] = ()
     timeout: int = 0
     size: int = 0
 
 
 class Map(NamedTuple):
-    """A map from `type` to `data`; the rest as in Set."""
+    """A map from keys to data of the types `data` (('verdict',): a verdict map); the rest as in Set.
 
-    name: str
-    type: str
-    data: str
+    `interval`: the data are ranges (`interval ipv4_addr . inet_service`), as NETMAP and port blocks need.
+    """
+
+    name: Name
+    key: tuple[str, ...]
+    data: tuple[str, ...]
     origin: Path
-    elements: tuple[Element, ...] = ()
+    elements: Elements = ()
     flags: tuple[str, ...] = ()
     timeout: int = 0
     size: int = 0
+    interval: bool = False
 
 
 class Counter(NamedTuple):
     """A named counter."""
 
-    name: str
+    name: Name
     origin: Path
 
 
 class CtTimeout(NamedTuple):
     """A conntrack timeout policy: seconds by state (tcp and udp are all that nft's grammar has)."""
 
-    name: str
+    name: Name
     protocol: str
     policy: tuple[tuple[str, int], ...]
     origin: Path
@@ -89,7 +96,7 @@ class CtTimeout(NamedTuple):
 class CtHelper(NamedTuple):
     """A conntrack helper (ALG) of the kernel: `type` is its name there."""
 
-    name: str
+    name: Name
     type: str
     protocol: str
     origin: Path
@@ -98,7 +105,7 @@ class CtHelper(NamedTuple):
 class Flowtable(NamedTuple):
     """A flowtable: packets of its connections that come in on `devices` skip the rest of the ruleset."""
 
-    name: str
+    name: Name
     devices: tuple[str, ...]
     origin: Path
 

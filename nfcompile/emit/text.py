@@ -21,6 +21,8 @@ from nfcompile.emit.objects import (
     Set,
     Table,
 )
+from nfcompile.emit.spelling import element_text, rule_text
+from nfcompile.emit.validate import validate
 
 Line = tuple[str, Path]
 
@@ -39,7 +41,11 @@ class Text(NamedTuple):
 
 
 def render(table: Table) -> Text:
-    """Write a table with the idiom that replaces it in one transaction (nft 1.0.2 has no `destroy`)."""
+    """Write a table with the idiom that replaces it in one transaction (nft 1.0.2 has no `destroy`).
+
+    Raises InvalidTable.
+    """
+    validate(table)
     name = f"table ip {table.name}"
     lines: list[str] = [name, f"delete {name}", f"{name} {{"]
     starts: list[int] = []
@@ -83,7 +89,7 @@ def _chain(chain: Chain) -> Iterator[Line]:
         type_, hook, priority = chain.hook
         yield f"\t\ttype {type_} hook {hook} priority {priority}; policy accept;", chain.origin
     for rule in chain.rules:
-        text = " ".join(rule.phrases)
+        text = rule_text(rule.statements)
         if rule.comment:
             text += f' comment "{rule.comment}"'
         yield f"\t\t{text}", rule.origin
@@ -91,22 +97,26 @@ def _chain(chain: Chain) -> Iterator[Line]:
 
 
 def _elements(thing: Set | Map) -> Iterator[Line]:
-    is_map = isinstance(thing, Map)
-    yield f"\t{'map' if is_map else 'set'} {thing.name} {{", thing.origin
-    data = f" : {thing.data}" if isinstance(thing, Map) else ""
-    yield f"\t\ttype {thing.type}{data}", thing.origin
+    origin, key, interval = thing.origin, thing.key, False
+    data: tuple[str, ...] = ()
+    yield f"\t{'map' if isinstance(thing, Map) else 'set'} {thing.name} {{", origin
+    line = f"\t\ttype {' . '.join(key)}"
+    if isinstance(thing, Map):
+        data, interval = thing.data, thing.interval
+        line += f" : {'interval ' if interval else ''}{' . '.join(data)}"
+    yield line, origin
     if thing.size:
-        yield f"\t\tsize {thing.size}", thing.origin
+        yield f"\t\tsize {thing.size}", origin
     if thing.flags:
-        yield f"\t\tflags {', '.join(thing.flags)}", thing.origin
+        yield f"\t\tflags {', '.join(thing.flags)}", origin
     if thing.timeout:
-        yield f"\t\ttimeout {thing.timeout}s", thing.origin
+        yield f"\t\ttimeout {thing.timeout}s", origin
     if thing.elements:
-        yield "\t\telements = {", thing.origin
-        for key, datum, origin in thing.elements:
-            yield (f"\t\t\t{key} : {datum}," if is_map else f"\t\t\t{key},"), origin or thing.origin
-        yield "\t\t}", thing.origin
-    yield "\t}", thing.origin
+        yield "\t\telements = {", origin
+        for element in thing.elements:
+            yield f"\t\t\t{element_text(element, key, data, interval)},", element.origin or origin
+        yield "\t\t}", origin
+    yield "\t}", origin
 
 
 def _timeout(thing: CtTimeout) -> Iterator[Line]:

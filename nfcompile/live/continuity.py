@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 
 from nfcompile.allocation.ownership import Bindings, cover, has
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Map, Set
+from nfcompile.emit import Element, Map, Set
 from nfcompile.ipalloc import Block
 from nfcompile.lower import names
-from nfcompile.lower.gate import gate
-from nfcompile.model.parse import address, addresses
+from nfcompile.lower.context import lowering_context
+from nfcompile.model.parse import address
 from nfcompile.model.ranges import Cover, Range
 from nfcompile.model.site import ANY_PROTOCOL, AclRule, Pool
 from nfcompile.pipeline import Compiled
+from nfcompile.records.assignment_log import ends
 
 if TYPE_CHECKING:
     from nfcompile.kernel.conntrack import Flow
@@ -41,7 +42,9 @@ class Continuity:
     def __init__(self, compiled: Compiled) -> None:
         self.site = compiled.site
         self.allocations = compiled.allocations
-        self.table = {thing.name: thing for thing in compiled.table.objects if isinstance(thing, Map | Set)}
+        self.table = {
+            str(thing.name): thing for thing in compiled.table.objects if isinstance(thing, Map | Set)
+        }
 
     @property
     def addresses(self) -> str:
@@ -49,7 +52,7 @@ class Continuity:
 
     @property
     def inside(self) -> tuple[str, ...]:
-        return gate(self.site, self.allocations).inside
+        return lowering_context(self.site, self.allocations).inside
 
     @property
     def outside(self) -> tuple[str, ...]:
@@ -114,14 +117,18 @@ class Continuity:
 
     def _numbers(self, allocation: PoolAllocation) -> dict[int, Block]:
         """What the numbers of a dynamic pool stand for in the desired table."""
-        return {int(one.key, 16): _block(one.data) for one in self.table[_number_map(allocation)].elements}
+        return {
+            number: block
+            for one in self.table[_number_map(allocation)].elements
+            for number, block in ends(one)
+        }
 
     def _affected(self, changes: Changes) -> Iterator[PoolAllocation]:
         """Pools that change, or that come after a pool which now asks for other packets; all of them where
         the order of the pools may have changed."""
         changed = [key.rpartition(" ")[2] for key in changes.objects if key.startswith(("set ", "map "))]
         chains = [key.partition(" ")[2] for key in changes.objects if key.startswith("chain ")]
-        asks = names.POOLS in chains
+        asks = str(names.POOLS) in chains
         for allocation in self.allocations:
             name = allocation.pool.name
             asks = asks or f"pool_{name}" in chains or any(_matches(one, name) for one in changed)
@@ -139,8 +146,8 @@ class Continuity:
 
     def lost(self, former: Sequence[Range], listed: Listed) -> Callable[[Flow], bool]:
         """Which flows have a pool's address that the site would not give them now, whoever opened them."""
-        ours = self.table.get(names.GLOBALS)
-        watched = cover((*(addresses(one.key) for one in (ours.elements if ours else ())), *former))
+        ours = self.table.get(str(names.GLOBALS))
+        watched = cover((*(_range(one) for one in (ours.elements if ours else ())), *former))
         given = [self._bindings(allocation, listed) for allocation in self.allocations]
         forced = cover(rule.snat_ip for rule in self.site.snat)
 
@@ -160,8 +167,8 @@ class Continuity:
     def bare(self) -> Callable[[Flow], bool]:
         """Which flows run untranslated from a source that the guard lets out translated only, unless a fake
         pool passes them."""
-        owned = self.table.get(names.OWNED)
-        sources = cover(addresses(one.key) for one in (owned.elements if owned else ()))
+        owned = self.table.get(str(names.OWNED))
+        sources = cover(_range(one) for one in (owned.elements if owned else ()))
         fakes = [allocation.pool for allocation in self.allocations if allocation.pool.type == "fake"]
 
         def untranslated(flow: Flow) -> bool:
@@ -235,15 +242,11 @@ def _renumbered(allocation: PoolAllocation, changes: Changes) -> set[int]:
     return {int(key, 16) for key in changed if key.startswith("0x") and "-" not in key}
 
 
-def _block(data: str) -> Block:
-    """'203.0.113.1 . 1024-1151', or an address alone.
-
-    >>> _block("0.0.0.9 . 1024-1151"), _block("0.0.0.9")
-    (Block(address=9, first=1024, last=1151), Block(address=9, first=0, last=0))
-    """
-    global_ip, _, ports = data.partition(" . ")
-    first, _, last = ports.partition("-")
-    return Block(address(global_ip), int(first or 0), int(last or 0))
+def _range(element: Element) -> Range:
+    """The addresses of an element."""
+    (value,) = element.key
+    assert isinstance(value, Range)
+    return value
 
 
 def _matches(changed: str, pool: str) -> bool:

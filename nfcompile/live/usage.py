@@ -118,7 +118,7 @@ class Usage(NamedTuple):
 def read(compiled: Compiled, namespace: str | None = None, full: bool = False, top: int = 0) -> Usage:
     """Ask the kernel. `full` walks through the connections however many there are; so does `top` > 0, and
     names so many subscribers. Raises KernelError."""
-    filled = {one.name for allocation in compiled.allocations for one in _filled(compiled, allocation)}
+    filled = {str(one.name) for allocation in compiled.allocations for one in _filled(compiled, allocation)}
     live = tally.read(namespace, frozenset(filled if full else ()))
     used, limit = conntrack.count(namespace)
     walk = None
@@ -133,7 +133,7 @@ def read(compiled: Compiled, namespace: str | None = None, full: bool = False, t
         (*_drops(counters, live), *_of_conntrack(conntrack.statistics(namespace))),
         walk.top if walk else (),
         walk is not None,
-        tuple(one.name for one in counters if one.name not in live.counters),
+        tuple(str(one.name) for one in counters if str(one.name) not in live.counters),
     )
 
 
@@ -141,7 +141,7 @@ def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: Wal
     pool, path = allocation.pool, allocation.pool.path
     gives = pool.type in ("cgnat", "nat")
     dynamic = gives and pool.allocation == "dynamic"
-    entries = [one for one in _filled(compiled, allocation) if one.name.startswith("eim_")]
+    entries = [one for one in _filled(compiled, allocation) if one.name.word.startswith("eim_")]
     assigned: int | None = min(allocation.demand, allocation.stock.capacity) if gives else None
     if dynamic:
         assigned = live.elements.get(f"taken_{pool.name}")
@@ -158,7 +158,7 @@ def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: Wal
         assignments.packets if assignments and dynamic else None,
         sum(one.size for one in (*pool.global_ip, *(entry.globals for entry in pool.global_map))),
         walk.addresses[path] if walk and pool.type != "fake" else None,
-        _total(live.elements.get(one.name) for one in entries) if entries else None,
+        _total(live.elements.get(str(one.name)) for one in entries) if entries else None,
         sum(one.size for one in entries) or None,
         walk.sessions[path] if walk else None,
     )
@@ -174,7 +174,7 @@ def _filled(compiled: Compiled, allocation: PoolAllocation) -> Iterator[Set | Ma
     """The sets and maps of a pool whose number of elements says something."""
     path = allocation.pool.path
     for one in compiled.table.objects:
-        if isinstance(one, Set | Map) and one.origin == path and one.name.startswith(("eim_", "taken_")):
+        if isinstance(one, Set | Map) and one.origin == path and one.name.word.startswith(("eim_", "taken")):
             yield one
 
 
@@ -186,9 +186,9 @@ def _total(numbers: Iterable[int | None]) -> int | None:
 def _drops(counters: Iterable[Counter], live: Tally) -> Iterator[Drop]:
     for counter in counters:
         pool = counter.origin[1] if counter.origin[:1] == ("pools",) and len(counter.origin) > 1 else None
-        word = counter.name.removesuffix(f"_{pool}").removesuffix("_count")
+        word = counter.name.word.removesuffix("_count")
         if word not in NOT_DROPS:
-            packets, octets = live.counters.get(counter.name, Count(0, 0))
+            packets, octets = live.counters.get(str(counter.name), Count(0, 0))
             yield Drop(REASONS[word], None if pool is None else str(pool), counter.origin, packets, octets)
 
 

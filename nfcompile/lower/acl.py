@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from nfcompile.diagnostics import Path, dotted
-from nfcompile.emit import Element, Rule, Set, words
-from nfcompile.emit.objects import Object
-from nfcompile.lower.gate import Gate
-from nfcompile.model.ranges import EVERYWHERE, Range, range_text, union
+from nfcompile.emit import Element, Name, Object, Rule, Set
+from nfcompile.emit.expressions import Field
+from nfcompile.emit.statements import IIFNAME, IP_DADDR, IP_SADDR, L4PROTO, RETURN, Match, match
+from nfcompile.lower import names
+from nfcompile.lower.context import Context
+from nfcompile.lower.part import Statements
+from nfcompile.model.ranges import EVERYWHERE, Range, union
 from nfcompile.model.site import ANY_PROTOCOL, Acl, AclRule
 
 INLINE_SOURCES = 8
@@ -21,7 +24,7 @@ INLINE_SOURCES = 8
 
 
 def acl_rules(
-    gate: Gate, acl: Acl, pool: str, allow: tuple[tuple[str, ...], ...]
+    context: Context, acl: Acl, pool: str, allow: tuple[Statements, ...]
 ) -> tuple[list[Object], list[Rule]]:
     """The sets and rules of one ACL in one pool. Each ending in `allow` makes a rule of an allow rule."""
     sets: list[Object] = []
@@ -29,24 +32,22 @@ def acl_rules(
     for _, grouped in groupby(acl.rules, key=_apart_from_source):
         group = list(grouped)
         first = group[0]
-        comment = dotted(first.path) + (f"-{group[-1].number}" if len(group) > 1 else "")
+        note = f"{dotted(first.path)}-{group[-1].number}" if len(group) > 1 else ""
         source = union(rule.source for rule in group)
-        name = f"acl_{pool}_{first.number}"
+        source_match = None if source == (EVERYWHERE,) else match(IP_SADDR, *source)
         if len(source) > INLINE_SOURCES:
+            name = names.acl_sources(pool, first.number)
             sets.append(address_set(name, source, first.path))
-            source_words = f"ip saddr @{name}"
-        else:
-            source_words = "" if source == (EVERYWHERE,) else f"ip saddr {words.addresses(source)}"
-        for ending in allow if first.allow else (("return",),):
-            phrases = (*_match(gate, first, source_words), *ending)
-            rules.append(Rule(phrases, first.path, comment))
+            source_match = match(IP_SADDR, name)
+        for ending in allow if first.allow else ((RETURN,),):
+            statements = (*_match(context, first, source_match), *ending)
+            rules.append(Rule(statements, first.path, note))
     return sets, rules
 
 
-def address_set(name: str, ranges: tuple[Range, ...], origin: Path) -> Set:
+def address_set(name: Name, ranges: tuple[Range, ...], origin: Path) -> Set:
     """A named set of addresses, one range a line."""
-    elements = tuple(Element(range_text(one)) for one in ranges)
-    return Set(name, "ipv4_addr", origin, elements, ("interval",))
+    return Set(name, ("ipv4_addr",), origin, tuple(Element((one,)) for one in ranges), ("interval",))
 
 
 def _apart_from_source(rule: AclRule) -> tuple[object, ...]:
@@ -60,17 +61,21 @@ def _apart_from_source(rule: AclRule) -> tuple[object, ...]:
     )
 
 
-def _match(gate: Gate, rule: AclRule, source: str) -> Iterator[str]:
+def _match(context: Context, rule: AclRule, source: Match | None) -> Iterator[Match]:
     if rule.vid is not None:
-        yield f'iifname "{gate.site.interfaces.vlan(rule.vid)}"'
-    ports = rule.source_ports or rule.destination_ports
-    if rule.protocol != ANY_PROTOCOL and not ports:
-        yield f"meta l4proto {words.protocol(rule.protocol)}"
+        yield match(IIFNAME, context.site.interfaces.vlan(rule.vid))
+    if rule.protocol != ANY_PROTOCOL and not (rule.source_ports or rule.destination_ports):
+        yield match(L4PROTO, rule.protocol)
     if source:
         yield source
     if rule.destination != EVERYWHERE:
-        yield f"ip daddr {range_text(rule.destination)}"
+        yield match(IP_DADDR, rule.destination)
     if rule.source_ports:
-        yield f"{words.protocol(rule.protocol)} sport {words.ports(rule.source_ports)}"
+        yield match(port_field(rule.protocol, "sport"), *rule.source_ports)
     if rule.destination_ports:
-        yield f"{words.protocol(rule.protocol)} dport {words.ports(rule.destination_ports)}"
+        yield match(port_field(rule.protocol, "dport"), *rule.destination_ports)
+
+
+def port_field(protocol: int, end: str) -> Field:
+    """`tcp dport` and the like: a field that matches its protocol too."""
+    return Field(f"{'tcp' if protocol == 6 else 'udp'} {end}")

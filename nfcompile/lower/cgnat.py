@@ -10,58 +10,72 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Element, Map, Rule, Set, words
-from nfcompile.emit.objects import Object
+from nfcompile.emit import Chain, Element, Map, Name, Object, Rule, Set
+from nfcompile.emit.expressions import Bitwise, Field
+from nfcompile.emit.statements import (
+    IP_SADDR,
+    L4PROTO,
+    PORTED,
+    RETURN,
+    TH_SPORT,
+    UDP,
+    CtCount,
+    Nat,
+    add,
+    jump,
+    lookup,
+    match,
+)
 from nfcompile.ipalloc import Layout, Piece, Stock
-from nfcompile.lower.gate import Gate
+from nfcompile.lower import names
+from nfcompile.lower.context import Context
 from nfcompile.lower.part import Part
 from nfcompile.lower.port_selection import chosen_ports
-from nfcompile.model.ranges import ADDRESS_LAST, Range, address_text, range_text
+from nfcompile.model.ranges import ADDRESS_LAST, Range
 
-BLOCK_DATA = "interval ipv4_addr . inet_service"
-ADDRESS_DATA = "interval ipv4_addr"
+BLOCK_DATA = ("ipv4_addr", "inet_service")
+ADDRESS_DATA = ("ipv4_addr",)
 LOW_PATH = ("nat_defaults", "portlimit_low")
+LOW_PORTS = Range(0, 1023)
 
 
-def deterministic_cgnat(gate: Gate, allocation: PoolAllocation) -> Part:
+def deterministic_cgnat(context: Context, allocation: PoolAllocation) -> Part:
     """The maps and rules of one pool; where protocols have different limits, a map for each limit."""
-    pool, comment = allocation.pool, dotted(allocation.pool.path)
+    pool = allocation.pool
     layout = allocation.layout()
     objects: list[Object] = []
     rules: list[Rule] = []
     if allocation.low is not None:
-        objects += low_ports(gate, allocation, layout)
-        match = "meta l4proto { tcp, udp } th sport < 1024"
-        rules.append(Rule((match, f"jump low_{pool.name}"), LOW_PATH, dotted(LOW_PATH)))
+        objects += low_ports(context, allocation, layout)
+        below = match(TH_SPORT, LOW_PORTS)
+        rules.append(Rule((match(L4PROTO, *PORTED), below, jump(names.low("low", pool.name))), LOW_PATH))
     if pool.randomize_ports is None:
         more, lines = _block_maps(allocation, layout)
     else:
         more, lines = chosen_ports(allocation, layout)
     objects += more
     rules += lines
-    name = f"addresses_{pool.name}"
+    name = names.addresses(pool.name)
     objects.append(address_map(name, allocation, layout))
-    rules.append(Rule((f"snat ip prefix to ip saddr map @{name}",), pool.path, comment))
+    rules.append(Rule((Nat("snat", lookup(IP_SADDR, name), prefix=True),), pool.path))
     return Part(tuple(objects), tuple(rules))
 
 
 def _block_maps(allocation: PoolAllocation, layout: Layout) -> tuple[list[Object], list[Rule]]:
-    pool, comment = allocation.pool, dotted(allocation.pool.path)
+    pool = allocation.pool
     bits = _common_bits(layout.pieces)
-    key = "ip saddr" if bits is None else f"ip saddr & {address_text(ADDRESS_LAST >> bits << bits)}"
+    key: Field | Bitwise = IP_SADDR if bits is None else Bitwise(IP_SADDR, ADDRESS_LAST >> bits << bits)
     maps: list[Object] = []
     rules: list[Rule] = []
     for protocols, size in allocation.protocol_ports:
-        word = "blocks" if len(allocation.protocol_ports) == 1 else f"blocksof-{'-'.join(protocols)}"
-        name = f"{word}_{pool.name}"
+        name = names.blocks(pool.name, protocols if len(allocation.protocol_ports) > 1 else ())
         elements = tuple(_block_elements(layout, layout.stock, size))
         if bits is not None:
-            elements = tuple(one._replace(key=one.key.partition("/")[0]) for one in elements)
+            elements = tuple(one._replace(key=(_first(one),)) for one in elements)
         flags = ("interval",) if bits is None else ()
-        maps.append(Map(name, "ipv4_addr", BLOCK_DATA, pool.path, elements, flags))
-        match = f"meta l4proto {words.one_of(protocols)}"
-        rules.append(Rule((match, f"snat ip prefix to {key} map @{name}"), pool.path, comment))
+        maps.append(Map(name, ("ipv4_addr",), BLOCK_DATA, pool.path, elements, flags, interval=True))
+        statement = Nat("snat", lookup(key, name), prefix=True)
+        rules.append(Rule((match(L4PROTO, *protocols), statement), pool.path))
     return maps, rules
 
 
@@ -76,15 +90,20 @@ def _common_bits(pieces: tuple[Piece, ...]) -> int | None:
     return bits if aligned and bits else None
 
 
-def address_map(name: str, allocation: PoolAllocation, layout: Layout) -> Map:
+def address_map(name: Name, allocation: PoolAllocation, layout: Layout) -> Map:
     """Subscribers -> global prefix without ports; pieces that differ only in the block are joined."""
-    elements = tuple(
-        Element(range_text(run), words.prefix_datum(base, bits)) for run, base, bits in _joined(layout.pieces)
+    elements = tuple(Element((run,), (prefix(base, bits),)) for run, base, bits in _joined(layout.pieces))
+    return Map(
+        name, ("ipv4_addr",), ADDRESS_DATA, allocation.pool.path, elements, ("interval",), interval=True
     )
-    return Map(name, "ipv4_addr", ADDRESS_DATA, allocation.pool.path, elements, ("interval",))
 
 
-def low_ports(gate: Gate, allocation: PoolAllocation, layout: Layout) -> Iterator[Object]:
+def prefix(base: int, bits: int) -> Range:
+    """The CIDR prefix of 2^bits addresses at `base`, for NETMAP."""
+    return Range(base, base + (1 << bits) - 1)
+
+
+def low_ports(context: Context, allocation: PoolAllocation, layout: Layout) -> Iterator[Object]:
     """Source ports below 1024 keep to a small block below 1024 (`portlimit_low`).
 
     Subscribers whose address has no low ports left use their ordinary block. With `low_to_all_udp` so
@@ -94,17 +113,18 @@ def low_ports(gate: Gate, allocation: PoolAllocation, layout: Layout) -> Iterato
     if low is None:
         return
     elements = tuple(_block_elements(layout, low, low.block_size))
-    yield Map(f"lowblocks_{pool.name}", "ipv4_addr", BLOCK_DATA, LOW_PATH, elements, ("interval",))
+    blocks = names.low("lowblocks", pool.name)
+    yield Map(blocks, ("ipv4_addr",), BLOCK_DATA, LOW_PATH, elements, ("interval",), interval=True)
     rules = []
-    if gate.site.defaults.low_to_all_udp:
+    if context.site.defaults.low_to_all_udp:
         path = ("nat_defaults", "low_to_all_udp")
-        name = f"lowudp_{pool.name}"
-        yield Set(name, "ipv4_addr", path, (), ("dynamic",), 0, 65536)
-        over = f"add @{name} {{ ip saddr ct count over {low.block_size} }}"
-        rules.append(Rule(("meta l4proto udp", over, "return"), path, dotted(path)))
-    statement = f"snat ip prefix to ip saddr map @lowblocks_{pool.name}"
-    rules.append(Rule(("meta l4proto { tcp, udp }", statement), LOW_PATH, dotted(LOW_PATH)))
-    yield Chain(f"low_{pool.name}", tuple(rules), LOW_PATH, None, dotted(LOW_PATH))
+        name = names.low("lowudp", pool.name)
+        yield Set(name, ("ipv4_addr",), path, (), ("dynamic",), 0, 65536)
+        over = add(name, IP_SADDR, CtCount(low.block_size, over=True))
+        rules.append(Rule((match(L4PROTO, UDP), over, RETURN), path))
+    statement = Nat("snat", lookup(IP_SADDR, blocks), prefix=True)
+    rules.append(Rule((match(L4PROTO, *PORTED), statement), LOW_PATH))
+    yield Chain(names.low("low", pool.name), tuple(rules), LOW_PATH)
 
 
 def _block_elements(layout: Layout, stock: Stock, size: int) -> Iterator[Element]:
@@ -112,8 +132,15 @@ def _block_elements(layout: Layout, stock: Stock, size: int) -> Iterator[Element
         if piece.block >= stock.blocks_per_address:
             continue
         first = stock.block(piece.base, piece.block).first
-        datum = f"{words.prefix_datum(piece.base, piece.bits)} . {first}-{first + size - 1}"
-        yield Element(range_text(Range(piece.first, piece.last)), datum)
+        data = prefix(piece.base, piece.bits), Range(first, first + size - 1)
+        yield Element((Range(piece.first, piece.last),), data)
+
+
+def _first(element: Element) -> Range:
+    """The first address of an element's key."""
+    (key,) = element.key
+    assert isinstance(key, Range)
+    return Range(key.first, key.first)
 
 
 def _joined(pieces: tuple[Piece, ...]) -> Iterator[tuple[Range, int, int]]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import Path, dotted
-from nfcompile.emit import Chain, CtHelper, CtTimeout, Rule
-from nfcompile.emit.objects import Object
-from nfcompile.emit.words import one_of
-from nfcompile.lower.gate import Gate
-from nfcompile.lower.names import LOG_GROUP
+from nfcompile.emit import Chain, CtHelper, CtTimeout, Object, Rule
+from nfcompile.emit.expressions import Constant, Field, number, symbol
+from nfcompile.emit.statements import CT_STATE, CT_STATUS, L4PROTO, Log, Mangle, Use, jump, match
+from nfcompile.lower import names
+from nfcompile.lower.context import Context
 from nfcompile.model.site import Pool, Site
 
 ALGS = {
@@ -22,31 +22,32 @@ ALGS = {
 }
 """Key of `alg` -> (name in the kernel, protocol, server port). Mainline kernels have no rtsp helper."""
 
-EXPECTED = "expected_flows"
+CT_EVENT = Field("ct event")
+SILENT = Mangle(CT_EVENT, Constant(number(0)))
+LOGGED = Mangle(CT_EVENT, Constant(number(symbol("ct_event", "new") | symbol("ct_event", "destroy"))))
 
 
-def policy(gate: Gate, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def policy(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The timeout objects and the rules of one pool."""
     pool = allocation.pool
     timeouts, set_timeouts = _timeouts(pool)
-    rules = (*set_timeouts, *_helpers(gate.site, pool), _events(pool))
+    rules = (*set_timeouts, *_helpers(context.site, pool), _events(pool))
     return timeouts, rules
 
 
-def expected_flows(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def expected_flows(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """Connections that a helper expects get their ports from the helper, not from the block: log them.
 
     They meet no nat chain, so their events are set here: as pools do that log, or silent if none does.
     """
-    if not helper_objects(gate.site):
+    if not helper_objects(context.site):
         return (), ()
     path: Path = ("nat_defaults", "alg")
-    logging = any(p.connection_logging and _uses_algs(gate.site, p) for p in gate.site.active_pools)
-    phrases = [f'log prefix "nfcompile alg " group {LOG_GROUP}', "ct event set new,destroy"]
-    lines = phrases if logging else ["ct event set 0"]
-    rules = tuple(Rule((line,), path, dotted(path)) for line in lines)
-    jump = Rule((f"ct state related ct status expected jump {EXPECTED}",), path, dotted(path))
-    return (Chain(EXPECTED, rules, path, None, dotted(path)),), (jump,)
+    logging = any(p.connection_logging and _uses_algs(context.site, p) for p in context.site.active_pools)
+    statements = (Log("nfcompile alg ", names.LOG_GROUP), LOGGED) if logging else (SILENT,)
+    rules = tuple(Rule((statement,), path) for statement in statements)
+    expected = match(CT_STATE, "related"), match(CT_STATUS, "expected")
+    return (Chain(names.EXPECTED, rules, path),), (Rule((*expected, jump(names.EXPECTED)), path),)
 
 
 def helper_objects(site: Site) -> tuple[CtHelper, ...]:
@@ -54,7 +55,7 @@ def helper_objects(site: Site) -> tuple[CtHelper, ...]:
     if not any(_uses_algs(site, pool) for pool in site.active_pools):
         return ()
     return tuple(
-        CtHelper(_helper_name(kind, protocol), kind, protocol, _alg_path(key))
+        CtHelper(names.helper(kind, protocol), kind, protocol, _alg_path(key))
         for key, helpers in ALGS.items()
         if getattr(site.defaults.alg, key)
         for kind, protocol, _ in helpers
@@ -72,18 +73,13 @@ def _alg_path(key: str) -> Path:
     return ("nat_defaults", "alg", key)
 
 
-def _helper_name(kind: str, protocol: str) -> str:
-    return f"alg_{kind}_{protocol}"
-
-
 def _helpers(site: Site, pool: Pool) -> tuple[Rule, ...]:
     if not _uses_algs(site, pool):
         return ()
     return tuple(
         Rule(
-            (f'{protocol} dport {port} ct helper set "{_helper_name(kind, protocol)}"',),
+            (match(Field(f"{protocol} dport"), port), Use("ct helper", names.helper(kind, protocol))),
             _alg_path(key),
-            dotted(_alg_path(key)),
         )
         for key, helpers in ALGS.items()
         if getattr(site.defaults.alg, key)
@@ -94,8 +90,8 @@ def _helpers(site: Site, pool: Pool) -> tuple[Rule, ...]:
 def _events(pool: Pool) -> Rule:
     """A pool that logs tells conntrack listeners of new and ended connections; others stay silent."""
     path = (*pool.path, "connection_logging") if "connection_logging" in pool.given else pool.path
-    event = "new,destroy" if pool.connection_logging else "0"
-    return Rule((f"ct event set {event}",), path, f"{dotted(pool.path)}.connection_logging")
+    event = LOGGED if pool.connection_logging else SILENT
+    return Rule((event,), path, f"{dotted(pool.path)}.connection_logging")
 
 
 def _timeouts(pool: Pool) -> tuple[tuple[CtTimeout, ...], tuple[Rule, ...]]:
@@ -104,20 +100,21 @@ def _timeouts(pool: Pool) -> tuple[tuple[CtTimeout, ...], tuple[Rule, ...]]:
     session = pool.keeps_mapping_entries
     established = times.tcp_session_active if session else times.tcp_active
     udp = times.udp_session if session else times.udp
-    comment = dotted(path)
-    tcp_name, udp_name, special_name = (f"{word}_{pool.name}" for word in ("tcp", "udp", "special"))
+    tcp_name, udp_name, special = (
+        names.timeout_policy(pool.name, word) for word in ("tcp", "udp", "special")
+    )
     objects = [
         CtTimeout(tcp_name, "tcp", _tcp_policy(pool, established), path),
         CtTimeout(udp_name, "udp", (("unreplied", udp), ("replied", udp)), path),
     ]
     rules = [
-        Rule((f'meta l4proto tcp ct timeout set "{tcp_name}"',), path, comment),
-        Rule((f'meta l4proto udp ct timeout set "{udp_name}"',), path, comment),
+        Rule((match(L4PROTO, "tcp"), Use("ct timeout", tcp_name)), path),
+        Rule((match(L4PROTO, "udp"), Use("ct timeout", udp_name)), path),
     ]
     if times.special_tcp_ports:
-        objects.append(CtTimeout(special_name, "tcp", _tcp_policy(pool, times.special), path))
-        ports = one_of([str(port) for port in times.special_tcp_ports])
-        rules.append(Rule((f'tcp dport {ports} ct timeout set "{special_name}"',), path, comment))
+        objects.append(CtTimeout(special, "tcp", _tcp_policy(pool, times.special), path))
+        ports = match(Field("tcp dport"), *times.special_tcp_ports)
+        rules.append(Rule((ports, Use("ct timeout", special)), path))
     return tuple(objects), tuple(rules)
 
 

@@ -10,71 +10,93 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Element, Map, Rule, words
-from nfcompile.emit.objects import Object
+from nfcompile.emit import Chain, Element, Map, Name, Object, Rule
+from nfcompile.emit.expressions import Bitwise, Constant, Field, Key
+from nfcompile.emit.statements import (
+    CT_MARK,
+    IIFNAME,
+    IP_DADDR,
+    IP_SADDR,
+    L4PROTO,
+    OIFNAME,
+    RETURN,
+    Mangle,
+    Match,
+    Nat,
+    Statement,
+    key,
+    lookup,
+    match,
+    set_mark,
+    unlike,
+)
 from nfcompile.lower import names
-from nfcompile.lower.gate import Gate
-from nfcompile.model.ranges import EVERYWHERE, Range, address_text, port_text, range_text
-from nfcompile.model.site import ANY_PROTOCOL, DnatRule, Mark, Match, SnatRule
+from nfcompile.lower.acl import port_field
+from nfcompile.lower.context import Context
+from nfcompile.model.ranges import EVERYWHERE, Range
+from nfcompile.model.site import ANY_PROTOCOL, DnatRule, Mark, SnatRule
+from nfcompile.model.site import Match as Qualifiers
 
 WHOLE_MARK = 0xFFFFFFFF
 
 
-def dnat_objects(gate: Gate) -> tuple[Object, ...]:
+def dnat_objects(context: Context) -> tuple[Object, ...]:
     """The chain of the dnat rules with its maps; nothing without dnat rules."""
     maps: list[Object] = []
     rules: list[Rule] = []
-    for shape, grouped in groupby(gate.site.dnat, key=_dnat_shape):
+    for shape, grouped in groupby(context.site.dnat, key=_dnat_shape):
         group = list(grouped)
         if shape is None or len(group) == 1:
-            rules += (_dnat_rule(gate, rule) for rule in group)
+            rules += (_dnat_rule(context, rule) for rule in group)
             continue
-        more_maps, more_rules = _dnat_map(gate, group)
+        more_maps, more_rules = _dnat_map(context, group)
         maps += more_maps
         rules += more_rules
     if not rules:
         return ()
-    return *maps, Chain(names.DNAT_RULES, tuple(rules), ("dnat",), None, "dnat")
+    return *maps, Chain(names.DNAT_RULES, tuple(rules), ("dnat",))
 
 
-def snat_objects(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def snat_objects(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The chain of the snat rules with its maps, and rules for interfaces other than the outside ones."""
     maps: list[Object] = []
     rules: list[Rule] = []
     elsewhere: list[Rule] = []
-    for shape, grouped in groupby(gate.site.snat, key=_snat_shape):
+    for shape, grouped in groupby(context.site.snat, key=_snat_shape):
         group = list(grouped)
         if shape is not None and len(group) > 1:
             maps.append(_snat_map(group))
-            statement = f"snat ip to ct mark map @{_map_name('snat', group)} persistent"
+            target = lookup(CT_MARK, _map_name("snat", group))
+            statement = Nat("snat", target, flags=("persistent",))
             rules.append(Rule((statement,), group[0].path, _comment(group)))
             continue
         for rule in group:
             interface = rule.match.interface
-            if interface is None or interface in gate.outside:
+            if interface is None or interface in context.outside:
                 rules.append(_snat_rule(rule, ()))
             else:
-                elsewhere.append(_snat_rule(rule, (gate.from_inside,)))
-    chain = Chain(names.SNAT_RULES, tuple(rules), ("snat",), None, "snat")
+                elsewhere.append(_snat_rule(rule, (context.from_inside,)))
+    chain = Chain(names.SNAT_RULES, tuple(rules), ("snat",))
     return ((*maps, chain) if rules else ()), tuple(elsewhere)
 
 
-def _plain(match: Match) -> bool:
+def _plain(asked: Qualifiers) -> bool:
     """Whether nothing but protocol and destination port is asked."""
-    return match[1] is None and match[2] is None and match[3] is None and match[5] is None
+    others = asked.src_cidr, asked.src_port, asked.dst_cidr, asked.interface
+    return all(qualifier is None for qualifier in others)
 
 
 def _dnat_shape(rule: DnatRule) -> tuple[object, ...] | None:
     """Rules of one shape can share a map; None where a rule needs its own line."""
-    match, mark = rule.match, rule.mark
-    single = match.dst_port is not None and match.dst_port.size == 1
+    asked, mark = rule.match, rule.mark
+    single = asked.dst_port is not None and asked.dst_port.size == 1
     ports = rule.dnat_port is not None and rule.dnat_port.size == 1
     address = rule.dnat_ip is None or rule.dnat_ip.size == 1
-    if not (_plain(match) and single and ports and address):
+    if not (_plain(asked) and single and ports and address):
         return None
     if mark is not None and mark.mask != WHOLE_MARK:
         return None
-    return match.protocol, rule.dnat_ip is None, mark is None
+    return asked.protocol, rule.dnat_ip is None, mark is None
 
 
 def _snat_shape(rule: SnatRule) -> tuple[object, ...] | None:
@@ -83,126 +105,113 @@ def _snat_shape(rule: SnatRule) -> tuple[object, ...] | None:
     return ("mark",) if whole and bare and rule.snat_port is None else None
 
 
-def _map_name(prefix: str, group: Sequence[DnatRule | SnatRule]) -> str:
-    return f"{prefix}_{group[0].name}"
+def _map_name(prefix: str, group: Sequence[DnatRule | SnatRule]) -> Name:
+    return names.custom(prefix, group[0].name)
 
 
 def _comment(group: Sequence[DnatRule | SnatRule]) -> str:
     return f"{dotted(group[0].path)} to {group[-1].name}"
 
 
-def _dnat_map(gate: Gate, group: list[DnatRule]) -> tuple[list[Map], list[Rule]]:
+def _dnat_map(context: Context, group: list[DnatRule]) -> tuple[list[Map], list[Rule]]:
     """One map of ports -> marks, one of ports -> destination; the first of equal ports wins."""
     first = {rule.match.dst_port: rule for rule in reversed(group)}
     rules = sorted(first.values(), key=lambda rule: rule.match.dst_port or EVERYWHERE)
-    protocol = words.protocol(group[0].match.protocol)
+    protocol = group[0].match.protocol
+    port, mapped = port_field(protocol, "dport"), ("inet_service",)
     origin, comment = group[0].path, _comment(group)
-    before = (gate.from_inside, *_not_for_us(gate))
+    before = (context.from_inside, *_not_for_us(context))
     maps: list[Map] = []
     lines: list[Rule] = []
     if group[0].mark:
         name = _map_name("mark", group)
-        elements = tuple(Element(_port(r), str(r.mark.value if r.mark else 0), r.path) for r in rules)
-        maps.append(Map(name, "inet_service", "mark", origin, elements))
-        phrases = (*before, f"ct mark set {protocol} dport map @{name}")
-        lines.append(Rule(phrases, origin, comment))
+        elements = tuple(Element(_port(r), key(r.mark.value if r.mark else 0), r.path) for r in rules)
+        maps.append(Map(name, mapped, ("mark",), origin, elements))
+        lines.append(Rule((*before, Mangle(CT_MARK, lookup(port, name))), origin, comment))
     name = _map_name("dnat", group)
     if group[0].dnat_ip is None:
-        data, target = "inet_service", "to :"
-        elements = tuple(Element(_port(r), port_text(r.dnat_port or EVERYWHERE), r.path) for r in rules)
+        data: tuple[str, ...] = ("inet_service",)
+        statement = Nat("dnat", None, lookup(port, name))
+        elements = tuple(Element(_port(r), key(r.dnat_port or EVERYWHERE), r.path) for r in rules)
     else:
-        data, target = "ipv4_addr . inet_service", "ip to"
+        data, statement = ("ipv4_addr", "inet_service"), Nat("dnat", lookup(port, name))
         elements = tuple(
-            Element(
-                _port(r),
-                f"{range_text(r.dnat_ip or EVERYWHERE)} . {port_text(r.dnat_port or EVERYWHERE)}",
-                r.path,
-            )
-            for r in rules
+            Element(_port(r), key(r.dnat_ip or EVERYWHERE, r.dnat_port or EVERYWHERE), r.path) for r in rules
         )
-    maps.append(Map(name, "inet_service", data, origin, elements))
-    statement = f"dnat {target} {protocol} dport map @{name}"
-    lines.append(Rule((*before, f"meta l4proto {protocol}", statement), origin, comment))
+    maps.append(Map(name, mapped, data, origin, elements))
+    lines.append(Rule((*before, match(L4PROTO, protocol), statement), origin, comment))
     return maps, lines
 
 
-def _not_for_us(gate: Gate) -> tuple[str, str]:
+def _not_for_us(context: Context) -> tuple[Match, Match]:
     """Before routing: what goes to the gateway itself or back to an inside network stays untouched."""
-    return "fib daddr type != local", f"fib daddr oifname != {words.interface_set(gate.inside)}"
+    return unlike(Field("fib daddr type"), "local"), unlike(Field("fib daddr oifname"), *context.inside)
 
 
-def _port(rule: DnatRule) -> str:
-    return port_text(rule.match.dst_port or EVERYWHERE)
+def _port(rule: DnatRule) -> Key:
+    return key(rule.match.dst_port or EVERYWHERE)
 
 
-def _dnat_rule(gate: Gate, rule: DnatRule) -> Rule:
+def _dnat_rule(context: Context, rule: DnatRule) -> Rule:
     interface, destination = rule.match.interface, rule.match.dst_cidr
-    phrases = [f'iifname "{interface}"' if interface else gate.from_inside]
+    statements: list[Statement] = [match(IIFNAME, interface) if interface else context.from_inside]
     if interface is None and destination in (None, EVERYWHERE):
-        phrases += _not_for_us(gate)
-    phrases += _match(rule.match)
+        statements += _not_for_us(context)
+    statements += _qualifiers(rule.match)
     if rule.mark:
-        phrases.append(_set_mark(rule.mark))
+        statements.append(_set_mark(rule.mark))
     if rule.dnat_ip is None and rule.dnat_port is None:
-        phrases.append("return")
+        statements.append(RETURN)
     else:
-        phrases.append(f"dnat to {_target(rule.dnat_ip, rule.dnat_port)}")
-    return Rule(tuple(phrases), rule.path, dotted(rule.path))
+        statements.append(Nat("dnat", _constant(rule.dnat_ip), _constant(rule.dnat_port)))
+    return Rule(tuple(statements), rule.path)
 
 
-def _snat_rule(rule: SnatRule, before: tuple[str, ...]) -> Rule:
-    phrases = [*before]
+def _snat_rule(rule: SnatRule, before: tuple[Match, ...]) -> Rule:
+    statements: list[Statement] = [*before]
     if rule.match.interface:
-        phrases.append(f'oifname "{rule.match.interface}"')
+        statements.append(match(OIFNAME, rule.match.interface))
     if rule.mark:
-        phrases.append(_test_mark(rule.mark))
-    phrases += _match(rule.match)
-    statement = f"snat to {_target(rule.snat_ip, rule.snat_port)}"
-    if rule.snat_ip.size > 1:
-        statement += " persistent"
-    phrases.append(statement)
-    return Rule(tuple(phrases), rule.path, dotted(rule.path))
+        statements.append(_test_mark(rule.mark))
+    statements += _qualifiers(rule.match)
+    flags = ("persistent",) if rule.snat_ip.size > 1 else ()
+    statements.append(Nat("snat", Constant(rule.snat_ip), _constant(rule.snat_port), flags=flags))
+    return Rule(tuple(statements), rule.path)
 
 
 def _snat_map(group: list[SnatRule]) -> Map:
     first = {rule.mark: rule for rule in reversed(group) if rule.mark}
     elements = tuple(
-        Element(str(mark.value), words.interval_datum(rule.snat_ip), rule.path)
+        Element(key(mark.value), key(rule.snat_ip), rule.path)
         for mark, rule in sorted(first.items(), key=lambda item: item[0])
     )
-    return Map(_map_name("snat", group), "mark", "interval ipv4_addr", group[0].path, elements)
+    name = _map_name("snat", group)
+    return Map(name, ("mark",), ("ipv4_addr",), group[0].path, elements, interval=True)
 
 
-def _target(ip: Range | None, port: Range | None) -> str:
-    address = ""
-    if ip is not None:
-        address = address_text(ip.first)
-        if ip.size > 1:
-            address += f"-{address_text(ip.last)}"
-    return f"{address}:{port_text(port)}" if port is not None else address
+def _constant(value: Range | None) -> Constant | None:
+    return None if value is None else Constant(value)
 
 
-def _match(match: Match) -> Iterator[str]:
-    protocol, src_cidr, src_port, dst_cidr, dst_port, _ = match
+def _qualifiers(asked: Qualifiers) -> Iterator[Match]:
+    protocol, src_cidr, src_port, dst_cidr, dst_port, _ = asked
     if src_cidr is not None and src_cidr != EVERYWHERE:
-        yield f"ip saddr {range_text(src_cidr)}"
+        yield match(IP_SADDR, src_cidr)
     if dst_cidr is not None and dst_cidr != EVERYWHERE:
-        yield f"ip daddr {range_text(dst_cidr)}"
+        yield match(IP_DADDR, dst_cidr)
     if protocol != ANY_PROTOCOL and src_port is None and dst_port is None:
-        yield f"meta l4proto {words.protocol(protocol)}"
+        yield match(L4PROTO, protocol)
     if src_port is not None:
-        yield f"{words.protocol(protocol)} sport {port_text(src_port)}"
+        yield match(port_field(protocol, "sport"), src_port)
     if dst_port is not None:
-        yield f"{words.protocol(protocol)} dport {port_text(dst_port)}"
+        yield match(port_field(protocol, "dport"), dst_port)
 
 
-def _set_mark(mark: Mark) -> str:
+def _set_mark(mark: Mark) -> Mangle:
     if mark.mask == WHOLE_MARK:
-        return f"ct mark set {mark.value}"
-    return f"ct mark set ct mark & 0x{~mark.mask & WHOLE_MARK:x} | 0x{mark.value:x}"
+        return set_mark(mark.value, CT_MARK)
+    return set_mark(Bitwise(CT_MARK, ~mark.mask & WHOLE_MARK, mark.value), CT_MARK)
 
 
-def _test_mark(mark: Mark) -> str:
-    if mark.mask == WHOLE_MARK:
-        return f"ct mark {mark.value}"
-    return f"ct mark & 0x{mark.mask:x} == 0x{mark.value:x}"
+def _test_mark(mark: Mark) -> Match:
+    return match(CT_MARK if mark.mask == WHOLE_MARK else Bitwise(CT_MARK, mark.mask), mark.value)

@@ -15,21 +15,40 @@ from collections.abc import Iterator
 from itertools import chain as chained
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Chain, Counter, Map, Rule, Set
-from nfcompile.emit.objects import Object
-from nfcompile.emit.words import one_of
+from nfcompile.emit import Chain, Counter, Map, Name, Object, Rule, Set
+from nfcompile.emit.expressions import Bitwise, Numgen, Verdict
+from nfcompile.emit.statements import (
+    DROP,
+    ICMP,
+    IP_DADDR,
+    IP_SADDR,
+    L4PROTO,
+    META_MARK,
+    ONCE,
+    PORTED,
+    CtCount,
+    Log,
+    Nat,
+    add,
+    concat,
+    counter,
+    goto,
+    jump,
+    lookup,
+    match,
+    set_mark,
+    unlike,
+    update,
+)
 from nfcompile.lower import names
+from nfcompile.lower.context import Context
 from nfcompile.lower.exhaustion import no_room
-from nfcompile.lower.gate import Gate
 from nfcompile.lower.nat import inbound_rule
 from nfcompile.lower.numbering import numbers
 from nfcompile.lower.packet_marks import FOUND
-from nfcompile.lower.part import Part, pool_rule
+from nfcompile.lower.part import Part, Statements, chain_of, pool_rule
 from nfcompile.lower.search import (
-    ONCE,
-    Phrases,
     anywhere,
-    phrases_chain,
     same_address,
     search_chains,
     searches,
@@ -43,16 +62,17 @@ WAIT_LOOKS = 64
 """How often a CPU looks for the entry that another one is just making for the same subscriber (3 us)."""
 
 
-def dynamic(gate: Gate, allocation: PoolAllocation) -> Part:
+def dynamic(context: Context, allocation: PoolAllocation) -> Part:
     """The allocator of one pool."""
     pool = allocation.pool
     inbound: tuple[Rule, ...] = ()
     if pool.can_be_reached:
-        inbound = (inbound_rule(gate, pool, f"dnat ip to ip daddr map @owners_{pool.name}"),)
+        statement = Nat("dnat", lookup(IP_DADDR, names.owners(pool.name)))
+        inbound = (inbound_rule(context, pool, statement),)
     objects = tuple(
         chained(_state(allocation), numbers(allocation), search_chains(allocation), _chains(allocation))
     )
-    return Part(objects, (pool_rule(pool, f"goto slots_{pool.name}"),), inbound)
+    return Part(objects, (pool_rule(pool, goto(names.allocator("slots", pool.name))),), inbound)
 
 
 def _state(allocation: PoolAllocation) -> Iterator[Object]:
@@ -61,32 +81,33 @@ def _state(allocation: PoolAllocation) -> Iterator[Object]:
     The sizes are rounded, so that a few more addresses leave them, and what is in them, as they are.
     """
     pool, path, lifetime = allocation.pool, allocation.pool.path, allocation.pool.timeouts.longest
+    name, address, mark = pool.name, ("ipv4_addr",), ("mark",)
     size = 2 << (allocation.stock.capacity - 1).bit_length()
     flags = ("dynamic", "timeout")
     for slot in range(1, allocation.blocks_each + 1):
-        yield Map(f"assigned{slot}_{pool.name}", "ipv4_addr", "mark", path, (), flags, lifetime, size)
-        yield Set(f"asking{slot}_{pool.name}", "ipv4_addr", path, (), flags, 1, 65536)
+        yield Map(names.assigned(slot, name), address, mark, path, (), flags, lifetime, size)
+        yield Set(names.block_asking(slot, name), address, path, (), flags, 1, 65536)
         if allocation.blocks_each > 1:
-            full = f"full{slot}_{pool.name}"
-            yield Set(full, "inet_proto . ipv4_addr", path, (), ("dynamic",), 0, 65536 * 3)
-    yield Set(f"taken_{pool.name}", "mark", path, (), flags, lifetime + GRACE_SECONDS, size)
-    yield Set(f"claimed_{pool.name}", "mark", path, (), flags, min(CLAIM_SECONDS, lifetime), size)
+            full = names.full(slot, name)
+            yield Set(full, ("inet_proto", "ipv4_addr"), path, (), ("dynamic",), 0, 65536 * 3)
+    yield Set(names.taken(name), mark, path, (), flags, lifetime + GRACE_SECONDS, size)
+    yield Set(names.claimed(name), mark, path, (), flags, min(CLAIM_SECONDS, lifetime), size)
     if pool.can_be_reached:
-        yield Map(f"owners_{pool.name}", "ipv4_addr", "ipv4_addr", path, (), flags, lifetime, size)
+        yield Map(names.owners(name), address, address, path, (), flags, lifetime, size)
     for word in ("assigned", "exhausted", "waiting"):
-        yield Counter(names.pool_counter(pool.name, word), path)
+        yield Counter(names.pool_counter(name, word), path)
 
 
 def _chains(allocation: PoolAllocation) -> Iterator[Chain]:
     pool = allocation.pool
-    yield phrases_chain(pool, f"use_{pool.name}", *_use(allocation))
-    yield phrases_chain(pool, f"slots_{pool.name}", *_choose_slot(allocation))
-    yield no_room(pool, f"exhausted_{pool.name}", names.pool_counter(pool.name, "exhausted"))
+    yield chain_of(pool, names.allocator("use", pool.name), *_use(allocation))
+    yield chain_of(pool, names.allocator("slots", pool.name), *_choose_slot(allocation))
+    yield no_room(pool, names.allocator("exhausted", pool.name), names.pool_counter(pool.name, "exhausted"))
     for slot in range(1, allocation.blocks_each + 1):
         yield from _slot(allocation, slot)
 
 
-def _choose_slot(allocation: PoolAllocation) -> Iterator[Phrases]:
+def _choose_slot(allocation: PoolAllocation) -> Iterator[Statements]:
     """The first block that is not full, of as many as its protocol may use.
 
     A count holds all connections that have asked for a block, those too that found it full and took a later
@@ -94,84 +115,95 @@ def _choose_slot(allocation: PoolAllocation) -> Iterator[Phrases]:
     """
     name, slots, by_word = allocation.pool.name, allocation.blocks_each, allocation.protocol_blocks_each
     several = [word for word, most in by_word if most > 1]
+
+    def go(slot: int) -> Verdict:
+        return goto(names.allocator(f"slot{slot}", name))
+
     if not several:
-        yield (f"goto slot1_{name}",)
+        yield (go(1),)
         return
-    yield f"meta l4proto != {one_of(several)}", f"goto slot1_{name}"
+    yield unlike(L4PROTO, *several), go(1)
     for slot in range(1, slots + 1):
         words = [word for word, most in by_word if most >= max(slot, 2)]
-        count = f"{{ meta l4proto . ip saddr ct count {allocation.stock.block_size} }}"
-        yield f"meta l4proto {one_of(words)}", f"add @full{slot}_{name} {count}", f"goto slot{slot}_{name}"
+        count = CtCount(allocation.stock.block_size)
+        yield match(L4PROTO, *words), add(names.full(slot, name), concat(L4PROTO, IP_SADDR), count), go(slot)
     for last in sorted({most for _, most in by_word if most > 1}):
-        match = f"meta l4proto {one_of([word for word, most in by_word if most == last])}"
+        protocol = match(L4PROTO, *(word for word, most in by_word if most == last))
         for slot in range(1, last):
-            yield match, f"numgen random mod {last - slot + 1} 0", f"goto slot{slot}_{name}"
-        yield match, f"goto slot{last}_{name}"
+            yield protocol, match(Numgen("random", last - slot + 1), 0), go(slot)
+        yield protocol, go(last)
 
 
 def _slot(allocation: PoolAllocation, slot: int) -> Iterator[Chain]:
     """Use the slot's block; make one if there is none, beside the first one."""
     pool = allocation.pool
     name = pool.name
-    known = f"meta mark set ip saddr map @assigned{slot}_{name} goto known{slot}_{name}"
+
+    def chain(word: str) -> Name:
+        return names.allocator(word, name)
+
+    def numbered(other: int, word: str) -> Statements:
+        return set_mark(lookup(IP_SADDR, names.assigned(other, name))), goto(chain(f"{word}{slot}"))
+
+    known = numbered(slot, "known")
     refresh = (
-        (f"update @assigned{slot}_{name} {{ ip saddr : meta mark }}",),
-        (f"update @taken_{name} {{ meta mark }}",),
+        (update(names.assigned(slot, name), IP_SADDR, META_MARK),),
+        (update(names.taken(name), META_MARK),),
     )
-    exhausted = (f"goto exhausted_{name}",)
-    yield phrases_chain(
+    exhausted, use = goto(chain("exhausted")), goto(chain("use"))
+    yield chain_of(
         pool,
-        f"slot{slot}_{name}",
-        (known,),
-        (f"add @asking{slot}_{name} {{ ip saddr {ONCE} }} goto search{slot}_{name}",),
-        (f"jump wait{slot}x{WAIT_LOOKS}_{name}",),
-        (f"counter name {names.pool_counter(name, 'waiting')} drop",),
+        chain(f"slot{slot}"),
+        known,
+        (add(names.block_asking(slot, name), IP_SADDR, ONCE), goto(chain(f"search{slot}"))),
+        (jump(chain(f"wait{slot}x{WAIT_LOOKS}")),),
+        (counter(names.pool_counter(name, "waiting")), DROP),
     )
-    yield phrases_chain(pool, f"known{slot}_{name}", *refresh, (f"goto use_{name}",))
+    yield chain_of(pool, chain(f"known{slot}"), *refresh, (use,))
     search, walk = anywhere(allocation), same_address(allocation)
-    beside = f"meta mark set ip saddr map @assigned1_{name} goto beside{slot}_{name}"
-    yield phrases_chain(
+    yield chain_of(
         pool,
-        f"search{slot}_{name}",
-        (known,),
-        *([(beside,)] if slot > 1 else []),
-        ("meta mark set 0",),
+        chain(f"search{slot}"),
+        known,
+        *([numbered(1, "beside")] if slot > 1 else []),
+        (set_mark(0),),
         *searches(pool, search),
-        (search.missing, *exhausted),
-        (f"goto assign{slot}_{name}",),
+        (search.missing, exhausted),
+        (goto(chain(f"assign{slot}")),),
     )
     if slot > 1:
-        yield phrases_chain(
+        yield chain_of(
             pool,
-            f"beside{slot}_{name}",
+            chain(f"beside{slot}"),
             *searches(pool, walk),
-            (walk.missing, *exhausted),
-            (f"meta mark set meta mark & 0x{FOUND - 1:x}",),
-            (f"goto assign{slot}_{name}",),
+            (walk.missing, exhausted),
+            (set_mark(Bitwise(META_MARK, FOUND - 1)),),
+            (goto(chain(f"assign{slot}")),),
         )
-    yield phrases_chain(
+    yield chain_of(
         pool,
-        f"assign{slot}_{name}",
+        chain(f"assign{slot}"),
         *refresh,
-        (f"counter name {names.pool_counter(name, 'assigned')}",),
+        (counter(names.pool_counter(name, "assigned")),),
         *_log(allocation),
-        (f"goto use_{name}",),
+        (use,),
     )
-    yield phrases_chain(pool, f"wait{slot}x1_{name}", (known,))
+    yield chain_of(pool, chain(f"wait{slot}x1"), known)
     yield from tree(pool, f"wait{slot}x", WAIT_LOOKS)
 
 
-def _log(allocation: PoolAllocation) -> list[Phrases]:
+def _log(allocation: PoolAllocation) -> list[Statements]:
     if not allocation.pool.connection_logging:
         return []
-    return [(f'log prefix "nfcompile assign {allocation.pool.name} " group {names.LOG_GROUP}',)]
+    return [(Log(f"nfcompile assign {allocation.pool.name} ", names.LOG_GROUP),)]
 
 
-def _use(allocation: PoolAllocation) -> Iterator[Phrases]:
+def _use(allocation: PoolAllocation) -> Iterator[Statements]:
     """Translate by the number in the packet mark."""
     name = allocation.pool.name
-    choice = " random" if allocation.pool.randomize_ports else ""
+    flags = ("random",) if allocation.pool.randomize_ports else ()
     if allocation.stock.ports is not None:
-        yield "meta l4proto { tcp, udp, icmp }", f"snat ip to meta mark map @blocks_{name}{choice}"
-    yield (f"snat ip to meta mark map @addresses_{name}",)
-    yield (f"counter name {names.dropped(name)} drop",)
+        blocks = lookup(META_MARK, names.blocks(name))
+        yield match(L4PROTO, *PORTED, ICMP), Nat("snat", blocks, flags=flags)
+    yield (Nat("snat", lookup(META_MARK, names.addresses(name))),)
+    yield counter(names.dropped(name)), DROP

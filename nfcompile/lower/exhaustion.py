@@ -8,52 +8,72 @@ since what goes to another one may be for another pool or a `snat` rule.
 
 from __future__ import annotations
 
-from nfcompile.emit import Chain, Counter, Rule, Set
-from nfcompile.emit.objects import Object
-from nfcompile.lower.gate import Gate
+from nfcompile.emit import Chain, Counter, Name, Object, Rule, Set
+from nfcompile.emit.expressions import Field
+from nfcompile.emit.statements import (
+    ADMIN_PROHIBITED,
+    DROP,
+    ICMP,
+    IP_DADDR,
+    IP_SADDR,
+    L4PROTO,
+    PORTED,
+    TH_DPORT,
+    add,
+    concat,
+    counter,
+    match,
+    unlike,
+)
+from nfcompile.lower import names
+from nfcompile.lower.context import Context
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.model.site import Pool
 
 POOLS = ("pools",)
-REFUSED = "refused"
-REFUSED_PORTS = "refused_ports"
-HOSTS = "inet_proto . ipv4_addr . ipv4_addr"
-PORTED = "meta l4proto { tcp, udp }"
+HOSTS = ("inet_proto", "ipv4_addr", "ipv4_addr")
 SECONDS = 3
 """Longer than a client waits before it tries again (TCP: 1 s), shorter than a user does."""
 SIZE = 65536
 
 
-def refusals(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def refusals(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The memory, and the rule that refuses; ICMP alone can lack room in a deterministic cgnat pool."""
-    pools = [allocation.pool for allocation in gate.allocations if allocation.pool.type in ("cgnat", "nat")]
+    pools = [
+        allocation.pool for allocation in context.allocations if allocation.pool.type in ("cgnat", "nat")
+    ]
     all_protocols = any(pool.allocation == "dynamic" for pool in pools)
     if not all_protocols and not any(pool.type == "cgnat" for pool in pools):
         return (), ()
-    reject = f"counter name {REFUSED}", "reject with icmp type admin-prohibited"
+    reject = counter(names.REFUSED), ADMIN_PROHIBITED
     path, flags = POOLS, ("dynamic", "timeout")
-    objects: list[Object] = [Counter(REFUSED, path), Set(REFUSED, HOSTS, path, (), flags, SECONDS, SIZE)]
-    known = f"meta l4proto . ip saddr . ip daddr @{REFUSED}"
-    match = () if all_protocols else ("meta l4proto icmp",)
-    rules = [Rule((*match, gate.from_inside, known, *reject), path, "pools")]
+    objects: list[Object] = [
+        Counter(names.REFUSED, path),
+        Set(names.REFUSED, HOSTS, path, (), flags, SECONDS, SIZE),
+    ]
+    known = match(concat(L4PROTO, IP_SADDR, IP_DADDR), names.REFUSED)
+    only = () if all_protocols else (match(L4PROTO, ICMP),)
+    rules = [Rule((*only, context.from_inside, known, *reject), path)]
     if all_protocols:
-        objects.append(Set(REFUSED_PORTS, f"{HOSTS} . inet_service", path, (), flags, SECONDS, SIZE))
-        known = f"meta l4proto . ip saddr . ip daddr . th dport @{REFUSED_PORTS}"
-        rules.append(Rule((PORTED, gate.from_inside, known, *reject), path, "pools"))
+        ports = names.REFUSED_PORTS
+        objects.append(Set(ports, (*HOSTS, "inet_service"), path, (), flags, SECONDS, SIZE))
+        known = match(concat(L4PROTO, IP_SADDR, IP_DADDR, TH_DPORT), ports)
+        rules.append(Rule((match(L4PROTO, *PORTED), context.from_inside, known, *reject), path))
     return tuple(objects), tuple(rules)
 
 
-def no_room(pool: Pool, name: str, counter: str) -> Chain:
+def no_room(pool: Pool, name: Name, counted: Name) -> Chain:
     """Remember, count and drop; where the memory is full the packet is dropped all the same."""
-    key = "meta l4proto . ip saddr . ct original ip daddr"
-    drop = pool_rule(pool, f"counter name {counter} drop")
+    hosts = L4PROTO, IP_SADDR, Field("ct original ip daddr")
+    drop = pool_rule(pool, counter(counted), DROP)
+    remember = add(names.REFUSED, concat(*hosts))
     if pool.allocation != "dynamic":
-        return pool_chain(pool, name, pool_rule(pool, f"add @{REFUSED} {{ {key} }}"), drop)
-    ported = f"add @{REFUSED_PORTS} {{ {key} . ct original proto-dst }}"
+        return pool_chain(pool, name, pool_rule(pool, remember), drop)
+    ported = add(names.REFUSED_PORTS, concat(*hosts, Field("ct original proto-dst")))
     return pool_chain(
         pool,
         name,
-        pool_rule(pool, PORTED, ported),
-        pool_rule(pool, "meta l4proto != { tcp, udp }", f"add @{REFUSED} {{ {key} }}"),
+        pool_rule(pool, match(L4PROTO, *PORTED), ported),
+        pool_rule(pool, unlike(L4PROTO, *PORTED), remember),
         drop,
     )

@@ -9,35 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nfcompile.emit import Chain, Flowtable, Rule, words
-from nfcompile.emit.objects import Object
+from nfcompile.emit import Chain, Flowtable, Object, Rule
+from nfcompile.emit.expressions import Field
+from nfcompile.emit.statements import CT_STATE, L4PROTO, PORTED, RETURN, Use, jump, match
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
-from nfcompile.lower.gate import Gate
+from nfcompile.lower.context import Context
 from nfcompile.model.ranges import Range, union
 from nfcompile.model.site import Pool, Site
 from nfcompile.model.vlans import shared_addresses
 
 PATH = ("nat_defaults", "flowtable")
-ENDS = ("ct reply ip daddr", "ct original ip daddr")
+ENDS = (Field("ct reply ip daddr"), Field("ct original ip daddr"))
 """Where the pool's address stands: in the answers to what a subscriber opened, in the questions of what the
 outside opened; in both where a subscriber reaches another one."""
 
 
-def flowtable(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def flowtable(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The flowtable, the chain that fills it, and the rule for the forward chain."""
-    pools = offloaded_pools(gate.site)
+    pools = offloaded_pools(context.site)
     if not pools:
         return (), ()
-    renewed = _globals(pool for pool in gate.site.active_pools if pool.renews)
-    keep = [_rule(f"{end} {words.addresses(renewed)} return") for end in ENDS] if renewed else []
-    fill = [_rule(f"{end} @{names.OFFLOADED} flow add @{names.FLOWTABLE}") for end in ENDS]
+    renewed = _globals(pool for pool in context.site.active_pools if pool.renews)
+    keep = [Rule((match(end, *renewed), RETURN), PATH) for end in ENDS] if renewed else []
+    shortcut = Use("flow", names.FLOWTABLE)
+    fill = [Rule((match(end, names.OFFLOADED), shortcut), PATH) for end in ENDS]
     objects = (
-        Flowtable(names.FLOWTABLE, (*gate.inside, *gate.outside), PATH),
+        Flowtable(names.FLOWTABLE, (*context.inside, *context.outside), PATH),
         address_set(names.OFFLOADED, _globals(pools), PATH),
-        Chain(names.OFFLOAD, (*keep, *fill), PATH, None, "nat_defaults.flowtable"),
+        Chain(names.OFFLOAD, (*keep, *fill), PATH),
     )
-    return objects, (_rule(f"ct state established meta l4proto {{ tcp, udp }} jump {names.OFFLOAD}"),)
+    established = match(CT_STATE, "established"), match(L4PROTO, *PORTED)
+    return objects, (Rule((*established, jump(names.OFFLOAD)), PATH),)
 
 
 def offloaded_pools(site: Site) -> tuple[Pool, ...]:
@@ -51,7 +54,3 @@ def offloaded_pools(site: Site) -> tuple[Pool, ...]:
 def _globals(pools: Iterable[Pool]) -> tuple[Range, ...]:
     found = [(*pool.global_ip, *(entry.globals for entry in pool.global_map)) for pool in pools]
     return union(one for ranges in found for one in ranges)
-
-
-def _rule(phrase: str) -> Rule:
-    return Rule((phrase,), PATH, "nat_defaults.flowtable")

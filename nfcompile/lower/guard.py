@@ -10,14 +10,29 @@ base chain after source NAT, since every base chain costs 4 % of a packet.
 
 from __future__ import annotations
 
-from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Counter, Hook, Rule, words
-from nfcompile.emit.objects import Object
+from nfcompile.emit import Chain, Counter, Hook, Object, Rule
+from nfcompile.emit.expressions import Bitwise, Field, symbol
+from nfcompile.emit.statements import (
+    ACCEPT,
+    CT_DIRECTION,
+    CT_STATE,
+    CT_STATUS,
+    DROP,
+    IP_DADDR,
+    IP_SADDR,
+    RETURN,
+    Match,
+    counter,
+    goto,
+    jump,
+    match,
+    unlike,
+)
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
 from nfcompile.lower.connection_policy import expected_flows
+from nfcompile.lower.context import Context
 from nfcompile.lower.flowtable import flowtable
-from nfcompile.lower.gate import Gate
 from nfcompile.lower.mapping import learning
 from nfcompile.lower.renewal import renewal
 from nfcompile.lower.session_limits import session_limit
@@ -27,136 +42,132 @@ from nfcompile.model.site import Pool
 
 POOLS = ("pools",)
 PERMIT = ("nat_defaults", "permit_invalid_flow")
-NOT_SYN = "tcp flags & (fin | syn | rst | ack) != syn"
+SYN, ALL_FLAGS = symbol("tcp_flag", "syn"), sum(symbol("tcp_flag", f) for f in ("fin", "syn", "rst", "ack"))
+NOT_SYN = unlike(Bitwise(Field("tcp flags"), ALL_FLAGS), SYN)
 
 
-def guard_objects(gate: Gate) -> tuple[Object, ...]:
+def guard_objects(context: Context) -> tuple[Object, ...]:
     """Counters, sets and chains of the guard; nothing for a site that translates no source."""
-    if not gate.allocations and not gate.site.snat:
+    if not context.allocations and not context.site.snat:
         return ()
-    globals_ = global_addresses(gate)
+    globals_ = global_addresses(context)
     objects: list[Object] = [Counter(names.INVALID_COUNTER, PERMIT)]
-    if not gate.site.defaults.permit_invalid_flow:
+    if not context.site.defaults.permit_invalid_flow:
         objects.append(Counter(names.MIDSTREAM_COUNTER, PERMIT))
     if globals_:
         objects.append(Counter(names.UNSOLICITED_COUNTER, POOLS))
         objects.append(address_set(names.GLOBALS, globals_, POOLS))
-        objects.append(_local(gate))
-    limits, refusals = session_limit(gate)
-    shortcut, offload = flowtable(gate)
+        objects.append(_local(context))
+    limits, refusals = session_limit(context)
+    shortcut, offload = flowtable(context)
     objects += (*limits, *shortcut)
     if refusals or offload:
         hook = Hook("filter", "forward", "filter")
         objects.append(Chain(names.FORWARD, (*refusals, *offload), (), hook))
-    return (*objects, *_after_translation(gate))
+    return (*objects, *_after_translation(context))
 
 
-def before_inbound(gate: Gate) -> tuple[Rule, ...]:
+def before_inbound(context: Context) -> tuple[Rule, ...]:
     """`permit_invalid_flow: off` for sessions that are opened to a global address."""
-    if gate.site.defaults.permit_invalid_flow or not global_addresses(gate):
+    if context.site.defaults.permit_invalid_flow or not global_addresses(context):
         return ()
-    match = (gate.from_either, f"ip daddr @{names.GLOBALS}", NOT_SYN)
-    return (Rule((*match, f"counter name {names.MIDSTREAM_COUNTER} drop"), PERMIT, dotted(PERMIT)),)
+    globals_ = match(IP_DADDR, names.GLOBALS)
+    return (Rule((context.from_either, globals_, NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)
 
 
-def unsolicited(gate: Gate) -> tuple[Rule, ...]:
+def unsolicited(context: Context) -> tuple[Rule, ...]:
     """What still goes to a global address after destination NAT is wanted by nobody. It would be routed back
     out, or into a network that the routes know behind another interface."""
-    return (_unsolicited(gate, gate.from_either),) if global_addresses(gate) else ()
+    return (_unsolicited(context, context.from_either),) if global_addresses(context) else ()
 
 
-def midstream(gate: Gate) -> tuple[Rule, ...]:
+def midstream(context: Context) -> tuple[Rule, ...]:
     """With `permit_invalid_flow: off` no connection starts with anything but a SYN."""
-    if gate.site.defaults.permit_invalid_flow:
+    if context.site.defaults.permit_invalid_flow:
         return ()
-    drop = f"counter name {names.MIDSTREAM_COUNTER} drop"
-    return (Rule((NOT_SYN, drop), PERMIT, dotted(PERMIT)),)
+    return (Rule((NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)
 
 
-def _on(gate: Gate) -> tuple[str, ...]:
+def _on(context: Context) -> tuple[Match, ...]:
     """Where a packet leaves that came for a global address and found nobody.
 
     A host that routes VLANs by marks may send it into the VLAN behind that address.
     """
-    return () if shared_vids(gate.site) else (gate.to_outside,)
+    return () if shared_vids(context.site) else (context.to_outside,)
 
 
-def _unsolicited(gate: Gate, *match: str) -> Rule:
-    globals_ = global_addresses(gate)
-    target = f"@{names.GLOBALS}" if len(globals_) > 1 else words.addresses(globals_)
-    drop = f"ip daddr {target}", f"counter name {names.UNSOLICITED_COUNTER} drop"
-    return Rule((*match, *drop), POOLS, "pools")
+def _unsolicited(context: Context, *matches: Match) -> Rule:
+    globals_ = global_addresses(context)
+    target = match(IP_DADDR, names.GLOBALS) if len(globals_) > 1 else match(IP_DADDR, *globals_)
+    return Rule((*matches, target, counter(names.UNSOLICITED_COUNTER), DROP), POOLS)
 
 
-def _local(gate: Gate) -> Chain:
+def _local(context: Context) -> Chain:
     """Global addresses that the gateway has on an interface: nobody outside reaches the gateway by them."""
-    rule = _unsolicited(gate, gate.from_either, "ct state { new, untracked, invalid }")
+    rule = _unsolicited(context, context.from_either, match(CT_STATE, "new", "untracked", "invalid"))
     return Chain(names.LOCAL, (rule,), POOLS, Hook("filter", "input", "filter"))
 
 
-def global_addresses(gate: Gate) -> tuple[Range, ...]:
+def global_addresses(context: Context) -> tuple[Range, ...]:
     """All global addresses of the enabled pools, joined."""
-    found = [one for allocation in gate.allocations for one in allocation.pool.global_ip]
-    found += [entry.globals for allocation in gate.allocations for entry in allocation.pool.global_map]
+    found = [one for allocation in context.allocations for one in allocation.pool.global_ip]
+    found += [entry.globals for allocation in context.allocations for entry in allocation.pool.global_map]
     return union(found)
 
 
-def _after_translation(gate: Gate) -> tuple[Object, ...]:
+def _after_translation(context: Context) -> tuple[Object, ...]:
     """The one base chain after source NAT: mapping entries, then the guard."""
-    renewed, renew = renewal(gate)
-    expected, expect = expected_flows(gate)
-    learnt, learn = learning(gate)
+    renewed, renew = renewal(context)
+    expected, expect = expected_flows(context)
+    learnt, learn = learning(context)
     objects: list[Object] = [*learnt, *renewed, *expected]
-    translated = Rule(("ct status snat accept",), POOLS, "pools")
+    translated = Rule((match(CT_STATUS, "snat"), ACCEPT), POOLS)
     rules: list[Rule] = [*expect, *learn, *renew, translated]
-    rules.append(Rule((*gate.outward, f"jump {names.OUTGOING}"), POOLS, "pools"))
-    invalid = Rule(("ct state invalid", f"counter name {names.INVALID_COUNTER} drop"), POOLS, "pools")
+    rules.append(Rule((*context.outward, jump(names.OUTGOING)), POOLS))
+    invalid = Rule((match(CT_STATE, "invalid"), counter(names.INVALID_COUNTER), DROP), POOLS)
     outgoing = [invalid]
-    owned = _owned(gate)
+    owned = _owned(context)
     if owned:
         objects.append(Counter(names.LEAK_COUNTER, POOLS))
         objects.append(address_set(names.OWNED, owned, POOLS))
-        outgoing.append(Rule((f"ip saddr @{names.OWNED}", f"goto {names.LEAK}"), POOLS, "pools"))
-    if global_addresses(gate):
-        rules.append(_unsolicited(gate, gate.from_either, *_on(gate)))
+        outgoing.append(Rule((match(IP_SADDR, names.OWNED), goto(names.LEAK)), POOLS))
+    if global_addresses(context):
+        rules.append(_unsolicited(context, context.from_either, *_on(context)))
     hook = Hook("filter", "postrouting", "srcnat + 1")
     objects.append(Chain(names.GUARD, tuple(rules), POOLS, hook))
-    objects.append(Chain(names.OUTGOING, tuple(outgoing), POOLS, None, "pools"))
+    objects.append(Chain(names.OUTGOING, tuple(outgoing), POOLS))
     if owned:
-        objects.append(Chain(names.LEAK, _leak(gate), POOLS, None, "pools"))
+        objects.append(Chain(names.LEAK, _leak(context), POOLS))
     return tuple(objects)
 
 
-def _leak(gate: Gate) -> tuple[Rule, ...]:
+def _leak(context: Context) -> tuple[Rule, ...]:
     """A subscriber's own address on its way out. Answers to connections from outside may leave with it, and
     what a fake pool passes; connections that were open before the pool was loaded may not."""
-    passed = (
-        Rule((f"jump {names.pool_chain(pool.name)}",), pool.path, dotted(pool.path))
-        for pool in _partly_fake(gate)
-    )
+    passed = (Rule((jump(names.pool_chain(pool.name)),), pool.path) for pool in _partly_fake(context))
     return (
-        Rule(("ct direction reply return",), POOLS, "pools"),
+        Rule((match(CT_DIRECTION, "reply"), RETURN), POOLS),
         *passed,
-        Rule((f"counter name {names.LEAK_COUNTER} drop",), POOLS, "pools"),
+        Rule((counter(names.LEAK_COUNTER), DROP), POOLS),
     )
 
 
-def _partly_fake(gate: Gate) -> list[Pool]:
+def _partly_fake(context: Context) -> list[Pool]:
     """Fake pools that pass a source for some destinations, before another pool translates it."""
     found: list[Pool] = []
-    for index, allocation in enumerate(gate.allocations):
-        later = any(other.pool.type != "fake" for other in gate.allocations[index:])
+    for index, allocation in enumerate(context.allocations):
+        later = any(other.pool.type != "fake" for other in context.allocations[index:])
         rules = allocation.pool.acl.rules if allocation.pool.acl else ()
         if allocation.pool.type == "fake" and later and not all(rule.only_source for rule in rules):
             found.append(allocation.pool)
     return found
 
 
-def _owned(gate: Gate) -> tuple[Range, ...]:
+def _owned(context: Context) -> tuple[Range, ...]:
     """Sources that must always be translated: those a translating pool takes before any fake pool does."""
     owned: list[Range] = []
     passed: list[Range] = []
-    for allocation in gate.allocations:
+    for allocation in context.allocations:
         if allocation.pool.type == "fake":
             passed += subtract(allocation.taken, owned)
         else:

@@ -16,11 +16,36 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Chain, Counter, Map, Rule, Set
-from nfcompile.emit.objects import Object
-from nfcompile.emit.words import addresses
+from nfcompile.emit import Chain, Counter, Map, Object, Rule, Set
+from nfcompile.emit.expressions import Field, Verdict
+from nfcompile.emit.statements import (
+    CT_STATE,
+    DROP,
+    IP_DADDR,
+    IP_SADDR,
+    L4PROTO,
+    META_MARK,
+    ONCE,
+    TCP,
+    TH_DPORT,
+    TH_SPORT,
+    UDP,
+    Limit,
+    Nat,
+    SetUpdate,
+    add,
+    concat,
+    counter,
+    goto,
+    jump,
+    lookup,
+    match,
+    set_mark,
+    update,
+    vmap,
+)
 from nfcompile.lower import names
-from nfcompile.lower.gate import Gate
+from nfcompile.lower.context import Context
 from nfcompile.lower.packet_marks import ANY_NUMBER, FRESH, KNOWN, socket_marks
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.lower.renewal import (
@@ -35,12 +60,11 @@ from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
 
 POOLS = ("pools",)
-NUMBERED = "numbered"
-SOCKET = "ipv4_addr . inet_service"
-OWNER = "ct reply ip daddr : ct original ip saddr"
+SOCKET = ("ipv4_addr", "inet_service")
+GLOBAL, LOCAL = Field("ct reply ip daddr"), Field("ct original ip saddr")
 ENTRIES = 1 << 20
-CLAIM = "limit rate over 1/week burst 1 packets"
-ONCE = "limit rate 1/week burst 1 packets"
+CLAIM = Limit(1, "week", 1, over=True)
+NUMBER = {"tcp": TCP, "udp": UDP}
 ASKING_SECONDS = 1
 """Longer than a packet takes through the chain, shorter than any entry lives."""
 
@@ -53,7 +77,7 @@ class Sockets(NamedTuple):
     inbound: tuple[Rule, ...]
 
 
-def sockets(gate: Gate, allocation: PoolAllocation) -> Sockets:
+def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
     """The mapping entries of one pool; a dynamic pool without them only has its blocks renewed."""
     pool = allocation.pool
     slots = allocation.blocks_each if pool.allocation == "dynamic" else 0
@@ -61,48 +85,47 @@ def sockets(gate: Gate, allocation: PoolAllocation) -> Sockets:
         if not pool.renews:
             return Sockets((), (), ())
         return Sockets(tuple(refreshing(pool, slots)), (take_token(pool),), ())
-    base = socket_marks(gate, allocation)
+    base = socket_marks(context, allocation)
     objects: list[Object] = [
         Counter(names.pool_counter(pool.name, word), pool.path) for word in ("conflict", "race")
     ]
     for protocol in PROTOCOLS:
-        objects += _maps(pool, protocol, young_seconds(gate))
+        objects += _maps(pool, protocol, young_seconds(context))
         objects += _learning(pool, protocol, base)
     objects += refreshing(pool, slots)
-    jumps = ", ".join(f"{protocol} : jump sockets_{protocol}_{pool.name}" for protocol in PROTOCOLS)
-    lookup = (take_token(pool), pool_rule(pool, f"meta l4proto vmap {{ {jumps} }}"))
-    inbound = _inbound(gate, pool)
+    jumps = [(NUMBER[protocol], jump(names.sockets(protocol, pool.name))) for protocol in PROTOCOLS]
+    look = (take_token(pool), pool_rule(pool, vmap(L4PROTO, jumps)))
+    inbound = _inbound(context, pool)
     if inbound:
         objects.append(_inbound_chain(pool))
-    return Sockets(tuple(objects), lookup, inbound)
+    return Sockets(tuple(objects), look, inbound)
 
 
-def learning(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def learning(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """Right after source NAT: to which pool and protocol a new connection's mark says it belongs."""
     verdicts = [
         verdict
-        for allocation in gate.allocations
+        for allocation in context.allocations
         if allocation.pool.keeps_mapping_entries
-        for verdict in _verdicts(allocation.pool, socket_marks(gate, allocation))
+        for verdict in _verdicts(allocation.pool, socket_marks(context, allocation))
     ]
     objects: tuple[Object, ...] = ()
     rules: list[Rule] = []
     if verdicts:
-        dispatch = f"ct state new meta mark vmap {{ {', '.join(verdicts)} }}"
-        rules.append(Rule((dispatch,), POOLS, "pools"))
+        rules.append(Rule((match(CT_STATE, "new"), vmap(META_MARK, verdicts)), POOLS))
     numbered = tuple(
-        _by_address(allocation.pool) for allocation in gate.allocations if _leaves_number(allocation.pool)
+        _by_address(allocation.pool) for allocation in context.allocations if _leaves_number(allocation.pool)
     )
     if numbered:
-        objects = (Chain(NUMBERED, numbered, POOLS, None, "pools"),)
-        rules.append(Rule(("ct state new", ANY_NUMBER, f"goto {NUMBERED}"), POOLS, "pools"))
+        objects = (Chain(names.NUMBERED, numbered, POOLS),)
+        rules.append(Rule((match(CT_STATE, "new"), ANY_NUMBER, goto(names.NUMBERED)), POOLS))
     return objects, tuple(rules)
 
 
-def _verdicts(pool: Pool, base: int) -> Iterator[str]:
-    yield f"0x{base + KNOWN:x} : goto known_{pool.name}"
+def _verdicts(pool: Pool, base: int) -> Iterator[tuple[int, Verdict]]:
+    yield base + KNOWN, goto(names.known(pool.name))
     for protocol in PROTOCOLS:
-        yield f"0x{base + FRESH[protocol]:x} : goto fresh_{protocol}_{pool.name}"
+        yield base + FRESH[protocol], goto(names.fresh(protocol, pool.name))
 
 
 def _leaves_number(pool: Pool) -> bool:
@@ -115,72 +138,72 @@ def _leaves_number(pool: Pool) -> bool:
 
 def _by_address(pool: Pool) -> Rule:
     """Numbers are the same in all pools; the global address says which one it was."""
-    match = f"ct reply ip daddr {addresses(union(pool.global_ip))}"
+    mine = match(GLOBAL, *union(pool.global_ip))
     if pool.can_be_reached:
-        return pool_rule(pool, match, f"update @owners_{pool.name} {{ {OWNER} }}")
-    fresh = ", ".join(f"{protocol} : goto fresh_{protocol}_{pool.name}" for protocol in PROTOCOLS)
-    return pool_rule(pool, match, f"meta l4proto vmap {{ {fresh} }}")
+        return pool_rule(pool, mine, update(names.owners(pool.name), GLOBAL, LOCAL))
+    fresh = [(NUMBER[protocol], goto(names.fresh(protocol, pool.name))) for protocol in PROTOCOLS]
+    return pool_rule(pool, mine, vmap(L4PROTO, fresh))
 
 
 def _maps(pool: Pool, protocol: str, young: int) -> Iterator[Object]:
     lifetime = (pool.timeouts.tcp_active if protocol == "tcp" else pool.timeouts.udp) + young
-    asking = f"asking_{protocol}_{pool.name}"
-    yield Set(asking, SOCKET, pool.path, (), ("dynamic", "timeout"), ASKING_SECONDS, ENTRIES)
-    for word in ("eim", "eif"):
-        name = f"{word}_{protocol}_{pool.name}"
+    yield Set(
+        names.asking(protocol, pool.name),
+        SOCKET,
+        pool.path,
+        (),
+        ("dynamic", "timeout"),
+        ASKING_SECONDS,
+        ENTRIES,
+    )
+    for name in (names.eim(protocol, pool.name), names.eif(protocol, pool.name)):
         yield Map(name, SOCKET, SOCKET, pool.path, (), ("dynamic", "timeout"), lifetime, ENTRIES)
 
 
 def _learning(pool: Pool, protocol: str, base: int) -> Iterator[Object]:
     """Before the translation: look a socket up. After it: renew a known one, claim a fresh one."""
-    match, name = f"meta l4proto {protocol}", pool.name
-    eim, eif = f"@eim_{protocol}_{name}", f"@eif_{protocol}_{name}"
+    this, name = match(L4PROTO, protocol), pool.name
+    eim, eif, asking = (make(protocol, name) for make in (names.eim, names.eif, names.asking))
     conflict, race = (names.pool_counter(name, word) for word in ("conflict", "race"))
     yield pool_chain(
         pool,
-        f"sockets_{protocol}_{name}",
-        pool_rule(
-            pool,
-            match,
-            f"meta mark set 0x{base + KNOWN:x}",
-            f"snat ip to ip saddr . th sport map {eim}",
-        ),
-        pool_rule(pool, f"meta mark set 0x{base + FRESH[protocol]:x}"),
+        names.sockets(protocol, name),
+        pool_rule(pool, this, set_mark(base + KNOWN), Nat("snat", lookup(concat(IP_SADDR, TH_SPORT), eim))),
+        pool_rule(pool, set_mark(base + FRESH[protocol])),
     )
-    asking = f"@asking_{protocol}_{name}"
     yield pool_chain(
         pool,
-        f"fresh_{protocol}_{name}",
-        pool_rule(pool, match, f"add {asking} {{ {INSIDE} {ONCE} }}", f"goto claim_{protocol}_{name}"),
-        pool_rule(pool, f"counter name {race} drop"),
+        names.fresh(protocol, name),
+        pool_rule(pool, this, add(asking, INSIDE, ONCE), goto(names.entry_claim(protocol, name))),
+        pool_rule(pool, counter(race), DROP),
     )
-    give_back = f"delete {asking} {{ {INSIDE} }}", f"counter name {conflict} drop"
+    give_back = SetUpdate("delete", asking, INSIDE), counter(conflict), DROP
     yield pool_chain(
         pool,
-        f"claim_{protocol}_{name}",
-        pool_rule(pool, match, f"add {asking} {{ {OUTSIDE} {CLAIM} }}", *give_back),
-        pool_rule(pool, match, f"add {eif} {{ {OUTSIDE} {CLAIM} : {INSIDE} }}", *give_back),
-        pool_rule(pool, match, f"add {eim} {{ {INSIDE} : {OUTSIDE} }}"),
-        pool_rule(pool, "meta mark set 0"),
+        names.entry_claim(protocol, name),
+        pool_rule(pool, this, add(asking, OUTSIDE, CLAIM), *give_back),
+        pool_rule(pool, this, SetUpdate("add", eif, OUTSIDE, INSIDE, CLAIM), *give_back),
+        pool_rule(pool, this, SetUpdate("add", eim, INSIDE, OUTSIDE)),
+        pool_rule(pool, set_mark(0)),
     )
 
 
-def _inbound(gate: Gate, pool: Pool) -> tuple[Rule, ...]:
+def _inbound(context: Context, pool: Pool) -> tuple[Rule, ...]:
     """Endpoint-independent filtering lets the outside in, hairpin the inside."""
     filtering = pool.filtering == "endpoint_independent"
     if not filtering and not pool.hairpin:
         return ()
-    side = gate.arriving(outside=filtering, inside=pool.hairpin)
-    return (pool_rule(pool, side, f"ip daddr {addresses(union(pool.global_ip))} jump inbound_{pool.name}"),)
+    side = context.arriving(outside=filtering, inside=pool.hairpin)
+    return (pool_rule(pool, side, match(IP_DADDR, *union(pool.global_ip)), jump(names.inbound(pool.name))),)
 
 
 def _inbound_chain(pool: Pool) -> Chain:
     rules = (
         pool_rule(
             pool,
-            f"meta l4proto {protocol}",
-            f"dnat ip to ip daddr . th dport map @eif_{protocol}_{pool.name}",
+            match(L4PROTO, protocol),
+            Nat("dnat", lookup(concat(IP_DADDR, TH_DPORT), names.eif(protocol, pool.name))),
         )
         for protocol in PROTOCOLS
     )
-    return pool_chain(pool, f"inbound_{pool.name}", take_token(pool), *rules)
+    return pool_chain(pool, names.inbound(pool.name), take_token(pool), *rules)

@@ -1,69 +1,265 @@
-"""The names of our nft objects. Always prefixed: a chain called `log` or `fwd` is a syntax error.
+"""The names of our nft objects, as values: a word, the pool that it serves, what distinguishes it there.
 
-Site names match [A-Za-z][A-Za-z0-9_-]*, which nft takes as they are, so they are never mangled. A prefix is
-one word, or words that always stand there, so that no two names can meet whatever the pools are called.
+Always prefixed: a chain called `log` or `fwd` is a syntax error. Site names match [A-Za-z][A-Za-z0-9_-]*,
+which nft takes as they are, so they are never mangled. `emit.validate` refuses two objects with one name.
 """
 
 from __future__ import annotations
+
+from nfcompile.emit.expressions import Name
+from nfcompile.model.ranges import address_text
 
 TABLE = "nfcompile"
 LOG_GROUP = 5
 """NFLOG group of block assignments and of connections that helpers expect."""
 
-PREROUTING = "nat_prerouting"
-POSTROUTING = "nat_postrouting"
-OUTBOUND = "outbound"
-POOLS = "pools"
-DNAT_RULES = "dnat_rules"
-SNAT_RULES = "snat_rules"
-FORWARD = "forward_policy"
-GUARD = "after_translation"
-OUTGOING = "outgoing"
-LOCAL = "to_gateway"
-LEAK = "untranslated"
-FLOWTABLE = "shortcut"
-OFFLOAD = "take_shortcut"
+PREROUTING = Name("nat_prerouting")
+POSTROUTING = Name("nat_postrouting")
+OUTBOUND = Name("outbound")
+POOLS = Name("pools")
+DNAT_RULES = Name("dnat_rules")
+SNAT_RULES = Name("snat_rules")
+FORWARD = Name("forward_policy")
+GUARD = Name("after_translation")
+OUTGOING = Name("outgoing")
+LOCAL = Name("to_gateway")
+LEAK = Name("untranslated")
+FLOWTABLE = Name("shortcut")
+OFFLOAD = Name("offload")
+ARRIVING = Name("arriving")
+EXPECTED = Name("expected_flows")
+NUMBERED = Name("numbered")
+STALE = Name("stale")
+RENEW = Name("renew")
+RENEW_ENTRIES = Name("renew_entries")
+VLAN_ZONES = Name("vlan_zones")
+VLAN_ANSWERS = Name("vlan_answers")
 
-GLOBALS = "global_addresses"
-OWNED = "translated_sources"
-OFFLOADED = "shortcut_addresses"
+GLOBALS = Name("global_addresses")
+OWNED = Name("translated_sources")
+OFFLOADED = Name("shortcut_addresses")
+YOUNG = Name("young")
+REFUSED = Name("refused")
+REFUSED_PORTS = Name("refused_ports")
+SESSIONS = Name("sessions")
+LIMITED = Name("limited_sources")
+VLAN_OF_GLOBAL = Name("vlan_of_global")
 
-INVALID_COUNTER = "dropped_invalid"
-MIDSTREAM_COUNTER = "dropped_midstream"
-UNSOLICITED_COUNTER = "dropped_unsolicited"
-LEAK_COUNTER = "dropped_untranslated"
+INVALID_COUNTER = Name("dropped_invalid")
+MIDSTREAM_COUNTER = Name("dropped_midstream")
+UNSOLICITED_COUNTER = Name("dropped_unsolicited")
+LEAK_COUNTER = Name("dropped_untranslated")
+SESSIONS_COUNTER = Name("refused_sessions")
 
 
-def pool_chain(pool: str) -> str:
+# ---- every pool
+
+
+def pool_chain(pool: str) -> Name:
     """The chain that tests the ACL of a pool."""
-    return f"pool_{pool}"
+    return Name("pool", pool)
 
 
-def translate_chain(pool: str) -> str:
+def translate_chain(pool: str) -> Name:
     """The chain that an accepted packet of a pool goes to."""
-    return f"translate_{pool}"
+    return Name("translate", pool)
 
 
-def pass_chain(pool: str) -> str:
+def pass_chain(pool: str) -> Name:
     """The chain that an accepted packet of a fake pool goes to."""
-    return f"pass_{pool}"
+    return Name("pass", pool)
 
 
-def dropped(pool: str) -> str:
+def arriving(pool: str) -> Name:
+    """The chain of connections from outside that reach a pool."""
+    return Name("arriving", pool)
+
+
+def dropped(pool: str) -> Name:
     """The counter of packets that a pool accepted but could not translate."""
-    return f"dropped_pool_{pool}"
+    return Name("dropped_pool", pool)
 
 
-def tagged_subscribers(pool: str) -> str:
-    """The set of those sources of `global_map` that are on a VLAN."""
-    return f"subscribersvlan_{pool}"
+def pool_counter(pool: str, word: str) -> Name:
+    """A counter of a pool's allocator or entries ('exhausted', 'conflict' ...)."""
+    return Name(f"{word}_count", pool)
 
 
-def subscribers(pool: str) -> str:
+def acl_sources(pool: str, number: int) -> Name:
+    """The set of sources of an ACL rule in a pool."""
+    return Name("acl", pool, str(number))
+
+
+def subscribers(pool: str) -> Name:
     """The set of sources that `subscribers` or `global_map` names."""
-    return f"subscribers_{pool}"
+    return Name("subscribers", pool)
 
 
-def pool_counter(pool: str, word: str) -> str:
-    """A counter of a pool's allocator ('exhausted' ...)."""
-    return f"{word}_count_{pool}"
+def tagged_subscribers(pool: str) -> Name:
+    """The set of those sources of `global_map` that are on a VLAN."""
+    return Name("subscribersvlan", pool)
+
+
+def timeout_policy(pool: str, word: str) -> Name:
+    """A conntrack timeout policy of a pool: tcp, udp or special."""
+    return Name(word, pool)
+
+
+def helper(kind: str, protocol: str) -> Name:
+    """A conntrack helper."""
+    return Name(f"alg_{kind}_{protocol}")
+
+
+# ---- deterministic pools
+
+
+def blocks(pool: str, protocols: tuple[str, ...] = ()) -> Name:
+    """The map to global prefix and block; of these protocols only, where limits differ."""
+    return Name(f"blocksof-{'-'.join(protocols)}" if protocols else "blocks", pool)
+
+
+def addresses(pool: str) -> Name:
+    """The map to global addresses without ports: from sources, or from numbers in a dynamic pool."""
+    return Name("addresses", pool)
+
+
+def pieces(pool: str) -> Name:
+    """The verdict map from sources to the chain of their block."""
+    return Name("pieces", pool)
+
+
+def block_chain(pool: str, base: int, bits: int, block: int) -> Name:
+    """The chain of one block on one global prefix."""
+    return Name("block", pool, f"{address_text(base)}-{32 - bits}_{block}")
+
+
+def ports(pool: str) -> Name:
+    """The map from packet marks to ports."""
+    return Name("ports", pool)
+
+
+def low(word: str, pool: str) -> Name:
+    """Objects of `portlimit_low`: the chain 'low', the map 'lowblocks', the set 'lowudp'."""
+    return Name(word, pool)
+
+
+def outward(pool: str, tagged: bool = False) -> Name:
+    """The map of a static pool from local to global addresses."""
+    return Name("outwardvlan" if tagged else "outward", pool)
+
+
+def inbound(pool: str) -> Name:
+    """The map or chain that leads from a pool's global addresses to its subscribers."""
+    return Name("inbound", pool)
+
+
+# ---- limits
+
+
+def icmp_sources(pool: str) -> Name:
+    """The set that counts ICMP sessions."""
+    return Name("icmp", pool)
+
+
+def over_icmp(pool: str) -> Name:
+    """The chain of those above `portlimit_icmp`."""
+    return Name("over_icmp", pool)
+
+
+# ---- mapping entries
+
+
+def eim(protocol: str, pool: str) -> Name:
+    """The map from inside sockets to global ones (endpoint-independent mapping)."""
+    return Name(f"eim_{protocol}", pool)
+
+
+def eif(protocol: str, pool: str) -> Name:
+    """The map from global sockets to inside ones (endpoint-independent filtering)."""
+    return Name(f"eif_{protocol}", pool)
+
+
+def asking(protocol: str, pool: str) -> Name:
+    """The set whose tokens decide which CPU makes an entry."""
+    return Name(f"asking_{protocol}", pool)
+
+
+def sockets(protocol: str, pool: str) -> Name:
+    """The chain that looks a new connection's socket up."""
+    return Name(f"sockets_{protocol}", pool)
+
+
+def fresh(protocol: str, pool: str) -> Name:
+    """The chain, after the translation, of a socket without entries."""
+    return Name(f"fresh_{protocol}", pool)
+
+
+def entry_claim(protocol: str, pool: str) -> Name:
+    """The chain that makes a socket's entries."""
+    return Name(f"claim_{protocol}", pool)
+
+
+def known(pool: str) -> Name:
+    """The chain, after the translation, of a socket with entries."""
+    return Name("known", pool)
+
+
+def opened(side: str, pool: str) -> Name:
+    """The chain that renews what a connection uses that was opened 'inside' or 'outside'."""
+    return Name(f"opened_{side}", pool)
+
+
+# ---- dynamic pools
+
+
+def assigned(slot: int, pool: str) -> Name:
+    """The map from subscribers to the number of their block in a slot."""
+    return Name(f"assigned{slot}", pool)
+
+
+def block_asking(slot: int, pool: str) -> Name:
+    """The set whose tokens decide which CPU finds a subscriber's block."""
+    return Name(f"asking{slot}", pool)
+
+
+def full(slot: int, pool: str) -> Name:
+    """The set that counts the connections of a block."""
+    return Name(f"full{slot}", pool)
+
+
+def taken(pool: str) -> Name:
+    """The set of numbers that are in use."""
+    return Name("taken", pool)
+
+
+def claimed(pool: str) -> Name:
+    """The set whose tokens decide which CPU gets a number."""
+    return Name("claimed", pool)
+
+
+def owners(pool: str) -> Name:
+    """The map from global addresses to the subscriber behind them."""
+    return Name("owners", pool)
+
+
+def turns(pool: str) -> Name:
+    """The map from turns to numbers."""
+    return Name("turns", pool)
+
+
+def following(pool: str) -> Name:
+    """The map from a number to the next one on its address."""
+    return Name("next", pool)
+
+
+def allocator(word: str, pool: str) -> Name:
+    """A chain of the allocator ('use', 'slots', 'slot1', 'try64', 'wait1x8' ...)."""
+    return Name(word, pool)
+
+
+# ---- customized NAT
+
+
+def custom(word: str, first: str) -> Name:
+    """A map of neighbouring `dnat` or `snat` rules, named after the first one."""
+    return Name(word, first)

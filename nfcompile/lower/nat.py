@@ -5,39 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.diagnostics import dotted
-from nfcompile.emit import Element, Map, Rule, words
+from nfcompile.emit import Element, Map, Rule
+from nfcompile.emit.statements import IP_DADDR, IP_SADDR, Nat, lookup
 from nfcompile.ipalloc import Piece
-from nfcompile.lower.cgnat import ADDRESS_DATA, address_map
-from nfcompile.lower.gate import Gate
+from nfcompile.lower import names
+from nfcompile.lower.cgnat import ADDRESS_DATA, address_map, prefix
+from nfcompile.lower.context import Context
 from nfcompile.lower.part import Part
-from nfcompile.model.ranges import Range, range_text
+from nfcompile.model.ranges import Range
 from nfcompile.model.site import Pool
 
 
-def deterministic_nat(gate: Gate, allocation: PoolAllocation) -> Part:
+def deterministic_nat(context: Context, allocation: PoolAllocation) -> Part:
     """The outward map, and its mirror where the outside or other subscribers may open sessions."""
-    pool, comment = allocation.pool, dotted(allocation.pool.path)
+    pool = allocation.pool
     layout = allocation.layout()
-    outward = f"addresses_{pool.name}"
+    outward = names.addresses(pool.name)
     maps = [address_map(outward, allocation, layout)]
-    rule = Rule((f"snat ip prefix to ip saddr map @{outward}",), pool.path, comment)
+    rule = Rule((Nat("snat", lookup(IP_SADDR, outward), prefix=True),), pool.path)
     inbound: tuple[Rule, ...] = ()
     if pool.can_be_reached:
-        name = f"inbound_{pool.name}"
+        name = names.inbound(pool.name)
         elements = tuple(
-            Element(range_text(key), words.prefix_datum(base, bits))
-            for key, base, bits in sorted(_mirror(layout.pieces))
+            Element((key,), (prefix(base, bits),)) for key, base, bits in sorted(_mirror(layout.pieces))
         )
-        maps.append(Map(name, "ipv4_addr", ADDRESS_DATA, pool.path, elements, ("interval",)))
-        inbound = (inbound_rule(gate, pool, f"dnat ip prefix to ip daddr map @{name}"),)
+        maps.append(
+            Map(name, ("ipv4_addr",), ADDRESS_DATA, pool.path, elements, ("interval",), interval=True)
+        )
+        inbound = (inbound_rule(context, pool, Nat("dnat", lookup(IP_DADDR, name), prefix=True)),)
     return Part(tuple(maps), (rule,), inbound)
 
 
-def inbound_rule(gate: Gate, pool: Pool, statement: str) -> Rule:
+def inbound_rule(context: Context, pool: Pool, statement: Nat) -> Rule:
     """A destination NAT rule for those sides that may open sessions to the pool's addresses."""
-    side = gate.arriving(outside=pool.allow_external_connect, inside=pool.hairpin)
-    return Rule((side, statement), pool.path, dotted(pool.path))
+    side = context.arriving(outside=pool.allow_external_connect, inside=pool.hairpin)
+    return Rule((side, statement), pool.path)
 
 
 def _mirror(pieces: tuple[Piece, ...]) -> Iterator[tuple[Range, int, int]]:

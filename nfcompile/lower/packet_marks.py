@@ -8,7 +8,9 @@ keeps in maps are numbers, so a pool that comes or goes changes nothing that oth
 from __future__ import annotations
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.lower.gate import Gate
+from nfcompile.emit.statements import META_MARK, match
+from nfcompile.lower.context import Context
+from nfcompile.model.ranges import Range
 
 SOCKETS = 0x1000000
 SOCKETS_EACH = 4
@@ -18,7 +20,7 @@ FRESH = {"tcp": 2, "udp": 3}
 
 NUMBERS = 0x2000000
 NUMBERS_LAST = 0x2FFFFFF
-ANY_NUMBER = f"meta mark 0x{NUMBERS:x}-0x{NUMBERS_LAST:x}"
+ANY_NUMBER = match(META_MARK, Range(NUMBERS, NUMBERS_LAST))
 """Numbers of blocks (dynamic pools) and ports (`randomize_ports: off`), counted in each pool from here."""
 
 TURNS = 0x4000000
@@ -28,6 +30,6 @@ FOUND = 0x40000000
 """Set beside a number that a walk along an address has taken."""
 
 
-def socket_marks(gate: Gate, allocation: PoolAllocation) -> int:
+def socket_marks(context: Context, allocation: PoolAllocation) -> int:
     """The base of a pool's socket marks."""
-    return SOCKETS + SOCKETS_EACH * gate.allocations.index(allocation)
+    return SOCKETS + SOCKETS_EACH * context.allocations.index(allocation)

@@ -1,12 +1,11 @@
-"""What one pool adds to the table, and rules and chains that say which pool they serve."""
+"""What one pool adds to the table, and rules and chains that serve a pool as a whole."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Rule
-from nfcompile.emit.objects import Object
+from nfcompile.emit import Chain, Name, Object, Rule
+from nfcompile.emit.statements import Statement
 from nfcompile.model.site import Pool
 
 
@@ -22,11 +21,19 @@ class Part(NamedTuple):
     inbound: tuple[Rule, ...] = ()
 
 
-def pool_rule(pool: Pool, *phrases: str) -> Rule:
+Statements = tuple[Statement, ...]
+
+
+def pool_rule(pool: Pool, *statements: Statement) -> Rule:
     """A rule that serves a pool as a whole."""
-    return Rule(phrases, pool.path, dotted(pool.path))
+    return Rule(statements, pool.path)
 
 
-def pool_chain(pool: Pool, name: str, *rules: Rule) -> Chain:
+def pool_chain(pool: Pool, name: Name, *rules: Rule) -> Chain:
     """A chain that serves a pool as a whole."""
-    return Chain(name, rules, pool.path, None, dotted(pool.path))
+    return Chain(name, rules, pool.path)
+
+
+def chain_of(pool: Pool, name: Name, *rules: Statements) -> Chain:
+    """The same from the statements of its rules."""
+    return pool_chain(pool, name, *(Rule(statements, pool.path) for statements in rules))

@@ -10,64 +10,77 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Element, Map, Rule
-from nfcompile.emit.objects import Object
-from nfcompile.emit.words import one_of
+from nfcompile.emit import Chain, Element, Map, Name, Object, Rule
+from nfcompile.emit.expressions import Bitwise, Constant, Expression, Numgen, number
+from nfcompile.emit.statements import (
+    ICMP,
+    IP_SADDR,
+    L4PROTO,
+    META_MARK,
+    PORTED,
+    Nat,
+    VerdictMap,
+    goto,
+    key,
+    lookup,
+    match,
+    set_mark,
+)
 from nfcompile.ipalloc import Layout, Piece
+from nfcompile.lower import names
 from nfcompile.lower.packet_marks import NUMBERS
-from nfcompile.model.ranges import Range, address_text, range_text
+from nfcompile.lower.part import Statements
+from nfcompile.model.ranges import Range
 
 
 def chosen_ports(allocation: PoolAllocation, layout: Layout) -> tuple[list[Object], list[Rule]]:
     """A verdict map from subscribers to the chain of their block, and those chains."""
-    pool, comment = allocation.pool, dotted(allocation.pool.path)
+    pool = allocation.pool
     path = (*pool.path, "randomize_ports")
     in_order = not pool.randomize_ports
-    chains: dict[str, Chain] = {}
+    chains: dict[Name, Chain] = {}
     elements: list[Element] = []
     for piece in layout.pieces:
-        name = f"block_{pool.name}_{address_text(piece.base)}-{32 - piece.bits}_{piece.block}"
+        name = names.block_chain(pool.name, piece.base, piece.bits, piece.block)
         if name not in chains:
             rules = _in_order(allocation, layout, piece) if in_order else _random(allocation, layout, piece)
-            made = tuple(Rule(phrases, path, dotted(path)) for phrases in rules)
-            chains[name] = Chain(name, made, path, None, dotted(path))
-        elements.append(Element(range_text(Range(piece.first, piece.last)), f"goto {name}"))
+            chains[name] = Chain(name, tuple(Rule(statements, path) for statements in rules), path)
+        elements.append(Element((Range(piece.first, piece.last),), goto(name)))
     objects: list[Object] = [*chains.values()]
-    objects.append(Map(f"pieces_{pool.name}", "ipv4_addr", "verdict", path, tuple(elements), ("interval",)))
+    pieces = names.pieces(pool.name)
+    objects.append(Map(pieces, ("ipv4_addr",), ("verdict",), path, tuple(elements), ("interval",)))
     if in_order:
         objects.append(_port_numbers(allocation))
-    match = f"meta l4proto {one_of(('tcp', 'udp', 'icmp'))}"
-    return objects, [Rule((match, f"ip saddr vmap @pieces_{pool.name}"), pool.path, comment)]
+    return objects, [Rule((match(L4PROTO, *PORTED, ICMP), VerdictMap(IP_SADDR, pieces)), pool.path)]
 
 
-def _address(piece: Piece) -> str:
+def _address(piece: Piece) -> Expression:
     """The global address as nft computes it: the low bits of the source in the prefix."""
-    base = address_text(piece.base)
-    return f"ip saddr & {address_text((1 << piece.bits) - 1)} | {base}" if piece.bits else base
+    if not piece.bits:
+        return Constant(number(piece.base))
+    return Bitwise(IP_SADDR, (1 << piece.bits) - 1, piece.base)
 
 
-def _random(allocation: PoolAllocation, layout: Layout, piece: Piece) -> Iterator[tuple[str, ...]]:
+def _random(allocation: PoolAllocation, layout: Layout, piece: Piece) -> Iterator[Statements]:
     first = layout.stock.block(piece.base, piece.block).first
-    separator = " : " if piece.bits else ":"
     for protocols, size in allocation.protocol_ports:
-        target = f"{_address(piece)}{separator}{first}-{first + size - 1}"
-        yield f"meta l4proto {one_of(protocols)}", f"snat to {target} random"
+        ports = Constant(Range(first, first + size - 1))
+        yield match(L4PROTO, *protocols), Nat("snat", _address(piece), ports, flags=("random",))
 
 
-def _in_order(allocation: PoolAllocation, layout: Layout, piece: Piece) -> Iterator[tuple[str, ...]]:
+def _in_order(allocation: PoolAllocation, layout: Layout, piece: Piece) -> Iterator[Statements]:
     first = layout.stock.block(piece.base, piece.block).first
     for protocols, size in allocation.protocol_ports:
         for protocol in protocols:
-            number = f"meta mark set numgen inc mod {size} offset 0x{NUMBERS + first:x}"
-            target = f"{_address(piece)} : meta mark map @ports_{allocation.pool.name}"
-            yield f"meta l4proto {protocol}", number, f"snat to {target}"
+            draw = set_mark(Numgen("inc", size, NUMBERS + first))
+            port = lookup(META_MARK, names.ports(allocation.pool.name))
+            yield match(L4PROTO, protocol), draw, Nat("snat", _address(piece), port)
 
 
 def _port_numbers(allocation: PoolAllocation) -> Map:
     """Packet marks -> ports: nft computes no port from a number."""
     ports = allocation.pool.port_range
     last = ports.first + allocation.stock.blocks_per_address * allocation.stock.block_size
-    elements = tuple(Element(f"0x{NUMBERS + port:x}", str(port)) for port in range(ports.first, last))
+    elements = tuple(Element(key(NUMBERS + port), key(port)) for port in range(ports.first, last))
     path = (*allocation.pool.path, "randomize_ports")
-    return Map(f"ports_{allocation.pool.name}", "mark", "inet_service", path, elements)
+    return Map(names.ports(allocation.pool.name), ("mark",), ("inet_service",), path, elements)

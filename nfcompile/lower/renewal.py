@@ -9,48 +9,68 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Rule, Set
-from nfcompile.emit.objects import Object
-from nfcompile.emit.words import addresses
-from nfcompile.lower.gate import Gate
+from nfcompile.emit import Chain, Object, Rule, Set
+from nfcompile.emit.expressions import Bitwise, Concat, Field, Numgen, symbol
+from nfcompile.emit.statements import (
+    ACCEPT,
+    CT_DIRECTION,
+    CT_MARK,
+    CT_STATUS,
+    L4PROTO,
+    META_MARK,
+    UDP,
+    SetUpdate,
+    concat,
+    goto,
+    jump,
+    lookup,
+    match,
+    set_mark,
+    unlike,
+    update,
+)
+from nfcompile.lower import names
+from nfcompile.lower.context import Context
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
 
 PROTOCOLS = ("tcp", "udp")
+SNAT, DNAT = symbol("ct_status", "snat"), symbol("ct_status", "dnat")
 FIRST_TOKEN, TOKENS = 0x1000000, 512
-ANY_TOKEN = f"numgen random mod {TOKENS} offset 0x{FIRST_TOKEN:x}"
+ANY_TOKEN = Numgen("random", TOKENS, FIRST_TOKEN)
+TOKEN_BYTE = 0xFF000000
 YOUNG_SECONDS = 30
-INSIDE = "ct original ip saddr . ct original proto-src"
-OUTSIDE = "ct reply ip daddr . ct reply proto-dst"
+INSIDE = concat(Field("ct original ip saddr"), Field("ct original proto-src"))
+OUTSIDE = concat(Field("ct reply ip daddr"), Field("ct reply proto-dst"))
 """Both ends of a mapping as conntrack has them. (With `th sport` in its place nft lists rules that it cannot
 read again.)"""
 
 
-def renewal(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def renewal(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The rules right after source NAT: let pass what is young, renew the rest."""
-    pools = [allocation.pool for allocation in gate.allocations if allocation.pool.renews]
+    pools = [allocation.pool for allocation in context.allocations if allocation.pool.renews]
     if not pools:
         return (), ()
     path = ("pools",)
+    sixteenth = match(CT_DIRECTION, "original"), match(Numgen("inc", 16), 0)
     rules = (
-        Rule(("ct mark != 0 ct mark @young accept",), path, "pools"),
-        Rule(("ct mark & 0xff000000 == 0x1000000 goto stale",), path, "pools"),
-        Rule(("ct mark != 0 ct direction original numgen inc mod 16 0 jump renew_entries",), path, "pools"),
+        Rule((unlike(CT_MARK, 0), match(CT_MARK, names.YOUNG), ACCEPT), path),
+        Rule((match(Bitwise(CT_MARK, TOKEN_BYTE), FIRST_TOKEN), goto(names.STALE)), path),
+        Rule((unlike(CT_MARK, 0), *sixteenth, jump(names.RENEW_ENTRIES)), path),
     )
-    return (*_renewal(gate, pools),), rules
+    return (*_renewal(context, pools),), rules
 
 
 def take_token(pool: Pool) -> Rule:
     """A connection with a mark of the operator keeps it; its entries are renewed by every 16th packet."""
-    return pool_rule(pool, f"ct mark 0 ct mark set {ANY_TOKEN}")
+    return pool_rule(pool, match(CT_MARK, 0), set_mark(ANY_TOKEN, CT_MARK))
 
 
-def young_seconds(gate: Gate) -> int:
+def young_seconds(context: Context) -> int:
     """A token lives an eighth of the shortest entry at most, so that an entry in use never ends."""
     lifetimes = []
-    for allocation in gate.allocations:
+    for allocation in context.allocations:
         times = allocation.pool.timeouts
         if allocation.pool.keeps_mapping_entries:
             lifetimes += [times.udp, times.tcp_active]
@@ -65,74 +85,82 @@ def refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
     In a dynamic pool the blocks of the subscriber too, or they could go to another one while in use.
     """
     ends = {
-        "opened_inside": (INSIDE, OUTSIDE),
-        "opened_outside": (
-            "ct reply ip saddr . ct reply proto-src",
-            "ct original ip daddr . ct original proto-dst",
+        "inside": (INSIDE, OUTSIDE),
+        "outside": (
+            concat(Field("ct reply ip saddr"), Field("ct reply proto-src")),
+            concat(Field("ct original ip daddr"), Field("ct original proto-dst")),
         ),
     }
-    for word, (inside, outside) in ends.items():
+    for side, (inside, outside) in ends.items():
         rules = [
-            pool_rule(
-                pool, f"meta l4proto {protocol}", f"update @{map_}_{protocol}_{pool.name} {{ {entry} }}"
-            )
+            pool_rule(pool, match(L4PROTO, protocol), renewed)
             for protocol in (PROTOCOLS if pool.keeps_mapping_entries else ())
-            for map_, entry in (("eim", f"{inside} : {outside}"), ("eif", f"{outside} : {inside}"))
+            for renewed in (
+                update(names.eim(protocol, pool.name), inside, outside),
+                update(names.eif(protocol, pool.name), outside, inside),
+            )
         ]
         if slots:
-            subscriber, address = inside.partition(" . ")[0], outside.partition(" . ")[0]
+            subscriber, address = _address(inside), _address(outside)
             rules += (_renew_block(pool, slot, subscriber) for slot in range(1, slots + 1))
             if pool.can_be_reached:
-                rules.append(pool_rule(pool, f"update @owners_{pool.name} {{ {address} : {subscriber} }}"))
-            rules.append(pool_rule(pool, "meta mark set 0"))
-        yield pool_chain(pool, f"{word}_{pool.name}", *rules)
+                rules.append(pool_rule(pool, update(names.owners(pool.name), address, subscriber)))
+            rules.append(pool_rule(pool, set_mark(0)))
+        yield pool_chain(pool, names.opened(side, pool.name), *rules)
     if not pool.keeps_mapping_entries:
         return
-    known = pool_rule(pool, "meta mark set 0"), pool_rule(pool, f"goto opened_inside_{pool.name}")
-    yield pool_chain(pool, f"known_{pool.name}", *known)
+    known = pool_rule(pool, set_mark(0)), pool_rule(pool, goto(names.opened("inside", pool.name)))
+    yield pool_chain(pool, names.known(pool.name), *known)
 
 
-def _renew_block(pool: Pool, slot: int, subscriber: str) -> Rule:
-    assigned = f"@assigned{slot}_{pool.name}"
+def _address(end: Concat) -> Field:
+    """The address of a mapping's end."""
+    address = end.parts[0]
+    assert isinstance(address, Field)
+    return address
+
+
+def _renew_block(pool: Pool, slot: int, subscriber: Field) -> Rule:
+    assigned = names.assigned(slot, pool.name)
     return pool_rule(
         pool,
-        f"meta mark set {subscriber} map {assigned}",
-        f"update {assigned} {{ {subscriber} : meta mark }}",
-        f"update @taken_{pool.name} {{ meta mark }}",
+        set_mark(lookup(subscriber, assigned)),
+        update(assigned, subscriber, META_MARK),
+        update(names.taken(pool.name), META_MARK),
     )
 
 
-def _renewal(gate: Gate, pools: list[Pool]) -> Iterator[Object]:
+def _renewal(context: Context, pools: list[Pool]) -> Iterator[Object]:
     """A packet whose token has run out; inbound ones count only for udp, and where the site says so."""
     path, option = ("pools",), ("nat_defaults", "udp_inbound_refresh")
-    yield Set("young", "mark", path, (), ("dynamic", "timeout"), 0, 2 * TOKENS)
-    inbound_counts = Rule(("meta l4proto udp goto renew",), option, dotted(option))
+    yield Set(names.YOUNG, ("mark",), path, (), ("dynamic", "timeout"), 0, 2 * TOKENS)
+    inbound_counts = Rule((match(L4PROTO, UDP), goto(names.RENEW)), option)
+    original, reply = match(CT_DIRECTION, "original"), match(CT_DIRECTION, "reply")
+    from_outside = original, match(CT_STATUS, "dnat"), match(Bitwise(CT_STATUS, SNAT), 0)
     yield Chain(
-        "stale",
+        names.STALE,
         (
-            *((inbound_counts,) if gate.site.defaults.udp_inbound_refresh else ()),
-            Rule(("ct direction original ct status dnat ct status & snat == 0 accept",), path, "pools"),
-            Rule(("ct direction reply ct status & dnat == 0 accept",), path, "pools"),
-            Rule(("goto renew",), path, "pools"),
+            *((inbound_counts,) if context.site.defaults.udp_inbound_refresh else ()),
+            Rule((*from_outside, ACCEPT), path),
+            Rule((reply, match(Bitwise(CT_STATUS, DNAT), 0), ACCEPT), path),
+            Rule((goto(names.RENEW),), path),
         ),
         path,
-        None,
-        "pools",
     )
     rules = [
-        Rule((f"ct mark set {ANY_TOKEN}",), path, "pools"),
-        Rule((f"add @young {{ ct mark timeout {young_seconds(gate)}s }}",), path, "pools"),
-        Rule(("jump renew_entries",), path, "pools"),
-        Rule(("accept",), path, "pools"),
+        Rule((set_mark(ANY_TOKEN, CT_MARK),), path),
+        Rule((SetUpdate("add", names.YOUNG, CT_MARK, timeout=young_seconds(context)),), path),
+        Rule((jump(names.RENEW_ENTRIES),), path),
+        Rule((ACCEPT,), path),
     ]
-    yield Chain("renew", tuple(rules), path, None, "pools")
+    yield Chain(names.RENEW, tuple(rules), path)
     rules = []
     for pool in pools:
-        globals_ = addresses(union(pool.global_ip))
-        rules.append(
-            pool_rule(pool, f"ct status snat ct reply ip daddr {globals_} jump opened_inside_{pool.name}")
-        )
-        rules.append(
-            pool_rule(pool, f"ct status dnat ct original ip daddr {globals_} jump opened_outside_{pool.name}")
-        )
-    yield Chain("renew_entries", tuple(rules), path, None, "pools")
+        globals_ = union(pool.global_ip)
+        for status, side, field in (
+            ("snat", "inside", "ct reply ip daddr"),
+            ("dnat", "outside", "ct original ip daddr"),
+        ):
+            mine = match(CT_STATUS, status), match(Field(field), *globals_)
+            rules.append(pool_rule(pool, *mine, jump(names.opened(side, pool.name))))
+    yield Chain(names.RENEW_ENTRIES, tuple(rules), path)

@@ -12,15 +12,29 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Chain
+from nfcompile.emit import Chain, Name
+from nfcompile.emit.expressions import Bitwise, Numgen
+from nfcompile.emit.statements import (
+    META_MARK,
+    ONCE,
+    RETURN,
+    Limit,
+    Match,
+    add,
+    goto,
+    jump,
+    lookup,
+    match,
+    set_mark,
+    unlike,
+)
+from nfcompile.lower import names
 from nfcompile.lower.numbering import has_turns
 from nfcompile.lower.packet_marks import FOUND, NUMBERS, TURNS
-from nfcompile.lower.part import pool_chain, pool_rule
+from nfcompile.lower.part import Statements, chain_of
 from nfcompile.model.site import Pool
 
-Phrases = tuple[str, ...]
-
-ONCE = "limit rate 1/week burst 1 packets"
+DEEP = Limit(50, "second", 50)
 FACTOR = 8
 MOST = 4096
 """A search looks at this many numbers at most; deep ones are limited to 50 a second."""
@@ -32,20 +46,20 @@ class Search(NamedTuple):
 
     word: str
     looks: int
-    found: str
-    missing: str
+    found: Match
+    missing: Match
 
 
 def anywhere(allocation: PoolAllocation) -> Search:
     """For a subscriber without a block: the next turn, and the one after it. The mark is 0 or the number."""
-    return Search("try", allocation.stock.capacity, "meta mark != 0", "meta mark 0")
+    return Search("try", allocation.stock.capacity, unlike(META_MARK, 0), match(META_MARK, 0))
 
 
 def same_address(allocation: PoolAllocation) -> Search:
     """For a further block: along the address of the number in the mark, never beyond it (RFC 7857 section 4).
     What is found has FOUND set; the last number seen stays in the mark where nothing is."""
-    flag = f"meta mark & 0x{FOUND:x}"
-    return Search("walk", allocation.stock.blocks_per_address, f"{flag} != 0", f"{flag} == 0")
+    flag = Bitwise(META_MARK, FOUND)
+    return Search("walk", allocation.stock.blocks_per_address, unlike(flag, 0), match(flag, 0))
 
 
 def search_chains(allocation: PoolAllocation) -> Iterator[Chain]:
@@ -55,77 +69,79 @@ def search_chains(allocation: PoolAllocation) -> Iterator[Chain]:
         yield from _same_address(allocation)
 
 
-def searches(pool: Pool, search: Search) -> list[Phrases]:
+def searches(pool: Pool, search: Search) -> list[Statements]:
     """One shallow search, then a deep one where there is more to look at."""
     if search.looks <= 1:
-        return [(f"jump {search.word}1_{pool.name}",)]
+        return [(jump(_look(search.word, 1, pool)),)]
     sizes = [FACTOR**n for n in range(1, 5) if FACTOR ** (n - 1) < search.looks]
     shallow = min(SHALLOW, sizes[-1])
-    rules: list[Phrases] = [(f"jump {search.word}{shallow}_{pool.name}",)]
+    rules: list[Statements] = [(jump(_look(search.word, shallow, pool)),)]
     if sizes[-1] > shallow:
-        gate = f"{search.missing} limit rate 50/second burst 50 packets"
-        rules.append((gate, f"jump {search.word}{sizes[-1]}_{pool.name}"))
+        rules.append((search.missing, DEEP, jump(_look(search.word, sizes[-1], pool))))
     return rules
 
 
-def tree(pool: Pool, word: str, looks: int, done: str = "") -> Iterator[Chain]:
+def tree(pool: Pool, word: str, looks: int, done: Match | None = None) -> Iterator[Chain]:
     """Chains that go through `<word>1` so many times at most, or until a test holds."""
     size = 1
     while size < looks:
         inner, size = size, size * FACTOR
-        look: list[Phrases] = [(f"jump {word}{inner}_{pool.name}",)]
+        look: list[Statements] = [(jump(_look(word, inner, pool)),)]
         if done:
-            look.append((done, "return"))
-        yield phrases_chain(pool, f"{word}{size}_{pool.name}", *(look * FACTOR))
+            look.append((done, RETURN))
+        yield chain_of(pool, _look(word, size, pool), *(look * FACTOR))
 
 
-def phrases_chain(pool: Pool, name: str, *rules: Phrases) -> Chain:
-    """A chain of a pool from the phrases of its rules."""
-    return pool_chain(pool, name, *(pool_rule(pool, *phrases) for phrases in rules))
+def _look(word: str, looks: int, pool: Pool) -> Name:
+    """The chain that looks so many times at most."""
+    return names.allocator(f"{word}{looks}", pool.name)
 
 
-def _claim(pool: Pool, take: str) -> Phrases:
-    token = f"add @claimed_{pool.name} {{ meta mark {ONCE} }}"
-    return (f"meta mark != @taken_{pool.name} {token} goto {take}_{pool.name}",)
+def _claim(pool: Pool, take: str) -> Statements:
+    free = unlike(META_MARK, names.taken(pool.name))
+    token = add(names.claimed(pool.name), META_MARK, ONCE)
+    return free, token, goto(names.allocator(take, pool.name))
 
 
 def _anywhere(allocation: PoolAllocation) -> Iterator[Chain]:
     pool, search = allocation.pool, anywhere(allocation)
     turns = has_turns(allocation)
     first = TURNS if turns else NUMBERS
-    draw: list[Phrases] = [(f"meta mark set numgen inc mod {search.looks} offset 0x{first:x}",)]
+    draw: list[Statements] = [(set_mark(Numgen("inc", search.looks, first)),)]
     if turns:
-        draw.append((f"meta mark set meta mark map @turns_{pool.name}",))
-    yield phrases_chain(
+        draw.append((set_mark(lookup(META_MARK, names.turns(pool.name))),))
+    taken = names.taken(pool.name)
+    yield chain_of(
         pool,
-        f"try1_{pool.name}",
-        (search.found, "return"),
+        _look(search.word, 1, pool),
+        (search.found, RETURN),
         *draw,
         _claim(pool, "take"),
-        ("meta mark set 0",),
+        (set_mark(0),),
     )
-    yield phrases_chain(
+    yield chain_of(
         pool,
-        f"take_{pool.name}",
-        (f"meta mark @taken_{pool.name}", "meta mark set 0", "return"),
-        (f"add @taken_{pool.name} {{ meta mark }}",),
+        names.allocator("take", pool.name),
+        (match(META_MARK, taken), set_mark(0), RETURN),
+        (add(taken, META_MARK),),
     )
     yield from tree(pool, search.word, min(search.looks, MOST), search.found)
 
 
 def _same_address(allocation: PoolAllocation) -> Iterator[Chain]:
     pool, search = allocation.pool, same_address(allocation)
-    yield phrases_chain(
+    taken = names.taken(pool.name)
+    yield chain_of(
         pool,
-        f"walk1_{pool.name}",
-        (f"meta mark set meta mark map @next_{pool.name}",),
+        _look(search.word, 1, pool),
+        (set_mark(lookup(META_MARK, names.following(pool.name))),),
         _claim(pool, "keep"),
     )
-    yield phrases_chain(
+    yield chain_of(
         pool,
-        f"keep_{pool.name}",
-        (f"meta mark @taken_{pool.name}", "return"),
-        (f"add @taken_{pool.name} {{ meta mark }}",),
-        (f"meta mark set meta mark | 0x{FOUND:x}",),
+        names.allocator("keep", pool.name),
+        (match(META_MARK, taken), RETURN),
+        (add(taken, META_MARK),),
+        (set_mark(Bitwise(META_MARK, bits=FOUND)),),
     )
     yield from tree(pool, search.word, min(search.looks, MOST), search.found)

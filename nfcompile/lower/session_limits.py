@@ -7,13 +7,27 @@ the limit of a socket is refused at once, in the forward chain.
 from __future__ import annotations
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.diagnostics import dotted
-from nfcompile.emit import Counter, Rule, Set
-from nfcompile.emit.objects import Object
+from nfcompile.emit import Counter, Object, Rule, Set
+from nfcompile.emit.statements import (
+    ADMIN_PROHIBITED,
+    CT_STATE,
+    ICMP,
+    IP_SADDR,
+    L4PROTO,
+    PORTED,
+    TH_SPORT,
+    CtCount,
+    add,
+    concat,
+    counter,
+    goto,
+    match,
+)
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
+from nfcompile.lower.context import Context
 from nfcompile.lower.exhaustion import no_room
-from nfcompile.lower.gate import Gate
+from nfcompile.lower.part import Statements
 from nfcompile.model.ranges import Range, union
 
 SESSIONS_PATH = ("nat_defaults", "sessions_per_translation")
@@ -29,38 +43,37 @@ def icmp_limit(allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Ru
     if pool.type != "cgnat":
         return (), ()
     path = (*pool.path, "limits_peruser", "portlimit_icmp")
-    name, counter = f"icmp_{pool.name}", names.pool_counter(pool.name, "icmp_limit")
-    count = f"add @{name} {{ ip saddr ct count over {limit} }}"
-    over = f"over_{name}"
-    rule = Rule(("meta l4proto icmp", count, f"goto {over}"), path, dotted(path))
-    sources = Set(name, "ipv4_addr", path, (), ("dynamic",), 0, SESSIONS_SIZE)
-    return (Counter(counter, path), sources, no_room(pool, over, counter)), (rule,)
+    name, over = names.icmp_sources(pool.name), names.over_icmp(pool.name)
+    dropped = names.pool_counter(pool.name, "icmp_limit")
+    rule = Rule((match(L4PROTO, ICMP), add(name, IP_SADDR, CtCount(limit, over=True)), goto(over)), path)
+    sources = Set(name, ("ipv4_addr",), path, (), ("dynamic",), 0, SESSIONS_SIZE)
+    return (Counter(dropped, path), sources, no_room(pool, over, dropped)), (rule,)
 
 
-def session_limit(gate: Gate) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def session_limit(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """`sessions_per_translation`, for the forward chain: sessions of one local address and port."""
-    limit = gate.site.defaults.sessions_per_translation
+    limit = context.site.defaults.sessions_per_translation
     if limit is None:
         return (), ()
-    name, counter = "sessions", "refused_sessions"
+    sockets = ("inet_proto", "ipv4_addr", "inet_service")
     objects: list[Object] = [
-        Counter(counter, SESSIONS_PATH),
-        Set(name, "inet_proto . ipv4_addr . inet_service", SESSIONS_PATH, (), ("dynamic",), 0, SESSIONS_SIZE),
+        Counter(names.SESSIONS_COUNTER, SESSIONS_PATH),
+        Set(names.SESSIONS, sockets, SESSIONS_PATH, (), ("dynamic",), 0, SESSIONS_SIZE),
     ]
-    source: tuple[str, ...] = ()
-    if not any(allocation.unbounded for allocation in gate.allocations):
-        objects.append(address_set("limited_sources", _limited(gate), SESSIONS_PATH))
-        source = ("ip saddr @limited_sources",)
-    count = f"add @{name} {{ meta l4proto . ip saddr . th sport ct count over {limit} }}"
-    refuse = f"counter name {counter} reject with icmp type admin-prohibited"
-    match = (*gate.outward, "ct state new meta l4proto { tcp, udp }", *source)
-    return tuple(objects), (Rule((*match, count, refuse), SESSIONS_PATH, dotted(SESSIONS_PATH)),)
+    source: Statements = ()
+    if not any(allocation.unbounded for allocation in context.allocations):
+        objects.append(address_set(names.LIMITED, _limited(context), SESSIONS_PATH))
+        source = (match(IP_SADDR, names.LIMITED),)
+    count = add(names.SESSIONS, concat(L4PROTO, IP_SADDR, TH_SPORT), CtCount(limit, over=True))
+    new = *context.outward, match(CT_STATE, "new"), match(L4PROTO, *PORTED), *source
+    refuse = counter(names.SESSIONS_COUNTER), ADMIN_PROHIBITED
+    return tuple(objects), (Rule((*new, count, *refuse), SESSIONS_PATH),)
 
 
-def _limited(gate: Gate) -> tuple[Range, ...]:
+def _limited(context: Context) -> tuple[Range, ...]:
     return union(
         run
-        for allocation in gate.allocations
+        for allocation in context.allocations
         if allocation.pool.type != "fake"
         for run in allocation.subscribers
     )

@@ -7,87 +7,89 @@ are keyed by the interface too, so the same host number on another VLAN is anoth
 from __future__ import annotations
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.diagnostics import Path, dotted
-from nfcompile.emit import Element, Map, Rule, Set, words
-from nfcompile.emit.objects import Object
+from nfcompile.diagnostics import Path
+from nfcompile.emit import Element, Map, Name, Object, Rule, Set
+from nfcompile.emit.expressions import Concat, Field, Key
+from nfcompile.emit.statements import IIFNAME, IP_DADDR, IP_SADDR, Match, Nat, concat, lookup, match
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
-from nfcompile.lower.gate import Gate
+from nfcompile.lower.context import Context
 from nfcompile.lower.nat import inbound_rule
 from nfcompile.lower.part import Part
-from nfcompile.model.ranges import range_text, union
+from nfcompile.model.ranges import union
 from nfcompile.model.site import StaticEntry
 
+TAGGED = concat(IIFNAME, IP_SADDR)
+Entries = list[StaticEntry] | tuple[StaticEntry, ...]
 
-def static(gate: Gate, allocation: PoolAllocation) -> Part:
+
+def static(context: Context, allocation: PoolAllocation) -> Part:
     """The maps and rules of one static pool."""
     pool = allocation.pool
     plain = [entry for entry in pool.global_map if entry.vid is None]
     tagged = [entry for entry in pool.global_map if entry.vid is not None]
     objects: list[Object] = []
     rules: list[Rule] = []
-    for key, word, entries in (("ip saddr", "outward", plain), ("iifname . ip saddr", "outwardvlan", tagged)):
+    sources: tuple[tuple[Field | Concat, Entries], ...] = ((IP_SADDR, plain), (TAGGED, tagged))
+    for key, entries in sources:
         if entries:
-            name = f"{word}_{pool.name}"
-            objects.append(_outward(gate, name, entries, pool.path))
-            statement = f"snat ip {_prefix(entries)}to {key} map @{name}"
-            rules.append(Rule((statement,), pool.path, dotted(pool.path)))
+            name = names.outward(pool.name, key == TAGGED)
+            objects.append(_outward(context, name, entries, pool.path))
+            statement = Nat("snat", lookup(key, name), prefix=_has_prefix(entries))
+            rules.append(Rule((statement,), pool.path))
     inbound: tuple[Rule, ...] = ()
     if pool.can_be_reached:
-        name = f"inbound_{pool.name}"
+        name = names.inbound(pool.name)
         objects.append(_inbound(name, pool.global_map, pool.path))
-        statement = f"dnat ip {_prefix(pool.global_map)}to ip daddr map @{name}"
-        inbound = (inbound_rule(gate, pool, statement),)
+        statement = Nat("dnat", lookup(IP_DADDR, name), prefix=_has_prefix(pool.global_map))
+        inbound = (inbound_rule(context, pool, statement),)
     return Part(tuple(objects), tuple(rules), inbound)
 
 
-def static_sources(gate: Gate, allocation: PoolAllocation) -> tuple[tuple[Set, ...], tuple[str, ...]]:
+def static_sources(context: Context, allocation: PoolAllocation) -> tuple[tuple[Set, ...], tuple[Match, ...]]:
     """Sets of the local addresses, and the matches of which one must hold."""
     pool = allocation.pool
     name = names.subscribers(pool.name)
     sets: list[Set] = []
-    matches: list[str] = []
+    matches: list[Match] = []
     plain = union(entry.local for entry in pool.global_map if entry.vid is None)
     if plain:
         sets.append(address_set(name, plain, pool.path))
-        matches.append(f"ip saddr @{name}")
+        matches.append(match(IP_SADDR, name))
     tagged = [entry for entry in pool.global_map if entry.vid is not None]
     if tagged:
-        elements = tuple(Element(_key(gate, entry), "", entry.path) for entry in tagged)
-        flags = ("interval",) if _prefix(tagged) else ()
+        elements = tuple(Element(_key(context, entry), (), entry.path) for entry in tagged)
+        flags = ("interval",) if _has_prefix(tagged) else ()
         tagged_name = names.tagged_subscribers(pool.name)
-        sets.append(Set(tagged_name, "ifname . ipv4_addr", pool.path, elements, flags))
-        matches.append(f"iifname . ip saddr @{tagged_name}")
+        sets.append(Set(tagged_name, ("ifname", "ipv4_addr"), pool.path, elements, flags))
+        matches.append(match(TAGGED, tagged_name))
     return tuple(sets), tuple(matches)
 
 
-def _prefix(entries: list[StaticEntry] | tuple[StaticEntry, ...]) -> str:
-    """NETMAP's word where an entry is a prefix."""
-    return "prefix " if any(entry.local.size > 1 for entry in entries) else ""
+def _has_prefix(entries: Entries) -> bool:
+    """Whether an entry is a prefix, so that the maps need intervals and NETMAP."""
+    return any(entry.local.size > 1 for entry in entries)
 
 
-def _key(gate: Gate, entry: StaticEntry) -> str:
-    local = range_text(entry.local)
-    return local if entry.vid is None else f'"{gate.site.interfaces.vlan(entry.vid)}" . {local}'
+def _key(context: Context, entry: StaticEntry) -> Key:
+    return (entry.local,) if entry.vid is None else (context.site.interfaces.vlan(entry.vid), entry.local)
 
 
-def _outward(gate: Gate, name: str, entries: list[StaticEntry], origin: Path) -> Map:
-    interval = bool(_prefix(entries))
-    spell = words.interval_datum if interval else range_text
+def _outward(context: Context, name: Name, entries: Entries, origin: Path) -> Map:
     ordered = sorted(entries, key=lambda entry: (entry.vid or 0, entry.local))
-    elements = tuple(Element(_key(gate, e), spell(e.globals), e.path) for e in ordered)
-    key = "ipv4_addr" if entries[0].vid is None else "ifname . ipv4_addr"
-    return _map(name, key, elements, origin, interval)
+    elements = tuple(Element(_key(context, e), (e.globals,), e.path) for e in ordered)
+    key = ("ipv4_addr",) if entries[0].vid is None else ("ifname", "ipv4_addr")
+    return _map(name, key, elements, origin, _has_prefix(entries))
 
 
-def _inbound(name: str, entries: tuple[StaticEntry, ...], origin: Path) -> Map:
-    interval = bool(_prefix(entries))
-    spell = words.interval_datum if interval else range_text
+def _inbound(name: Name, entries: Entries, origin: Path) -> Map:
     ordered = sorted(entries, key=lambda entry: entry.globals)
-    elements = tuple(Element(range_text(e.globals), spell(e.local), e.path) for e in ordered)
-    return _map(name, "ipv4_addr", elements, origin, interval)
+    elements = tuple(Element((e.globals,), (e.local,), e.path) for e in ordered)
+    return _map(name, ("ipv4_addr",), elements, origin, _has_prefix(entries))
 
 
-def _map(name: str, key: str, elements: tuple[Element, ...], origin: Path, interval: bool) -> Map:
-    data = "interval ipv4_addr" if interval else "ipv4_addr"
-    return Map(name, key, data, origin, elements, ("interval",) if interval else ())
+def _map(
+    name: Name, key: tuple[str, ...], elements: tuple[Element, ...], origin: Path, interval: bool
+) -> Map:
+    flags = ("interval",) if interval else ()
+    return Map(name, key, ("ipv4_addr",), origin, elements, flags, interval=interval)

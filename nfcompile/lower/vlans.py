@@ -7,42 +7,42 @@ Emitted only for sites that name one address in two VLANs: two base chains cost 
 
 from __future__ import annotations
 
-from nfcompile.emit import Chain, Element, Hook, Map, Rule
-from nfcompile.emit.objects import Object
-from nfcompile.lower.gate import Gate
-from nfcompile.model.ranges import range_text
+from nfcompile.emit import Chain, Element, Hook, Map, Object, Rule
+from nfcompile.emit.expressions import Field, Lookup
+from nfcompile.emit.statements import ACCEPT, IIFNAME, IP_DADDR, Mangle, key, lookup, set_mark
+from nfcompile.lower import names
+from nfcompile.lower.context import Context
 from nfcompile.model.site import Pool, Site
 from nfcompile.model.vlans import shared_addresses
 
 PATH = ("nat_defaults", "vlan_mode")
-COMMENT = "nat_defaults.vlan_mode"
+ZONE = Field("ct original zone")
 
 
-def zone_objects(gate: Gate) -> tuple[Object, ...]:
+def zone_objects(context: Context) -> tuple[Object, ...]:
     """The zones on the way in, the marks on the way back."""
-    vids = shared_vids(gate.site)
+    vids = shared_vids(context.site)
     if not vids:
         return ()
-    zones = ", ".join(f'"{gate.site.interfaces.vlan(vid)}" : {vid}' for vid in vids)
-    back = ", ".join(f"{vid} : {vid}" for vid in vids)
-    answers = Rule(
-        (gate.from_outside, f"meta mark set ct original zone map {{ {back} }} accept"), PATH, COMMENT
-    )
+    zones = tuple(Element(key(context.site.interfaces.vlan(vid)), key(vid)) for vid in vids)
+    back = tuple(Element(key(vid), key(vid)) for vid in vids)
+    mark = set_mark(Lookup(ZONE, back, ("mark",)))
+    answers = Rule((context.from_outside, mark, ACCEPT), PATH)
     objects: list[Object] = [
         Chain(
-            "vlan_zones",
-            (Rule((f"ct original zone set iifname map {{ {zones} }}",), PATH, COMMENT),),
+            names.VLAN_ZONES,
+            (Rule((Mangle(ZONE, Lookup(IIFNAME, zones, ("zone",))),), PATH),),
             PATH,
             Hook("filter", "prerouting", "raw"),
         )
     ]
     rules = [answers]
-    elements = tuple(_inbound_marks(gate.site))
+    elements = tuple(_inbound_marks(context.site))
     if elements:
-        interval = ("interval",)
-        objects.append(Map("vlan_of_global", "ipv4_addr", "mark", PATH, elements, interval))
-        rules.append(Rule((gate.from_outside, "meta mark set ip daddr map @vlan_of_global"), PATH, COMMENT))
-    objects.append(Chain("vlan_answers", tuple(rules), PATH, Hook("filter", "prerouting", "mangle")))
+        name, interval = names.VLAN_OF_GLOBAL, ("interval",)
+        objects.append(Map(name, ("ipv4_addr",), ("mark",), PATH, elements, interval))
+        rules.append(Rule((context.from_outside, set_mark(lookup(IP_DADDR, name))), PATH))
+    objects.append(Chain(names.VLAN_ANSWERS, tuple(rules), PATH, Hook("filter", "prerouting", "mangle")))
     return tuple(objects)
 
 
@@ -74,4 +74,4 @@ def _inbound_marks(site: Site) -> list[Element]:
         if vid is not None:
             found += [(one, vid, pool.path) for one in pool.global_ip]
         found += [(e.globals, e.vid, e.path) for e in pool.global_map if e.vid is not None]
-    return [Element(range_text(one), str(vid), path) for one, vid, path in sorted(found)]
+    return [Element((one,), key(vid), path) for one, vid, path in sorted(found)]

@@ -12,16 +12,17 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from nfcompile.allocation.lookup import Answer
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Map
+from nfcompile.emit import Element, Map
+from nfcompile.emit.expressions import Verdict
 from nfcompile.ipalloc import Block
 from nfcompile.model import parse
-from nfcompile.model.ranges import address_text
+from nfcompile.model.ranges import Range, address_text
 from nfcompile.pipeline import Compiled
 
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -104,9 +105,18 @@ def _address(text: object) -> int:
 def numbers(compiled: Compiled, allocation: PoolAllocation) -> dict[int, Block]:
     """What each number of a dynamic pool stands for, as the ruleset has it."""
     name = map_of_ends(allocation)
-    maps = (one for one in compiled.table.objects if isinstance(one, Map) and one.name == name)
+    maps = (one for one in compiled.table.objects if isinstance(one, Map) and str(one.name) == name)
     elements = next((one.elements for one in maps), ())
-    return {int(one.key, 16): read_end(one.data) for one in elements}
+    return {number: block for one in elements for number, block in ends(one)}
+
+
+def ends(element: Element) -> Iterator[tuple[int, Block]]:
+    """A number and the block that it stands for, of an element of a pool's map of ends."""
+    (number,), data = element.key, element.data
+    if isinstance(number, Range) and not isinstance(data, Verdict) and isinstance(data[0], Range):
+        ports = data[1] if len(data) > 1 else Range(0, 0)
+        assert isinstance(ports, Range)
+        yield number.first, Block(data[0].first, ports.first, ports.last)
 
 
 def map_of_ends(allocation: PoolAllocation) -> str:

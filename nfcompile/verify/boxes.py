@@ -359,6 +359,21 @@ def netmapped(value: Part, rows: Iterable[tuple[Range, Range]]) -> Part:
     return Part(value.field, pieces)
 
 
+def inverted(value: Range, bits: int) -> Range:
+    """`value ^ bits`: of one number, or of a stretch of an aligned power of two that the bits keep together.
+
+    >>> inverted(Range(5, 5), 4), inverted(Range(0, 7), 4)
+    (Range(first=1, last=1), Range(first=0, last=7))
+    """
+    if not bits:
+        return value
+    if value.first == value.last:
+        return Range(value.first ^ bits, value.first ^ bits)
+    varying = (1 << (value.first ^ value.last).bit_length()) - 1
+    fixed = (value.first ^ bits) & ~varying
+    return Range(fixed, fixed | varying)
+
+
 def joined(value: Range, bits: int) -> Range:
     """`value | bits`, where no number of the range has any of the bits; otherwise for one number only."""
     if not bits:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from nfcompile.diagnostics import Path
+from nfcompile.emit import Map, Name, Set
+from nfcompile.emit.expressions import Key
+from nfcompile.emit.listing import read_key
+from nfcompile.emit.spelling import key_text
 from nfcompile.model.ranges import Range, address_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.explain.answer import Explanation, Question, explain
 from nfcompile.verify.explain.reasons import Reason
-from nfcompile.verify.walk import State, Value, element_words, read, read_key
+from nfcompile.verify.walk import State, Value
 
 LookUp = Callable[[str, str], str | None]
 """The data of one element, by name and key in nft's words: '' in a set, None where it is not there."""
@@ -24,19 +28,22 @@ class Connection(NamedTuple):
     timeout: int
 
 
-Found = list[tuple[str, tuple[Value, ...], tuple[Value, ...] | None]]
+Found = list[tuple[Name, tuple[Value, ...], tuple[Value, ...] | None]]
 
 
 def explain_live(
     compiled: Compiled, question: Question, look_up: LookUp, connections: list[Connection]
 ) -> Explanation:
     """Explain with the state of the kernel, which is asked for single elements only."""
-    sources = read(compiled.table).sources
+    sources = {one.name: one for one in compiled.table.objects if isinstance(one, Set | Map)}
     found: Found = []
 
-    def ask(name: str, key: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        data = look_up(name, element_words(sources[name], key))
-        known = read_key(data) if data else None if data is None else ()
+    def ask(name: Name, key: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        source = sources[name]
+        data = look_up(str(name), key_text(cast("Key", key), source.key))
+        known: tuple[Value, ...] | None = None if data is None else ()
+        if data and isinstance(source, Map):
+            known = read_key(data, source.data)
         found.append((name, key, known))
         return known
 
@@ -48,12 +55,12 @@ def explain_live(
 def _elements(compiled: Compiled, found: Found) -> Iterator[Reason]:
     """Every look-up that a person asks about, once."""
     said: set[str] = set()
+    paths = {pool.name: pool.path for pool in compiled.site.active_pools}
     for name, key, data in found:
-        for pool in compiled.site.active_pools:
-            text = _element(name.removesuffix(f"_{pool.name}"), key, data) if name.endswith(pool.name) else ""
-            if text and text not in said:
-                said.add(text)
-                yield Reason(pool.path, text)
+        text = _element(name.word, key, data) if name.owner in paths else ""
+        if text and text not in said:
+            said.add(text)
+            yield Reason(paths[name.owner], text)
 
 
 def _element(word: str, key: tuple[Value, ...], data: tuple[Value, ...] | None) -> str:

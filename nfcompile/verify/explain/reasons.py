@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
-from nfcompile.emit import CtTimeout
+from nfcompile.emit import CtTimeout, Name
 from nfcompile.lower import names
-from nfcompile.lower.gate import gate
+from nfcompile.lower.context import lowering_context
 from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.model.site import AclRule, Pool, Site, StaticEntry
 from nfcompile.pipeline import Compiled
@@ -56,8 +56,9 @@ def reasons(compiled: Compiled, asked: Packet, outcome: Outcome) -> Iterator[Rea
         if asked_now or scene.pool is None:
             scene = scene._replace(pool=named)
         if entered in LISTS or (scene.pool and entered == names.pool_chain(scene.pool.name)):
+            assert entered is not None
             if not any(later.chain == entered for later in outcome.steps[at + 1 :]):
-                yield _no_hit(scene, str(entered))
+                yield _no_hit(scene, entered)
             continue
         yield from SPEAKERS.get(str(step.origin[0]) if step.origin else "", _silent)(scene, step)
     yield from _ending(scene)
@@ -90,14 +91,14 @@ def _pool_named(site: Site, step: Step) -> Pool | None:
     return next((pool for pool in site.active_pools if path[:2] == pool.path), None)
 
 
-def _entered(step: Step) -> str | None:
-    return next((effect.words[0] for effect in step.effects if effect.kind == "jump"), None)
+def _entered(step: Step) -> Name | None:
+    return next((effect.name for effect in step.effects if effect.kind == "jump"), None)
 
 
 LISTS = {names.DNAT_RULES: "dnat", names.SNAT_RULES: "snat"}
 
 
-def _no_hit(scene: Scene, entered: str) -> Reason:
+def _no_hit(scene: Scene, entered: Name) -> Reason:
     if entered in LISTS:
         return Reason((LISTS[entered],), f"no {LISTS[entered]} rule matches")
     pool = scene.pool
@@ -162,7 +163,7 @@ def _pools(scene: Scene, step: Step) -> Iterator[Reason]:
 
 def _taken(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
     pool = scene.pool
-    if pool is None or effect.words[0] not in (names.translate_chain(pool.name), names.pass_chain(pool.name)):
+    if pool is None or effect.name not in (names.translate_chain(pool.name), names.pass_chain(pool.name)):
         return
     entry = static_entry(scene.compiled.site, pool, scene.asked)
     path = entry.path if entry else pool.path
@@ -222,21 +223,23 @@ def _reached(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
 
 def _timeout(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
     for thing in scene.compiled.table.objects:
-        if isinstance(thing, CtTimeout) and thing.name == effect.words[0]:
+        if isinstance(thing, CtTimeout) and thing.name == effect.name:
             seconds = dict(thing.policy)
             said = (f"{word} {seconds[state]} s" for state, word in TIMES.items() if state in seconds)
             yield Reason(step.origin, f"timeouts of {thing.protocol}: {', '.join(said)}")
 
 
 def _events(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
-    silent = effect.words == ("0",)
+    silent = effect.values == (Range(0, 0),)
     text = "is not reported" if silent else "is reported when it begins and when it ends"
     pool = _pool_named(scene.compiled.site, step)
     yield Reason((*(pool.path if pool else ()), "connection_logging"), f"the connection {text}")
 
 
 def _log(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
-    text = f"the assignment is logged to NFLOG group {effect.words[1]}"
+    group = effect.values[1]
+    assert isinstance(group, Range)
+    text = f"the assignment is logged to NFLOG group {group.first}"
     yield Reason((*step.rule.origin, "connection_logging"), text)
 
 
@@ -250,7 +253,7 @@ def _counted(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
 
 def _helper(scene: Scene, step: Step) -> Iterator[Reason]:
     for effect in step.effects:
-        if effect.kind == "helper":
+        if effect.kind == "ct helper":
             yield Reason(step.origin, f"the kernel's {step.origin[-1]} helper follows the connection")
 
 
@@ -273,7 +276,7 @@ POOL_EFFECTS: dict[str, Callable[[Scene, Step, Effect], Iterator[Reason]]] = {
     "return": _skipped,
     "snat": _translated,
     "dnat": _reached,
-    "timeout": _timeout,
+    "ct timeout": _timeout,
     "events": _events,
     "log": _log,
     "count": _counted,
@@ -341,7 +344,7 @@ def _idle(scene: Scene, pool: Pool | None) -> Iterator[Reason]:
 def _dropped(scene: Scene) -> Reason:
     """The rule that dropped it, by its counter."""
     step = scene.outcome.steps[-1]
-    counter = next((effect.words[0] for effect in step.effects if effect.kind == "counter"), "")
+    counter = next((effect.name for effect in step.effects if effect.kind == "counter"), None)
     if counter in DROPS:
         return Reason(step.origin, DROPS[counter])
     pool = _pool_named(scene.compiled.site, step)
@@ -360,7 +363,7 @@ def _dropped(scene: Scene) -> Reason:
 
 
 def _inside(scene: Scene) -> tuple[str, ...]:
-    return gate(scene.compiled.site, scene.compiled.allocations).inside
+    return lowering_context(scene.compiled.site, scene.compiled.allocations).inside
 
 
 DROPS = {

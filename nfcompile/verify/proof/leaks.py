@@ -16,8 +16,7 @@ from nfcompile.verify.boxes import Part, Ranges, within
 from nfcompile.verify.proof.agreement import Compared
 from nfcompile.verify.proof.box import Box, explored
 from nfcompile.verify.walk import Program, reach
-from nfcompile.verify.walk.grammar import STATUS
-from nfcompile.verify.walk.packet import Flight
+from nfcompile.verify.walk.packet import STATUS, Flight
 
 
 class Leak(NamedTuple):

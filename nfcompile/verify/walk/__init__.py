@@ -3,17 +3,15 @@
     Table -> program.read -> Program;  Program + Packet + route + State -> walker.walk -> outcomes
 
 A packet's fields are ranges, so one walk can speak for a box of packets; what a walk cannot decide it walks
-both ways. A rule that the grammar does not have is an error, never skipped. Knows nothing of pools.
+both ways. A statement that it does not know is an error, never skipped. Knows nothing of pools.
 """
 
 from nfcompile.verify.boxes import LOCAL, Packet
 from nfcompile.verify.walk.anyhow import reach
-from nfcompile.verify.walk.grammar import read_key
 from nfcompile.verify.walk.packet import one
-from nfcompile.verify.walk.phrases import UnknownPhrase
-from nfcompile.verify.walk.program import Program, element_words, read
+from nfcompile.verify.walk.program import Program, read
 from nfcompile.verify.walk.state import NOTHING, State
-from nfcompile.verify.walk.values import Value
+from nfcompile.verify.walk.values import UnknownStatement, Value
 from nfcompile.verify.walk.walker import Effect, Outcome, Route, Step, walk
 
 __all__ = [
@@ -26,12 +24,10 @@ __all__ = [
     "Route",
     "State",
     "Step",
-    "UnknownPhrase",
+    "UnknownStatement",
     "Value",
-    "element_words",
     "one",
     "reach",
     "read",
-    "read_key",
     "walk",
 ]

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from nfcompile.emit import Name, Rule
+from nfcompile.emit.expressions import Verdict
 from nfcompile.verify.boxes import Packet
 from nfcompile.verify.walk.packet import Flight, is_local
-from nfcompile.verify.walk.phrases import Verdict
-from nfcompile.verify.walk.program import Line, Program
+from nfcompile.verify.walk.program import Program
 from nfcompile.verify.walk.state import ANYHOW
 from nfcompile.verify.walk.walker import Route, Walker, every_way
+
+NOWHERE = Name("")
 
 
 class Ends(NamedTuple):
@@ -47,7 +50,7 @@ class _Search(NamedTuple):
     """A ruleset, and what was found out of its chains: a search calls the same one many times."""
 
     program: Program
-    known: dict[tuple[str, frozenset[Flight]], Ends]
+    known: dict[tuple[Name, frozenset[Flight]], Ends]
 
     def hook(self, name: str, flights: set[Flight]) -> set[Flight]:
         for base in self.program.hooks.get(name, ()):
@@ -55,38 +58,38 @@ class _Search(NamedTuple):
             flights = through | accepted
         return flights
 
-    def chain(self, name: str, flights: frozenset[Flight]) -> Ends:
+    def chain(self, name: Name, flights: frozenset[Flight]) -> Ends:
         if (name, flights) not in self.known:
             self.known[name, flights] = self.walked(name, flights)
         return self.known[name, flights]
 
-    def walked(self, name: str, flights: frozenset[Flight]) -> Ends:
+    def walked(self, name: Name, flights: frozenset[Flight]) -> Ends:
         here, through, accepted = set(flights), set[Flight](), set[Flight]()
-        for line in self.program.chains[name]:
+        for rule in self.program.chains[name]:
             going: dict[Verdict | None, set[Flight]] = {}
-            for flight, verdict in _line(self.program, line, here):
+            for flight, verdict in _outcomes(self.program, rule, here):
                 going.setdefault(verdict, set()).add(flight)
             here = going.pop(None, set())
             for verdict, those in going.items():
-                if verdict is None or verdict.word in ("drop", "reject"):
+                if verdict is None or verdict.kind in ("drop", "reject"):
                     continue
-                if verdict.word in ("jump", "goto"):
+                if verdict.chain is not None:
                     ends = self.chain(verdict.chain, frozenset(those))
                     accepted |= ends.accepted
-                    (here if verdict.word == "jump" else through).update(ends.through)
+                    (here if verdict.kind == "jump" else through).update(ends.through)
                 else:
-                    (accepted if verdict.word == "accept" else through).update(those)
+                    (accepted if verdict.kind == "accept" else through).update(those)
         return Ends(through | here, accepted)
 
 
-def _line(program: Program, line: Line, flights: Iterable[Flight]) -> set[tuple[Flight, Verdict | None]]:
+def _outcomes(program: Program, rule: Rule, flights: Iterable[Flight]) -> set[tuple[Flight, Verdict | None]]:
     """What one rule makes of packets."""
     found: set[tuple[Flight, Verdict | None]] = set()
     for flight in flights:
 
         def run(walker: Walker, flight: Flight = flight) -> tuple[Flight, Verdict | None]:
             walker.flight = flight
-            verdict = walker.line("", line)
+            verdict = walker.rule(NOWHERE, rule)
             return walker.flight, verdict
 
         found.update(every_way(lambda chosen: Walker(program, ANYHOW, chosen), run))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfcompile.emit.expressions import Bitwise, Concat, Expression, Field, Lookup
+from nfcompile.emit.statements import Mangle, Match, Nat, Statement, VerdictMap
 from nfcompile.model.ranges import Range
-from nfcompile.verify.walk.phrases import Change, Concat, Expression, Field, Looked, Masked, Match, Nat, Vmap
 from nfcompile.verify.walk.program import Program
 
 
@@ -15,42 +16,42 @@ def cuts(program: Program, field: str) -> list[int]:
     out."""
     found: set[int] = set()
     for line in (line for lines in program.chains.values() for line in lines):
-        for phrase in line.phrases:
-            for look in _looks(phrase):
+        for statement in line.statements:
+            for look in _looks(statement):
                 for start, end in _asked(program, look, field):
                     found |= {start, end}
     return sorted(found - {0})
 
 
-def _asked(program: Program, look: Match | Vmap | Looked, field: str) -> Iterator[tuple[int, int]]:
+def _asked(program: Program, look: Match | VerdictMap | Lookup, field: str) -> Iterator[tuple[int, int]]:
     """First number and the one after the last of all that the field is compared with."""
-    for index, part in enumerate(_parts(look.key)):
+    source = program.entries(look.right if isinstance(look, Match) else look.source)
+    for index, part in enumerate(_parts(look.left if isinstance(look, Match) else look.key)):
         mask = 0xFFFFFFFF if isinstance(part, Field) else part.mask
         name = part.name if isinstance(part, Field) else part.field.name
         if name != field or not _is_prefix(mask):
             continue
-        source = program.sources[look.source].entries if isinstance(look.source, str) else look.source
         for pattern in (entry.key[index] for entry in source):
             if isinstance(pattern, Range):
                 yield pattern.first, (pattern.last | ~mask & 0xFFFFFFFF) + 1
 
 
-def _looks(phrase: object) -> list[Match | Vmap | Looked]:
-    """The comparisons and map look-ups of a phrase."""
-    if isinstance(phrase, Match | Vmap):
-        return [phrase]
+def _looks(statement: Statement) -> list[Match | VerdictMap | Lookup]:
+    """The comparisons and map look-ups of a statement."""
+    if isinstance(statement, Match | VerdictMap):
+        return [statement]
     found: list[object] = []
-    if isinstance(phrase, Nat):
-        found = [phrase.address, phrase.port]
-    elif isinstance(phrase, tuple) and not isinstance(phrase, Change):
-        found = list(phrase)
-    return [one for one in found if isinstance(one, Looked)]
+    if isinstance(statement, Nat):
+        found = [statement.address, statement.port]
+    elif isinstance(statement, Mangle):
+        found = [statement.value]
+    return [one for one in found if isinstance(one, Lookup)]
 
 
-def _parts(key: Expression) -> tuple[Field | Masked, ...]:
+def _parts(key: Expression) -> tuple[Field | Bitwise, ...]:
     if isinstance(key, Concat):
         return key.parts
-    return (key,) if isinstance(key, Field | Masked) else ()
+    return (key,) if isinstance(key, Field | Bitwise) else ()
 
 
 def _is_prefix(mask: int) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from nfcompile.emit.expressions import number, symbol
+from nfcompile.emit.statements import ICMP, PORTED
 from nfcompile.model.ranges import Range
 from nfcompile.verify.boxes import LOCAL, Names, Packet, among
-from nfcompile.verify.walk.grammar import PROTOCOLS, STATES, STATUS, TCP_FLAGS
-from nfcompile.verify.walk.phrases import UnknownPhrase
-from nfcompile.verify.walk.values import Value, number
+from nfcompile.verify.walk.values import UnknownStatement, Value
 
-PORTED = (PROTOCOLS["tcp"], PROTOCOLS["udp"])
+STATUS = {kind: symbol("ct_status", kind) for kind in ("snat", "dnat")}
+NEW, SYN, ACK = symbol("ct_state", "new"), symbol("tcp_flag", "syn"), symbol("tcp_flag", "ack")
+LOCAL_TYPE, UNICAST = symbol("fib_addrtype", "local"), symbol("fib_addrtype", "unicast")
 
 
 class Flight(NamedTuple):
@@ -29,14 +31,16 @@ class Flight(NamedTuple):
     def field(self, name: str) -> Value:
         """The value of a field; `th` of a packet without ports is an error of the ruleset."""
         if name.startswith("th ") and self.now.protocol not in PORTED:
-            raise UnknownPhrase(f"'{name}' of protocol {self.now.protocol}")
+            raise UnknownStatement(f"'{name}' of protocol {self.now.protocol}")
+        if name not in VALUES:
+            raise UnknownStatement(f"cannot walk '{name}'")
         return VALUES[name](self)
 
     def translated(self, kind: str, address: Range | None, port: Range | None) -> Flight:
         """The packet with another source or destination; what is None stays, and so do ports that a
         protocol does not have."""
         now = self.now
-        if now.protocol not in (*PORTED, PROTOCOLS["icmp"]):
+        if now.protocol not in (*PORTED, ICMP):
             port = None
         if kind == "snat":
             changed = now._replace(source=address or now.source, source_port=port or now.source_port)
@@ -56,11 +60,11 @@ VALUES: dict[str, Callable[[Flight], Value]] = {
     "ip daddr": lambda flight: flight.now.destination,
     "th sport": lambda flight: flight.now.source_port,
     "th dport": lambda flight: flight.now.destination_port,
-    "tcp flags": lambda flight: number(TCP_FLAGS["syn" if flight.now.opens else "ack"]),
+    "tcp flags": lambda flight: number(SYN if flight.now.opens else ACK),
     "meta l4proto": lambda flight: number(flight.now.protocol),
     "meta mark": lambda flight: flight.mark,
     "ct mark": lambda flight: flight.ct_mark,
-    "ct state": lambda flight: number(STATES["new"]),
+    "ct state": lambda flight: number(NEW),
     "ct status": lambda flight: number(flight.status),
     "ct direction": lambda flight: number(0),
     "ct original zone": lambda flight: flight.zone,
@@ -72,10 +76,10 @@ VALUES: dict[str, Callable[[Flight], Value]] = {
     "ct reply ip daddr": lambda flight: flight.now.source,
     "ct reply proto-src": lambda flight: flight.now.destination_port,
     "ct reply proto-dst": lambda flight: flight.now.source_port,
-    "fib daddr type": lambda flight: "local" if is_local(flight.towards) else "unicast",
+    "fib daddr type": lambda flight: number(LOCAL_TYPE if is_local(flight.towards) else UNICAST),
     "fib daddr oifname": lambda flight: flight.towards,
 }
-"""Every field that the grammar has, of a connection's first packet."""
+"""Every field that rules ask for, of a connection's first packet."""
 
 
 def is_local(out: str | Names) -> bool:

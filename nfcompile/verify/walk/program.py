@@ -4,37 +4,33 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
-from nfcompile.emit import Chain, Element, Map, Rule, Set, Table
-from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range, address_text
+from nfcompile.emit import Chain, Element, Map, Name, Rule, Set, Table
+from nfcompile.emit.expressions import Elements
+from nfcompile.emit.validate import validate
+from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range
 from nfcompile.verify.boxes import Part, Ranges, alike, divided_once, within
-from nfcompile.verify.walk.grammar import read_key, read_rule, read_verdict
-from nfcompile.verify.walk.phrases import Entry, Inline, Phrase, UnknownPhrase
-from nfcompile.verify.walk.values import Key, Value, key_within
+from nfcompile.verify.walk.values import Key, UnknownStatement, Value, key_within
 
 PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "srcnat": 100}
 """nft's words for hook priorities (nft(8), family ip)."""
 
 
-class Line(NamedTuple):
-    """One rule, and what it says."""
-
-    rule: Rule
-    phrases: tuple[Phrase, ...]
-
-
 class Program(NamedTuple):
     """Chains by name, base chains by hook in their order, and the tables that rules look into."""
 
-    chains: Mapping[str, tuple[Line, ...]]
-    hooks: Mapping[str, tuple[str, ...]]
-    sources: Mapping[str, Source]
+    chains: Mapping[Name, tuple[Rule, ...]]
+    hooks: Mapping[str, tuple[Name, ...]]
+    sources: Mapping[Name, Source]
+
+    def entries(self, source: Name | Elements) -> Elements:
+        """The elements of a named set or map, or those that stand in the rule."""
+        return self.sources[source].entries if isinstance(source, Name) else source
 
 
 class Source:
-    """A set or map. What stands in the ruleset is read when it is first asked for: it can be large."""
+    """A set or map. Its elements are put in order when they are first asked for: they can be many."""
 
     __slots__ = ("_divided", "_entries", "_firsts", "_patterns", "dynamic", "name", "thing")
 
@@ -42,7 +38,7 @@ class Source:
         self.thing = thing
         self.name = thing.name
         self.dynamic = "dynamic" in thing.flags
-        self._entries: tuple[Entry, ...] | None = None
+        self._entries: Elements | None = None
         self._firsts: list[int] = []
         self._patterns: list[Range] | None = None
         self._divided: dict[Part, dict[int, Ranges]] = {}
@@ -50,15 +46,14 @@ class Source:
     @property
     def anything(self) -> Key:
         """Data that holds whatever an element can have; () in a set."""
-        kinds = self.thing.data.split(" . ") if isinstance(self.thing, Map) else []
+        kinds = self.thing.data if isinstance(self.thing, Map) else ()
         return tuple(Range(0, PORT_LAST if kind == "inet_service" else ADDRESS_LAST) for kind in kinds)
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> Elements:
         """The elements in the ruleset, those of one field in ascending order."""
         if self._entries is None:
-            verdicts = isinstance(self.thing, Map) and self.thing.data == "verdict"
-            entries = [_entry(element, verdicts) for element in self.thing.elements]
+            entries = list(self.thing.elements)
             if entries and all(len(e.key) == 1 and isinstance(e.key[0], Range) for e in entries):
                 entries.sort(key=lambda entry: _first(entry.key[0]))
                 self._firsts = [_first(entry.key[0]) for entry in entries]
@@ -72,7 +67,7 @@ class Source:
             self._patterns = [one for one in keys if isinstance(one, Range)]
         return divided_once(part, self._patterns, self._divided)
 
-    def near(self, key: Key) -> tuple[Entry, ...]:
+    def near(self, key: Key) -> Elements:
         """The elements that a key can meet, and perhaps more."""
         entries = self.entries
         part = key[0]
@@ -83,22 +78,23 @@ class Source:
 
 
 def read(table: Table) -> Program:
-    """Read all rules of a table. Raises UnknownPhrase at the first that the grammar does not have."""
+    """Put the chains of a table where packets meet them. Raises InvalidTable."""
+    validate(table)
     chains = [thing for thing in table.objects if isinstance(thing, Chain)]
-    hooks: dict[str, list[tuple[int, str]]] = {}
+    hooks: dict[str, list[tuple[int, Name]]] = {}
     for chain in chains:
         if chain.hook:
             hooks.setdefault(chain.hook.hook, []).append((_priority(chain.hook.priority), chain.name))
     return Program(
-        {chain.name: tuple(_line(rule) for rule in chain.rules) for chain in chains},
+        {chain.name: chain.rules for chain in chains},
         {hook: tuple(name for _, name in sorted(found)) for hook, found in hooks.items()},
         {thing.name: Source(thing) for thing in table.objects if isinstance(thing, Set | Map)},
     )
 
 
-def hits(source: Source | Inline, key: Key) -> tuple[list[Entry], bool]:
+def hits(source: Source | Elements, key: Key) -> tuple[list[Element], bool]:
     """The elements that a key may meet, and whether it certainly meets one of them."""
-    met: list[Entry] = []
+    met: list[Element] = []
     covered = 0
     sure = False
     for entry in source.near(key) if isinstance(source, Source) else source:
@@ -116,16 +112,16 @@ def hits(source: Source | Inline, key: Key) -> tuple[list[Entry], bool]:
 class Hit(NamedTuple):
     """An element that packets meet; `where` says which values `field` has in those of a box that do."""
 
-    entry: Entry
+    entry: Element
     field: str = ""
     where: Ranges = ()
 
 
-Kind = Callable[[Entry], Hashable]
+Kind = Callable[[Element], Hashable]
 """What elements must have in common to be met by packets of one box."""
 
 
-def divided(source: Source | Inline, part: Part, kind: Kind) -> tuple[list[Hit], bool]:
+def divided(source: Source | Elements, part: Part, kind: Kind) -> tuple[list[Hit], bool]:
     """The same for the packets of a box, each of which certainly meets one element or none. Raises Split."""
     if not isinstance(source, Source) and len(source) == 1 and isinstance(source[0].key[0], Range):
         # Most rules ask for one value, and most boxes lie wholly in it or beside it.
@@ -143,39 +139,12 @@ def divided(source: Source | Inline, part: Part, kind: Kind) -> tuple[list[Hit],
     ], -1 not in found
 
 
-def element_words(source: Source, key: Key) -> str:
-    """A certain key in nft's words, as its set or map has it."""
-    words = []
-    for part, kind in zip(key, source.thing.type.split(" . "), strict=True):
-        if isinstance(part, str):
-            words.append(f'"{part}"')
-        elif isinstance(part, Range):
-            words.append(address_text(part.first) if kind == "ipv4_addr" else str(part.first))
-    return " . ".join(words)
-
-
 def _overlap(key: Key, pattern: Key) -> int:
     """Numbers that a key of one field shares with a pattern; elements of a set do not overlap."""
     part, other = key[0], pattern[0]
     if not isinstance(part, Range) or not isinstance(other, Range):
         return 0
     return min(part.last, other.last) - max(part.first, other.first) + 1
-
-
-@lru_cache(4096)
-def _phrases(text: str) -> tuple[Phrase, ...]:
-    return read_rule(text)
-
-
-def _line(rule: Rule) -> Line:
-    return Line(rule, _phrases(" ".join(rule.phrases)))
-
-
-def _entry(element: Element, verdicts: bool) -> Entry:
-    key = read_key(element.key)
-    if verdicts:
-        return Entry(key, (), read_verdict(element.data), element.origin)
-    return Entry(key, read_key(element.data) if element.data else (), None, element.origin)
 
 
 def _first(value: Value) -> int:
@@ -185,5 +154,5 @@ def _first(value: Value) -> int:
 def _priority(text: str) -> int:
     word, _, offset = text.partition(" + ")
     if word not in PRIORITIES:
-        raise UnknownPhrase(f"cannot read the priority '{text}'")
+        raise UnknownStatement(f"cannot read the priority '{text}'")
     return PRIORITIES[word] + int(offset or 0)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from nfcompile.emit import Name
 from nfcompile.model.ranges import Range
 from nfcompile.verify.boxes import Part
 from nfcompile.verify.walk.values import Key, certain, within
 
-Ask = Callable[[str, Key], Key | None]
+Ask = Callable[[Name, Key], Key | None]
 """The data of one element of a set or map by name ((): it has none); None where there is no such element."""
-Learned = Mapping[tuple[str, Key], Key | None]
+Learned = Mapping[tuple[Name, Key], Key | None]
 
 
 class State(NamedTuple):
@@ -26,7 +27,7 @@ class State(NamedTuple):
     ask: Ask | None = None
     unknown: bool = False
 
-    def data(self, name: str, key: Key) -> Key | None:
+    def data(self, name: Name, key: Key) -> Key | None:
         """The data of an element, () in a set; None where it is not there.
 
         Of a key that stands for many only this is known: whether all are there, and a search finds none free.
@@ -42,7 +43,7 @@ class State(NamedTuple):
         part = key[0]
         return () if len(key) == 1 and isinstance(part, Range) and there >= part.size else None
 
-    def perhaps(self, name: str, key: Key) -> list[Key]:
+    def perhaps(self, name: Name, key: Key) -> list[Key]:
         """The data of elements of other packets of the box: a packet has one of these keys, or none."""
         return [
             data

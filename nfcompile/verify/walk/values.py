@@ -17,9 +17,8 @@ Value = Range | str | Names
 Key = tuple[Value, ...]
 
 
-def number(value: int) -> Range:
-    """The range that holds one number."""
-    return Range(value, value)
+class UnknownStatement(Exception):
+    """A rule has something that the walker does not know; the message names it."""
 
 
 def certain(key: Key) -> bool:

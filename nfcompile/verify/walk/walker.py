@@ -9,39 +9,51 @@ instant are not walked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 from nfcompile.diagnostics import Path
-from nfcompile.emit import Rule
-from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import Names, Packet, Part, joined, masked, netmapped, taken
-from nfcompile.verify.walk.grammar import STATUS
-from nfcompile.verify.walk.packet import Flight, is_local
-from nfcompile.verify.walk.phrases import (
-    Assign,
-    Change,
+from nfcompile.emit import Element, Name, Rule
+from nfcompile.emit.expressions import (
+    Bitwise,
     Concat,
     Constant,
-    Count,
-    Entry,
+    Elements,
     Expression,
     Field,
-    Inline,
+    Lookup,
+    Numgen,
+    Verdict,
+    keys,
+    number,
+)
+from nfcompile.emit.expressions import Key as EmitKey
+from nfcompile.emit.statements import (
+    ACCEPT,
+    CT_MARK,
+    META_MARK,
+    TCP,
+    UDP,
+    CtCount,
     Limit,
-    Looked,
-    Masked,
+    Log,
+    Mangle,
     Match,
     Nat,
-    Note,
-    Numgen,
-    UnknownPhrase,
-    Verdict,
-    Vmap,
+    Reject,
+    SetUpdate,
+    Statement,
+    Use,
+    VerdictMap,
 )
-from nfcompile.verify.walk.program import Hit, Kind, Line, Program, Source, divided, hits
+from nfcompile.model.ranges import Range
+from nfcompile.verify.boxes import Names, Packet, Part, inverted, joined, masked, netmapped, taken
+from nfcompile.verify.walk.packet import STATUS, Flight, is_local
+from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits
 from nfcompile.verify.walk.state import NOTHING, State
-from nfcompile.verify.walk.values import Key, Value, apart, certain, hull, number
+from nfcompile.verify.walk.values import Key, UnknownStatement, Value, apart, certain, hull
 
+PROTOCOL_FIELDS = {"tcp": TCP, "udp": UDP}
+"""`tcp dport` and the like match the protocol as well."""
 Answer = TypeVar("Answer")
 Route = Callable[[Range], str | Names]
 """The interface behind which an address is, LOCAL for the gateway's own."""
@@ -52,18 +64,19 @@ WAYS = 256
 class Effect(NamedTuple):
     """What a rule did: a verdict, `snat` or `dnat` with the new address and port, a mark, a note, a limit.
 
-    `count` is a limit that was asked and not exceeded, `over` one that was; `values` its number.
+    `name` is the object or chain that it names. `count` is a limit that was not exceeded, `over` one that
+    was; `values` its number.
     """
 
     kind: str
-    words: tuple[str, ...] = ()
+    name: Name | None = None
     values: Key = ()
 
 
 class Step(NamedTuple):
     """One rule that did something: in which chain, and the spot of the site that asked for it."""
 
-    chain: str
+    chain: Name
     rule: Rule
     origin: Path
     effects: tuple[Effect, ...]
@@ -88,7 +101,7 @@ class Outcome(NamedTuple):
 def walk(program: Program, packet: Packet, route: Route, state: State = NOTHING) -> tuple[Outcome, ...]:
     """Send the first packet of a connection through; the outcomes of all ways that it can take.
 
-    Raises UnknownPhrase for what the walker cannot do, ValueError where the ways are too many, and Split.
+    Raises UnknownStatement for what the walker cannot do, ValueError where the ways are too many, and Split.
     """
     return tuple(every_way(lambda chosen: Walker(program, state, chosen), lambda one: one.run(packet, route)))
 
@@ -121,7 +134,7 @@ class Walker:
         self.state = state
         self.chosen = list(chosen)
         self.options: list[int] = []
-        self.learned: dict[tuple[str, Key], Key | None] = {}
+        self.learned: dict[tuple[Name, Key], Key | None] = {}
         self.steps: list[Step] = []
         self.effects: list[Effect] = []
         self.origin: Path = ()
@@ -155,59 +168,61 @@ class Walker:
 
     # ---- chains and rules
 
-    def chain(self, name: str) -> str:
+    def chain(self, name: Name) -> str:
         """'accept', 'drop', or '' at the end of a chain."""
-        for line in self.program.chains[name]:
-            verdict = self.line(name, line)
+        for rule in self.program.chains[name]:
+            verdict = self.rule(name, rule)
             if verdict is None:
                 continue
-            if verdict.word == "return":
+            if verdict.kind == "return":
                 return ""
-            if verdict.word in ("jump", "goto"):
+            if verdict.chain is not None:
                 reached = self.chain(verdict.chain)
-                if reached or verdict.word == "goto":
+                if reached or verdict.kind == "goto":
                     return reached
                 continue
-            return "drop" if verdict.word == "reject" else verdict.word
+            return "drop" if verdict.kind == "reject" else verdict.kind
         return ""
 
-    def line(self, chain: str, line: Line) -> Verdict | None:
+    def rule(self, chain: Name, rule: Rule) -> Verdict | None:
         """Do one rule; its verdict, if it has one and gets there."""
         self.effects, self.origin = [], ()
         verdict = None
         try:
-            for phrase in line.phrases:
-                verdict = self.phrase(phrase)
+            for statement in rule.statements:
+                verdict = self.statement(statement)
         except _Stop:
             verdict = None
         if self.effects:
-            self.steps.append(Step(chain, line.rule, self.origin or line.rule.origin, tuple(self.effects)))
+            self.steps.append(Step(chain, rule, self.origin or rule.origin, tuple(self.effects)))
         return verdict
 
-    def phrase(self, phrase: object) -> Verdict | None:
-        if isinstance(phrase, Match):
-            self.match(phrase)
-        elif isinstance(phrase, Assign):
-            self.assign(phrase)
-        elif isinstance(phrase, Change):
-            self.change(phrase)
-        elif isinstance(phrase, Note):
-            self.effects.append(Effect(phrase.kind, phrase.words))
-        elif isinstance(phrase, Limit):
-            if phrase.over:
+    def statement(self, statement: Statement) -> Verdict | None:
+        if isinstance(statement, Match):
+            self.match(statement)
+        elif isinstance(statement, Mangle):
+            self.mangle(statement)
+        elif isinstance(statement, SetUpdate):
+            self.update(statement)
+        elif isinstance(statement, Use):
+            self.effects.append(Effect(statement.kind, statement.name))
+        elif isinstance(statement, Log):
+            self.effects.append(Effect("log", None, (statement.prefix, number(statement.group))))
+        elif isinstance(statement, Limit):
+            if statement.over:
                 raise _Stop
-        elif isinstance(phrase, Nat):
-            return self.nat(phrase)
-        elif isinstance(phrase, Vmap):
-            return self.decided(self.vmap(phrase))
-        elif isinstance(phrase, Verdict):
-            return self.decided(phrase)
+        elif isinstance(statement, Nat):
+            return self.nat(statement)
+        elif isinstance(statement, VerdictMap):
+            return self.decided(self.vmap(statement))
+        elif isinstance(statement, Reject):
+            return self.decided(Verdict("reject"))
         else:
-            raise UnknownPhrase(f"cannot walk {phrase}")
+            return self.decided(statement)
         return None
 
     def decided(self, verdict: Verdict) -> Verdict:
-        self.effects.append(Effect(verdict.word, (verdict.chain,) if verdict.chain else ()))
+        self.effects.append(Effect(verdict.kind, verdict.chain))
         return verdict
 
     # ---- matches
@@ -221,22 +236,26 @@ class Walker:
         return self.chosen[at]
 
     def match(self, match: Match) -> None:
-        if self.holds(match) is match.negated:
+        if match.op == "in":
+            (pattern,) = match.right[0].key if not isinstance(match.right, Name) else ()
+            if masked(self.number(match.left), _range(pattern).first) == number(0):
+                raise _Stop
+        elif self.holds(match) is (match.op == "!="):
             raise _Stop
 
     def holds(self, match: Match) -> bool:
-        met, sure = self.look(match.source, self.key(match.key), lambda _: True)
+        met, sure = self.look(match.right, self.key(match.left), lambda _: True)
         return bool(met) and (sure or self.choose(2) == 0)
 
-    def look(self, name: str | Inline, key: Key, kind: Kind) -> tuple[list[Hit], bool]:
+    def look(self, name: Name | Elements, key: Key, kind: Kind) -> tuple[list[Hit], bool]:
         """The elements that a key may meet, and whether it must meet one.
 
         Packets of a box may meet different elements of one kind; Split is raised where the kinds differ.
         """
-        source = self.program.sources[name] if isinstance(name, str) else name
+        source = self.program.sources[name] if isinstance(name, Name) else name
         if isinstance(source, Source) and source.dynamic:
             data = self.dynamic(source.name, key)
-            return ([], False) if data is None else ([Hit(Entry(key, data))], True)
+            return ([], False) if data is None else ([_hit(key, data)], True)
         part = key[0]
         if len(key) == 1 and isinstance(part, Part):
             return divided(source, part, kind)
@@ -245,7 +264,7 @@ class Walker:
             apart(key, [entry.key for entry in met])
         return [Hit(entry) for entry in met], sure
 
-    def dynamic(self, name: str, key: Key) -> Key | None:
+    def dynamic(self, name: Name, key: Key) -> Key | None:
         state = self.state.after(self.learned) if self.learned else self.state
         data = state.data(name, key)
         if data is None and (others := state.perhaps(name, key)):
@@ -256,7 +275,7 @@ class Walker:
                 self.learned[name, key] = data
         return data
 
-    def found(self, looked: Looked, kind: Kind) -> list[Hit]:
+    def found(self, looked: Lookup, kind: Kind) -> list[Hit]:
         """The elements of a map that a key may have; a miss ends the rule."""
         met, sure = self.look(looked.source, self.key(looked.key), kind)
         if not met or (not sure and self.choose(2)):
@@ -265,67 +284,78 @@ class Walker:
             self.origin = met[0].entry.origin
         return met
 
-    def vmap(self, vmap: Vmap) -> Verdict:
-        met, sure = self.look(vmap.source, self.key(vmap.key), lambda entry: entry.verdict)
-        verdicts = list(dict.fromkeys(hit.entry.verdict for hit in met))
+    def vmap(self, vmap: VerdictMap) -> Verdict:
+        met, sure = self.look(vmap.source, self.key(vmap.key), lambda entry: entry.data)
+        verdicts = list(dict.fromkeys(hit.entry.data for hit in met))
         options = len(verdicts) + (not sure)
         way = self.choose(options) if options > 1 else 0
         if way >= len(verdicts):
             raise _Stop
         verdict = verdicts[way]
-        assert verdict is not None
+        assert isinstance(verdict, Verdict)
         return verdict
 
     # ---- values
 
     def key(self, expression: Expression) -> Key:
         if isinstance(expression, Field):
-            return (self.flight.field(expression.name),)
-        if isinstance(expression, Masked):
-            return (joined(masked(self.number(expression.field), expression.mask), expression.bits),)
+            return (self.field(expression),)
+        if isinstance(expression, Bitwise):
+            value = masked(self.number(expression.field), expression.mask)
+            return (joined(inverted(value, expression.xor), expression.bits),)
         if isinstance(expression, Concat):
             return tuple(part for field in expression.parts for part in self.key(field))
         if isinstance(expression, Numgen):
-            return (Range(expression.first, expression.last),)
+            return (Range(expression.offset, expression.offset + expression.modulus - 1),)
         if isinstance(expression, Constant):
             return (expression.value,)
-        return hull([hit.entry.data for hit in self.found(expression, lambda entry: entry.data)])
+        return hull([_data(hit.entry) for hit in self.found(expression, lambda entry: entry.data)])
+
+    def field(self, field: Field) -> Value:
+        """The value of a field; another protocol than its own ends the rule."""
+        word, _, end = field.name.partition(" ")
+        if word not in PROTOCOL_FIELDS:
+            return self.flight.field(field.name)
+        self.match(Match(Field("meta l4proto"), keys([PROTOCOL_FIELDS[word]])))
+        return self.flight.field(field.name if end == "flags" else f"th {end}")
 
     def number(self, expression: Expression) -> Range:
         return _range(self.key(expression)[0])
 
     # ---- statements
 
-    def assign(self, assign: Assign) -> None:
-        value = self.number(assign.value)
-        if assign.field == "meta mark":
+    def mangle(self, mangle: Mangle) -> None:
+        value = self.number(mangle.value)
+        if mangle.field == META_MARK:
             self.flight = self.flight._replace(mark=value)
-        elif assign.field == "ct mark":
+        elif mangle.field == CT_MARK:
             self.flight = self.flight._replace(ct_mark=value)
-            self.effects.append(Effect("mark", (), (value,)))
+            self.effects.append(Effect("mark", None, (value,)))
+        elif mangle.field.name == "ct event":
+            self.effects.append(Effect("events", None, (value,)))
         else:
             self.flight = self.flight._replace(zone=value)
 
-    def change(self, change: Change) -> None:
+    def update(self, update: SetUpdate) -> None:
         """Add, renew or delete an element; its limit or count may end the rule.
 
         Of a key that stands for many the kernel makes one that is not there yet; nobody knows which.
         """
-        name, key = change.name, self.key(change.key)
-        data = self.key(change.data) if change.data is not None else ()
-        if change.word == "delete":
+        name, key = update.name, self.key(update.key)
+        data = self.key(update.data) if update.data is not None else ()
+        if update.op == "delete":
             self.learned[name, key] = None
             return
         known = self.dynamic(name, key)
-        if isinstance(change.condition, Count):
-            self.count(change.condition, name, key, known)
+        if isinstance(update.condition, CtCount):
+            self.count(update.condition, name, key, known)
             return
-        if certain(key) and (known is None or change.word == "update"):
+        if certain(key) and (known is None or update.op == "update"):
             self.learned[name, key] = data
-        if isinstance(change.condition, Limit) and change.condition.over != (known is not None):
+        if isinstance(update.condition, Limit) and update.condition.over != (known is not None):
             raise _Stop
 
-    def count(self, condition: Count, name: str, key: Key, known: Key | None) -> None:
+    def count(self, condition: CtCount, name: Name, key: Key, known: Key | None) -> None:
         """Connections of one key, this one with them."""
         connections = 1 + (_range(known[0]).first if known else 0)
         over = connections > condition.most
@@ -333,18 +363,18 @@ class Walker:
             over = known is not None
         if certain(key):
             self.learned[name, key] = (number(connections),)
-        self.effects.append(Effect("over" if over else "count", (name,), (number(condition.most),)))
+        self.effects.append(Effect("over" if over else "count", name, (number(condition.most),)))
         if over is not condition.over:
             raise _Stop
 
     def nat(self, nat: Nat) -> Verdict:
         address = port = None
-        if isinstance(nat.address, Looked):
+        if isinstance(nat.address, Lookup):
             now = self.flight.now
             old = now.source if nat.kind == "snat" else now.destination
             moves = _moves_with(old, self.key(nat.address.key), nat.prefix)
             met = self.found(nat.address, lambda entry: entry.data[1:] if moves(entry) else entry.data)
-            data = _netmap(met, old) if moves(met[0].entry) else hull([hit.entry.data for hit in met])
+            data = _netmap(met, old) if moves(met[0].entry) else hull([_data(hit.entry) for hit in met])
             address = _range(data[0])
             port = _range(data[1]) if len(data) > 1 else None
         elif nat.address is not None:
@@ -358,34 +388,45 @@ class Walker:
         self.flight = self.flight.translated(nat.kind, address, port)
         now = self.flight.now
         ends = {"snat": (now.source, now.source_port), "dnat": (now.destination, now.destination_port)}
-        self.effects.append(Effect(nat.kind, (), ends[nat.kind]))
-        return Verdict("accept")
+        self.effects.append(Effect(nat.kind, None, ends[nat.kind]))
+        return ACCEPT
+
+
+def _hit(key: Key, data: Key) -> Hit:
+    """An element that packets have made, with values that only a walk has (interfaces of a box)."""
+    return Hit(Element(cast("EmitKey", key), cast("EmitKey", data)))
+
+
+def _data(entry: Element) -> Key:
+    """The data of an element of a map that holds no verdicts."""
+    assert not isinstance(entry.data, Verdict)
+    return entry.data
 
 
 def _range(value: Value) -> Range:
     if not isinstance(value, Range):
-        raise UnknownPhrase(f"'{value}' is no number")
+        raise UnknownStatement(f"'{value}' is no number")
     return value
 
 
-def _moves_with(old: Range, key: Key, prefix: bool) -> Callable[[Entry], bool]:
+def _moves_with(old: Range, key: Key, prefix: bool) -> Callable[[Element], bool]:
     """Which elements make of every address another one. Packets of a box may meet many such elements where
     they are looked up by that address: NETMAP, or one host to one."""
     same = isinstance(old, Part) and isinstance(key[0], Part) and old.field == key[0].field
     return lambda entry: (
-        prefix or (same and len(entry.key) == 1 and certain(entry.key) and certain(entry.data[:1]))
+        prefix or (same and len(entry.key) == 1 and certain(entry.key) and certain(_data(entry)[:1]))
     )
 
 
 def _netmap(met: list[Hit], address: Range) -> Key:
     """The new address by the kernel's NETMAP, and what else the elements say."""
-    rest = met[0].entry.data[1:]
+    rest = _data(met[0].entry)[1:]
     if isinstance(address, Part) and met[0].field == address.field:
-        rows = sorted((one, _range(hit.entry.data[0])) for hit in met for one in hit.where)
+        rows = sorted((one, _range(_data(hit.entry)[0])) for hit in met for one in hit.where)
         return netmapped(address, rows), *rest
     found = []
     for hit in met:
-        first, last = _range(hit.entry.data[0])
+        first, last = _range(_data(hit.entry)[0])
         host = (1 << (first ^ last).bit_length()) - 1
         found.append((joined(masked(address, host), first & ~host),))
     return *hull(found), *rest

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import words
+from nfcompile.emit.statements import IIFNAME, OIFNAME, Match, match
 from nfcompile.model.site import Site
 
 
-class Gate(NamedTuple):
+class Context(NamedTuple):
     """A gateway with its two sides; `inside` includes the VLAN interfaces that carry subscribers."""
 
     site: Site
@@ -18,36 +18,36 @@ class Gate(NamedTuple):
     outside: tuple[str, ...]
 
     @property
-    def from_inside(self) -> str:
-        return f"iifname {words.interface_set(self.inside)}"
+    def from_inside(self) -> Match:
+        return match(IIFNAME, *self.inside)
 
     @property
-    def from_outside(self) -> str:
-        return f"iifname {words.interface_set(self.outside)}"
+    def from_outside(self) -> Match:
+        return match(IIFNAME, *self.outside)
 
     @property
-    def from_either(self) -> str:
-        return f"iifname {words.interface_set((*self.inside, *self.outside))}"
+    def from_either(self) -> Match:
+        return match(IIFNAME, *self.inside, *self.outside)
 
-    def arriving(self, *, outside: bool, inside: bool) -> str:
+    def arriving(self, *, outside: bool, inside: bool) -> Match:
         """From one side or from both; at least one must be asked."""
         return self.from_either if outside and inside else self.from_outside if outside else self.from_inside
 
     @property
-    def to_outside(self) -> str:
-        return f"oifname {words.interface_set(self.outside)}"
+    def to_outside(self) -> Match:
+        return match(OIFNAME, *self.outside)
 
     @property
-    def to_inside(self) -> str:
-        return f"oifname {words.interface_set(self.inside)}"
+    def to_inside(self) -> Match:
+        return match(OIFNAME, *self.inside)
 
     @property
-    def outward(self) -> tuple[str, str]:
+    def outward(self) -> tuple[Match, Match]:
         """What is translated: from an inside to an outside interface."""
         return self.from_inside, self.to_outside
 
 
-def gate(site: Site, allocations: tuple[PoolAllocation, ...]) -> Gate:
+def lowering_context(site: Site, allocations: tuple[PoolAllocation, ...]) -> Context:
     """Work out the two sides; VLAN interfaces that the site names count as inside."""
     inside = list(site.interfaces.inside)
     if site.defaults.vlan_mode != "untagged":
@@ -58,4 +58,4 @@ def gate(site: Site, allocations: tuple[PoolAllocation, ...]) -> Gate:
             name = site.interfaces.vlan(vid)
             if name not in inside:
                 inside.append(name)
-    return Gate(site, allocations, tuple(inside), site.interfaces.outside)
+    return Context(site, allocations, tuple(inside), site.interfaces.outside)

@@ -1,0 +1,46 @@
+"""nft's own listing -> the same values: elements as nft prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nfcompile.emit.expressions import SYMBOLS, Key, Value
+from nfcompile.model.ranges import ADDRESS_LAST, Range
+
+
+def read_key(text: str, types: Sequence[str]) -> Key:
+    """Read a key, or data, of these types as nft lists it. Raises ValueError.
+
+    >>> read_key("203.0.113.0/31 . 1024-2047", ("ipv4_addr", "inet_service"))
+    (Range(first=3405803776, last=3405803777), Range(first=1024, last=2047))
+    """
+    parts = text.split(" . ")
+    if len(parts) != len(types):
+        raise ValueError(f"'{text}' is not of the type '{' . '.join(types)}'")
+    return tuple(read_value(part.strip(), datatype) for part, datatype in zip(parts, types, strict=True))
+
+
+def read_value(text: str, datatype: str) -> Value:
+    """Read one value of a type. Raises ValueError."""
+    if text.startswith('"'):
+        return text[1:-1]
+    named = {name: value for value, name in SYMBOLS.get(datatype, {}).items()}
+    if text in named:
+        return Range(named[text], named[text])
+    network, slash, bits = text.partition("/")
+    if slash:
+        first = _number(network)
+        return Range(first, first + (1 << 32 - int(bits)) - 1)
+    start, _, end = text.partition("-")
+    return Range(_number(start), _number(end or start))
+
+
+def _number(text: str) -> int:
+    if "." not in text:
+        return int(text, 0)
+    parts = [int(part) for part in text.split(".")]
+    if len(parts) != 4 or any(not 0 <= part <= 255 for part in parts):
+        raise ValueError(f"'{text}' is no address")
+    number = int.from_bytes(bytes(parts), "big")
+    assert number <= ADDRESS_LAST
+    return number
