@@ -90,7 +90,7 @@ def _chain(chain: Chain) -> Iterator[Line]:
         yield f"\t\ttype {type_} hook {hook} priority {priority}; policy accept;", chain.origin
     for rule in chain.rules:
         text = rule_text(rule.statements)
-        if rule.comment:
+        if rule.comment != chain.comment:
             text += f' comment "{rule.comment}"'
         yield f"\t\t{text}", rule.origin
     yield "\t}", chain.origin

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Chain, Object, Rule
+from nfcompile.emit import Chain, Rule
 from nfcompile.emit.expressions import Field
 from nfcompile.emit.statements import CT_STATUS, IP_DADDR, OIFNAME, concat, goto, jump, match
 from nfcompile.lower import names
 from nfcompile.lower.connection_policy import policy
 from nfcompile.lower.context import Context
+from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
@@ -24,17 +25,17 @@ POOLS = ("pools",)
 ASKED = Field("ct original ip daddr")
 
 
-def arriving(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def arriving(context: Context) -> Contribution:
     """The chains, and the rule for the source NAT chain; nothing where the outside opens no connection."""
     allocations = [allocation for allocation in context.allocations if allocation.pool.opens_to_outside]
     if not allocations:
-        return (), ()
+        return Contribution()
     last = sorted(allocations, key=lambda allocation: allocation.pool.type == "static")
     rules = tuple(rule for allocation in last for rule in _whose(allocation.pool))
     chains = [Chain(names.ARRIVING, rules, POOLS)]
     chains += (_policy(context, allocation) for allocation in allocations)
     inward = context.from_outside, context.to_inside, match(CT_STATUS, "dnat"), match(ASKED, names.GLOBALS)
-    return tuple(chains), (Rule((*inward, jump(names.ARRIVING)), POOLS),)
+    return Contribution(tuple(chains), postrouting=(Rule((*inward, jump(names.ARRIVING)), POOLS),))
 
 
 def _whose(pool: Pool) -> Iterator[Rule]:

@@ -12,6 +12,7 @@ from nfcompile.emit.expressions import Constant, Field, number, symbol
 from nfcompile.emit.statements import CT_STATE, CT_STATUS, L4PROTO, Log, Mangle, Use, jump, match
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
+from nfcompile.lower.contribution import Contribution
 from nfcompile.model.site import Pool, Site
 
 ALGS = {
@@ -35,19 +36,22 @@ def policy(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, 
     return timeouts, rules
 
 
-def expected_flows(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
-    """Connections that a helper expects get their ports from the helper, not from the block: log them.
+def helpers(context: Context) -> Contribution:
+    """The helpers, and the connections that they expect: those get their ports from the helper, not from the
+    block, so they are logged.
 
     They meet no nat chain, so their events are set here: as pools do that log, or silent if none does.
     """
-    if not helper_objects(context.site):
-        return (), ()
+    objects = helper_objects(context.site)
+    if not objects:
+        return Contribution()
     path: Path = ("nat_defaults", "alg")
     logging = any(p.connection_logging and _uses_algs(context.site, p) for p in context.site.active_pools)
     statements = (Log("nfcompile alg ", names.LOG_GROUP), LOGGED) if logging else (SILENT,)
     rules = tuple(Rule((statement,), path) for statement in statements)
     expected = match(CT_STATE, "related"), match(CT_STATUS, "expected")
-    return (Chain(names.EXPECTED, rules, path),), (Rule((*expected, jump(names.EXPECTED)), path),)
+    chain, entry = Chain(names.EXPECTED, rules, path), Rule((*expected, jump(names.EXPECTED)), path)
+    return Contribution((*objects, chain), translated=(entry,))
 
 
 def helper_objects(site: Site) -> tuple[CtHelper, ...]:
@@ -100,33 +104,37 @@ def _timeouts(pool: Pool) -> tuple[tuple[CtTimeout, ...], tuple[Rule, ...]]:
     session = pool.keeps_mapping_entries
     established = times.tcp_session_active if session else times.tcp_active
     udp = times.udp_session if session else times.udp
-    tcp_name, udp_name, special = (
-        names.timeout_policy(pool.name, word) for word in ("tcp", "udp", "special")
-    )
     objects = [
-        CtTimeout(tcp_name, "tcp", _tcp_policy(pool, established), path),
-        CtTimeout(udp_name, "udp", (("unreplied", udp), ("replied", udp)), path),
+        _policy("tcp", _tcp(pool, established), path),
+        _policy("udp", {"unreplied": udp, "replied": udp}, path),
     ]
-    rules = [
-        Rule((match(L4PROTO, "tcp"), Use("ct timeout", tcp_name)), path),
-        Rule((match(L4PROTO, "udp"), Use("ct timeout", udp_name)), path),
-    ]
+    rules = [Rule((match(L4PROTO, one.protocol), Use("ct timeout", one.name)), path) for one in objects]
     if times.special_tcp_ports:
-        objects.append(CtTimeout(special, "tcp", _tcp_policy(pool, times.special), path))
+        special = _policy("tcp", _tcp(pool, times.special), path)
         ports = match(Field("tcp dport"), *times.special_tcp_ports)
-        rules.append(Rule((ports, Use("ct timeout", special)), path))
+        objects.append(special)
+        rules.append(Rule((ports, Use("ct timeout", special.name)), path))
     return tuple(objects), tuple(rules)
 
 
-def _tcp_policy(pool: Pool, established: int) -> tuple[tuple[str, int], ...]:
+def _policy(protocol: str, seconds: dict[str, int], path: Path) -> CtTimeout:
+    distinct = dict.fromkeys(seconds.values()) if protocol == "udp" else [seconds[s] for s in NAMING]
+    return CtTimeout(names.timeout_policy(protocol, distinct), protocol, tuple(seconds.items()), path)
+
+
+def _tcp(pool: Pool, established: int) -> dict[str, int]:
     times = pool.timeouts
-    return (
-        ("syn_sent", times.tcp_handshake),
-        ("syn_recv", times.tcp_handshake),
-        ("established", established),
-        ("fin_wait", times.tcp_final),
-        ("close_wait", times.tcp_final),
-        ("last_ack", times.tcp_final),
-        ("time_wait", times.tcp_final),
-        ("close", times.tcp_reset),
-    )
+    return {
+        "syn_sent": times.tcp_handshake,
+        "syn_recv": times.tcp_handshake,
+        "established": established,
+        "fin_wait": times.tcp_final,
+        "close_wait": times.tcp_final,
+        "last_ack": times.tcp_final,
+        "time_wait": times.tcp_final,
+        "close": times.tcp_reset,
+    }
+
+
+NAMING = ("syn_sent", "established", "fin_wait", "close")
+"""States of tcp that have values of their own: a policy is called by them."""

@@ -42,6 +42,12 @@ class Context(NamedTuple):
         return match(OIFNAME, *self.inside)
 
     @property
+    def translates_outward(self) -> bool:
+        """Whether any source is translated on its way from inside to an outside interface."""
+        rules = (rule.match.interface for rule in self.site.snat)
+        return bool(self.allocations) or any(name is None or name in self.outside for name in rules)
+
+    @property
     def outward(self) -> tuple[Match, Match]:
         """What is translated: from an inside to an outside interface."""
         return self.from_inside, self.to_outside

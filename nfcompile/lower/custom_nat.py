@@ -6,11 +6,12 @@ Rules keep the order of the file, and the first match wins. Neighbouring rules o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from nfcompile.diagnostics import dotted
-from nfcompile.emit import Chain, Element, Map, Name, Object, Rule
+from nfcompile.emit import Chain, Element, Map, Rule
 from nfcompile.emit.expressions import Bitwise, Constant, Field, Key
 from nfcompile.emit.statements import (
     CT_MARK,
@@ -24,6 +25,7 @@ from nfcompile.emit.statements import (
     Match,
     Nat,
     Statement,
+    jump,
     key,
     lookup,
     match,
@@ -33,6 +35,7 @@ from nfcompile.emit.statements import (
 from nfcompile.lower import names
 from nfcompile.lower.acl import port_field
 from nfcompile.lower.context import Context
+from nfcompile.lower.contribution import Contribution
 from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.model.site import ANY_PROTOCOL, DnatRule, Mark, SnatRule
 from nfcompile.model.site import Match as Qualifiers
@@ -40,33 +43,39 @@ from nfcompile.model.site import Match as Qualifiers
 WHOLE_MARK = 0xFFFFFFFF
 
 
-def dnat_objects(context: Context) -> tuple[Object, ...]:
+def dnat(context: Context) -> Contribution:
     """The chain of the dnat rules with its maps; nothing without dnat rules."""
-    maps: list[Object] = []
+    maps: list[Map] = []
     rules: list[Rule] = []
+    runs: Counter[int] = Counter()
     for shape, grouped in groupby(context.site.dnat, key=_dnat_shape):
         group = list(grouped)
         if shape is None or len(group) == 1:
             rules += (_dnat_rule(context, rule) for rule in group)
             continue
-        more_maps, more_rules = _dnat_map(context, group)
+        protocol = group[0].match.protocol
+        runs[protocol] += 1
+        more_maps, more_rules = _dnat_map(context, group, runs[protocol])
         maps += more_maps
         rules += more_rules
     if not rules:
-        return ()
-    return *maps, Chain(names.DNAT_RULES, tuple(rules), ("dnat",))
+        return Contribution()
+    chain = Chain(names.DNAT_RULES, tuple(rules), ("dnat",))
+    return Contribution((*maps, chain), prerouting=(Rule((jump(names.DNAT_RULES),), ("dnat",)),))
 
 
-def snat_objects(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def snat(context: Context) -> Contribution:
     """The chain of the snat rules with its maps, and rules for interfaces other than the outside ones."""
-    maps: list[Object] = []
+    maps: list[Map] = []
     rules: list[Rule] = []
     elsewhere: list[Rule] = []
+    runs = 0
     for shape, grouped in groupby(context.site.snat, key=_snat_shape):
         group = list(grouped)
         if shape is not None and len(group) > 1:
-            maps.append(_snat_map(group))
-            target = lookup(CT_MARK, _map_name("snat", group))
+            runs += 1
+            maps.append(_snat_map(group, runs))
+            target = lookup(CT_MARK, maps[-1].name)
             statement = Nat("snat", target, flags=("persistent",))
             rules.append(Rule((statement,), group[0].path, _comment(group)))
             continue
@@ -76,8 +85,11 @@ def snat_objects(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]
                 rules.append(_snat_rule(rule, ()))
             else:
                 elsewhere.append(_snat_rule(rule, (context.from_inside,)))
+    if not rules:
+        return Contribution(postrouting=tuple(elsewhere))
     chain = Chain(names.SNAT_RULES, tuple(rules), ("snat",))
-    return ((*maps, chain) if rules else ()), tuple(elsewhere)
+    entry = Rule((jump(names.SNAT_RULES),), ("snat",))
+    return Contribution((*maps, chain), postrouting=tuple(elsewhere), outbound=(entry,))
 
 
 def _plain(asked: Qualifiers) -> bool:
@@ -105,15 +117,11 @@ def _snat_shape(rule: SnatRule) -> tuple[object, ...] | None:
     return ("mark",) if whole and bare and rule.snat_port is None else None
 
 
-def _map_name(prefix: str, group: Sequence[DnatRule | SnatRule]) -> Name:
-    return names.custom(prefix, group[0].name)
-
-
 def _comment(group: Sequence[DnatRule | SnatRule]) -> str:
     return f"{dotted(group[0].path)} to {group[-1].name}"
 
 
-def _dnat_map(context: Context, group: list[DnatRule]) -> tuple[list[Map], list[Rule]]:
+def _dnat_map(context: Context, group: list[DnatRule], run: int) -> tuple[list[Map], list[Rule]]:
     """One map of ports -> marks, one of ports -> destination; the first of equal ports wins."""
     first = {rule.match.dst_port: rule for rule in reversed(group)}
     rules = sorted(first.values(), key=lambda rule: rule.match.dst_port or EVERYWHERE)
@@ -124,11 +132,11 @@ def _dnat_map(context: Context, group: list[DnatRule]) -> tuple[list[Map], list[
     maps: list[Map] = []
     lines: list[Rule] = []
     if group[0].mark:
-        name = _map_name("mark", group)
+        name = names.port_map("mark", protocol, run)
         elements = tuple(Element(_port(r), key(r.mark.value if r.mark else 0), r.path) for r in rules)
         maps.append(Map(name, mapped, ("mark",), origin, elements))
         lines.append(Rule((*before, Mangle(CT_MARK, lookup(port, name))), origin, comment))
-    name = _map_name("dnat", group)
+    name = names.port_map("dnat", protocol, run)
     if group[0].dnat_ip is None:
         data: tuple[str, ...] = ("inet_service",)
         statement = Nat("dnat", None, lookup(port, name))
@@ -179,14 +187,13 @@ def _snat_rule(rule: SnatRule, before: tuple[Match, ...]) -> Rule:
     return Rule(tuple(statements), rule.path)
 
 
-def _snat_map(group: list[SnatRule]) -> Map:
+def _snat_map(group: list[SnatRule], run: int) -> Map:
     first = {rule.mark: rule for rule in reversed(group) if rule.mark}
     elements = tuple(
         Element(key(mark.value), key(rule.snat_ip), rule.path)
         for mark, rule in sorted(first.items(), key=lambda item: item[0])
     )
-    name = _map_name("snat", group)
-    return Map(name, ("mark",), ("ipv4_addr",), group[0].path, elements, interval=True)
+    return Map(names.mark_map(run), ("mark",), ("ipv4_addr",), group[0].path, elements, interval=True)
 
 
 def _constant(value: Range | None) -> Constant | None:

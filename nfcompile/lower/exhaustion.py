@@ -27,6 +27,7 @@ from nfcompile.emit.statements import (
 )
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
+from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.model.site import Pool
 
@@ -37,14 +38,14 @@ SECONDS = 3
 SIZE = 65536
 
 
-def refusals(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def exhaustion(context: Context) -> Contribution:
     """The memory, and the rule that refuses; ICMP alone can lack room in a deterministic cgnat pool."""
     pools = [
         allocation.pool for allocation in context.allocations if allocation.pool.type in ("cgnat", "nat")
     ]
     all_protocols = any(pool.allocation == "dynamic" for pool in pools)
     if not all_protocols and not any(pool.type == "cgnat" for pool in pools):
-        return (), ()
+        return Contribution()
     reject = counter(names.REFUSED), ADMIN_PROHIBITED
     path, flags = POOLS, ("dynamic", "timeout")
     objects: list[Object] = [
@@ -59,7 +60,7 @@ def refusals(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
         objects.append(Set(ports, (*HOSTS, "inet_service"), path, (), flags, SECONDS, SIZE))
         known = match(concat(L4PROTO, IP_SADDR, IP_DADDR, TH_DPORT), ports)
         rules.append(Rule((match(L4PROTO, *PORTED), context.from_inside, known, *reject), path))
-    return tuple(objects), tuple(rules)
+    return Contribution(tuple(objects), prerouting=tuple(rules))
 
 
 def no_room(pool: Pool, name: Name, counted: Name) -> Chain:

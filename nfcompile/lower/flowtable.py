@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nfcompile.emit import Chain, Flowtable, Object, Rule
+from nfcompile.emit import Chain, Flowtable, Rule
 from nfcompile.emit.expressions import Field
 from nfcompile.emit.statements import CT_STATE, L4PROTO, PORTED, RETURN, Use, jump, match
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
 from nfcompile.lower.context import Context
+from nfcompile.lower.contribution import Contribution
 from nfcompile.model.ranges import Range, union
 from nfcompile.model.site import Pool, Site
 from nfcompile.model.vlans import shared_addresses
@@ -25,11 +26,11 @@ ENDS = (Field("ct reply ip daddr"), Field("ct original ip daddr"))
 outside opened; in both where a subscriber reaches another one."""
 
 
-def flowtable(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def flowtable(context: Context) -> Contribution:
     """The flowtable, the chain that fills it, and the rule for the forward chain."""
     pools = offloaded_pools(context.site)
     if not pools:
-        return (), ()
+        return Contribution()
     renewed = _globals(pool for pool in context.site.active_pools if pool.renews)
     keep = [Rule((match(end, *renewed), RETURN), PATH) for end in ENDS] if renewed else []
     shortcut = Use("flow", names.FLOWTABLE)
@@ -40,7 +41,7 @@ def flowtable(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
         Chain(names.OFFLOAD, (*keep, *fill), PATH),
     )
     established = match(CT_STATE, "established"), match(L4PROTO, *PORTED)
-    return objects, (Rule((*established, jump(names.OFFLOAD)), PATH),)
+    return Contribution(objects, forward=(Rule((*established, jump(names.OFFLOAD)), PATH),))
 
 
 def offloaded_pools(site: Site) -> tuple[Pool, ...]:

@@ -10,7 +10,7 @@ base chain after source NAT, since every base chain costs 4 % of a packet.
 
 from __future__ import annotations
 
-from nfcompile.emit import Chain, Counter, Hook, Object, Rule
+from nfcompile.emit import Chain, Counter, Object, Rule
 from nfcompile.emit.expressions import Bitwise, Field, symbol
 from nfcompile.emit.statements import (
     ACCEPT,
@@ -30,12 +30,8 @@ from nfcompile.emit.statements import (
 )
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
-from nfcompile.lower.connection_policy import expected_flows
 from nfcompile.lower.context import Context
-from nfcompile.lower.flowtable import flowtable
-from nfcompile.lower.mapping import learning
-from nfcompile.lower.renewal import renewal
-from nfcompile.lower.session_limits import session_limit
+from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.vlans import shared_vids
 from nfcompile.model.ranges import Range, subtract, union
 from nfcompile.model.site import Pool
@@ -46,25 +42,48 @@ SYN, ALL_FLAGS = symbol("tcp_flag", "syn"), sum(symbol("tcp_flag", f) for f in (
 NOT_SYN = unlike(Bitwise(Field("tcp flags"), ALL_FLAGS), SYN)
 
 
-def guard_objects(context: Context) -> tuple[Object, ...]:
-    """Counters, sets and chains of the guard; nothing for a site that translates no source."""
-    if not context.allocations and not context.site.snat:
-        return ()
+def admission(context: Context) -> Contribution:
+    """New connections that nobody may open: to a global address that no mapping has led on from, and TCP that
+    does not begin with a SYN."""
+    objects: list[Object] = []
+    gateway: tuple[Rule, ...] = ()
     globals_ = global_addresses(context)
-    objects: list[Object] = [Counter(names.INVALID_COUNTER, PERMIT)]
-    if not context.site.defaults.permit_invalid_flow:
-        objects.append(Counter(names.MIDSTREAM_COUNTER, PERMIT))
     if globals_:
-        objects.append(Counter(names.UNSOLICITED_COUNTER, POOLS))
-        objects.append(address_set(names.GLOBALS, globals_, POOLS))
-        objects.append(_local(context))
-    limits, refusals = session_limit(context)
-    shortcut, offload = flowtable(context)
-    objects += (*limits, *shortcut)
-    if refusals or offload:
-        hook = Hook("filter", "forward", "filter")
-        objects.append(Chain(names.FORWARD, (*refusals, *offload), (), hook))
-    return (*objects, *_after_translation(context))
+        objects = [Counter(names.UNSOLICITED_COUNTER, POOLS), address_set(names.GLOBALS, globals_, POOLS)]
+        new = match(CT_STATE, "new", "untracked", "invalid")
+        gateway = (_unsolicited(context, context.from_either, new),)
+    midstream: tuple[Rule, ...] = ()
+    if context.translates_outward and not context.site.defaults.permit_invalid_flow:
+        objects.append(Counter(names.MIDSTREAM_COUNTER, PERMIT))
+        midstream = (Rule((NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)
+    return Contribution(tuple(objects), postrouting=unsolicited(context), outbound=midstream, gateway=gateway)
+
+
+def outbound(context: Context) -> Contribution:
+    """What is translated: from an inside to an outside interface."""
+    if not context.translates_outward:
+        return Contribution()
+    return Contribution(postrouting=(Rule((*context.outward, jump(names.OUTBOUND)), POOLS),))
+
+
+def guard(context: Context) -> Contribution:
+    """After source NAT: what has not been translated and must not leave so."""
+    if not context.allocations and not context.site.snat:
+        return Contribution()
+    objects: list[Object] = [Counter(names.INVALID_COUNTER, PERMIT)]
+    translated = [
+        Rule((match(CT_STATUS, "snat"), ACCEPT), POOLS),
+        Rule((*context.outward, jump(names.OUTGOING)), POOLS),
+    ]
+    outgoing = [Rule((match(CT_STATE, "invalid"), counter(names.INVALID_COUNTER), DROP), POOLS)]
+    owned = _owned(context)
+    if owned:
+        leak = Chain(names.LEAK, _leak(context), POOLS)
+        objects += [Counter(names.LEAK_COUNTER, POOLS), address_set(names.OWNED, owned, POOLS), leak]
+        outgoing.append(Rule((match(IP_SADDR, names.OWNED), goto(names.LEAK)), POOLS))
+    if global_addresses(context):
+        translated.append(_unsolicited(context, context.from_either, *_on(context)))
+    return Contribution(tuple(objects), translated=tuple(translated), outgoing=tuple(outgoing))
 
 
 def before_inbound(context: Context) -> tuple[Rule, ...]:
@@ -81,13 +100,6 @@ def unsolicited(context: Context) -> tuple[Rule, ...]:
     return (_unsolicited(context, context.from_either),) if global_addresses(context) else ()
 
 
-def midstream(context: Context) -> tuple[Rule, ...]:
-    """With `permit_invalid_flow: off` no connection starts with anything but a SYN."""
-    if context.site.defaults.permit_invalid_flow:
-        return ()
-    return (Rule((NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)
-
-
 def _on(context: Context) -> tuple[Match, ...]:
     """Where a packet leaves that came for a global address and found nobody.
 
@@ -102,43 +114,11 @@ def _unsolicited(context: Context, *matches: Match) -> Rule:
     return Rule((*matches, target, counter(names.UNSOLICITED_COUNTER), DROP), POOLS)
 
 
-def _local(context: Context) -> Chain:
-    """Global addresses that the gateway has on an interface: nobody outside reaches the gateway by them."""
-    rule = _unsolicited(context, context.from_either, match(CT_STATE, "new", "untracked", "invalid"))
-    return Chain(names.LOCAL, (rule,), POOLS, Hook("filter", "input", "filter"))
-
-
 def global_addresses(context: Context) -> tuple[Range, ...]:
     """All global addresses of the enabled pools, joined."""
     found = [one for allocation in context.allocations for one in allocation.pool.global_ip]
     found += [entry.globals for allocation in context.allocations for entry in allocation.pool.global_map]
     return union(found)
-
-
-def _after_translation(context: Context) -> tuple[Object, ...]:
-    """The one base chain after source NAT: mapping entries, then the guard."""
-    renewed, renew = renewal(context)
-    expected, expect = expected_flows(context)
-    learnt, learn = learning(context)
-    objects: list[Object] = [*learnt, *renewed, *expected]
-    translated = Rule((match(CT_STATUS, "snat"), ACCEPT), POOLS)
-    rules: list[Rule] = [*expect, *learn, *renew, translated]
-    rules.append(Rule((*context.outward, jump(names.OUTGOING)), POOLS))
-    invalid = Rule((match(CT_STATE, "invalid"), counter(names.INVALID_COUNTER), DROP), POOLS)
-    outgoing = [invalid]
-    owned = _owned(context)
-    if owned:
-        objects.append(Counter(names.LEAK_COUNTER, POOLS))
-        objects.append(address_set(names.OWNED, owned, POOLS))
-        outgoing.append(Rule((match(IP_SADDR, names.OWNED), goto(names.LEAK)), POOLS))
-    if global_addresses(context):
-        rules.append(_unsolicited(context, context.from_either, *_on(context)))
-    hook = Hook("filter", "postrouting", "srcnat + 1")
-    objects.append(Chain(names.GUARD, tuple(rules), POOLS, hook))
-    objects.append(Chain(names.OUTGOING, tuple(outgoing), POOLS))
-    if owned:
-        objects.append(Chain(names.LEAK, _leak(context), POOLS))
-    return tuple(objects)
 
 
 def _leak(context: Context) -> tuple[Rule, ...]:

@@ -46,6 +46,7 @@ from nfcompile.emit.statements import (
 )
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
+from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.packet_marks import ANY_NUMBER, FRESH, KNOWN, socket_marks
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.lower.renewal import (
@@ -101,7 +102,7 @@ def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
     return Sockets(tuple(objects), look, inbound)
 
 
-def learning(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def learning(context: Context) -> Contribution:
     """Right after source NAT: to which pool and protocol a new connection's mark says it belongs."""
     verdicts = [
         verdict
@@ -119,7 +120,7 @@ def learning(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     if numbered:
         objects = (Chain(names.NUMBERED, numbered, POOLS),)
         rules.append(Rule((match(CT_STATE, "new"), ANY_NUMBER, goto(names.NUMBERED)), POOLS))
-    return objects, tuple(rules)
+    return Contribution(objects, translated=tuple(rules))
 
 
 def _verdicts(pool: Pool, base: int) -> Iterator[tuple[int, Verdict]]:

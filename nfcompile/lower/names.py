@@ -6,7 +6,9 @@ which nft takes as they are, so they are never mangled. `emit.validate` refuses 
 
 from __future__ import annotations
 
-from nfcompile.emit.expressions import Name
+from collections.abc import Iterable
+
+from nfcompile.emit.expressions import SYMBOLS, Name
 from nfcompile.model.ranges import address_text
 
 TABLE = "nfcompile"
@@ -100,9 +102,9 @@ def tagged_subscribers(pool: str) -> Name:
     return Name("subscribersvlan", pool)
 
 
-def timeout_policy(pool: str, word: str) -> Name:
-    """A conntrack timeout policy of a pool: tcp, udp or special."""
-    return Name(word, pool)
+def timeout_policy(protocol: str, seconds: Iterable[int]) -> Name:
+    """A conntrack timeout policy, called by what it says, so that pools share it whichever comes first."""
+    return Name(f"timeout_{protocol}", "", "_".join(str(one) for one in seconds))
 
 
 def helper(kind: str, protocol: str) -> Name:
@@ -260,6 +262,14 @@ def allocator(word: str, pool: str) -> Name:
 # ---- customized NAT
 
 
-def custom(word: str, first: str) -> Name:
-    """A map of neighbouring `dnat` or `snat` rules, named after the first one."""
-    return Name(word, first)
+def port_map(word: str, protocol: int, run: int) -> Name:
+    """The map of neighbouring `dnat` rules from ports to marks ('mark') or destinations ('dnat').
+
+    `run` counts such neighbours of a protocol, so a rule in front of them changes no name.
+    """
+    return Name(f"{word}_ports", SYMBOLS["inet_proto"][protocol], str(run) if run > 1 else "")
+
+
+def mark_map(run: int) -> Name:
+    """The map of neighbouring `snat` rules from marks to addresses."""
+    return Name("snat_marks", "", str(run) if run > 1 else "")

@@ -6,14 +6,28 @@ A packet that a pool has accepted never comes back: it is translated, passed (fa
 from __future__ import annotations
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Counter, Object, Rule
-from nfcompile.emit.statements import ACCEPT, DROP, IP_SADDR, RETURN, counter, goto, unlike
+from nfcompile.emit import Chain, Counter, Object, Rule
+from nfcompile.emit.expressions import Field
+from nfcompile.emit.statements import (
+    ACCEPT,
+    CT_STATUS,
+    DROP,
+    IP_SADDR,
+    RETURN,
+    counter,
+    goto,
+    jump,
+    match,
+    unlike,
+)
 from nfcompile.lower import names
 from nfcompile.lower.acl import acl_rules, address_set
 from nfcompile.lower.cgnat import deterministic_cgnat
 from nfcompile.lower.connection_policy import policy
 from nfcompile.lower.context import Context
+from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.dynamic import dynamic
+from nfcompile.lower.guard import before_inbound
 from nfcompile.lower.mapping import sockets
 from nfcompile.lower.nat import deterministic_nat
 from nfcompile.lower.part import Part, Statements, pool_chain, pool_rule
@@ -21,8 +35,34 @@ from nfcompile.lower.session_limits import icmp_limit
 from nfcompile.lower.static import static, static_sources
 from nfcompile.model.ranges import union
 
+POOLS = ("pools",)
 
-def pool_objects(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+
+def pools(context: Context) -> Contribution:
+    """All pools in packet order, and what leads to them."""
+    if not context.allocations:
+        return Contribution()
+    objects: list[Object] = []
+    inbound: list[Rule] = []
+    for allocation in context.allocations:
+        own, arriving = _pool(context, allocation)
+        objects += own
+        inbound += arriving
+    jumps = tuple(pool_rule(one.pool, jump(names.pool_chain(one.pool.name))) for one in context.allocations)
+    hairpin: list[Rule] = []
+    if has_hairpin(context):
+        back = context.from_inside, context.to_inside, match(CT_STATUS, "dnat")
+        asked = match(Field("ct original ip daddr"), names.GLOBALS)
+        hairpin.append(Rule((*back, asked, jump(names.POOLS)), POOLS, "hairpin"))
+    return Contribution(
+        (Chain(names.POOLS, jumps, POOLS), *objects),
+        prerouting=(*before_inbound(context), *inbound) if inbound else (),
+        postrouting=tuple(hairpin),
+        outbound=(Rule((goto(names.POOLS),), POOLS),),
+    )
+
+
+def _pool(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """Everything of one pool, and its rules in the shared destination NAT chain."""
     pool = allocation.pool
     if pool.type == "fake":

@@ -31,6 +31,7 @@ from nfcompile.emit.statements import (
 )
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
+from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
@@ -47,11 +48,11 @@ OUTSIDE = concat(Field("ct reply ip daddr"), Field("ct reply proto-dst"))
 read again.)"""
 
 
-def renewal(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def renewal(context: Context) -> Contribution:
     """The rules right after source NAT: let pass what is young, renew the rest."""
     pools = [allocation.pool for allocation in context.allocations if allocation.pool.renews]
     if not pools:
-        return (), ()
+        return Contribution()
     path = ("pools",)
     sixteenth = match(CT_DIRECTION, "original"), match(Numgen("inc", 16), 0)
     rules = (
@@ -59,7 +60,7 @@ def renewal(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
         Rule((match(Bitwise(CT_MARK, TOKEN_BYTE), FIRST_TOKEN), goto(names.STALE)), path),
         Rule((unlike(CT_MARK, 0), *sixteenth, jump(names.RENEW_ENTRIES)), path),
     )
-    return (*_renewal(context, pools),), rules
+    return Contribution(tuple(_renewal(context, pools)), translated=rules)
 
 
 def take_token(pool: Pool) -> Rule:

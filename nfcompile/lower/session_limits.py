@@ -26,6 +26,7 @@ from nfcompile.emit.statements import (
 from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
 from nfcompile.lower.context import Context
+from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.exhaustion import no_room
 from nfcompile.lower.part import Statements
 from nfcompile.model.ranges import Range, union
@@ -50,11 +51,11 @@ def icmp_limit(allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Ru
     return (Counter(dropped, path), sources, no_room(pool, over, dropped)), (rule,)
 
 
-def session_limit(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+def session_limit(context: Context) -> Contribution:
     """`sessions_per_translation`, for the forward chain: sessions of one local address and port."""
     limit = context.site.defaults.sessions_per_translation
     if limit is None:
-        return (), ()
+        return Contribution()
     sockets = ("inet_proto", "ipv4_addr", "inet_service")
     objects: list[Object] = [
         Counter(names.SESSIONS_COUNTER, SESSIONS_PATH),
@@ -67,7 +68,7 @@ def session_limit(context: Context) -> tuple[tuple[Object, ...], tuple[Rule, ...
     count = add(names.SESSIONS, concat(L4PROTO, IP_SADDR, TH_SPORT), CtCount(limit, over=True))
     new = *context.outward, match(CT_STATE, "new"), match(L4PROTO, *PORTED), *source
     refuse = counter(names.SESSIONS_COUNTER), ADMIN_PROHIBITED
-    return tuple(objects), (Rule((*new, count, *refuse), SESSIONS_PATH),)
+    return Contribution(tuple(objects), forward=(Rule((*new, count, *refuse), SESSIONS_PATH),))
 
 
 def _limited(context: Context) -> tuple[Range, ...]:

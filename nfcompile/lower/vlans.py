@@ -12,6 +12,7 @@ from nfcompile.emit.expressions import Field, Lookup
 from nfcompile.emit.statements import ACCEPT, IIFNAME, IP_DADDR, Mangle, key, lookup, set_mark
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
+from nfcompile.lower.contribution import Contribution
 from nfcompile.model.site import Pool, Site
 from nfcompile.model.vlans import shared_addresses
 
@@ -19,11 +20,11 @@ PATH = ("nat_defaults", "vlan_mode")
 ZONE = Field("ct original zone")
 
 
-def zone_objects(context: Context) -> tuple[Object, ...]:
+def vlan_zones(context: Context) -> Contribution:
     """The zones on the way in, the marks on the way back."""
     vids = shared_vids(context.site)
     if not vids:
-        return ()
+        return Contribution()
     zones = tuple(Element(key(context.site.interfaces.vlan(vid)), key(vid)) for vid in vids)
     back = tuple(Element(key(vid), key(vid)) for vid in vids)
     mark = set_mark(Lookup(ZONE, back, ("mark",)))
@@ -43,7 +44,7 @@ def zone_objects(context: Context) -> tuple[Object, ...]:
         objects.append(Map(name, ("ipv4_addr",), ("mark",), PATH, elements, interval))
         rules.append(Rule((context.from_outside, set_mark(lookup(IP_DADDR, name))), PATH))
     objects.append(Chain(names.VLAN_ANSWERS, tuple(rules), PATH, Hook("filter", "prerouting", "mangle")))
-    return tuple(objects)
+    return Contribution(tuple(objects))
 
 
 def zone_remarks(site: Site) -> tuple[str, ...]:
