@@ -17,6 +17,7 @@ from nfcompile.lower import names
 from nfcompile.lower.connection_policy import policy
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
+from nfcompile.lower.dispatch import by_global, is_flat
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
@@ -30,12 +31,17 @@ def arriving(context: Context) -> Contribution:
     allocations = [allocation for allocation in context.allocations if allocation.pool.opens_to_outside]
     if not allocations:
         return Contribution()
+    inward = context.from_outside, context.to_inside, match(CT_STATUS, "dnat"), match(ASKED, names.GLOBALS)
+    entry = Rule((*inward, jump(names.ARRIVING)), POOLS)
+    policies = [_policy(context, allocation) for allocation in allocations]
+    if is_flat(context):
+        chains = ((one.pool, names.arriving(one.pool.name)) for one in allocations)
+        table, look = by_global("arriving", ASKED, chains)
+        chain = Chain(names.ARRIVING, (Rule((look,), POOLS),), POOLS)
+        return Contribution((table, chain, *policies), postrouting=(entry,))
     last = sorted(allocations, key=lambda allocation: allocation.pool.type == "static")
     rules = tuple(rule for allocation in last for rule in _whose(allocation.pool))
-    chains = [Chain(names.ARRIVING, rules, POOLS)]
-    chains += (_policy(context, allocation) for allocation in allocations)
-    inward = context.from_outside, context.to_inside, match(CT_STATUS, "dnat"), match(ASKED, names.GLOBALS)
-    return Contribution(tuple(chains), postrouting=(Rule((*inward, jump(names.ARRIVING)), POOLS),))
+    return Contribution((Chain(names.ARRIVING, rules, POOLS), *policies), postrouting=(entry,))
 
 
 def _whose(pool: Pool) -> Iterator[Rule]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from nfcompile.emit.expressions import SYMBOLS, Name
 from nfcompile.model.ranges import address_text
+from nfcompile.model.site import Pool
 
 TABLE = "nfcompile"
 LOG_GROUP = 5
@@ -38,6 +39,8 @@ VLAN_ZONES = Name("vlan_zones")
 VLAN_ANSWERS = Name("vlan_answers")
 
 GLOBALS = Name("global_addresses")
+BY_SOURCE = Name("pools_by_source")
+AMONG = "among"
 OWNED = Name("translated_sources")
 OFFLOADED = Name("shortcut_addresses")
 YOUNG = Name("young")
@@ -72,6 +75,21 @@ def pass_chain(pool: str) -> Name:
     return Name("pass", pool)
 
 
+def accepted(pool: Pool) -> Name:
+    """The chain that a packet goes to which the pool has accepted."""
+    return pass_chain(pool.name) if pool.type == "fake" else translate_chain(pool.name)
+
+
+def some_pools(pools: str) -> Name:
+    """The chain that asks some of the pools."""
+    return Name(AMONG, pools)
+
+
+def by_global(word: str) -> Name:
+    """A verdict map by global address: 'inbound_outside', 'arriving' ..."""
+    return Name(f"{word}_by_address")
+
+
 def arriving(pool: str) -> Name:
     """The chain of connections from outside that reach a pool."""
     return Name("arriving", pool)
@@ -90,6 +108,11 @@ def pool_counter(pool: str, word: str) -> Name:
 def acl_sources(pool: str, number: int) -> Name:
     """The set of sources of an ACL rule in a pool."""
     return Name("acl", pool, str(number))
+
+
+def acl_destinations(pool: str, number: int) -> Name:
+    """The verdict map of neighbouring ACL rules, by destination."""
+    return Name("acldst", pool, str(number))
 
 
 def subscribers(pool: str) -> Name:

@@ -6,12 +6,13 @@ A packet that a pool has accepted never comes back: it is translated, passed (fa
 from __future__ import annotations
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Chain, Counter, Object, Rule
+from nfcompile.emit import Counter, Object, Rule
 from nfcompile.emit.expressions import Field
 from nfcompile.emit.statements import (
     ACCEPT,
     CT_STATUS,
     DROP,
+    IP_DADDR,
     IP_SADDR,
     RETURN,
     counter,
@@ -26,6 +27,7 @@ from nfcompile.lower.cgnat import deterministic_cgnat
 from nfcompile.lower.connection_policy import policy
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
+from nfcompile.lower.dispatch import by_global, is_flat, pools_chain
 from nfcompile.lower.dynamic import dynamic
 from nfcompile.lower.guard import before_inbound
 from nfcompile.lower.mapping import sockets
@@ -34,6 +36,7 @@ from nfcompile.lower.part import Part, Statements, pool_chain, pool_rule
 from nfcompile.lower.session_limits import icmp_limit
 from nfcompile.lower.static import static, static_sources
 from nfcompile.model.ranges import union
+from nfcompile.model.site import Pool
 
 POOLS = ("pools",)
 
@@ -42,24 +45,54 @@ def pools(context: Context) -> Contribution:
     """All pools in packet order, and what leads to them."""
     if not context.allocations:
         return Contribution()
-    objects: list[Object] = []
-    inbound: list[Rule] = []
+    objects: list[Object] = list(pools_chain(context))
+    inbound: list[tuple[Pool, Rule]] = []
     for allocation in context.allocations:
         own, arriving = _pool(context, allocation)
         objects += own
-        inbound += arriving
-    jumps = tuple(pool_rule(one.pool, jump(names.pool_chain(one.pool.name))) for one in context.allocations)
+        inbound += ((allocation.pool, rule) for rule in arriving)
+    rules = tuple(rule for _, rule in inbound)
+    if is_flat(context):
+        more, rules = _inbound_by_address(context, inbound)
+        objects += more
     hairpin: list[Rule] = []
     if has_hairpin(context):
         back = context.from_inside, context.to_inside, match(CT_STATUS, "dnat")
         asked = match(Field("ct original ip daddr"), names.GLOBALS)
         hairpin.append(Rule((*back, asked, jump(names.POOLS)), POOLS, "hairpin"))
     return Contribution(
-        (Chain(names.POOLS, jumps, POOLS), *objects),
-        prerouting=(*before_inbound(context), *inbound) if inbound else (),
+        tuple(objects),
+        prerouting=(*before_inbound(context), *rules) if rules else (),
         postrouting=tuple(hairpin),
         outbound=(Rule((goto(names.POOLS),), POOLS),),
     )
+
+
+def _inbound_by_address(
+    context: Context, inbound: list[tuple[Pool, Rule]]
+) -> tuple[list[Object], tuple[Rule, ...]]:
+    """One look-up by global address for each side that may open sessions, instead of a rule for each pool."""
+    objects: list[Object] = []
+    for pool, rule in inbound:
+        if pool.type != "cgnat":
+            # The side, its first match, is asked before the look-up.
+            objects.append(pool_chain(pool, names.inbound(pool.name), pool_rule(pool, *rule.statements[1:])))
+    outside = [pool for pool, _ in inbound if pool.opens_to_outside]
+    inside = [pool for pool, _ in inbound if pool.hairpin]
+    sides = [
+        ("inbound_outside", context.from_outside, outside),
+        ("inbound_inside", context.from_inside, inside),
+    ]
+    if outside == inside:
+        sides = [("inbound", context.from_either, outside)]
+    rules: list[Rule] = []
+    for word, side, reached in sides:
+        if reached:
+            chains = ((pool, names.inbound(pool.name)) for pool in reached)
+            table, look = by_global(word, IP_DADDR, chains)
+            objects.append(table)
+            rules.append(Rule((side, look), POOLS))
+    return objects, tuple(rules)
 
 
 def _pool(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:

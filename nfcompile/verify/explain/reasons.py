@@ -16,6 +16,8 @@ from nfcompile.lower.context import lowering_context
 from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.model.site import AclRule, Pool, Site, StaticEntry
 from nfcompile.pipeline import Compiled
+from nfcompile.verify.boxes import has
+from nfcompile.verify.reference import hits
 from nfcompile.verify.walk import LOCAL, Effect, Outcome, Packet, Step
 
 PORTED = {6: "tcp", 17: "udp"}
@@ -49,19 +51,44 @@ class Scene(NamedTuple):
 def reasons(compiled: Compiled, asked: Packet, outcome: Outcome) -> Iterator[Reason]:
     """Every line of the site that had a say, in the order in which the packet met them."""
     scene = Scene(compiled, asked, outcome, None)
+    waiting = [one.pool for one in compiled.allocations] if is_flat_site(compiled) else []
     for at, step in enumerate(outcome.steps):
-        named = _pool_named(compiled.site, step)
         entered = _entered(step)
-        asked_now = named is not None and entered == names.pool_chain(named.name)
+        asked_now = _pool_asked(compiled.site, step)
         if asked_now or scene.pool is None:
-            scene = scene._replace(pool=named)
+            scene = scene._replace(pool=asked_now or _pool_named(compiled.site, step))
+        if asked_now in waiting:
+            skipped = waiting[: waiting.index(asked_now)]
+            yield from (_passed_over(scene, pool) for pool in skipped)
+            waiting = waiting[len(skipped) + 1 :]
+        if entered and entered.word == names.AMONG:
+            continue
         if entered in LISTS or (scene.pool and entered == names.pool_chain(scene.pool.name)):
             assert entered is not None
             if not any(later.chain == entered for later in outcome.steps[at + 1 :]):
                 yield _no_hit(scene, entered)
             continue
         yield from SPEAKERS.get(str(step.origin[0]) if step.origin else "", _silent)(scene, step)
+    if outcome.verdict == "accept" and not outcome.snat and outcome.out in compiled.site.interfaces.outside:
+        yield from (_passed_over(scene, pool) for pool in waiting if pool_of(compiled.site, outcome) is None)
     yield from _ending(scene)
+
+
+def is_flat_site(compiled: Compiled) -> bool:
+    """Whether the ruleset looks the pool up by source, so that pools which cannot accept it are not asked."""
+    return any(one.name == names.BY_SOURCE for one in compiled.table.objects)
+
+
+def _passed_over(scene: Scene, pool: Pool) -> Reason:
+    """Why a pool was not asked: its ACL, read as it stands in the site."""
+    site, there = scene.compiled.site, scene.outcome.packet
+    probe = scene.asked._replace(destination=there.destination, destination_port=there.destination_port)
+    if pool.subscribers is not None and not any(has(run, probe.source) for run in pool.subscribers):
+        return Reason((*pool.path, "subscribers"), _not_subscribed(scene))
+    for rule in pool.acl.rules if pool.acl else ():
+        if hits(site, rule, probe):
+            return Reason(rule.path, _denied(pool, rule.number))
+    return _no_hit(scene._replace(pool=pool), names.pool_chain(pool.name))
 
 
 def pool_of(site: Site, outcome: Outcome) -> Pool | None:
@@ -91,8 +118,17 @@ def _pool_named(site: Site, step: Step) -> Pool | None:
     return next((pool for pool in site.active_pools if path[:2] == pool.path), None)
 
 
+def _pool_asked(site: Site, step: Step) -> Pool | None:
+    """The pool to whose ACL, or to whose translation, a rule leads."""
+    led = (effect.name for effect in step.effects if effect.kind in ("jump", "goto") and effect.name)
+    owners = {name.owner for name in led if name.word in ("pool", "translate", "pass")}
+    return next((pool for pool in site.active_pools if pool.name in owners), None)
+
+
 def _entered(step: Step) -> Name | None:
-    return next((effect.name for effect in step.effects if effect.kind == "jump"), None)
+    """The list of rules that a rule leads to: those of dnat or snat, the ACL of a pool, several pools."""
+    led = (effect.name for effect in step.effects if effect.kind in ("jump", "goto") and effect.name)
+    return next((name for name in led if name in LISTS or name.word in ("pool", names.AMONG)), None)
 
 
 LISTS = {names.DNAT_RULES: "dnat", names.SNAT_RULES: "snat"}
@@ -129,7 +165,12 @@ def _acl(scene: Scene, step: Step) -> Iterator[Reason]:
             rule.path, f"{said} allows, but pool '{pool.name}' has no entry for {scene.source}; {NEXT}"
         )
     else:
-        yield Reason(rule.path, f"{said} denies: pool '{pool.name}' is skipped, {NEXT}")
+        yield Reason(rule.path, _denied(pool, rule.number))
+
+
+def _denied(pool: Pool, number: int) -> str:
+    assert pool.acl is not None
+    return f"acl '{pool.acl.name}' rule {number} denies: pool '{pool.name}' is skipped, {NEXT}"
 
 
 def _line(rules: tuple[AclRule, ...], path: Path, asked: Packet) -> AclRule:
@@ -172,7 +213,11 @@ def _taken(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
 
 def _skipped(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
     if step.origin[-1:] == ("subscribers",):
-        yield Reason(step.origin, f"{scene.source} is not among the subscribers; {NEXT}")
+        yield Reason(step.origin, _not_subscribed(scene))
+
+
+def _not_subscribed(scene: Scene) -> str:
+    return f"{scene.source} is not among the subscribers; {NEXT}"
 
 
 def _translated(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:

@@ -293,6 +293,7 @@ class Walker:
             raise _Stop
         verdict = verdicts[way]
         assert isinstance(verdict, Verdict)
+        self.origin = next((hit.entry.origin for hit in met if hit.entry.data == verdict), ())
         return verdict
 
     # ---- values
