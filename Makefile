@@ -1,19 +1,30 @@
 # The front door for developers. Everything here runs as root and as an ordinary user; what cannot run
 # on this machine says so loudly, and fails where CI is set.
 
-BIN := .venv/bin
+VENV := .venv
+CONSTRAINTS := constraints.txt
+BIN := $(VENV)/bin
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test lint unit kernel golden soak mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel golden lock bare soak mutants matrix demo bench clean
 
-# A virtual environment with the compiler and what its tests need, and the system's half (nft,
-# libnftables, conntrack, ip) where root may install it. Runs again when pyproject.toml changes.
-setup: .venv/ready
-.venv/ready: pyproject.toml scripts/setup
-	@scripts/setup
+# A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
+# half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
+setup: $(VENV)/ready
+$(VENV)/ready: pyproject.toml scripts/setup $(CONSTRAINTS)
+	@scripts/setup $(VENV) "$(CONSTRAINTS)"
 
-# All that CI asks for.
+# What an engineer asks before a commit; CI asks for test-lowest too.
 test: lint unit kernel
+
+# The unit half with the lowest version of each dependency that pyproject.toml allows, in an environment of its own.
+test-lowest:
+	@$(MAKE) --no-print-directory VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt unit
+
+# All tests with the newest version of everything: what the next `make lock UPGRADE=--upgrade` would bring.
+test-latest:
+	rm -rf .venv-latest
+	@$(MAKE) --no-print-directory --keep-going VENV=.venv-latest CONSTRAINTS= test
 
 # Style and types.
 lint: setup
@@ -33,6 +44,11 @@ kernel: setup
 golden: setup
 	$(BIN)/pytest tests --ignore=tests/kernel -k golden --update-golden
 
+# Write constraints.txt and constraints-lowest.txt anew after a change of pyproject.toml; with UPGRADE=--upgrade to the
+# newest versions.
+lock:
+	@scripts/lock $(UPGRADE)
+
 # Other examples than `make test` has, for about SOAK minutes: half of them random sites against the kernel,
 # half fuzzing; what fails says the seed, and `make soak SEED=...` looks at the same again.
 soak: setup
@@ -50,7 +66,7 @@ demo: setup
 # drawing: make bench BENCH="startup scale".
 bench: setup
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/python -m pip install --quiet \
-	    --disable-pip-version-check --editable '.[bench]'
+	    --disable-pip-version-check --constraint constraints.txt matplotlib
 	$(BIN)/python bench/run.py $(BENCH)
 
 # Rulesets and packets on stock Debian kernels (in qemu) and with other versions of nft; docs/matrix.md.
@@ -59,5 +75,5 @@ matrix: setup
 
 # Back to what git has.
 clean:
-	rm -rf .venv .matrix dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .matrix dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
