@@ -69,11 +69,16 @@ bench: setup
 	    --disable-pip-version-check --constraint constraints.txt matplotlib
 	$(BIN)/python bench/run.py $(BENCH)
 
+# A fresh clone in a bare Debian, as root and as an ordinary user: whether `make test` needs anything that is not said.
+# BARE="--suite trixie --as user lint unit" asks less, or elsewhere.
+bare:
+	@scripts/bare $(BARE)
+
 # Rulesets and packets on stock Debian kernels (in qemu) and with other versions of nft; docs/matrix.md.
 matrix: setup
 	$(BIN)/python scripts/matrix/run.py $(MATRIX)
 
 # Back to what git has.
 clean:
-	rm -rf .venv .venv-* .matrix dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .matrix .bare dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
