@@ -1,19 +1,33 @@
 # The front door for developers. Everything here runs as root and as an ordinary user; what cannot run
 # on this machine says so loudly, and fails where CI is set.
 
-BIN := .venv/bin
+VENV := .venv
+CONSTRAINTS := constraints.txt
+BIN := $(VENV)/bin
+KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test lint unit kernel golden soak mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel golden lock bare soak mutants matrix demo bench clean
 
-# A virtual environment with the compiler and what its tests need, and the system's half (nft,
-# libnftables, conntrack, ip) where root may install it. Runs again when pyproject.toml changes.
-setup: .venv/ready
-.venv/ready: pyproject.toml scripts/setup
-	@scripts/setup
+# A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
+# half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
+setup: $(VENV)/ready
+$(VENV)/ready: pyproject.toml scripts/setup $(CONSTRAINTS)
+	@scripts/setup $(VENV) "$(CONSTRAINTS)"
 
-# All that CI asks for.
+# What an engineer asks before a commit; CI asks for test-lowest too.
 test: lint unit kernel
+
+# The unit half, and of the kernel half what goes through pyroute2 and the binding of libnftables, with the lowest version
+# of each dependency that pyproject.toml allows, in an environment of its own.
+test-lowest:
+	@$(MAKE) --no-print-directory VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt \
+	    KERNEL=tests/kernel/test_sessions.py unit kernel
+
+# All tests with the newest version of everything: what the next `make lock UPGRADE=--upgrade` would bring.
+test-latest:
+	rm -rf .venv-latest
+	@$(MAKE) --no-print-directory --keep-going VENV=.venv-latest CONSTRAINTS= test
 
 # Style and types.
 lint: setup
@@ -25,13 +39,19 @@ lint: setup
 unit: setup
 	$(BIN)/pytest --ignore=tests/kernel -n auto
 
-# Rulesets in a real kernel and packets through it, in namespaces that vanish with the tests.
+# Rulesets in a real kernel and packets through it, in namespaces that vanish with the tests; some of it with
+# KERNEL=tests/kernel/test_policy.py.
 kernel: setup
-	@scripts/in-namespaces $(BIN)/pytest tests/kernel -rs
+	@scripts/in-namespaces $(BIN)/pytest $(KERNEL) -rs
 
 # Write the expected files of the golden cases anew; reading `git diff tests/golden` is the review.
 golden: setup
 	$(BIN)/pytest tests --ignore=tests/kernel -k golden --update-golden
+
+# Write constraints.txt and constraints-lowest.txt anew after a change of pyproject.toml; with UPGRADE=--upgrade to the
+# newest versions.
+lock:
+	@scripts/lock $(UPGRADE)
 
 # Other examples than `make test` has, for about SOAK minutes: half of them random sites against the kernel,
 # half fuzzing; what fails says the seed, and `make soak SEED=...` looks at the same again.
@@ -50,8 +70,13 @@ demo: setup
 # drawing: make bench BENCH="startup scale".
 bench: setup
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/python -m pip install --quiet \
-	    --disable-pip-version-check --editable '.[bench]'
+	    --disable-pip-version-check --constraint constraints.txt matplotlib
 	$(BIN)/python bench/run.py $(BENCH)
+
+# A fresh clone in a bare Debian, as root and as an ordinary user: whether `make test` needs anything that is not said.
+# BARE="--suite trixie --as user lint unit" asks less, or elsewhere.
+bare:
+	@scripts/bare $(BARE)
 
 # Rulesets and packets on stock Debian kernels (in qemu) and with other versions of nft; docs/matrix.md.
 matrix: setup
@@ -59,5 +84,5 @@ matrix: setup
 
 # Back to what git has.
 clean:
-	rm -rf .venv .matrix dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .matrix .bare dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
