@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import pytest
-from frames import SYN, TCP, UDP, Packet
-from lab import Lab
-from table import check, site
 
 from nfcompile.model.parse import address
+from support.frames import SYN, TCP, UDP, Packet
+from support.lab import Lab
+from support.packet_table import check
+from support.sites import site
 
 INSIDERS = """
 interfaces: {inside: [lan0, lan1], outside: [wan0]}
