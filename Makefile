@@ -60,7 +60,7 @@ soak: setup
 
 # Break the compiler in one place after the other, and see which tests notice; for MUTANTS minutes at most.
 mutants: setup
-	@$(BIN)/python tests/mutation/run.py --minutes $(or $(MUTANTS),60)
+	@PYTHONPATH=tests $(BIN)/python -m mutation.run --minutes $(or $(MUTANTS),60)
 
 # Real packets from a few subscribers through a gateway, beside what `nfcompile lookup` foretells.
 demo: setup

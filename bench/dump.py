@@ -10,8 +10,8 @@ from pathlib import Path
 import measure
 from measure import ROOT, Failed, middle, ratio
 
-sys.path.insert(0, str(ROOT / "tests" / "kernel"))
-import entries
+sys.path.insert(0, str(ROOT / "tests"))
+from support import conntrack_entries
 
 CONNECTIONS = 100_000
 ROUNDS = 5
@@ -39,7 +39,7 @@ def main() -> int:
         site = Path(folder, "site.yaml")
         site.write_text(SITE)
         measure.run(measure.nfcompile("apply", "--yes", "--quiet", str(site)))
-        entries.fill(CONNECTIONS)
+        conntrack_entries.fill(CONNECTIONS)
         commands = {
             BASE: ["conntrack", "-L"],
             "conntrack -C": ["conntrack", "-C"],

@@ -1,7 +1,8 @@
-"""Options and the golden cases that several tests look at."""
+"""Options and fixtures of all tests, and the environment of the processes that they start."""
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
@@ -14,6 +15,10 @@ settings.load_profile("patient")
 # No test writes the history of this machine.
 STATE = tempfile.TemporaryDirectory(prefix="nfcompile-state-")
 os.environ["NFCOMPILE_STATE_DIR"] = STATE.name
+
+# Whatever a test starts is the compiler of this tree, also where another tree is installed.
+ROOT = str(Path(__file__).parents[1])
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
 
 
 def pytest_addoption(parser):
@@ -32,3 +37,10 @@ def pytest_configure(config):
 @pytest.fixture
 def update_golden(request):
     return request.config.getoption("--update-golden")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

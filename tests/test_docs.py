@@ -1,14 +1,13 @@
 """What the documents show is true: their sites compile or fail as they say, their links lead somewhere."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from nfcompile import pipeline
 from nfcompile.diagnostics import SiteError
+from support.sites import ROOT
 
-ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 HEAD = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n"
 FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)

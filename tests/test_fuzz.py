@@ -25,6 +25,7 @@ from nfcompile.model.parse import Fault
 from nfcompile.pipeline import compile_site, parse
 from nfcompile.source.document import SourceError
 from nfcompile.source.schema import accepts, schema_text
+from support.command import NFCOMPILE
 
 EXAMPLES = int(os.environ.get("NFCOMPILE_FUZZ_EXAMPLES", "0"))
 fuzz = settings(
@@ -346,8 +347,7 @@ def test_nobody_can_be_told(words: str, end: str, tmp_path: Path) -> None:
     pool = "acls: {a: {1: allow ip 10.0.0.0/30}}\npools: {p: {type: fake, acl: a, priority: 1}}\n"
     site.write_text(HEAD + pool)
     asked, status = ENDS[words]
-    program = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
-    command = [*program, *(str(site) if word == "SITE" else word for word in asked)]
+    command = [*NFCOMPILE, *(str(site) if word == "SITE" else word for word in asked)]
     done = subprocess.run(["sh", "-c", f'"$@" {end}', "sh", *command], capture_output=True, check=False)
     assert done.returncode == status, done.stderr
     assert done.stderr.count(b"\n") <= 1, done.stderr

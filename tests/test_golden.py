@@ -13,7 +13,6 @@ test, and so do files that should not be there. `make golden` writes them anew.
 
 import difflib
 import shlex
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -21,8 +20,8 @@ from typer.testing import CliRunner
 from nfcompile import pipeline, report
 from nfcompile.cli.app import app
 from nfcompile.diagnostics import SiteError
+from support.sites import ROOT
 
-ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 CASES = sorted(path.parent for path in [*GOLDEN.glob("*/site.yaml"), *ROOT.glob("examples/*/site.yaml")])
 EXPECTED = ("ruleset.nft", "diagnostics.txt", "answers.txt")

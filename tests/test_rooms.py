@@ -6,11 +6,11 @@ A new room, or a new arrow between two, is one line in ROOMS; that line is what 
 import ast
 import json
 import re
-from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parent.parent
+from support.sites import ROOT
+
 CODE = ROOT / "nfcompile"
 FILES = sorted(CODE.rglob("*.py"))
 

@@ -146,7 +146,8 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     anybody = any(served.pool.hairpin and served.pool.type != "fake" for served in gate.pools)
     hairpin = anybody and from_inside and rewritten and is_global(gate, original.destination)
     asks_global = from_either and is_global(gate, probe.destination)
-    if probe[4:6] == original[4:6] and asks_global:
+    # Also where a rule leads to where the packet goes anyway: its translation is the only one.
+    if not leads(dnat) and asks_global:
         local = local_address(gate, probe, from_inside)
         if local is not None:
             hairpin = from_inside
@@ -184,6 +185,11 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
             return dropped(f"nothing left in {pool.name}")
         return forwarded(*found, f"pool {pool.name}", pool.name)
     return untouched
+
+
+def leads(rule: DnatRule | None) -> bool:
+    """Whether a rule translates the destination; one that only marks leaves it to the pools."""
+    return rule is not None and (rule.dnat_ip is not None or rule.dnat_port is not None)
 
 
 def opens(gate: Gateway, probe: Packet) -> bool:

@@ -4,17 +4,15 @@ NFCOMPILE_REQUIRE_KERNEL set that is a failure, since a ruleset that no kernel h
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.bare_gateway import Namespace
+from support.lab import Lab, Unavailable, cannot
+
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
-
-from lab import Lab, Unavailable, cannot  # noqa: E402
-
 TOOLS = ("ip", "nft", "conntrack")
 
 
@@ -44,3 +42,15 @@ def lab(_lab: Lab | str) -> Lab:
     if isinstance(_lab, Lab):
         return _lab
     cannot(_lab)
+
+
+@pytest.fixture
+def gateway() -> Iterator[Namespace]:
+    """A gateway that is a network namespace and nothing else."""
+    namespace = Namespace()
+    try:
+        if not namespace.ready:
+            cannot(f"no network namespace can be made here: {namespace.process.stderr.read().strip()}")
+        yield namespace
+    finally:
+        namespace.end()

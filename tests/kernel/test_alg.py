@@ -9,20 +9,18 @@ from __future__ import annotations
 import re
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from frames import GRE, SYN, TCP, UDP, Packet, frame
-from lab import INSIDE, OUTSIDE, PATIENCE, WIRE, Lab
-from table import site
-from test_peers import HOME, SERVER, hosts
 
 from nfcompile.diagnostics import SiteError
 from nfcompile.kernel import apply
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
 from nfcompile.pipeline import Compiled
+from support.frames import GRE, SYN, TCP, UDP, Packet, frame
+from support.lab import INSIDE, OUTSIDE, WIRE, Lab
+from support.peers import HOME, SERVER, called, hosts
+from support.sites import site
 
 SHARED = """
 nat_defaults: {alg: {ALG}}
@@ -45,19 +43,6 @@ def shared(alg: str, hairpin: str = "on") -> Compiled:
 
 def static(alg: str) -> Compiled:
     return site(STATIC.replace("ALG", alg))
-
-
-@contextmanager
-def called(lab: Lab, port: int) -> Iterator[tuple[socket.socket, socket.socket, tuple[str, int]]]:
-    """A TCP connection from the subscriber to a server's port: both ends, and what the server sees."""
-    with hosts(lab), lab.socket(OUTSIDE, socket.SOCK_STREAM, (SERVER, port)) as server:
-        server.listen()
-        with lab.socket(INSIDE, socket.SOCK_STREAM, (HOME, 0)) as near:
-            near.connect((SERVER, port))
-            far, seen = server.accept()
-            with far:
-                far.settimeout(PATIENCE)
-                yield near, far, seen
 
 
 def helpers(lab: Lab) -> list[str]:

@@ -5,35 +5,12 @@ import os
 import pty
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from lab import cannot
 
-ROOT = Path(__file__).parent.parent.parent
-NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-SITE = """version: 1
-interfaces: {inside: [lan0], outside: [wan0]}
-nat_defaults:
-  alg: {ftp: off}
-acls:
-  home: {10: allow ip 100.64.0.0/24}
-pools:
-  home:
-    type: cgnat
-    acl: home
-    priority: 1
-    global_ip: [203.0.113.0/30]
-    limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896, portlimit_icmp: 896}
-"""
-OTHER = SITE.replace("203.0.113.0/30", "198.51.100.0/30")
-# No kernel.org kernel has a helper for RTSP.
-REFUSED = (
-    SITE.replace("ftp: off", "rtsp: on, alg_on_bnat: on")
-    .replace("type: cgnat", "type: nat")
-    .replace("    limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896, portlimit_icmp: 896}\n", "")
-)
+from support.bare_gateway import OTHER, REFUSED, SITE, apply, run
+from support.lab import cannot
+
 OFFLOADED = """
 version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
@@ -47,49 +24,6 @@ table ip kept { chain c { type filter hook forward priority 0; policy accept; co
 table inet nfcompile { set s { type mark; elements = { 5 } ; }
 }
 """
-
-
-class Namespace:
-    """A network namespace that lives as long as a process that sleeps in it."""
-
-    def __init__(self):
-        command = ["unshare", "-n", "sh", "-c", "echo ready; exec sleep infinity"]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-        self.ready = self.process.stdout.readline() == "ready\n"
-        self.path = f"/proc/{self.process.pid}/ns/net"
-
-    def nft(self, *arguments, text=None):
-        """Run nft there."""
-        command = ["nsenter", f"--net={self.path}", "nft", *arguments]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
-        return done.stdout
-
-    def tables(self):
-        return self.nft("list", "tables").splitlines()
-
-
-@pytest.fixture
-def gateway():
-    namespace = Namespace()
-    try:
-        if not namespace.ready:
-            cannot(f"no network namespace can be made here: {namespace.process.stderr.read().strip()}")
-        yield namespace
-    finally:
-        namespace.process.kill()
-        namespace.process.communicate()
-
-
-def nfcompile(*arguments, site=SITE, before=(), **options):
-    command = [*before, *NFCOMPILE, *arguments]
-    options = {"input": site, "capture_output": True, "text": True} | options
-    return subprocess.run(command, env=ENVIRONMENT, check=False, **options)
-
-
-def apply(gateway, *arguments, site=SITE):
-    return nfcompile("apply", "-", "--netns", gateway.path, *arguments, site=site)
 
 
 def test_apply_shows_the_change_and_makes_it(gateway):
@@ -168,7 +102,7 @@ def test_the_namespace_of_the_caller_is_left_alone(gateway):
     program += "netns.in_scratch(lambda: nft.load('table ip scratch'))\n"
     program += "sys.exit(before != os.readlink('/proc/self/ns/net'))"
 
-    assert subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
     assert gateway.tables() == []
 
 
@@ -207,7 +141,6 @@ def test_what_packets_write_is_no_difference(gateway):
     """
     ran = subprocess.run(
         [sys.executable, "-c", program, gateway.path],
-        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -244,9 +177,9 @@ def test_a_flowtable_that_cannot_be_is_said_at_its_line_and_the_old_ruleset_stay
 
 def test_check_asks_the_kernel_when_told_to(gateway):
     """`gateway` is not used: it says whether namespaces can be made."""
-    assert nfcompile("check", "-", "--kernel").returncode == 0
-    assert nfcompile("check", "-", site=REFUSED).returncode == 0
-    refused = nfcompile("check", "-", "--kernel", "--format", "json", site=REFUSED)
+    assert run("check", "-", "--kernel").returncode == 0
+    assert run("check", "-", site=REFUSED).returncode == 0
+    refused = run("check", "-", "--kernel", "--format", "json", site=REFUSED)
     assert refused.returncode == 1
     codes = [one["code"] for one in json.loads(refused.stdout)["diagnostics"]]
     assert "helper-missing" in codes
@@ -254,11 +187,11 @@ def test_check_asks_the_kernel_when_told_to(gateway):
 
 def test_check_asks_the_kernel_without_any_privilege(gateway):
     """In a user namespace that does not own its network namespace, as an ordinary user's session."""
-    assert nfcompile("check", "-", "--kernel", before=("unshare", "-Ur")).returncode == 0
+    assert run("check", "-", "--kernel", before=("unshare", "-Ur")).returncode == 0
 
 
 def test_apply_without_privilege_is_one_sentence(gateway):
-    ran = nfcompile("apply", "-", before=("unshare", "-Ur"))
+    ran = run("apply", "-", before=("unshare", "-Ur"))
 
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == (
@@ -273,7 +206,7 @@ def test_a_namespace_is_known_by_its_name(gateway):
     if made.returncode:
         cannot("no namespace can be given a name here (/run/netns)")
     try:
-        assert nfcompile("apply", "-", "--netns", name).returncode == 0
+        assert run("apply", "-", "--netns", name).returncode == 0
         assert gateway.tables() == ["table ip nfcompile"]
     finally:
         subprocess.run(["ip", "netns", "delete", name], check=True)
@@ -283,7 +216,7 @@ def answered(gateway, site, answer, *arguments):
     """Apply with a terminal as standard input, and type an answer."""
     leader, follower = pty.openpty()
     os.write(leader, answer)
-    ran = nfcompile("apply", site, "--netns", gateway.path, *arguments, stdin=follower, input=None)
+    ran = run("apply", site, "--netns", gateway.path, *arguments, stdin=follower, input=None)
     os.close(follower)
     os.close(leader)
     return ran

@@ -7,12 +7,12 @@ import signal
 import subprocess
 
 import pytest
-from frames import ACK, ECHO, GRE, ICMP, SYN, TCP, UDP, Packet
-from lab import GATEWAY, Lab
 
 from nfcompile.kernel import KernelError, conntrack
 from nfcompile.kernel.conntrack import Flow
 from nfcompile.model.parse import address
+from support.frames import ACK, ECHO, GRE, ICMP, SYN, TCP, UDP, Packet
+from support.lab import GATEWAY, Lab
 
 NEAR, OTHER, FAR, GLOBAL = map(address, ("100.64.0.1", "100.64.0.2", "198.18.0.1", "203.0.113.1"))
 RULESET = """

@@ -3,13 +3,12 @@
 import json
 
 import pytest
-from test_apply import OTHER, REFUSED, SITE, apply, gateway, nfcompile
 
-__all__ = ["gateway"]
+from support.bare_gateway import OTHER, REFUSED, SITE, apply, run
 
 
 def diff(gateway, *arguments, site=SITE):
-    return nfcompile("diff", "-", "--netns", gateway.path, *arguments, site=site)
+    return run("diff", "-", "--netns", gateway.path, *arguments, site=site)
 
 
 def data(gateway, site=SITE):
@@ -55,7 +54,7 @@ def test_a_changed_pool_is_told_by_its_objects(gateway):
 def test_the_objects_are_those_that_two_sites_differ_in(gateway, tmp_path):
     (tmp_path / "live.yaml").write_text(SITE)
     apply(gateway)
-    offline = nfcompile("diff", "-", str(tmp_path / "live.yaml"), "--format", "json", site=OTHER)
+    offline = run("diff", "-", str(tmp_path / "live.yaml"), "--format", "json", site=OTHER)
 
     wanted = json.loads(offline.stdout)["objects"]
     found = data(gateway, OTHER)["objects"]
@@ -66,7 +65,7 @@ def test_the_objects_are_those_that_two_sites_differ_in(gateway, tmp_path):
 
 def test_who_moves_is_not_guessed_from_a_table(gateway):
     """Somebody loaded it with nft: no history knows its site."""
-    gateway.nft("-f", "-", text=nfcompile("build", "-", site=SITE).stdout)
+    gateway.nft("-f", "-", text=run("build", "-", site=SITE).stdout)
 
     found = data(gateway, OTHER)
     text = diff(gateway, site=OTHER).stdout
@@ -124,7 +123,7 @@ def test_a_ruleset_that_the_kernel_refuses_has_no_difference(gateway, arguments)
 
 
 def test_an_unknown_namespace_is_one_sentence(gateway):
-    ran = nfcompile("diff", "-", "--netns", "no-such-namespace")
+    ran = run("diff", "-", "--netns", "no-such-namespace")
 
     assert ran.returncode == 1
     assert ran.stderr == (

@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections import Counter
 
-from frames import ECHO, ICMP, SYN, TCP, UDP, UNREACHABLE, Packet
-from lab import Lab, route
-from table import site
-
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
+from support.dynamic_pools import BLOCKS, FAR, FAR2, SHORT, block, dynamic, expires, home, send
+from support.frames import ICMP, SYN, TCP, UDP, UNREACHABLE, Packet
+from support.lab import Lab, route
+from support.sites import site
 
-BLOCKS = """
-nat_defaults: {port_block_size: 8}
-acls: {homes: {10: allow ip 100.64.0.0/24}}
-pools:
-  homes:
-    type: cgnat
-    acl: homes
-    priority: 100
-    allocation: dynamic
-    global_ip: [203.0.113.1, 203.0.113.8/31, 203.0.113.4]
-    port_range: 1024-1151
-    hairpin: HAIRPIN
-    limits_peruser: {portlimit_tcp: TCP, portlimit_udp: 8, portlimit_icmp: 8}
-"""
 ADDRESSES = """
 acls: {lines: {10: allow ip 10.0.0.0/24}}
 pools:
   lines: {type: nat, acl: lines, priority: 100, global_ip: [203.0.113.0/29], allow_external_connect: EXTERNAL}
 """
-FAR, FAR2 = address("198.18.0.1"), address("198.18.0.2")
-
-
-def send(
-    lab: Lab, protocol: int, sources: list[tuple[int, int]], far: int = FAR
-) -> list[tuple[int, int] | None]:
-    """What a server sees of each source, None for a packet that was dropped."""
-    flags = {TCP: SYN, ICMP: ECHO}.get(protocol, 0)
-    port = 0 if protocol == ICMP else 443
-    packets = [(route(a), Packet(protocol, a, p, far, port, flags)) for a, p in sources]
-    outs = [[seen.packet for seen in o.out if seen.wire == "wan0"] for o in lab.exchange(packets)]
-    return [(out[0].source, out[0].source_port) if out else None for out in outs]
-
-
-def home(number: int) -> int:
-    return address("100.64.0.0") + number
-
-
-def dynamic(tcp: int = 8, hairpin: str = "off") -> str:
-    return site(BLOCKS.replace("TCP", str(tcp)).replace("HAIRPIN", hairpin)).text.text
-
-
-def block(end: tuple[int, int] | None) -> tuple[int, int]:
-    assert end is not None
-    return end[0], (end[1] - 1024) // 8
 
 
 def test_exclusive_equal_and_exhausted(lab: Lab) -> None:
@@ -148,12 +107,6 @@ def test_a_number_stays_taken_longer_than_its_subscriber(lab: Lab) -> None:
     assert expires(lab, "set", "taken_homes") - expires(lab, "map", "assigned1_homes") >= 299
 
 
-def expires(lab: Lab, kind: str, name: str) -> int:
-    """Seconds until the only element of a set or map goes."""
-    listed = json.loads(lab.must("nft", "-j", "list", kind, "ip", "nfcompile", name))
-    return int(re.findall(r'"expires": (\d+)', json.dumps(listed))[0])
-
-
 def test_a_full_address_never_spills_to_another(lab: Lab) -> None:
     """RFC 7857 section 4: of 16 blocks an address, 15 are somebody's first and one is a second one."""
     lab.load(dynamic(tcp=24))
@@ -194,15 +147,6 @@ def test_whole_addresses(lab: Lab) -> None:
         assert bool(outcome.out) == (external == "on")
         if outcome.out:
             assert address_text(outcome.out[0].packet.destination) == address_text(host)
-
-
-SHORT = ", ".join(
-    f"{word}: 2"
-    for word in (
-        *("translation", "udp", "icmp", "tcp_handshake", "tcp_active", "tcp_final", "tcp_reset"),
-        *("tcp_session_active", "udp_session", "icmp_session", "other", "special"),
-    )
-)
 
 
 def test_an_idle_connection_keeps_its_block_longer_than_translation(lab: Lab) -> None:

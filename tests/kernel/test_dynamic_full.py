@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-from frames import ECHO, GRE, ICMP, SYN, TCP, UDP, UNREACHABLE, Packet
-from lab import Lab
-from table import site
-from test_dynamic import BLOCKS as BLOCKS_OF_8
-from test_dynamic import FAR, block, dynamic, home, send
-
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
+from support.dynamic_pools import BLOCKS as BLOCKS_OF_8
+from support.dynamic_pools import FAR, block, dynamic, home, send
+from support.frames import ECHO, GRE, ICMP, SYN, TCP, UDP, UNREACHABLE, Packet
+from support.lab import Lab
+from support.sites import site
 
 MANY = """
 nat_defaults: {port_block_size: 8}

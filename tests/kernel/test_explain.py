@@ -7,18 +7,18 @@ import sys
 from random import Random
 from typing import Any
 
-from frames import ICMP, SYN, TCP, UDP, Packet
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from lab import _NAMESPACES, GATEWAY, OUTSIDE, Lab, Outcome, route
-from random_sites import edges, packets, sites
-from table import site
 
 from nfcompile.diagnostics import SiteError
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import Range, address_text
 from nfcompile.pipeline import compile_site, parse
 from nfcompile.verify import walk
+from support.frames import ICMP, SYN, TCP, UDP, Packet
+from support.lab import _NAMESPACES, GATEWAY, OUTSIDE, Lab, Outcome, route
+from support.random_sites import edges, packets, sites
+from support.sites import site
 
 HOME, FAR = address("100.64.0.1"), address("198.18.0.1")
 DYNAMIC = """

@@ -6,12 +6,12 @@ import socket
 import time
 
 import pytest
-from frames import UDP, Packet
-from gateway import bring, empty
-from lab import PATIENCE, Lab, lacking
-from table import site
 
 from nfcompile.model.parse import address
+from support.applied_site import bring, empty
+from support.frames import UDP, Packet
+from support.lab import PATIENCE, Lab, lacking
+from support.sites import site
 
 SITE = """
 nat_defaults: {flowtable: on, alg: {sip: on}}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 
-from frames import ACK, ICMP, SYN, TCP, UDP, Packet
-from gateway import bring, bring_here, elements, empty, flows, in_gateway, listing
-from lab import Lab
-
 from nfcompile.kernel import apply
 from nfcompile.kernel.conntrack import Flow
 from nfcompile.model.parse import address
+from support.applied_site import bring, bring_here, elements, empty, flows, in_gateway, listing
+from support.frames import ACK, ICMP, SYN, TCP, UDP, Packet
+from support.lab import Lab
 
 FAR = address("198.18.0.1")
 SITE = """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-import lab as labs
 import pytest
-from lab import GATEWAY, Lab
+
+from support import lab as labs
+from support.lab import GATEWAY, Lab
 
 
 def test_a_question_without_an_answer_leaves_a_lab_that_answers(

@@ -6,13 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab import Lab, lacking
 
 from nfcompile.pipeline import compile_site, parse
-
-ROOT = Path(__file__).parents[2]
-RULESETS = sorted([*ROOT.glob("tests/golden/*/ruleset.nft"), *ROOT.glob("examples/*/ruleset.nft")])
-EXAMPLES = sorted(ROOT.glob("examples/*/site.yaml"))
+from support.lab import Lab, lacking
+from support.sites import EXAMPLE_SITES, ROOT, RULESETS
 
 
 def name(path: Path) -> str:
@@ -20,7 +17,7 @@ def name(path: Path) -> str:
 
 
 def test_there_are_examples() -> None:
-    assert EXAMPLES
+    assert EXAMPLE_SITES
 
 
 @pytest.mark.parametrize("path", RULESETS, ids=name)
@@ -33,7 +30,7 @@ def test_ruleset_loads(lab: Lab, path: Path) -> None:
     loads(lab, text)
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=name)
+@pytest.mark.parametrize("path", EXAMPLE_SITES, ids=name)
 def test_example_loads(lab: Lab, path: Path) -> None:
     loads(lab, compile_site(parse(path.read_bytes(), path.name)).text.text)
 

@@ -5,28 +5,24 @@ from __future__ import annotations
 import json
 import re
 import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from frames import ECHO, ICMP, SYN, TCP, UDP, Packet
-from lab import INSIDE, OUTSIDE, Lab, route
-from table import site
-from test_alg import called
-from test_peers import HOME, SERVER, need
 
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
+from support.frames import ECHO, ICMP, SYN, TCP, UDP, Packet
+from support.lab import INSIDE, OUTSIDE, Lab, route
+from support.log_daemon import listening, wait
+from support.peers import HOME, SERVER, called
+from support.sites import site
 
 FAR = address("198.18.0.1")
 LOUD, SILENT = address("100.64.0.1"), address("100.65.0.1")
 """The first subscribers of the two pools."""
 WITNESS = address("100.64.0.250")
 """Whoever sends last: the log keeps the order, so when he is in it all others are."""
-SECONDS = 20
 
 POOLS = """
 nat_defaults: {port_block_size: 8}
@@ -37,24 +33,6 @@ pools:
 """
 BLOCKS = "allocation: dynamic, port_range: 1024-1151, hairpin: off, LIMITS"
 LIMITS = "limits_peruser: {portlimit_tcp: TCP, portlimit_udp: 8, portlimit_icmp: 8}"
-
-CONF = """
-[global]
-logfile="{folder}/ulogd.log"
-loglevel=3
-{plugins}
-stack=log1:NFLOG,base1:BASE,ifi1:IFINDEX,ip2str1:IP2STR,print1:PRINTPKT,emu1:LOGEMU
-[log1]
-group=5
-netlink_qthreshold=1
-[emu1]
-file="{folder}/assignments"
-sync=1
-"""
-PLUGINS = (
-    *("inppkt_NFLOG", "raw2packet_BASE", "filter_IFINDEX", "filter_IP2STR", "filter_PRINTPKT"),
-    "output_LOGEMU",
-)
 
 
 class Assignment(NamedTuple):
@@ -70,37 +48,6 @@ def ruleset(tcp: int = 8) -> str:
     return site(
         POOLS.replace("LOG", "connection_logging").replace("BLOCKS", BLOCKS).replace("LIMITS", limits)
     ).text.text
-
-
-def wait(ready: Callable[[], bool], folder: Path) -> None:
-    until = time.monotonic() + SECONDS
-    while not ready():
-        assert time.monotonic() < until, (folder / "ulogd.log").read_text()
-        time.sleep(0.02)
-
-
-@contextmanager
-def listening(lab: Lab, folder: Path) -> Iterator[Path]:
-    """ulogd2 on group 5, from when the kernel knows of it; the file that it writes."""
-    need("ulogd")
-    found = [*Path("/usr/lib").glob("*/ulogd/ulogd_inppkt_NFLOG.so")]
-    assert found, "ulogd2 without its NFLOG plugin"
-    plugins = "\n".join(f'plugin="{found[0].parent}/ulogd_{plugin}.so"' for plugin in PLUGINS)
-    conf, written, pid = folder / "conf", folder / "assignments", folder / "pid"
-    conf.write_text(CONF.format(folder=folder, plugins=plugins).lstrip())
-    (folder / "ulogd.log").touch()
-    lab.must("sh", "-c", f"ulogd -c {conf} >/dev/null 2>&1 & echo $! >{pid}")
-    try:
-        wait(lambda: heard(lab), folder)
-        yield written
-    finally:
-        lab.run("sh", "-c", f"kill $(cat {pid})")
-        wait(lambda: not heard(lab), folder)
-
-
-def heard(lab: Lab) -> bool:
-    """Does anybody listen to group 5?"""
-    return bool(re.search(r"(?m)^ *5 ", lab.must("cat", "/proc/net/netfilter/nfnetlink_log")))
 
 
 def assignments(lab: Lab, written: Path) -> list[Assignment]:

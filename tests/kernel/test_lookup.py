@@ -6,24 +6,21 @@ import csv
 import io
 import json
 import os
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import test_logging
-from frames import SYN, TCP, UDP, Packet
-from lab import Lab, route
-from table import site
-from test_logging import listening, wait
 
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
 from nfcompile.records import history, store
+from support.command import NFCOMPILE
+from support.frames import SYN, TCP, UDP, Packet
+from support.lab import Lab, route
+from support.log_daemon import listening, wait
+from support.sites import site
 
-ROOT = Path(__file__).parent.parent.parent
-NFCOMPILE = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-c", "from nfcompile.cli import main; main()"]
 HEAD = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n"
 SITE = (
     HEAD
@@ -47,21 +44,6 @@ MOVED = SITE.replace("203.0.113.1, 203.0.113.4/31", "203.0.113.6, 203.0.113.4/31
 FAR = address("198.18.0.1")
 HOMES = [address("100.64.0.1") + n for n in range(6)]
 LINES = [address("10.0.0.1") + n for n in range(3)]
-
-JSON_CONF = """
-[global]
-logfile="{folder}/ulogd.log"
-loglevel=3
-{plugins}
-stack=log1:NFLOG,base1:BASE,ip2str1:IP2STR,json1:JSON
-[log1]
-group=5
-netlink_qthreshold=1
-[json1]
-file="{folder}/assignments"
-sync=1
-"""
-JSON_PLUGINS = ("inppkt_NFLOG", "raw2packet_BASE", "filter_IP2STR", "output_JSON")
 
 
 def ends(lab: Lab, protocol: int, source: int, count: int = 1) -> list[tuple[int, int]]:
@@ -171,14 +153,9 @@ def holds(row: dict[str, str], port: int) -> bool:
 
 
 @pytest.mark.parametrize("form", ["json", "syslog"])
-def test_from_the_log(
-    lab: Lab, file: str, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if form == "json":
-        monkeypatch.setattr(test_logging, "CONF", JSON_CONF)
-        monkeypatch.setattr(test_logging, "PLUGINS", JSON_PLUGINS)
+def test_from_the_log(lab: Lab, file: str, tmp_path: Path, form: str) -> None:
     lab.load(site(SITE).text.text)
-    with listening(lab, tmp_path) as written:
+    with listening(lab, tmp_path, form) as written:
         owners = everybody(lab)
         wait(lambda: written.exists() and written.read_text().count("nfcompile assign") >= 10, tmp_path)
     time.sleep(1.1)  # the syslog form has whole seconds

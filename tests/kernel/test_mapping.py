@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import pytest
-from frames import SYN, TCP, UDP, Packet
-from lab import Lab, route
-from table import site
 
 from nfcompile.allocation.lookup import lookups
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
-from nfcompile.pipeline import Compiled
-
-CGNAT = """
-nat_defaults: {port_block_size: 128}
-acls: {homes: {10: allow ip 100.64.0.0/26}}
-pools:
-  homes:
-    type: cgnat
-    acl: homes
-    priority: 100
-    global_ip: [203.0.113.0/28]
-    limits_peruser: {portlimit_tcp: 128, portlimit_udp: 128}
-    hairpin: HAIRPIN
-    filtering: FILTERING
-"""
-SERVERS = [address(f"198.18.0.{n}") for n in range(1, 5)]
-HOME, OTHER = address("100.64.0.5"), address("100.64.0.17")
-
-
-def homes(hairpin: str = "on", filtering: str = "address_and_port_dependent") -> Compiled:
-    return site(CGNAT.replace("HAIRPIN", hairpin).replace("FILTERING", filtering))
-
-
-def packet(protocol: int, source: tuple[int, int], destination: tuple[int, int]) -> tuple[str, Packet]:
-    flags = SYN if protocol == TCP else 0
-    return route(source[0]), Packet(protocol, *source, *destination, flags)
-
-
-def outside(lab: Lab, protocol: int, source: tuple[int, int], far: int, tries: int = 20) -> tuple[int, int]:
-    """The global address and port that a server sees; a refused first packet is sent again."""
-    for _ in range(tries):
-        (outcome,) = lab.exchange([packet(protocol, source, (far, 443))])
-        if outcome.out:
-            assert outcome.back[0].packet.destination == source[0]
-            return outcome.out[0].packet.source, outcome.out[0].packet.source_port
-        time.sleep(0.005)  # who has lost a race is not asked again for a second
-    raise AssertionError(f"never came out: {source}")
+from support.frames import TCP, UDP, Packet
+from support.lab import Lab
+from support.mapping_pools import CGNAT, HOME, OTHER, SERVERS, entries, homes, outside, packet
+from support.sites import site
 
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])
@@ -173,18 +136,6 @@ def test_ports_at_random(lab: Lab) -> None:
         assert all(port in inside for _, port in ends)
         assert sum(port == inside[n] for n, (_, port) in enumerate(ends)) < 10  # source ports are not kept
         assert [outside(lab, TCP, (home, inside[n]), SERVERS[3]) for n in range(30)] == ends
-
-
-def entries(lab: Lab, name: str) -> dict[str, float]:
-    """The sockets that are keys of a map, and for how many seconds more it holds them."""
-    said = lab.must("nft", "list", "map", "ip", "nfcompile", name)
-    life = r"((?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?)"
-    found = re.findall(rf"([\d.]+ \. \d+)(?: limit [^:]*?)?(?: timeout \S+)? expires {life} :", said)
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-    return {
-        socket: sum(float(n) * units[unit] for n, unit in re.findall(r"(\d+)(ms|h|m|s)", time_left))
-        for socket, time_left in found
-    }
 
 
 def test_new_sockets_are_learnt_while_tokens_are_young(lab: Lab) -> None:

@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 
 import pytest
-from gateway import bring, empty, in_gateway, listing, listing_here
-from lab import Lab
-from table import site
-from test_transaction import OTHER_SERVER, SITE
 
 from nfcompile.diagnostics import SiteError
 from nfcompile.kernel import KernelError, apply, nft
 from nfcompile.live.continuity import Continuity
+from support.applied_site import OTHER_SERVER, SITE, bring, empty, in_gateway, listing, listing_here
+from support.lab import Lab
+from support.sites import site
 
 GAVE_UP = "somebody else keeps changing table ip nfcompile: after 5 tries it is not as the site says"
 REFUSED = "the kernel refused the ruleset: Could not process rule: No such file or directory"

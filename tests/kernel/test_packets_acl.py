@@ -4,8 +4,10 @@ hand the packet to the next pool, and after the last one it is forwarded untrans
 from __future__ import annotations
 
 import pytest
-from lab import Lab
-from table import check, site
+
+from support.lab import Lab
+from support.packet_table import check
+from support.sites import site
 
 POOLS = """
 pools:

@@ -7,12 +7,13 @@ import random
 from itertools import islice
 
 import pytest
-from frames import GRE, ICMP, TCP, UDP
-from lab import Lab
-from table import check, compare, predicted, probe, read_expectation, send, site, sources
 
 from nfcompile.model.parse import address, addresses
 from nfcompile.model.ranges import Range
+from support.frames import GRE, ICMP, TCP, UDP
+from support.lab import Lab
+from support.packet_table import check, compare, predicted, probe, read_expectation, send, sources
+from support.sites import site
 
 FAR, FAR_AWAY = address("198.18.0.1"), address("198.19.0.1")
 

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import pytest
-from frames import SYN, TCP, UDP, Packet
-from lab import Lab
-from table import check, site
 
 from nfcompile.model.parse import address
+from support.frames import SYN, TCP, UDP, Packet
+from support.lab import Lab
+from support.packet_table import check
+from support.sites import site
 
 INSIDERS = """
 interfaces: {inside: [lan0, lan1], outside: [wan0]}
@@ -121,3 +122,26 @@ def test_the_outside_reaches_the_first_and_the_last_port(lab: Lab, dport: int) -
 
     assert all(outcome.out[0].packet[3:5] == (address("10.1.0.17"), dport) for outcome in outcomes)
     assert all(outcome.back[0].packet[1:3] == (address("200.1.1.9"), dport) for outcome in outcomes)
+
+
+SAME_PORT = """
+interfaces: {inside: [lan0], outside: [wan0]}
+acls: {homes: {10: allow ip 10.0.0.0/26}}
+pools:
+  homes:
+    {type: nat, allocation: deterministic, priority: 1, acl: homes, hairpin: on, global_ip: [203.0.1.0/26]}
+dnat: {web: {protocol: tcp, dnat_port: 443}}
+"""
+
+
+def test_a_dnat_rule_that_changes_nothing_has_taken_the_packet(lab: Lab) -> None:
+    """It leads to port 443 whatever was asked for, port 443 too: no pool looks at the destination again."""
+    check(
+        lab,
+        site(SAME_PORT),
+        """
+        tcp 10.0.0.9:5000 > 203.0.1.44:443        -> drop
+        tcp 10.0.0.9:5000 > 203.0.1.44:444        -> drop
+        udp 10.0.0.9:5000 > 203.0.1.44:443        -> pool homes to 10.0.0.44
+        """,
+    )

@@ -6,11 +6,12 @@ from __future__ import annotations
 import socket
 
 import pytest
-from frames import ACK, FIN, ICMP, RST, SYN, TCP, UDP, UNREACHABLE, Packet, datagram, fragments
-from lab import GATEWAY, GATEWAY_ADDRESS, WIRE, Lab, Seen
-from table import check, predicted, probe, send, site
 
 from nfcompile.model.parse import address
+from support.frames import ACK, FIN, ICMP, RST, SYN, TCP, UDP, UNREACHABLE, Packet, datagram, fragments
+from support.lab import GATEWAY, GATEWAY_ADDRESS, WIRE, Lab, Seen
+from support.packet_table import check, predicted, probe, send
+from support.sites import site
 
 HOMES = """
 nat_defaults: {port_block_size: 64, permit_invalid_flow: PERMIT}

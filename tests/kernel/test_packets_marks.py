@@ -4,11 +4,12 @@ address by mark and qualifiers. In file order, the first match wins, and before 
 from __future__ import annotations
 
 import pytest
-from frames import ICMP, TCP, UDP
-from lab import Lab
-from table import check, probe, send, site
 
 from nfcompile.model.parse import address
+from support.frames import ICMP, TCP, UDP
+from support.lab import Lab
+from support.packet_table import check, probe, send
+from support.sites import site
 
 EGRESS = """
 gateway: {primary_ip: 172.32.0.10, secondary_ips: [172.32.0.201-172.32.0.210]}

@@ -11,13 +11,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from frames import ICMP, TCP, UDP, Packet
 from hypothesis import HealthCheck, assume, given, note, seed, settings
 from hypothesis import strategies as st
-from lab import Lab, Outcome, route
-from random_sites import edges, packets, sites
-from table import Expectation, Wires, compare, expected_by_reference
-from test_vlans import routed_by_mark
 
 from nfcompile.diagnostics import SiteError
 from nfcompile.lower.vlans import pool_vid, shared_vids
@@ -25,6 +20,10 @@ from nfcompile.model.ranges import PORT_LAST, Range
 from nfcompile.model.site import Site
 from nfcompile.pipeline import Compiled, compile_site, parse
 from nfcompile.verify import reference
+from support.frames import ICMP, TCP, UDP, Packet
+from support.lab import Lab, Outcome, route
+from support.packet_table import Expectation, Wires, compare, expected_by_reference
+from support.random_sites import edges, packets, sites
 
 SITES = int(os.environ.get("NFCOMPILE_RANDOM_SITES", "0"))
 SEED = os.environ.get("NFCOMPILE_RANDOM_SEED")
@@ -63,7 +62,7 @@ def every_packet_agrees(lab: Lab, site: dict[str, Any], dice: int) -> None:
 
 
 def test_the_kernel_does_what_the_contract_says(lab: Lab) -> None:
-    routed_by_mark(lab)
+    lab.route_by_mark()
     met.clear()
 
     every_packet_agrees(lab)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from frames import UDP, Packet
-from lab import Lab
-from table import send, site
-
 from nfcompile.model.parse import address
+from support.frames import UDP, Packet
+from support.lab import Lab
+from support.packet_table import send
+from support.sites import site
 
 BEFORE = """
 nat_defaults: {port_block_size: 64}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 
 import pytest
-from frames import UDP, Packet
-from lab import GATEWAY, GATEWAY_ADDRESS, Lab
-from table import check, site
 
 from nfcompile.model.parse import address
+from support.frames import UDP, Packet
+from support.lab import GATEWAY, GATEWAY_ADDRESS, Lab
+from support.packet_table import check
+from support.sites import site
 
 FAR = address("198.18.0.1")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from lab import Lab
-from table import check, site
+
+from support.lab import Lab
+from support.packet_table import check
+from support.sites import site
 
 SERVERS = """
 pools:

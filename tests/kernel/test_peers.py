@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from lab import INSIDE, OUTSIDE, WIRE, Lab, _host_lines, cannot
-from table import site
 
-HOME, SERVER, SERVER2 = "100.64.0.5", "198.18.0.1", "198.18.0.2"
+from support.lab import INSIDE, OUTSIDE, Lab
+from support.peers import HOME, SERVER, SERVER2, hosts, need, running
+from support.sites import site
 
 POOL = """
 nat_defaults: {alg: {ftp: ALG, sip: ALG}}
@@ -31,42 +28,6 @@ pools:
 def ruleset(hairpin: str = "on", filtering: str = "address_and_port_dependent", alg: str = "off") -> str:
     text = POOL.replace("HAIRPIN", hairpin).replace("FILTERING", filtering).replace("ALG", alg)
     return site(text).text.text
-
-
-def need(*tools: str) -> None:
-    """Skip without a peer; in CI its absence is a failure."""
-    missing = [tool for tool in tools if shutil.which(tool) is None]
-    if missing:
-        cannot(f"not installed: {', '.join(missing)}")
-
-
-@contextmanager
-def hosts(lab: Lab) -> Iterator[None]:
-    """The kernels of both sides are a subscriber and a server with two addresses."""
-    with ExitStack() as stack:
-        for side, address, wire in ((INSIDE, HOME, "lan0"), (OUTSIDE, SERVER, "wan0")):
-            lines = [*_host_lines(address, WIRE[wire]), "link set lo up"]
-            lab.must("ip", "-batch", "-", stdin="\n".join(lines), side=side)
-            stack.callback(lab.must, "ip", "address", "flush", "dev", "lo", side=side)
-        lab.must("ip", "address", "replace", f"{SERVER2}/32", "dev", "lo", side=OUTSIDE)
-        yield
-
-
-@contextmanager
-def running(lab: Lab, side: str, command: str, listening: str, folder: Path) -> Iterator[Path]:
-    """A server in the background, once `ss` shows it listening; the path of its log."""
-    log, pid = folder / "log", folder / "pid"
-    lab.must("sh", "-c", f"{command} >{log} 2>&1 & echo $! >{pid}", side=side)
-    try:
-        for _ in range(100):
-            if listening in lab.must("ss", "-Hlntu", side=side):
-                break
-            time.sleep(0.1)
-        else:
-            pytest.fail(f"{command} does not listen: {log.read_text()}")
-        yield log
-    finally:
-        lab.run("sh", "-c", f"kill $(cat {pid})", side=side)
 
 
 @pytest.mark.parametrize(

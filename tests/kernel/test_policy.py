@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
-from frames import ACK, ECHO, ICMP, RST, SYN, TCP, UDP, UNREACHABLE, Packet
-from lab import Lab, route
-from table import predicted, site
 
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import Range, address_text
+from support.conntrack_entries import seconds
+from support.frames import ACK, ECHO, ICMP, RST, SYN, TCP, UDP, UNREACHABLE, Packet
+from support.lab import Lab, route
+from support.packet_table import predicted
+from support.sites import site
 
 HOME, FAR = address("100.64.0.5"), address("198.18.0.1")
 
@@ -36,14 +38,6 @@ def ruleset(defaults: str = "vlan_mode: untagged", keys: str = "hairpin: off") -
 def packet(protocol: int, port: int, far_port: int = 443, source: int = HOME) -> tuple[str, Packet]:
     flags = {TCP: SYN, ICMP: ECHO}.get(protocol, 0)
     return route(source), Packet(protocol, source, port, FAR, 0 if protocol == ICMP else far_port, flags)
-
-
-def seconds(lab: Lab, protocol: str, port: int) -> int:
-    """The remaining seconds of a connection."""
-    listing = lab.must("conntrack", "-L", "-p", protocol, "--orig-port-src", str(port))
-    found = re.search(r"^\S+\s+\d+ (\d+) ", listing, re.M)
-    assert found, listing
-    return int(found[1])
 
 
 TIMES = """

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from frames import UDP, Packet
-from lab import Lab
-from table import site
-from test_policy import FAR, seconds
-
 from nfcompile.model.parse import address
+from support.conntrack_entries import seconds
+from support.frames import UDP, Packet
+from support.lab import Lab
+from support.sites import site
 
+FAR = address("198.18.0.1")
 KERNELS_OWN = 30
 """Seconds of an unanswered UDP connection of which no pool says anything."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 
 import pytest
-from frames import SYN, TCP, UDP, Packet
-from lab import Lab, route
-from table import site
-from test_dynamic import BLOCKS, SHORT, expires, home
-from test_mapping import CGNAT, HOME, SERVERS, entries, outside, packet
 
 from nfcompile.lower.renewal import FIRST_TOKEN, TOKENS
+from support.dynamic_pools import BLOCKS, SHORT, expires, home
+from support.frames import SYN, TCP, UDP, Packet
+from support.lab import Lab, route
+from support.mapping_pools import CGNAT, HOME, SERVERS, entries, outside, packet
+from support.sites import site
 
 DYNAMIC = BLOCKS.replace("TCP", "8").replace("HAIRPIN", "off")
 DYNAMIC_WITH_ENTRIES = DYNAMIC.replace("hairpin: off", "hairpin: on")

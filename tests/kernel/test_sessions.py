@@ -8,23 +8,22 @@ import json
 import os
 import pty
 import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
-import entries
 import pytest
-from frames import ECHO, ICMP, SYN, TCP, UDP, Packet
-from lab import GATEWAY, Lab
-from table import site
 
 from nfcompile.kernel import conntrack
 from nfcompile.live.session_counts import Walk, walked
 from nfcompile.live.sessions import Wanted, sessions
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
+from support import conntrack_entries
+from support.command import NFCOMPILE
+from support.frames import ECHO, ICMP, SYN, TCP, UDP, Packet
+from support.lab import GATEWAY, Lab
+from support.sites import site
 
-NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
 nat_defaults: {permit_invalid_flow: on, timeouts_inactivity: {tcp_handshake: 300}}
@@ -246,7 +245,7 @@ def test_a_hundred_thousand_are_all_found_and_take_no_memory(lab: Lab, tmp_path:
     path = tmp_path / "site.yaml"
     path.write_text(LARGE)
     lab.load(site(LARGE).text.text)
-    lab.ask(GATEWAY, entries.fill, MANY)
+    lab.ask(GATEWAY, conntrack_entries.fill, MANY)
     walk, found, peak = lab.ask(GATEWAY, _walk_traced)
     lines = run(lab, "list", str(path)).stdout.splitlines()
     cleared = run(lab, "clear", str(path), "--subscriber", "100.64.0.0/22", "--format", "json")

@@ -7,21 +7,20 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
-from frames import ECHO, ICMP, SYN, TCP, UDP, Packet
-from lab import GATEWAY, Lab
 from prometheus_client.parser import text_string_to_metric_families
-from table import site
 
 from nfcompile.kernel import tally
 from nfcompile.model.parse import address
+from support.command import NFCOMPILE
+from support.frames import ECHO, ICMP, SYN, TCP, UDP, Packet
+from support.lab import GATEWAY, Lab
+from support.sites import site
 
-NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
 nat_defaults: {port_block_size: 8, timeouts_inactivity: {tcp_handshake: 300}}

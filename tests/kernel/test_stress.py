@@ -25,12 +25,12 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import pytest
-from frames import ECHO, ICMP, SYN, TCP, UDP, Packet, frame
-from lab import BATCH, PATIENCE, WIRE, Lab, cannot
-from table import site
 
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
+from support.frames import ECHO, ICMP, SYN, TCP, UDP, Packet, frame
+from support.lab import BATCH, PATIENCE, WIRE, Lab, cannot
+from support.sites import site
 
 SIDES = ("lan0", "lan1")
 """The wires of the two processors."""

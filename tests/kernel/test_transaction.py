@@ -8,31 +8,31 @@ import time
 from pathlib import Path
 
 import pytest
-from frames import ECHO, ICMP, UDP, Packet
-from gateway import bring, bring_here, elements, empty, in_gateway, left, listing, listing_here
-from lab import Lab
-from table import site
 
 from nfcompile.diagnostics import SiteError
 from nfcompile.kernel import KernelError, apply, batch, lock, nft
 from nfcompile.model.parse import address
 from nfcompile.pipeline import compile_site, parse
+from support.applied_site import (
+    OTHER_SERVER,
+    SITE,
+    bring,
+    bring_here,
+    elements,
+    empty,
+    in_gateway,
+    left,
+    listing,
+    listing_here,
+)
+from support.frames import ECHO, ICMP, UDP, Packet
+from support.lab import Lab
+from support.sites import ROOT, site
 
-ROOT = Path(__file__).parents[2]
 GOLDEN = sorted(path.parent for path in ROOT.glob("tests/golden/*/ruleset.nft"))
 LOADABLE = [path for path in GOLDEN if path.name != "alg-rtsp"]
 """No kernel.org kernel has a helper for RTSP."""
 
-SITE = """
-nat_defaults: {port_block_size: 64}
-acls: {homes: {10: allow ip 100.64.0.0/24}, office: {10: allow ip 10.9.0.0/24}}
-pools:
-  servers: {type: static, priority: 1, global_map: {192.168.0.5: 200.0.0.3, 192.168.0.6: 200.0.0.4}}
-  homes: {type: cgnat, allocation: dynamic, acl: homes, priority: 3, global_ip: [203.0.113.0/30],
-          limits_peruser: {portlimit_tcp: 128, portlimit_udp: 128}}
-  office: {type: nat, acl: office, priority: 5, global_ip: [200.0.2.0/29]}
-"""
-OTHER_SERVER = SITE.replace("200.0.0.4", "200.0.0.9")
 WRITTEN = ("map assigned1_homes", "set taken_homes", "map eim_udp_homes", "map eif_udp_homes")
 
 

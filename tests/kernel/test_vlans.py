@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from frames import ECHO, ECHO_REPLY, ICMP, SYN, TCP, UDP, Packet
-from lab import Lab
-from table import site
 
 from nfcompile.model.parse import address
+from support.frames import ECHO, ECHO_REPLY, ICMP, SYN, TCP, UDP, Packet
+from support.lab import VLANS, Lab
+from support.sites import site
 
 SITE = """
 interfaces: {inside: [lan0], outside: [wan0], vlans: {101: lan1, 102: lan0.102}}
@@ -35,23 +35,13 @@ pools:
   one: {type: cgnat, acl: one, priority: 2, global_ip: [203.0.113.0/29], hairpin: off}
   two: {type: cgnat, acl: two, priority: 3, global_ip: [203.0.113.8/29], hairpin: off}
 """
-VLANS = {"lan1": 101, "lan0.102": 102}
 FAR, HOST, SERVER = (address(text) for text in ("198.18.0.1", "192.168.1.7", "10.9.0.2"))
-
-
-def routed_by_mark(lab: Lab) -> None:
-    """The host's part: what goes back to a VLAN is routed by its mark."""
-    for wire, vid in VLANS.items():
-        gateway = lab.must("ip", "-o", "route", "show", "dev", wire).split(" via ")[1].split()[0]
-        lab.must("ip", "route", "replace", "default", "via", gateway, "dev", wire, "table", str(vid))
-        if f"lookup {vid}" not in lab.must("ip", "rule"):
-            lab.must("ip", "rule", "add", "fwmark", str(vid), "lookup", str(vid))
 
 
 def test_both_hosts_at_the_same_time(lab: Lab) -> None:
     """The same five-tuple from both: each leaves from its own pool, and each gets its own answer."""
     lab.load(site(SITE).text.text)
-    routed_by_mark(lab)
+    lab.route_by_mark()
     for protocol, flags in ((UDP, 0), (TCP, SYN)):
         for host, globals_ in ((HOST, (203 << 24, None)), (SERVER, (200 << 24, None))):
             packets = [(wire, Packet(protocol, host, 5000, FAR, 443, flags)) for wire in VLANS]
@@ -66,7 +56,7 @@ def test_both_hosts_at_the_same_time(lab: Lab) -> None:
 def test_answers_find_their_vlan_where_a_pool_serves_several(lab: Lab) -> None:
     """The global address does not say which VLAN it was, the connection does."""
     lab.load(site(CROSSED).text.text)
-    routed_by_mark(lab)
+    lab.route_by_mark()
     asked = [(wire, address(host)) for wire in VLANS for host in ("10.9.0.2", "10.9.0.130")]
     outcomes = lab.exchange((wire, Packet(UDP, host, 5000, FAR, 53)) for wire, host in asked)
     pools = [address("203.0.113.0") >> 3, address("203.0.113.8") >> 3]
@@ -77,7 +67,7 @@ def test_answers_find_their_vlan_where_a_pool_serves_several(lab: Lab) -> None:
 
 def test_inbound_finds_its_vlan(lab: Lab) -> None:
     lab.load(site(SITE).text.text)
-    routed_by_mark(lab)
+    lab.route_by_mark()
     for number, wire in enumerate(VLANS, 1):
         knock = ("wan0", Packet(TCP, FAR, 900 + number, address(f"200.0.0.{number}"), 22, SYN))
         (outcome,) = lab.exchange([knock])
@@ -93,7 +83,7 @@ def test_a_dynamic_address_leads_back_into_its_vlan(lab: Lab, rules: str) -> Non
     """The same host in two VLANs has an address in each pool; who calls one of them reaches that VLAN."""
     pools = SITE[SITE.index("pools:") :]
     lab.load(site(SITE.replace(pools, DYNAMIC).replace("red: {", rules, 1)).text.text)
-    routed_by_mark(lab)
+    lab.route_by_mark()
     for number, wire in enumerate(VLANS, 1):
         (outcome,) = lab.exchange([(wire, Packet(TCP, HOST, 5000, FAR, 443, SYN))])
         mine = outcome.out[0].packet.source
@@ -107,7 +97,7 @@ def test_what_nobody_wants_goes_into_no_vlan(lab: Lab) -> None:
     """The mark leads to the VLAN behind the global address, whose table has a default route here; conntrack
     knows the echo reply as invalid, so that no nat chain sees it."""
     lab.load(site(SITE).text.text)
-    routed_by_mark(lab)
+    lab.route_by_mark()
     knock = Packet(UDP, FAR, 900, address("203.0.113.1"), 1500)
     ping = Packet(ICMP, FAR, 7, address("203.0.113.9"), 0, ECHO)
     packets = [("wan0", one) for one in (knock, ping, ping._replace(flags=ECHO_REPLY))]

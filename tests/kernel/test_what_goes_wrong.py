@@ -3,16 +3,17 @@ Each time one sentence, and the old ruleset or the old file stands."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from lab import cannot
-from test_apply import ENVIRONMENT, NFCOMPILE, OTHER, SITE, Namespace, apply, gateway
 
-__all__ = ["gateway"]
+from support.bare_gateway import OTHER, SITE, Namespace, apply
+from support.command import NFCOMPILE
+from support.lab import cannot
 
 ENTRIES = "".join(
     f"      10.{n >> 8 & 255}.{n & 255}.1: 20.{n >> 8 & 255}.{n & 255}.1\n" for n in range(16_000)
@@ -58,7 +59,7 @@ def shell(
     """Run a script in namespaces of its own."""
     ran = subprocess.run(
         [*namespace, "sh", "-c", script, str(where), *command],
-        env=ENVIRONMENT | {"SITE": SITE},
+        env=os.environ | {"SITE": SITE},
         capture_output=True,
         text=True,
         check=False,
@@ -78,7 +79,7 @@ def beside(tmp_path: Path, module: str) -> dict[str, str]:
 
     (tmp_path / "the_real_one.py").write_text(Path(nftables.__file__).read_text())
     (tmp_path / "nftables.py").write_text(module)
-    return ENVIRONMENT | {"PYTHONPATH": f"{tmp_path}:{ENVIRONMENT['PYTHONPATH']}"}
+    return os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ['PYTHONPATH']}"}
 
 
 OLDER_LIBRARY = """
@@ -205,7 +206,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     """With any number of free pages, on a disk of its own."""
     site = {"SITE": SITE, "OLD": old, "FREE": str(4096 * pages)}
     command = ["unshare", "-m", "sh", "-c", FULL, str(tmp_path), *NFCOMPILE, *words]
-    ran = subprocess.run(command, env=ENVIRONMENT | site, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, env=os.environ | site, capture_output=True, text=True, check=False)
     if ran.returncode == 77:
         cannot("no tmpfs can be mounted here")
 
@@ -228,7 +229,7 @@ def test_a_file_that_may_not_grow_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("the old ruleset\n")
     command = ["sh", "-c", 'ulimit -f 1; exec "$@"', sys.executable, *NFCOMPILE, "build", "-o", "file"]
 
-    ran = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr == "nfcompile: error: cannot write 'file': File too large\n"

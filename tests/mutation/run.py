@@ -4,7 +4,7 @@ Works in a scratch copy. Each fault of faults/ runs the tests named beside it, w
 the first one fails; the same tests have to pass before, without a fault. A fault that no test sees is a
 survivor. The exit status is 1 where there is one, or where a run had trouble or did not come to its end.
 
-    python tests/mutation/run.py [--minutes N] [--trust] [WORD ...]
+    PYTHONPATH=tests python -m mutation.run [--minutes N] [--trust] [WORD ...]
 
 A WORD picks the faults of files whose name holds it. What N minutes (default 60) do not reach is said.
 """
@@ -22,11 +22,11 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from faults import FAULTS, Fault
+from mutation.faults import FAULTS, Fault
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("nfcompile", "schemas", "examples", "tests", "scripts", "pyproject.toml")
-FIRST = ("test_prove.py",)
+FIRST = ("verify/test_prove.py",)
 """Tests that see every fault and are quick: asked before those beside the fault, where they are there."""
 PROFILE = ("--hypothesis-profile", "mutants")
 """An example that fails is enough; nobody reads the smallest one."""

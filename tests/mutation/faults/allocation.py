@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faults.fault import ALLOCATION, CGNAT, CLAIMS, Fault
+from mutation.faults.fault import ALLOCATION, CGNAT, CLAIMS, Fault
 
 FAULTS = (
     # Who has which block.
@@ -90,6 +90,6 @@ FAULTS = (
         "allocation/pools.py",
         "Stock(pool.global_ip, Range(size, LOW_PORT_LAST), size)",
         "Stock(pool.global_ip, Range(1, LOW_PORT_LAST), size)",
-        (*CLAIMS, "test_answers.py", *CGNAT),
+        (*CLAIMS, "allocation/test_lookup.py", *CGNAT),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faults.fault import ACL, GUARD, MAPPING, MARKS, STATIC, VLANS, Fault, kernel
+from mutation.faults.fault import ACL, GUARD, MAPPING, MARKS, STATIC, VLANS, Fault, kernel
 
 FAULTS = (
     # ACLs, and the order of pools.

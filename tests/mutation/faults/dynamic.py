@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faults.fault import DYNAMIC, Fault, kernel
+from mutation.faults.fault import DYNAMIC, Fault, kernel
 
 FAULTS = (
     # Dynamic pools.

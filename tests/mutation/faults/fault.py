@@ -19,8 +19,8 @@ def kernel(*names: str) -> tuple[str, ...]:
     return tuple(f"kernel/test_{name}.py" for name in names)
 
 
-ALLOCATION = ("test_ipalloc.py", "test_pool_allocations.py", "test_answers.py")
-CLAIMS = ("test_pool_allocations.py", *kernel("packets_random"))
+ALLOCATION = ("test_ipalloc.py", "allocation/test_pools.py", "allocation/test_lookup.py")
+CLAIMS = ("allocation/test_pools.py", *kernel("packets_random"))
 ACL = kernel("packets_acl", "packets_random")
 MARKS = kernel("packets_marks", "packets_sides", "packets_random")
 STATIC = kernel("packets_static", "packets_cgnat", "packets_random")
@@ -31,5 +31,5 @@ MAPPING = kernel("mapping", "renewal", "packets_random")
 RENEWAL = kernel("renewal", "mapping", "dynamic")
 POLICY = kernel("policy", "policy_outside")
 VLANS = kernel("vlans", "packets_static", "packets_random")
-HOST = ("test_host_timeouts.py",)
+HOST = ("lower/test_host_timeouts.py",)
 FLOWTABLE = kernel("flowtable")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faults.fault import FLOWTABLE, GUARD, HOST, POLICY, VLANS, Fault, kernel
+from mutation.faults.fault import FLOWTABLE, GUARD, HOST, POLICY, VLANS, Fault, kernel
 
 FAULTS = (
     # The guard.

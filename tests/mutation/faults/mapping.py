@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faults.fault import DYNAMIC, MAPPING, RENEWAL, Fault, kernel
+from mutation.faults.fault import DYNAMIC, MAPPING, RENEWAL, Fault, kernel
 
 FAULTS = (
     # Mapping entries.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faults.fault import CGNAT, MAPPING, STATIC, Fault
+from mutation.faults.fault import CGNAT, MAPPING, STATIC, Fault
 
 FAULTS = (
     # Deterministic cgnat and nat.

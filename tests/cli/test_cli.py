@@ -15,50 +15,8 @@ import pytest
 from nfcompile import __version__, pipeline
 from nfcompile.cli import plain
 from nfcompile.cli.init import starting_site
-
-ROOT = Path(__file__).parent.parent
-NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
-GOOD = """version: 1
-interfaces: {inside: [lan0], outside: [wan0]}
-acls:
-  home: {10: allow ip 100.64.0.0/24}
-pools:
-  home:
-    type: cgnat
-    acl: home
-    priority: 1
-    global_ip: [203.0.113.0/30]
-    connection_logging: off
-    limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896, portlimit_icmp: 896}
-"""
-BAD = GOOD.replace("priority: 1", "priority: one")
-WARNED = GOOD + "snat: {spare: {mark: 7, snat_ip: 198.51.100.1}}\n"
-
-
-def nfcompile(*arguments, **options):
-    """Run the command as a user does."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), **options.pop("env", {})}
-    command = [*NFCOMPILE, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, **options, check=False)
-
-
-def typed(verb, *arguments, **options):
-    """The same through typer: `-q` and `--no-color` are not for the front door, and mean nothing here."""
-    assert plain.read([verb, *map(str, arguments), "--no-color"]) is None
-    return nfcompile(verb, *arguments, "--no-color", **options)
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def write(name, text):
-    Path(name).write_text(text)
-    return name
-
+from support.command import NFCOMPILE, nfcompile, typed, write
+from support.sites import BAD, GOOD, ROOT, WARNED
 
 # The front door
 
@@ -114,7 +72,6 @@ def test_the_front_door_does_not_import_typer(here):
             [sys.executable, "-c", program, *arguments],
             capture_output=True,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
             check=True,
         )
         assert not {"typer", "rich", "jinja2", "jsonschema"} & set(ran.stdout.split())
@@ -189,10 +146,7 @@ def test_build_cannot_write_is_2(here):
 def test_a_reader_that_leaves_is_no_error(here):
     write("site.yaml", GOOD.replace("/24", "/16").replace("203.0.113.0/30", "203.0.112.0/22"))
     command = f"'{NFCOMPILE[0]}' -c '{NFCOMPILE[2]}' mappings | head -n 1; echo ${{PIPESTATUS[0]}}"
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    ran = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, env=environment, check=False
-    )
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
 
     assert ran.stderr == ""
     assert ran.stdout.splitlines() == ["pool,subscriber,global_ip,port_first,port_last,protocols", "141"]
@@ -201,10 +155,7 @@ def test_a_reader_that_leaves_is_no_error(here):
 def test_a_full_disk_is_one_sentence(here):
     with open("/dev/full", "w") as full:
         command = [*NFCOMPILE, "build", "-"]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        ran = subprocess.run(
-            command, input=GOOD.encode(), stdout=full, stderr=subprocess.PIPE, env=environment, check=False
-        )
+        ran = subprocess.run(command, input=GOOD.encode(), stdout=full, stderr=subprocess.PIPE, check=False)
 
     assert (ran.returncode, ran.stderr) == (2, b"nfcompile: error: cannot write: No space left on device\n")
 
@@ -374,10 +325,9 @@ def test_mappings_of_nothing_is_an_empty_array(here):
 def test_mappings_parquet_says_the_same(here, template):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is optional")
     write("site.yaml", starting_site(template, "lan0", "wan0"))
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
     with open("mappings.parquet", "wb") as file:
         command = [*NFCOMPILE, "mappings", "--format", "parquet"]
-        subprocess.run(command, stdout=file, env=environment, check=True)
+        subprocess.run(command, stdout=file, check=True)
 
     rows = parquet.read_table("mappings.parquet").to_pylist()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -28,16 +27,9 @@ from nfcompile.verify.boxes import Part
 from nfcompile.verify.proof.agreement import compared
 from nfcompile.verify.proof.box import Box, everything
 from nfcompile.verify.proof.sharing import Owner, Rectangle, meeting
+from support.random_sites import sites
+from support.sites import ROOT, RULESETS
 
-HERE = Path(__file__).parent
-sys.path.append(str(HERE / "kernel"))
-
-from random_sites import sites  # noqa: E402
-
-SITES = [
-    path.parent / "site.yaml"
-    for path in sorted([*HERE.glob("golden/*/ruleset.nft"), *HERE.parent.glob("examples/*/ruleset.nft")])
-]
 RANDOM_SITES = int(os.environ.get("NFCOMPILE_RANDOM_SITES", "0"))
 SEED = os.environ.get("NFCOMPILE_RANDOM_SEED")
 BARE = """
@@ -56,9 +48,9 @@ def compiled(text: str | bytes) -> Compiled:
     return compile_site(parse(text if isinstance(text, bytes) else text.encode(), "site.yaml"))
 
 
-@pytest.mark.parametrize("site", SITES, ids=lambda path: str(path.parent.name))
-def test_every_golden_is_proved(site: Path) -> None:
-    found = proof.prove(compiled(site.read_bytes()))
+@pytest.mark.parametrize("ruleset", RULESETS, ids=lambda path: str(path.parent.name))
+def test_every_golden_is_proved(ruleset: Path) -> None:
+    found = proof.prove(compiled((ruleset.parent / "site.yaml").read_bytes()))
 
     assert found.holds, found
     assert found.boxes > 50
@@ -88,7 +80,7 @@ def test_random_sites_are_proved() -> None:
 
 def test_every_packet_is_in_one_box() -> None:
     """The boxes are a partition: what is drawn at random lies in exactly one."""
-    done = compiled((HERE.parent / "examples" / "static" / "site.yaml").read_bytes())
+    done = compiled((ROOT / "examples" / "static" / "site.yaml").read_bytes())
     boxes = [one.box for one in compared(done)]
     dice = Random(5)
     edges = [one for box in boxes for one in (*box.source, *box.destination)]

@@ -3,7 +3,6 @@
 import json
 import re
 from itertools import pairwise
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -30,6 +29,7 @@ from nfcompile.model.ranges import (
 )
 from nfcompile.model.site import Mark
 from nfcompile.source import schema
+from support.sites import ROOT
 
 # The ACL grammar
 
@@ -252,7 +252,7 @@ def test_cidrs(first, size):
 
 # The schema: our walker and jsonschema give the same answer
 
-RULE = json.loads((Path(__file__).parent.parent / "schemas" / "site.schema.json").read_text(encoding="utf-8"))
+RULE = json.loads((ROOT / "schemas" / "site.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(RULE)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -24,15 +23,11 @@ from nfcompile.pipeline import Compiled, compile_site, parse
 from nfcompile.verify import reference, walk
 from nfcompile.verify.boxes import joined, masked
 from nfcompile.verify.proof.agreement import agrees
+from support.frames import SYN, TCP
+from support.lab import route
+from support.random_sites import edges, packets, sites
+from support.sites import RULESETS
 
-HERE = Path(__file__).parent
-sys.path.append(str(HERE / "kernel"))
-
-from frames import SYN, TCP  # noqa: E402
-from lab import route  # noqa: E402
-from random_sites import edges, packets, sites  # noqa: E402
-
-GOLDEN = sorted([*HERE.glob("golden/*/ruleset.nft"), *HERE.parent.glob("examples/*/ruleset.nft")])
 ANY_PORT = reference.ANY_PORT
 FAR = Range(address("198.18.0.0"), address("198.18.1.63"))
 AIMED = 60
@@ -58,7 +53,7 @@ def packet(interface: str, protocol: int, source: str, destination: str, *ports:
 
 
 def test_there_are_goldens() -> None:
-    assert len(GOLDEN) > 60
+    assert len(RULESETS) > 60
 
 
 # ---- the contract

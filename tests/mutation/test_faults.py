@@ -1,14 +1,9 @@
 """The list of hand-made faults is in step with the compiler: each names a text that stands there once."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parent.parent
-sys.path.append(str(Path(__file__).parent / "mutation"))
-
-from faults import FAULTS  # noqa: E402
+from mutation.faults import FAULTS
+from support.sites import ROOT
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.file}: {fault.old[:30]}")

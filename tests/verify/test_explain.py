@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +14,9 @@ from nfcompile.diagnostics import dotted
 from nfcompile.model.parse import PROTOCOLS, address
 from nfcompile.pipeline import Compiled, compile_site, parse
 from nfcompile.verify.explain import Explanation, Question, Undecided, explain
+from support.command import nfcompile
+from support.sites import ROOT
 
-ROOT = Path(__file__).parent.parent
 SITE = """\
 version: 1
 interfaces: {inside: [lan0], outside: [wan0], vlans: {102: lan0.102}}
@@ -330,14 +328,7 @@ def test_an_interface_of_another_site_is_told(compiled: Compiled) -> None:
 
 
 def command(*arguments: str, stdin: str = SITE) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from nfcompile.cli import main; main()", "explain", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
-    )
+    return nfcompile("explain", *arguments, input=stdin, env={"NO_COLOR": "1"})  # type: ignore[no-any-return]
 
 
 def test_json_has_the_fields_of_the_contract() -> None:

@@ -4,19 +4,14 @@ import json
 import subprocess
 
 import pytest
-from test_cli import BAD, GOOD, WARNED, nfcompile, write
+
+from support.command import nfcompile, write
+from support.sites import BAD, GOOD, WARNED
 
 MOVED = GOOD.replace("203.0.113.0/30", "198.51.100.0/30")
 FEWER = GOOD.replace("100.64.0.0/24", "100.64.0.0/25")
 WITH_WEB = GOOD + "  web: {type: static, priority: 2, global_map: {10.0.0.1: 198.51.100.9}}\n"
 DYNAMIC = GOOD.replace("    priority", "    allocation: dynamic\n    priority")
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

@@ -1,16 +1,26 @@
-"""Connections that were never seen: written into conntrack of our namespace, thousands at once."""
+"""Entries of conntrack: how long one still lives, and thousands that no packet ever made."""
 
 from __future__ import annotations
 
+import re
 import struct
 
 from nfcompile.kernel import netlink
 from nfcompile.kernel.netlink import NESTED, attribute
+from support.lab import Lab
 
 NEW, CREATE = 0x100, 0x400
 SEEN_REPLY_AND_CONFIRMED = 0xA
 IN_ONE_MESSAGE = 500
 FAR = 0xC6120001
+
+
+def seconds(lab: Lab, protocol: str, port: int) -> int:
+    """The remaining seconds of a connection."""
+    listing = lab.must("conntrack", "-L", "-p", protocol, "--orig-port-src", str(port))
+    found = re.search(r"^\S+\s+\d+ (\d+) ", listing, re.M)
+    assert found, listing
+    return int(found[1])
 
 
 def _tuple(source: int, sport: int, destination: int, dport: int) -> bytes:

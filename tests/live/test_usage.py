@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,8 @@ from nfcompile.live.session_counts import walked
 from nfcompile.live.sessions import Session, Wanted, sessions
 from nfcompile.live.usage import NOT_DROPS, REASONS
 from nfcompile.model.parse import address
+from support.sites import ROOT, RULESETS
 
-ROOT = Path(__file__).parent.parent
 SITE = b"""
 version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
@@ -136,7 +135,7 @@ def test_a_walk_counts_subscribers_addresses_and_the_busiest() -> None:
 
 def test_every_counter_of_a_ruleset_has_a_reason() -> None:
     named = set()
-    for file in [*ROOT.glob("tests/golden/*/ruleset.nft"), *ROOT.glob("examples/*/ruleset.nft")]:
+    for file in RULESETS:
         named |= set(re.findall(r"^\tcounter (\S+) ", file.read_text(), re.MULTILINE))
     words = {re.sub(r"_count_.*", "", re.sub(r"^dropped_pool_.*", "dropped_pool", name)) for name in named}
 

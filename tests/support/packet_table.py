@@ -21,18 +21,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from functools import cache
 from typing import NamedTuple
 
-from frames import ACK, ECHO, ICMP, NAMES, SYN, TCP, UDP, Packet
-from lab import Lab, Outcome, route
-
-from nfcompile import pipeline
 from nfcompile.allocation.lookup import lookups
 from nfcompile.model import parse
 from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference, walk
+from support.frames import ACK, ECHO, ICMP, NAMES, SYN, TCP, UDP, Packet
+from support.lab import Lab, Outcome, route
 
 PROTOCOLS = {name: number for number, name in NAMES.items()} | {"ack": TCP}
 ANY_PORT = Range(0, PORT_LAST)
@@ -68,15 +65,6 @@ class Wires(NamedTuple):
 
     out: str
     home: str
-
-
-@cache
-def site(text: str) -> Compiled:
-    """Compile a site. Interfaces that it does not name: lan0 inside, wan0 outside."""
-    head = "" if "version:" in text else "version: 1\n"
-    if "interfaces:" not in text:
-        head += "interfaces: {inside: [lan0], outside: [wan0]}\n"
-    return pipeline.compile_site(pipeline.parse((head + text).encode(), "site.yaml"))
 
 
 def check(lab: Lab, compiled: Compiled, table: str) -> list[Outcome]:

@@ -38,10 +38,10 @@ from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any, NamedTuple, NoReturn
 
 import pytest
-from frames import Packet, frame, marker, read_frame, read_marker
 
 from nfcompile.model.parse import addresses
 from nfcompile.model.ranges import Range
+from support.frames import Packet, frame, marker, read_frame, read_marker
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_PDEATHSIG = 1
@@ -96,6 +96,8 @@ WIRES = (
 )
 WIRE = {wire.name: wire for wire in WIRES}
 GATEWAY_ADDRESS = "172.31.9.1"
+VLANS = {"lan1": 101, "lan0.102": 102}
+"""The VLANs of sites that have some."""
 
 
 def route(address: int) -> str:
@@ -241,7 +243,7 @@ class Lab:
         hosts = ((INSIDE, near, WIRE["lan0"]), (OUTSIDE, far, WIRE["wan0"]))
         with ExitStack() as stack:
             for side, address, wire in hosts:
-                self.must("ip", "-batch", "-", stdin="\n".join(_host_lines(address, wire)), side=side)
+                self.must("ip", "-batch", "-", stdin="\n".join(host_lines(address, wire)), side=side)
                 stack.callback(self.must, "ip", "address", "flush", "dev", "lo", side=side)
             server = stack.enter_context(self.socket(OUTSIDE, socket.SOCK_STREAM, (far, 8080)))
             server.listen()
@@ -250,6 +252,14 @@ class Lab:
             there, _ = server.accept()
             there.settimeout(PATIENCE)
             yield here, stack.enter_context(there)
+
+    def route_by_mark(self) -> None:
+        """The host's part for sites with VLANs: what goes back to one is routed by its mark."""
+        for wire, vid in VLANS.items():
+            gateway = f"{WIRE[wire].subnet}.2"
+            self.must("ip", "route", "replace", "default", "via", gateway, "dev", wire, "table", str(vid))
+            if f"lookup {vid}" not in self.must("ip", "rule"):
+                self.must("ip", "rule", "add", "fwmark", str(vid), "lookup", str(vid))
 
     @contextmanager
     def sysctl(self, name: str, value: str) -> Iterator[None]:
@@ -395,7 +405,7 @@ def _gateway_lines() -> Iterator[str]:
             yield f"route add {prefix} via {wire.subnet}.2 dev {wire.name}"
 
 
-def _host_lines(address: str, wire: Wire) -> Iterator[str]:
+def host_lines(address: str, wire: Wire) -> Iterator[str]:
     gateway = f"{wire.subnet}.1"
     yield f"address replace {address}/32 dev lo"
     yield f"neighbour replace {gateway} lladdr {_mac(wire.mac(1))} dev {wire.name} nud permanent"

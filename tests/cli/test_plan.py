@@ -4,28 +4,20 @@ import json
 import os
 import pty
 import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_cli import BAD, GOOD, NFCOMPILE, nfcompile, write
 
 from nfcompile import pipeline
 from nfcompile.allocation.capacity import Plan, Resize, plan
 from nfcompile.ipalloc import Layout
 from nfcompile.model.ranges import Range
+from support.command import NFCOMPILE, nfcompile, write
+from support.sites import BAD, GOOD, ROOT
 
-ROOT = Path(__file__).parent.parent
 TOO_MANY = GOOD.replace("203.0.113.0/30", "203.0.113.1")
 TOO_LARGE = GOOD.replace("    priority", "    port_range: 1024-1500\n    priority")
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def plans(text, growth=None):
@@ -229,7 +221,7 @@ def test_a_growth_that_is_none_is_2(here, growth):
 def test_a_terminal_gets_the_same_figures(here):
     write("site.yaml", GOOD)
     leader, follower = pty.openpty()
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100", "TERM": "xterm"}
+    environment = os.environ | {"COLUMNS": "100", "TERM": "xterm"}
     environment.pop("NO_COLOR", None)
     plain = subprocess.run([*NFCOMPILE, "plan", "--no-color"], stdout=follower, env=environment, check=False)
     os.close(follower)

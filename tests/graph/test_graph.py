@@ -8,7 +8,6 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from test_cli import BAD, GOOD, WARNED, nfcompile, write
 
 from nfcompile import pipeline
 from nfcompile.diagnostics import SiteError
@@ -16,18 +15,12 @@ from nfcompile.graph.mermaid import mermaid
 from nfcompile.graph.spelling import acl_rule
 from nfcompile.graph.svg import CHARACTER, WIDTH, svg
 from nfcompile.graph.way import way
+from support.command import nfcompile, write
+from support.sites import ALL_SITES, BAD, GOOD, ROOT, WARNED
 
-ROOT = Path(__file__).parent.parent
-SITES = sorted([*ROOT.glob("examples/*/site.yaml"), *ROOT.glob("tests/golden/*/site.yaml")])
+HERE = Path(__file__).parent
 FORMS = {"mmd": mermaid, "svg": svg}
 TAG = "{http://www.w3.org/2000/svg}"
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def drawn(text):
@@ -37,7 +30,7 @@ def drawn(text):
 
 def ways():
     """Every site of the examples and golden cases that compiles."""
-    for site in SITES:
+    for site in ALL_SITES:
         try:
             compiled = pipeline.compile_site(pipeline.parse(site.read_bytes(), "site.yaml"))
         except SiteError:
@@ -51,7 +44,7 @@ WAYS = dict(ways())
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("example", ["isp", "egress", "static"])
 def test_golden_pictures_of_the_examples(example, form, update_golden):
-    golden = ROOT / "tests" / "graph" / f"{example}.{form}"
+    golden = HERE / f"{example}.{form}"
     picture = FORMS[form](WAYS[example])
     if update_golden:
         golden.write_text(picture)

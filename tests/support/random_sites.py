@@ -6,10 +6,14 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-from frames import ACK, ECHO, GRE, ICMP, SYN, TCP, UDP, Packet
 from hypothesis import strategies as st
-from lab import route
-from random_parts import (
+
+from nfcompile.model.parse import address, addresses
+from nfcompile.model.ranges import PORT_LAST, Range, intersect
+from nfcompile.pipeline import Compiled
+from support.frames import ACK, ECHO, GRE, ICMP, SYN, TCP, UDP, Packet
+from support.lab import route
+from support.random_parts import (
     FAR,
     NETWORKS,
     PORTS,
@@ -22,10 +26,6 @@ from random_parts import (
     one_in,
     snat_rules,
 )
-
-from nfcompile.model.parse import address, addresses
-from nfcompile.model.ranges import PORT_LAST, Range, intersect
-from nfcompile.pipeline import Compiled
 
 PACKETS = 60
 LOW_PORTS = (0, 53, 80, 443)

@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from lab import GATEWAY, Lab
-from table import site
-
 from nfcompile.kernel import apply, conntrack, nft
 from nfcompile.kernel.apply import Result
 from nfcompile.kernel.conntrack import Flow
 from nfcompile.kernel.objects import things
 from nfcompile.live.continuity import Continuity
+from support.lab import GATEWAY, Lab
+from support.sites import site
 
+SITE = """
+nat_defaults: {port_block_size: 64}
+acls: {homes: {10: allow ip 100.64.0.0/24}, office: {10: allow ip 10.9.0.0/24}}
+pools:
+  servers: {type: static, priority: 1, global_map: {192.168.0.5: 200.0.0.3, 192.168.0.6: 200.0.0.4}}
+  homes: {type: cgnat, allocation: dynamic, acl: homes, priority: 3, global_ip: [203.0.113.0/30],
+          limits_peruser: {portlimit_tcp: 128, portlimit_udp: 128}}
+  office: {type: nat, acl: office, priority: 5, global_ip: [200.0.2.0/29]}
+"""
+OTHER_SERVER = SITE.replace("200.0.0.4", "200.0.0.9")
 _LIFE = re.compile(r"expires (?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
 
 

@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from test_cli import GOOD, nfcompile, typed
 
 from nfcompile import pipeline
 from nfcompile.allocation import lookup
@@ -15,6 +14,8 @@ from nfcompile.model.parse import address
 from nfcompile.records import assignment_log, history, lookup_at, store
 from nfcompile.records.assignment_log import Assignment, Ledger
 from nfcompile.records.lookup_at import Known, Question
+from support.command import nfcompile, typed
+from support.sites import GOOD
 
 OTHER = GOOD.replace("203.0.113.0/30", "198.51.100.0/30")
 STATIC = GOOD.split("acls:")[0] + "pools: {s: {type: static, priority: 1, global_map: {MAP}}}\n"

@@ -7,11 +7,11 @@ import pytest
 from nfcompile.lower import dispatch
 from nfcompile.pipeline import compile_site, parse
 from nfcompile.verify import proof
+from support.sites import RULESETS
 
-HERE = Path(__file__).parent
 POOLED = [
     ruleset.parent
-    for ruleset in sorted([*HERE.glob("golden/*/ruleset.nft"), *HERE.parent.glob("examples/*/ruleset.nft")])
+    for ruleset in RULESETS
     if "snat" in ruleset.read_text()
     and "chain pools" in ruleset.read_text()
     and ruleset.stat().st_size < 60_000

@@ -1,0 +1,67 @@
+"""A gateway that is a network namespace and nothing else, and `apply` on it.
+
+For tests of what `apply` says and does; where packets pass there is support.lab.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+from support.command import nfcompile
+
+SITE = """version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+nat_defaults:
+  alg: {ftp: off}
+acls:
+  home: {10: allow ip 100.64.0.0/24}
+pools:
+  home:
+    type: cgnat
+    acl: home
+    priority: 1
+    global_ip: [203.0.113.0/30]
+    limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896, portlimit_icmp: 896}
+"""
+OTHER = SITE.replace("203.0.113.0/30", "198.51.100.0/30")
+REFUSED = (
+    SITE.replace("ftp: off", "rtsp: on, alg_on_bnat: on")
+    .replace("type: cgnat", "type: nat")
+    .replace("    limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896, portlimit_icmp: 896}\n", "")
+)
+"""No kernel.org kernel has a helper for RTSP."""
+
+
+class Namespace:
+    """A network namespace that lives as long as a process that sleeps in it."""
+
+    def __init__(self) -> None:
+        command = ["unshare", "-n", "sh", "-c", "echo ready; exec sleep infinity"]
+        self.process: Any = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self.ready = self.process.stdout.readline() == "ready\n"
+        self.path = f"/proc/{self.process.pid}/ns/net"
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def nft(self, *arguments: str, text: str | None = None) -> str:
+        """Run nft there."""
+        command = ["nsenter", f"--net={self.path}", "nft", *arguments]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def tables(self) -> list[str]:
+        return self.nft("list", "tables").splitlines()
+
+
+def run(*arguments: object, site: str = SITE, **options: Any) -> Any:
+    """The command with a site as its standard input."""
+    return nfcompile(*arguments, **({"input": site} | options))
+
+
+def apply(gateway: Namespace, *arguments: object, site: str = SITE) -> Any:
+    return run("apply", "-", "--netns", gateway.path, *arguments, site=site)
