@@ -41,11 +41,7 @@ class Bindings:
         self.held = held or {}
         self._sources = cover(allocation.subscribers)
         self._globals = cover(allocation.pool.global_ip)
-        self._layout = (
-            allocation.layout()
-            if allocation.pool.global_ip and allocation.pool.allocation != "dynamic"
-            else None
-        )
+        self._layout = allocation.layout() if allocation.pool.is_deterministic else None
         self._entries = sorted(allocation.pool.global_map, key=lambda entry: entry.globals)
         self._firsts = [entry.globals.first for entry in self._entries]
 
@@ -85,7 +81,7 @@ class Bindings:
         """A port of a block, as far as the protocol may use it, or one of the low ports beside it."""
         if self.allocation.stock.ports is None:
             return True
-        if self.allocation.pool.allocation == "dynamic":
+        if self.allocation.pool.is_dynamic:
             return block.first <= port <= block.last
         low = self.allocation.low_block(block) if word != "icmp" else None
         if low is not None and low.first <= port <= low.last:

@@ -73,7 +73,7 @@ class Continuity:
         found: dict[str, Elements] = {}
         for allocation in self._affected(changes):
             held: dict[int, list[Block]] = {}
-            if allocation.pool.allocation == "dynamic":
+            if allocation.pool.is_dynamic:
                 gone, held = self._assignments(allocation, changes, listed)
                 found |= gone
             given = Bindings(allocation, held)
@@ -169,7 +169,7 @@ class Continuity:
         pool passes them."""
         owned = self.table.get(str(names.OWNED))
         sources = cover(_range(one) for one in (owned.elements if owned else ()))
-        fakes = [allocation.pool for allocation in self.allocations if allocation.pool.type == "fake"]
+        fakes = [allocation.pool for allocation in self.allocations if not allocation.pool.translates]
 
         def untranslated(flow: Flow) -> bool:
             bare = flow.src == flow.reply_dst and has(sources, flow.src)
@@ -211,7 +211,7 @@ def _mapped(given: Bindings, protocol: int, inside: str, outside: str) -> bool:
 
 
 def _assigned(allocation: PoolAllocation) -> list[str]:
-    if allocation.pool.allocation != "dynamic" or not allocation.pool.global_ip:
+    if not allocation.pool.is_dynamic:
         return []
     return [f"map assigned{slot}_{allocation.pool.name}" for slot in range(1, allocation.blocks_each + 1)]
 

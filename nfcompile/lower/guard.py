@@ -110,9 +110,7 @@ def _local(context: Context) -> Chain:
 
 def global_addresses(context: Context) -> tuple[Range, ...]:
     """All global addresses of the enabled pools, joined."""
-    found = [one for allocation in context.allocations for one in allocation.pool.global_ip]
-    found += [entry.globals for allocation in context.allocations for entry in allocation.pool.global_map]
-    return union(found)
+    return union(one for allocation in context.allocations for one in allocation.pool.global_ranges)
 
 
 def _after_translation(context: Context) -> tuple[Object, ...]:

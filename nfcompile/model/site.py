@@ -161,33 +161,73 @@ class Pool(NamedTuple):
     given: frozenset[str]
 
     @property
+    def translates(self) -> bool:
+        """Whether packets of the pool leave with a global address (all types but fake)."""
+        return self.type != "fake"
+
+    @property
+    def shares_addresses(self) -> bool:
+        """Whether subscribers share a global address by its ports (cgnat)."""
+        return self.type == "cgnat"
+
+    @property
+    def allocates(self) -> bool:
+        """Whether subscribers are assigned a part of `global_ip` (cgnat, nat)."""
+        return self.type in ("cgnat", "nat")
+
+    @property
+    def is_static(self) -> bool:
+        """Whether `global_map` has a fixed global address for each local one (static)."""
+        return self.type == "static"
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether the kernel assigns the blocks, on demand."""
+        return self.allocates and self.allocation == "dynamic"
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether the blocks are computed from the subscribers (RFC 7422)."""
+        return self.allocates and self.allocation == "deterministic"
+
+    @property
+    def global_ranges(self) -> tuple[Range, ...]:
+        """All global addresses of the pool, in the order of the file."""
+        return (*self.global_ip, *(entry.globals for entry in self.global_map))
+
+    @property
+    def hairpins(self) -> bool:
+        """Whether subscribers reach other subscribers' global addresses through the pool."""
+        return self.translates and self.hairpin
+
+    @property
     def can_be_reached(self) -> bool:
-        """Whether anybody may open a session to a global address of an address-only pool."""
-        return self.type in ("nat", "static") and (self.allow_external_connect or self.hairpin)
+        """Whether subscribers or the outside may open sessions to a global address that is not shared."""
+        owns = self.translates and not self.shares_addresses
+        return owns and (self.allow_external_connect or self.hairpin)
 
     @property
     def opens_to_outside(self) -> bool:
         """Whether the outside may open sessions to a global address of the pool."""
-        if self.type == "cgnat":
+        if self.shares_addresses:
             return self.filtering == "endpoint_independent"
-        return self.type in ("nat", "static") and self.allow_external_connect
+        return self.translates and self.allow_external_connect
 
     @property
     def renews(self) -> bool:
         """Whether packets of running connections renew what the kernel holds for a subscriber."""
-        dynamic = self.allocation == "dynamic" and self.type in ("cgnat", "nat")
-        return self.keeps_mapping_entries or dynamic
+        return self.keeps_mapping_entries or self.is_dynamic
 
     @property
     def can_be_offloaded(self) -> bool:
         """Whether packets of running connections may pass unseen (`flowtable`)."""
-        return self.type != "fake" and not self.renews
+        return self.translates and not self.renews
 
     @property
     def keeps_mapping_entries(self) -> bool:
         """Whether the pool keeps an entry for each inside socket, longer than its sessions live."""
         wanted = self.hairpin or self.filtering == "endpoint_independent"
-        return self.type == "cgnat" and (wanted or self.randomize_ports is not None)
+        return self.shares_addresses and (wanted or self.randomize_ports is not None)
 
 
 class Mark(NamedTuple):

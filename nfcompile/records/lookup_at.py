@@ -61,9 +61,7 @@ class Known:
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
         self.index = Index(compiled.allocations)
-        self.dynamic = tuple(
-            one for one in compiled.allocations if one.pool.global_ip and one.pool.allocation == "dynamic"
-        )
+        self.dynamic = tuple(allocation for allocation in compiled.allocations if allocation.pool.is_dynamic)
         self._numbers: dict[str, tuple[dict[int, Block], dict[Block, int]]] = {}
 
     def allocation(self, pool: str) -> PoolAllocation | None:

@@ -78,7 +78,7 @@ class Gateway(NamedTuple):
 def gateway(site: Site, allocations: Sequence[PoolAllocation]) -> Gateway:
     """Read a site once for many packets."""
     pools = site.active_pools
-    mine = [one for pool in pools for one in (*pool.global_ip, *(entry.globals for entry in pool.global_map))]
+    mine = [one for pool in pools for one in pool.global_ranges]
     return Gateway(
         site, tuple(served(site, allocation) for allocation in allocations), *sides(site), Table.of(mine)
     )
@@ -94,12 +94,12 @@ def served(site: Site, allocation: PoolAllocation) -> Served:
         local.setdefault(vlan, []).append((entry.local, entry.globals.first - entry.local.first, 0))
         reached.append((entry.globals, entry.local.first - entry.globals.first, 0))
     blocks = None
-    if pool.type in ("cgnat", "nat") and pool.allocation == "deterministic":
+    if pool.is_deterministic:
         runs = list(allocation.layout().runs())
         blocks = Table(
             (run.subscribers, run.addresses.first - run.subscribers.first, run.block) for run in runs
         )
-        if pool.type == "nat":
+        if not pool.shares_addresses:
             reached += [(run.addresses, run.subscribers.first - run.addresses.first, 0) for run in runs]
     return Served(
         allocation,
@@ -143,7 +143,7 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
             port, destination_ports = taken(dnat.dnat_port, probe.chosen, 1)
             probe = probe._replace(destination_port=port)
     rewritten = probe.destination != original.destination
-    anybody = any(served.pool.hairpin and served.pool.type != "fake" for served in gate.pools)
+    anybody = any(served.pool.hairpins for served in gate.pools)
     hairpin = anybody and from_inside and rewritten and is_global(gate, original.destination)
     asks_global = from_either and is_global(gate, probe.destination)
     if probe[4:6] == original[4:6] and asks_global:
@@ -177,7 +177,7 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
             continue
         if hairpin and not pool.hairpin:
             return dropped(f"hairpin is off in {pool.name}")
-        if pool.type == "fake":
+        if not pool.translates:
             return untouched._replace(pool=pool.name)
         found = translation(served, probe)
         if found is None:
@@ -266,7 +266,7 @@ def accepts(gate: Gateway, served: Served, probe: Packet) -> bool:
     if served.subscribers is not None and not served.subscribers.holds(probe.source):
         return False
     verdict = first_hit(gate.site, pool.acl, probe)
-    if pool.type != "static":
+    if not pool.is_static:
         return verdict is True
     return verdict is not False and static_address(served, probe) is not None
 
@@ -303,8 +303,8 @@ def static_address(served: Served, probe: Packet) -> Range | None:
 def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
     """The source's global address, and the ports that it may get there."""
     pool, allocation, port = served.pool, served.allocation, probe.source_port
-    ported = pool.type == "cgnat" and probe.protocol in (TCP, UDP, ICMP)
-    if pool.type == "static":
+    ported = pool.shares_addresses and probe.protocol in (TCP, UDP, ICMP)
+    if pool.is_static:
         address = static_address(served, probe)
         return (address, port) if address is not None else None
     if served.blocks is None:

@@ -108,7 +108,7 @@ def _answer(compiled: Compiled, asked: Packet, outcome: Outcome) -> Explanation:
         action = "drop"
     elif "snat" in kinds or inbound or (kinds and from_outside):
         action = "translate"
-    elif pool is not None and pool.type == "fake":
+    elif pool is not None and not pool.translates:
         action = "pass"
     left = outcome.packet
     answer = Explanation(
@@ -131,7 +131,7 @@ def _answer(compiled: Compiled, asked: Packet, outcome: Outcome) -> Explanation:
 
 def _to_inside(answer: Explanation, site: Site, pool: Pool, asked: Packet, left: Packet) -> Explanation:
     """Who was reached by which global address, and by which port where the pool shares addresses."""
-    port = asked.destination_port.first if pool.type == "cgnat" else None
+    port = asked.destination_port.first if pool.shares_addresses else None
     host = left._replace(source=left.destination)
     return answer._replace(
         subscriber=_subscriber(site, pool, host),
@@ -146,7 +146,7 @@ def _from_inside(
 ) -> Explanation:
     """The resulting source. What a dynamic pool will take, nobody knows; an snat rule names a range."""
     address = range_text(left.source) if pool is None else _known(left.source)
-    shared = left.source_port != asked.source_port if pool is None else pool.type == "cgnat"
+    shared = left.source_port != asked.source_port if pool is None else pool.shares_addresses
     is_open = pool is not None and block_is_open(compiled, pool, asked, left.source_port)
     if address is None or not shared or is_open or left.protocol not in (ICMP, TCP, UDP):
         return answer._replace(global_ip=address)

@@ -187,13 +187,13 @@ def _translated(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
     address, ports = effect.values
     undecided = isinstance(address, Range) and address.size > 1
     if undecided or (isinstance(ports, Range) and block_is_open(scene.compiled, pool, asked, ports)):
-        what = "block of ports" if pool.type == "cgnat" else "address"
+        what = "block of ports" if pool.shares_addresses else "address"
         text = f"the kernel picks the {what}: the subscriber has none yet and gets the first free one"
         yield Reason((*pool.path, "global_ip"), text)
         return
     yield Reason((*pool.path, "global_ip"), f"the source becomes {_end(effect)}")
     protocol = PORTED.get(asked.protocol)
-    if pool.type == "cgnat" and protocol:
+    if pool.shares_addresses and protocol:
         key = f"portlimit_{protocol}"
         limit = getattr(pool.limits, key)
         yield Reason(
@@ -203,7 +203,7 @@ def _translated(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
 
 def block_is_open(compiled: Compiled, pool: Pool, asked: Packet, ports: Range) -> bool:
     """Whether the ports are those of several blocks, of which the kernel has yet to pick one."""
-    dynamic = pool.type == "cgnat" and pool.allocation == "dynamic"
+    dynamic = pool.shares_addresses and pool.is_dynamic
     return dynamic and asked.protocol in BLOCKED and ports.size > compiled.site.defaults.port_block_size
 
 
@@ -302,7 +302,7 @@ def _ending(scene: Scene) -> Iterator[Reason]:
         yield _dropped(scene)
         return
     taken = pool_of(scene.compiled.site, outcome)
-    if taken is not None and taken.type == "fake":
+    if taken is not None and not taken.translates:
         yield Reason((*taken.path, "type"), f"pool '{taken.name}' is fake: the packet keeps its source")
     elif any(effect.kind == "snat" for step in outcome.steps for effect in step.effects):
         yield from _idle(scene, taken)

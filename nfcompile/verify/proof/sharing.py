@@ -104,13 +104,13 @@ def _ports_meet(rectangles: list[Rectangle]) -> tuple[int, tuple[Owner, Owner]] 
 def _rectangles(one: Compared, pool: Pool, site: Site) -> Iterator[Rectangle]:
     """What the packets of a box leave with. Protocols without ports share the addresses of a cgnat pool."""
     box = one.box
-    shared = pool.type == "cgnat" and box.protocol not in (TCP, UDP, ICMP)
-    if pool.type == "fake" or shared or (pool.type in ("cgnat", "nat") and pool.allocation == "dynamic"):
+    shared = pool.shares_addresses and box.protocol not in (TCP, UDP, ICMP)
+    if not pool.translates or shared or pool.is_dynamic:
         return
     for outcome in one.outcomes:
         if outcome.verdict == "drop":
             continue
-        ports = Range(*outcome.packet.source_port) if pool.type == "cgnat" else ALL_PORTS
+        ports = Range(*outcome.packet.source_port) if pool.shares_addresses else ALL_PORTS
         for addresses, behind in _moved(outcome.packet.source, box.source):
             vlan = "" if behind is None else _vlan(site, pool, box, addresses.first + behind)
             yield Rectangle(addresses, ports, Owner(pool.name, vlan, behind))
@@ -135,8 +135,8 @@ def _moved(source: Range, came: Ranges) -> Iterator[tuple[Range, int | None]]:
 
 
 def _whole(pool: Pool) -> Iterator[Rectangle]:
-    if pool.type in ("cgnat", "nat") and pool.allocation == "dynamic":
-        ports = pool.port_range if pool.type == "cgnat" else ALL_PORTS
+    if pool.is_dynamic:
+        ports = pool.port_range if pool.shares_addresses else ALL_PORTS
         for one in pool.global_ip:
             yield Rectangle(one, ports, Owner(pool.name, "", None))
 
