@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from nfcompile import pipeline
 from nfcompile.allocation.pools import allocations, rounded
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.model.site import (
-    ANY_PROTOCOL,
     Acl,
     AclRule,
     Defaults,

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent
 CODE = ROOT / "nfcompile"
 FILES = sorted(CODE.rglob("*.py"))
 
-VALUES = {"diagnostics", "model.ranges"}
-"""Plain values that any room may speak in: problems, and ranges of integers."""
+VALUES = {"diagnostics", "model.protocols", "model.ranges"}
+"""Plain values that any room may speak in: problems, ranges of integers, protocol numbers."""
 
 ROOMS = {
     "__init__": set(),

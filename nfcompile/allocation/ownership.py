@@ -11,11 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Block
+from nfcompile.model.protocols import IN_BLOCK, NAMES
 from nfcompile.model.ranges import Cover, Range, union
 from nfcompile.model.site import StaticEntry
-
-WORDS = {1: "icmp", 6: "tcp", 17: "udp"}
-"""Protocols that have ports, or ids, in a block."""
 
 
 def cover(ranges: Iterable[Range]) -> Cover[None]:
@@ -51,7 +49,7 @@ class Bindings:
 
     def gives(self, protocol: int, source: int, global_ip: int, port: int) -> bool:
         """Whether `source` has that global address and port; `protocol` is a number of IANA."""
-        word = WORDS.get(protocol)
+        word = NAMES[protocol] if protocol in IN_BLOCK else None
         return self._static(source, global_ip) or any(
             word is None or self._within(block, word, port) for block in self._blocks(source, global_ip)
         )

@@ -18,9 +18,11 @@ from nfcompile.emit import Element, Map, Set
 from nfcompile.ipalloc import Block
 from nfcompile.lower import names
 from nfcompile.lower.context import lowering_context
+from nfcompile.model import protocols
 from nfcompile.model.parse import address
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Cover, Range
-from nfcompile.model.site import ANY_PROTOCOL, AclRule, Pool
+from nfcompile.model.site import AclRule, Pool
 from nfcompile.pipeline import Compiled
 from nfcompile.records.assignment_log import ends
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from nfcompile.kernel.conntrack import Flow
     from nfcompile.kernel.state_policy import Changes, Listed
 
-PROTOCOLS = {"tcp": 6, "udp": 17}
 EXPECTED = 1 << 0
 """Bit of `Flow.status` (IPS_EXPECTED): a helper chose the ports."""
 ENTRANCES = tuple(f"chain {name}" for name in (names.POSTROUTING, names.OUTBOUND, names.POOLS))
@@ -219,7 +220,8 @@ def _assigned(allocation: PoolAllocation) -> list[str]:
 def _sockets(allocation: PoolAllocation) -> Iterator[tuple[str, bool, int]]:
     """Maps of mapping entries; whether the inside is the key; and the protocol."""
     if allocation.pool.keeps_mapping_entries:
-        for word, number in PROTOCOLS.items():
+        for number in sorted(protocols.WITH_PORTS):
+            word = protocols.NAMES[number]
             yield f"map eim_{word}_{allocation.pool.name}", True, number
             yield f"map eif_{word}_{allocation.pool.name}", False, number
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import Path
 from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Range, subtract, union
-from nfcompile.model.site import ANY_PROTOCOL, Pool, SnatRule
+from nfcompile.model.site import Pool, SnatRule
 from nfcompile.pipeline import Compiled
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Note, Path, SiteError
-from nfcompile.model import parse
+from nfcompile.model import parse, protocols
 from nfcompile.model.acl import read_rule
 from nfcompile.model.parse import Fault
 from nfcompile.model.ranges import Range
@@ -34,6 +34,7 @@ from nfcompile.model.site import (
 Data = dict[str, Any]
 Value = TypeVar("Value")
 
+RULE_PROTOCOLS = {"all": protocols.ANY_PROTOCOL, **protocols.NUMBERS}
 TRUE_WORDS = (True, "on", "yes", "true", "enable")
 
 NEAR_ACLS = 200
@@ -207,11 +208,11 @@ class _Reader:
         return tuple(found)
 
     def _match(self, data: Data, path: Path) -> Match:
-        protocol = parse.PROTOCOLS[data.get("protocol", "all")]
+        protocol = RULE_PROTOCOLS[data.get("protocol", "all")]
         ports = {}
         for key in ("src_port", "dst_port"):
             ports[key] = self._optional(parse.ports, data, key, path)
-            if ports[key] is not None and protocol not in (6, 17):
+            if ports[key] is not None and protocol not in protocols.WITH_PORTS:
                 self._needs_protocol(key, path)
         return Match(
             protocol,
@@ -249,7 +250,7 @@ class _Reader:
         )
         if not any(key in data for key in ("mark", "dnat_ip", "dnat_port")):
             self._nothing_to_do(path, "a 'mark', a 'dnat_ip' or a 'dnat_port'")
-        if rule.dnat_port is not None and match.protocol not in (6, 17):
+        if rule.dnat_port is not None and match.protocol not in protocols.WITH_PORTS:
             self._needs_protocol("dnat_port", path)
         return rule
 
@@ -257,7 +258,7 @@ class _Reader:
         path: Path = ("snat", name)
         match = self._match(data, path)
         snat_port = self._optional(parse.ports, data, "snat_port", path)
-        if snat_port is not None and match.protocol not in (6, 17):
+        if snat_port is not None and match.protocol not in protocols.WITH_PORTS:
             self._needs_protocol("snat_port", path)
         if data.get("snat_ip") is None:
             self._nothing_to_do(path, "a 'snat_ip'")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Range
 
 
@@ -112,9 +113,6 @@ class AclRule(NamedTuple):
             and not self.source_ports
             and not self.destination_ports
         )
-
-
-ANY_PROTOCOL = -1
 
 
 class Acl(NamedTuple):

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.model.protocols import IN_BLOCK, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Acl, AclRule, DnatRule, Match, Pool, Site, SnatRule
 from nfcompile.verify.boxes import LOCAL, Names, Packet, Table, has, one_of, taken
 
-ICMP, TCP, UDP = 1, 6, 17
 ANY_PORT = Range(0, PORT_LAST)
 LOW_PORTS = Range(0, 1023)
 Route = Callable[[Range], str | Names]
@@ -303,7 +303,7 @@ def static_address(served: Served, probe: Packet) -> Range | None:
 def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
     """The source's global address, and the ports that it may get there."""
     pool, allocation, port = served.pool, served.allocation, probe.source_port
-    ported = pool.shares_addresses and probe.protocol in (TCP, UDP, ICMP)
+    ported = pool.shares_addresses and probe.protocol in IN_BLOCK
     if pool.is_static:
         address = static_address(served, probe)
         return (address, port) if address is not None else None
@@ -318,7 +318,7 @@ def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
     if not ported:
         return address, port
     block = allocation.stock.block(address.first, number)
-    low = allocation.low_block(block) if probe.protocol in (TCP, UDP) else None
+    low = allocation.low_block(block) if probe.protocol in WITH_PORTS else None
     if low is not None and has(LOW_PORTS, port):
         return address, Range(low.first, low.last)
     limit = {TCP: allocation.tcp, UDP: allocation.udp}.get(probe.protocol, allocation.stock.block_size)

@@ -13,15 +13,14 @@ from nfcompile.diagnostics import Path
 from nfcompile.emit import CtTimeout, Name
 from nfcompile.lower import names
 from nfcompile.lower.context import lowering_context
+from nfcompile.model.protocols import GRE, ICMP, IN_BLOCK, NAMES, WITH_PORTS
 from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.model.site import AclRule, Pool, Site, StaticEntry
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.walk import LOCAL, Effect, Outcome, Packet, Step
 
-PORTED = {6: "tcp", 17: "udp"}
-BLOCKED = {1, *PORTED}
-"""Protocols that have ports, or ids, from a block."""
-SYSCTLS = {1: "icmp", 47: "gre"}
+PORTED = {number: NAMES[number] for number in WITH_PORTS}
+SYSCTLS = {ICMP: "icmp", GRE: "gre"}
 """Protocols whose timeout is a setting of the host; all others share the generic one."""
 NEXT = "the next pool is asked"
 
@@ -204,7 +203,7 @@ def _translated(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
 def block_is_open(compiled: Compiled, pool: Pool, asked: Packet, ports: Range) -> bool:
     """Whether the ports are those of several blocks, of which the kernel has yet to pick one."""
     dynamic = pool.shares_addresses and pool.is_dynamic
-    return dynamic and asked.protocol in BLOCKED and ports.size > compiled.site.defaults.port_block_size
+    return dynamic and asked.protocol in IN_BLOCK and ports.size > compiled.site.defaults.port_block_size
 
 
 def _reached(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
