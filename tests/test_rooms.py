@@ -33,7 +33,7 @@ ROOMS = {
     "verify": {"allocation", "emit", "ipalloc", "lower", "model", "pipeline"},
     "kernel": {"model"},
     "host": {"kernel", "model"},
-    "records": {"allocation", "emit", "ipalloc", "kernel", "model", "pipeline"},
+    "records": {"allocation", "ipalloc", "kernel", "model", "pipeline"},
     "live": {"allocation", "emit", "ipalloc", "kernel", "lower", "model", "pipeline", "records"},
     "importers": {"model", "source"},
 }
