@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from nfcompile.diagnostics import Diagnostic
-from nfcompile.model.site import Defaults, Limits, Timeouts
+from nfcompile.model.read import read_site
+from nfcompile.model.site import Alg, Defaults, Limits, Pool, Timeouts
 from nfcompile.source.document import Document, parse
-from nfcompile.source.schema import ANNOTATIONS, KEYWORDS, SPEAKERS, accepts, check, schema_text
+from nfcompile.source.schema import ANNOTATIONS, KEYWORDS, SPEAKERS, accepts, check, defaults, schema_text
 
 SCHEMA: dict[str, Any] = json.loads(schema_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -312,21 +313,21 @@ def test_every_key_is_described() -> None:
             assert "description" in inner or "description" in target, key
 
 
-@pytest.mark.parametrize(
-    ("section", "model"),
-    [
-        (SCHEMA["$defs"]["timeouts_inactivity"], Timeouts),
-        (SCHEMA["$defs"]["limits_peruser"], Limits),
-        (SCHEMA["properties"]["nat_defaults"], Defaults),
-    ],
-)
-def test_defaults_are_the_models(section: Any, model: Any) -> None:
-    words = {"on": True, "off": False, "nolimit": None}
-    for key, default in model._field_defaults.items():
-        rule = section["properties"][key]
-        if "default" in rule:
-            said = tuple(rule["default"]) if isinstance(rule["default"], list) else rule["default"]
-            assert words.get(said, said) == default, key
+def test_only_the_schema_has_defaults() -> None:
+    """A key that is not written has one default, and it is the one that an editor shows."""
+    for model in (Timeouts, Limits, Alg, Defaults, Pool):
+        assert model._field_defaults == {}, model
+
+
+def test_defaults_written_out_change_nothing() -> None:
+    bare = {"version": 1, "interfaces": {"inside": ["lan0"], "outside": ["wan0"]}}
+    full = bare | {"nat_defaults": {**defaults()["nat_defaults"]}}
+    needed = {"type": "cgnat", "priority": 1, "global_ip": ["203.0.113.0/24"]}
+
+    assert read_site(full, defaults())[0].defaults == read_site(bare, defaults())[0].defaults
+    (pool,) = read_site(full | {"pools": {"p": {**defaults()["pools"], **needed}}}, defaults())[0].pools
+    (same,) = read_site(bare | {"pools": {"p": needed}}, defaults())[0].pools
+    assert pool._replace(given=same.given) == same
 
 
 def test_a_valid_site_does_not_import_jsonschema() -> None:

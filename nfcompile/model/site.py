@@ -33,61 +33,61 @@ class Gateway(NamedTuple):
 
 
 class Timeouts(NamedTuple):
-    """`timeouts_inactivity`, in seconds; the defaults are EcoNAT's."""
+    """`timeouts_inactivity`, in seconds."""
 
-    translation: int = 86400
-    udp: int = 300
-    icmp: int = 60
-    tcp_handshake: int = 4
-    tcp_active: int = 300
-    tcp_final: int = 240
-    tcp_reset: int = 4
-    tcp_session_active: int = 120
-    udp_session: int = 120
-    icmp_session: int = 120
-    other: int = 300
-    special: int = 600
-    special_tcp_ports: tuple[int, ...] = ()
+    translation: int
+    udp: int
+    icmp: int
+    tcp_handshake: int
+    tcp_active: int
+    tcp_final: int
+    tcp_reset: int
+    tcp_session_active: int
+    udp_session: int
+    icmp_session: int
+    other: int
+    special: int
+    special_tcp_ports: tuple[int, ...]
 
     @property
     def longest(self) -> int:
         """The longest time that anything of a subscriber may be idle and still go on, in seconds."""
-        return max(self[:12])
+        return max(seconds for seconds in self if isinstance(seconds, int))
 
 
 class Limits(NamedTuple):
     """`limits_peruser`: global ports a subscriber (tcp, udp) and simultaneous ICMP sessions."""
 
-    portlimit_icmp: int = 1024
-    portlimit_tcp: int = 1024
-    portlimit_udp: int = 1024
+    portlimit_icmp: int
+    portlimit_tcp: int
+    portlimit_udp: int
 
 
 class Alg(NamedTuple):
     """Which application level gateways are on."""
 
-    ftp: bool = False
-    pptp: bool = False
-    rtsp: bool = False
-    sip: bool = False
-    alg_on_bnat: bool = False
+    ftp: bool
+    pptp: bool
+    rtsp: bool
+    sip: bool
+    alg_on_bnat: bool
 
 
 class Defaults(NamedTuple):
     """`nat_defaults`: the device-wide half (the half that pools inherit is already in the pools)."""
 
-    vlan_mode: str = "untagged"
-    alg: Alg = Alg()
-    sessions_per_translation: int | None = None
-    udp_inbound_refresh: bool = True
-    l2mtu: int = 1522
-    port_block_size: int = 128
-    portlimit_low: int | None = None
-    low_to_all_udp: bool = False
-    lldp: bool = True
-    lldp_hostname: str = ""
-    permit_invalid_flow: bool = False
-    flowtable: bool = False
+    vlan_mode: str
+    alg: Alg
+    sessions_per_translation: int | None
+    udp_inbound_refresh: bool
+    l2mtu: int
+    port_block_size: int
+    portlimit_low: int | None
+    low_to_all_udp: bool
+    lldp: bool
+    lldp_hostname: str
+    permit_invalid_flow: bool
+    flowtable: bool
 
 
 class AclRule(NamedTuple):

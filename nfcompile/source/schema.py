@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Note, Path, dotted
@@ -29,7 +30,7 @@ TYPES: Words = {
 
 def check(document: Document) -> tuple[Diagnostic, ...]:
     """Everything in which a document's keys and values differ from the schema."""
-    rule = json.loads(schema_text())
+    rule = schema()
     if accepts(rule, document.data, rule["$defs"]):
         return ()
     from jsonschema import Draft202012Validator
@@ -62,6 +63,36 @@ def schema_text() -> str:
         path = os.path.join(os.path.dirname(os.path.dirname(here)), "schemas", "site.schema.json")
     with open(path, encoding="utf-8") as file:
         return file.read()
+
+
+@cache
+def schema() -> Rule:
+    """The JSON Schema as data; not to be changed."""
+    rule: Rule = json.loads(schema_text())
+    return rule
+
+
+def defaults() -> Rule:
+    """The schema's defaults, nested as the keys are; those of a pool or a rule stand once, without a name."""
+    return _defaults(schema())
+
+
+def _defaults(rule: Rule) -> Rule:
+    found = {}
+    for key, inner in _entry(rule).get("properties", {}).items():
+        if "default" in inner:
+            found[key] = inner["default"]
+        elif "properties" in _entry(inner):
+            found[key] = _defaults(inner)
+    return found
+
+
+def _entry(rule: Rule) -> Rule:
+    """What a rule says of a mapping's keys: itself, what it refers to, or what holds for every name in it."""
+    if "$ref" in rule:
+        rule = schema()["$defs"][rule["$ref"].removeprefix("#/$defs/")]
+    entry = rule.get("additionalProperties")
+    return _entry(entry) if isinstance(entry, dict) else rule
 
 
 def accepts(rule: Rule, value: Any, defs: Rule) -> bool:
