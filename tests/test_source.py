@@ -229,7 +229,8 @@ REFUSED = [
     ('"x\\n": 1', [("yaml-character", (1, 1, 5))]),
     ("a: |\n  x\n", [("yaml-character", (1, 4, 4))]),
     (f"a: {'9' * 5000}", [("yaml-number", (1, 4, 5003))]),
-    ("a: " + "[" * 5000, [("yaml-nesting", (1, NESTING_LIMIT + 3, NESTING_LIMIT + 3))]),
+    ("a: " + "[" * 900, [("yaml-nesting", (1, NESTING_LIMIT + 3, NESTING_LIMIT + 3))]),
+    ("a: " + "[\n" * 5000, [("yaml-nesting", (NESTING_LIMIT, 1, 1))]),
     ("- " * 5000, [("yaml-nesting", (1, 2 * NESTING_LIMIT + 1, 2 * NESTING_LIMIT + 1))]),
     (b"a: 1\nb: \xc3\xa9\xff", [("yaml-encoding", (2, 5, 5))]),
     (b"\xef\xbb\xbfa\xe9: 1", [("yaml-encoding", (1, 2, 2))]),
@@ -243,6 +244,13 @@ REFUSED = [
 @pytest.mark.parametrize(("text", "expected"), REFUSED, ids=lambda one: repr(one)[:40])
 def test_refused(text: str | bytes, expected: object) -> None:
     assert refused(text) == expected
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "[" * 3 + "{a: "])
+def test_a_thousand_levels_on_one_line(opening: str) -> None:
+    """libyaml 0.2.6 counts them itself, before the reader sees the first one too many."""
+    problems = refused("a: " + opening * 5000)
+    assert [(code, line) for code, (line, _, _) in problems] == [("yaml-nesting", 1)]
 
 
 SYNTAX = [

@@ -25,6 +25,7 @@ from yaml.events import (
 from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Note, Path, Place, SiteError
 
 NESTING_LIMIT = 50
+TOO_DEEP = f"nested deeper than {NESTING_LIMIT} levels"
 DIGITS_LIMIT = 30
 """No number of a site has more; Python refuses to read 4301 of them, and a reader long before."""
 
@@ -286,8 +287,7 @@ class _Walk:
     def fill(self, branch: Branch, value: Any, path: Path, depth: int) -> None:
         if depth > NESTING_LIMIT:
             place = _mark_place(branch.start_mark)
-            message = f"nested deeper than {NESTING_LIMIT} levels"
-            self.problems.append(Diagnostic("yaml-nesting", message, path, place=place))
+            self.problems.append(Diagnostic("yaml-nesting", TOO_DEEP, path, place=place))
             raise _Stop
         if isinstance(value, dict):
             self.fill_mapping(branch, value, path, depth)
@@ -536,6 +536,8 @@ def _says(message: str, hint: str, code: str = "yaml-syntax", opened: bool = Fal
 
 
 SYNTAX: tuple[tuple[str, Speaker], ...] = (
+    # libyaml 0.2.6 stops at level 1,000, before it hands over level 51 of one line: it reads ahead.
+    ("maximum nesting depth", _says(TOO_DEEP, "", "yaml-nesting")),
     ("an alias", _says("'*' starts an alias", "put it in quotes", "yaml-alias", True)),
     ("an anchor", _says("'&' starts an anchor", "put it in quotes", "yaml-alias", True)),
     ("directive", _says("'%' starts a directive", "remove the line", opened=True)),
