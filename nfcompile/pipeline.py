@@ -42,8 +42,8 @@ def parse(data: bytes, name: str) -> Document:
 
 def read(document: Document) -> Site:
     """Plain data -> a site of checked values. Raises SiteError with every wrong value."""
-    _refuse(schema.check(document))
-    site, problems = read_site(document.data)
+    _refuse(schema.validate(document))
+    site, problems = read_site(document.data, schema.defaults())
     _refuse(problems)
     return site
 

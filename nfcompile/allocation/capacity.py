@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from math import floor, log, log1p
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import PORTED_POOL, PoolAllocation
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Stock
 
 RECOMMENDED_PORTS = (1024, 4096)
@@ -82,11 +82,11 @@ class Plan(NamedTuple):
 def plan(allocation: PoolAllocation, unit: int, growth: float | None = None) -> Plan:
     """Work out one pool. Blocks are multiples of `unit` ports; `growth` is in percent a month."""
     pool, stock = allocation.pool, allocation.stock
-    if pool.type == "static":
+    if pool.is_static:
         return _pairs(allocation)
     subscribers = None if allocation.unbounded else allocation.demand
     found = Plan(pool.name, pool.type, subscribers=subscribers)
-    if pool.type == "fake":
+    if not pool.translates:
         return found
     each = stock.blocks_per_address
     found = found._replace(
@@ -99,8 +99,8 @@ def plan(allocation: PoolAllocation, unit: int, growth: float | None = None) -> 
     if stock.ports is not None:
         left = stock.ports.size - each * stock.block_size
         found = found._replace(ports=stock.ports.size, ports_each=stock.block_size, left_over=left)
-    if pool.allocation == "dynamic":
-        most = allocation.blocks_each if pool.type == PORTED_POOL else 1
+    if pool.is_dynamic:
+        most = allocation.blocks_each if pool.shares_addresses else 1
         return found._replace(blocks_most=most, capacity_at_limit=stock.capacity // most)
     if subscribers is None:
         return found

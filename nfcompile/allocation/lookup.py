@@ -81,15 +81,15 @@ class Index:
     def _of_subscriber(self, address: int, proto: str | None) -> Iterator[Answer]:
         for number, allocation in enumerate(self.allocations):
             pool = allocation.pool
-            if pool.type == "static":
+            if pool.is_static:
                 for entry in self._entries(number).of_local(address):
                     yield _static_answer(allocation, entry, address)
-            elif pool.type != "fake" and pool.allocation == "deterministic":
+            elif pool.is_deterministic:
                 block = self._layout(number).binding(address)
                 if block is not None:
                     yield _answer(allocation, address, block, proto)
             elif self._serves(number, address):
-                action = "pass" if pool.type == "fake" else "translate"
+                action = "translate" if pool.translates else "pass"
                 yield Answer(pool.name, address_text(address), None, None, None, action)
 
     def _of_global(self, address: int, port: int | None, proto: str | None) -> Iterator[Answer]:
@@ -98,7 +98,7 @@ class Index:
             for entry in self._entries(number).of_global(address) if pool.global_map else ():
                 local = entry.local.first + address - entry.globals.first
                 yield _static_answer(allocation, entry, local)
-            if pool.allocation == "dynamic" or not pool.global_ip:
+            if not pool.is_deterministic:
                 continue
             layout = self._layout(number)
             if allocation.stock.ports is None or port is not None:
@@ -203,9 +203,9 @@ def mappings(
     a whole CIDR prefix of subscribers that keep their host bits in a global prefix.
     """
     for allocation in allocations:
-        if allocation.pool.type == "static":
+        if allocation.pool.is_static:
             yield from _static_rows(allocation, compact)
-        elif allocation.pool.global_ip and allocation.pool.allocation == "deterministic":
+        elif allocation.pool.is_deterministic:
             layout = allocation.layout()
             yield from _compact_rows(allocation, layout) if compact else _rows(allocation, layout)
         elif held is not None:

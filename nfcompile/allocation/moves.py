@@ -19,9 +19,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from nfcompile.allocation.lookup import protocol_ports
-from nfcompile.allocation.pools import PORTED_POOL, PoolAllocation
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.model.ranges import Range, union
-from nfcompile.model.site import Pool
 
 Ports = tuple[tuple[int, int, str], ...]
 """First port, last port and protocols ('tcp+udp'), as `mappings` lists them; () is the whole address."""
@@ -124,12 +123,12 @@ def forgotten(before: Sequence[PoolAllocation], after: Sequence[PoolAllocation])
     """The dynamic pools of the old site whose assignments end, or some of them, with the reason."""
     now = {allocation.pool.name: allocation for allocation in after}
     for allocation in before:
-        if not _dynamic(allocation.pool):
+        if not allocation.pool.is_dynamic:
             continue
         successor = now.get(allocation.pool.name)
         if successor is None:
             yield Forgotten(allocation.pool.name, "the pool is gone")
-        elif not _dynamic(successor.pool):
+        elif not successor.pool.is_dynamic:
             yield Forgotten(allocation.pool.name, "the pool is no longer dynamic")
         elif successor.pool.type != allocation.pool.type:
             yield Forgotten(allocation.pool.name, f"the pool is now of type {successor.pool.type}")
@@ -173,17 +172,13 @@ def _common_start(before: Iterable[Range], after: Iterable[Range]) -> Iterator[R
             return
 
 
-def _dynamic(pool: Pool) -> bool:
-    return pool.type in (PORTED_POOL, "nat") and pool.allocation == "dynamic"
-
-
 def _runs(allocations: Sequence[PoolAllocation]) -> Iterator[Run]:
     """The allocation as straight runs, pool by pool in packet order."""
     for rank, allocation in enumerate(allocations):
         pool = allocation.pool
-        for entry in pool.global_map if pool.type == "static" else ():
+        for entry in pool.global_map:
             yield Run(rank, pool.name, entry.vid, *entry.local, entry.globals.first, ())
-        if pool.global_ip and not _dynamic(pool):
+        if pool.is_deterministic:
             yield from _laid_out(rank, allocation)
 
 

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Block
+from nfcompile.model.protocols import IN_BLOCK, NAMES
 from nfcompile.model.ranges import Cover, Range, union
 from nfcompile.model.site import StaticEntry
-
-WORDS = {1: "icmp", 6: "tcp", 17: "udp"}
-"""Protocols that have ports, or ids, in a block."""
 
 
 def cover(ranges: Iterable[Range]) -> Cover[None]:
@@ -41,11 +39,7 @@ class Bindings:
         self.held = held or {}
         self._sources = cover(allocation.subscribers)
         self._globals = cover(allocation.pool.global_ip)
-        self._layout = (
-            allocation.layout()
-            if allocation.pool.global_ip and allocation.pool.allocation != "dynamic"
-            else None
-        )
+        self._layout = allocation.layout() if allocation.pool.is_deterministic else None
         self._entries = sorted(allocation.pool.global_map, key=lambda entry: entry.globals)
         self._firsts = [entry.globals.first for entry in self._entries]
 
@@ -55,7 +49,7 @@ class Bindings:
 
     def gives(self, protocol: int, source: int, global_ip: int, port: int) -> bool:
         """Whether `source` has that global address and port; `protocol` is a number of IANA."""
-        word = WORDS.get(protocol)
+        word = NAMES[protocol] if protocol in IN_BLOCK else None
         return self._static(source, global_ip) or any(
             word is None or self._within(block, word, port) for block in self._blocks(source, global_ip)
         )
@@ -85,7 +79,7 @@ class Bindings:
         """A port of a block, as far as the protocol may use it, or one of the low ports beside it."""
         if self.allocation.stock.ports is None:
             return True
-        if self.allocation.pool.allocation == "dynamic":
+        if self.allocation.pool.is_dynamic:
             return block.first <= port <= block.last
         low = self.allocation.low_block(block) if word != "icmp" else None
         if low is not None and low.first <= port <= low.last:

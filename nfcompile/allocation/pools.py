@@ -16,7 +16,6 @@ from nfcompile.ipalloc import Block, Layout, Stock
 from nfcompile.model.ranges import EVERYWHERE, Cover, Range, intersect, union
 from nfcompile.model.site import AclRule, Defaults, Pool, Site
 
-PORTED_POOL = "cgnat"
 LOW_PORT_LAST = 1023
 
 
@@ -113,17 +112,17 @@ def _claim(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> PoolAll
     unbounded: tuple[AclRule, ...] = ()
     if pool.subscribers is not None:
         subscribers = _once(pool.subscribers)
-    elif pool.type == "static":
+    elif pool.is_static:
         subscribers = _once(entry.local for entry in pool.global_map)
     else:
         unbounded = tuple(r for r in rules if r.allow and r.source == EVERYWHERE)
         subscribers = _allowed(rules, taken_before)
     tcp = udp = 0
     stock = Stock(pool.global_ip)
-    if pool.type == PORTED_POOL:
+    if pool.shares_addresses:
         tcp = rounded(pool.limits.portlimit_tcp, defaults.port_block_size)
         udp = rounded(pool.limits.portlimit_udp, defaults.port_block_size)
-        size = max(tcp, udp) if pool.allocation == "deterministic" else defaults.port_block_size
+        size = max(tcp, udp) if pool.is_deterministic else defaults.port_block_size
         stock = Stock(pool.global_ip, pool.port_range, size)
     low = _low_stock(pool, defaults.portlimit_low)
     return PoolAllocation(pool, subscribers, unbounded, _taken(pool, rules), stock, tcp, udp, low)
@@ -131,7 +130,7 @@ def _claim(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> PoolAll
 
 def _low_stock(pool: Pool, size: int | None) -> Stock | None:
     """Blocks of `portlimit_low` ports below 1024: the first blocks of each address get one."""
-    if size is None or pool.type != PORTED_POOL or pool.allocation != "deterministic":
+    if size is None or not (pool.shares_addresses and pool.is_deterministic):
         return None
     return Stock(pool.global_ip, Range(size, LOW_PORT_LAST), size)
 
@@ -171,7 +170,7 @@ def _taken(pool: Pool, rules: Iterable[AclRule]) -> tuple[Range, ...]:
             denied.add(rule.source, None)
         elif rule.only_source:
             taken += denied.rest(rule.source)
-    if pool.type == "static":
+    if pool.is_static:
         local = [entry.local for entry in pool.global_map if entry.vid is None]
         taken = [*intersect(taken, local), *(part for one in local for part in denied.rest(one))]
     if pool.subscribers is not None:

@@ -29,11 +29,11 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
     """Count the subscribers of each cgnat and nat pool against what it has."""
     for allocation in survey.allocations:
         pool = allocation.pool
-        if pool.type not in ("cgnat", "nat") or not pool.global_ip:
+        if not pool.allocates:
             continue
         if allocation.stock.ports is not None and allocation.stock.blocks_per_address == 0:
             yield _block_too_large(allocation)
-        elif pool.allocation == "dynamic":
+        elif pool.is_dynamic:
             yield from _too_large(allocation)
         else:
             yield from _unbounded(allocation)

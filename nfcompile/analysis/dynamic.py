@@ -18,7 +18,7 @@ LOW = ("nat_defaults", "portlimit_low")
 
 def check(survey: Survey) -> Iterator[Diagnostic]:
     """One warning for each pool that asks for ports in order, one for low ports that some pool has not."""
-    pools = [p for p in survey.site.active_pools if p.type == "cgnat" and p.allocation == "dynamic"]
+    pools = [p for p in survey.site.active_pools if p.shares_addresses and p.is_dynamic]
     for pool in pools:
         if pool.randomize_ports is False:
             yield _warning(pool, "'randomize_ports: off'", (*pool.path, "randomize_ports"))

@@ -38,7 +38,7 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
 
 def _reason(allocation: PoolAllocation, taken: Cover[None], takers: list[str]) -> str:
     pool = allocation.pool
-    if pool.type == "static":
+    if pool.is_static:
         allowed = [entry.local for entry in pool.global_map]
     elif pool.acl is None:
         return "it has no acl"

@@ -28,7 +28,7 @@ MINIMUM_SECONDS = {
 def check(survey: Survey) -> Iterator[Diagnostic]:
     """One warning for each short translation timeout of each enabled pool that translates."""
     for pool in survey.site.active_pools:
-        if pool.type == "fake":
+        if not pool.translates:
             continue
         for key, (minimum, source) in MINIMUM_SECONDS.items():
             seconds = getattr(pool.timeouts, key)

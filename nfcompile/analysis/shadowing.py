@@ -14,8 +14,9 @@ from typing import TypeVar
 
 from nfcompile.analysis.survey import Survey
 from nfcompile.diagnostics import Diagnostic, Note
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Cover, Range
-from nfcompile.model.site import ANY_PROTOCOL, Acl, AclRule, DnatRule, Mark, Match, SnatRule
+from nfcompile.model.site import Acl, AclRule, DnatRule, Mark, Match, SnatRule
 
 PATIENCE = 500_000
 """So many pairs of rules are compared, about a second; ports and protocols have no order to search in."""

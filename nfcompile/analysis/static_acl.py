@@ -16,7 +16,7 @@ from nfcompile.model.ranges import EVERYWHERE
 def check(survey: Survey) -> Iterator[Diagnostic]:
     """One warning for each `allow any any` of an ACL that a static pool uses."""
     for pool in survey.site.pools:
-        if pool.type != "static" or not pool.enable or pool.acl is None:
+        if not pool.is_static or not pool.enable or pool.acl is None:
             continue
         for rule in pool.acl.rules:
             if rule.allow and rule.only_source and rule.source == EVERYWHERE:

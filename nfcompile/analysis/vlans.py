@@ -26,7 +26,7 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
         yield from _untagged_site(survey.site)
         return
     for pool in survey.site.active_pools:
-        if pool.type in ("cgnat", "nat"):
+        if pool.allocates:
             yield from _shared_in(pool)
 
 

@@ -67,21 +67,21 @@ def run(site: str, words: Words, wish: Wish) -> int:
 
 def read(words: Words) -> Question:
     """Read the packet; UsageProblem for what is none."""
-    from nfcompile.model.parse import PROTOCOLS
+    from nfcompile.model.protocols import NUMBERS, WITH_PORTS
     from nfcompile.verify.explain import Question
 
-    protocol = PROTOCOLS.get(words.proto, -1)
+    protocol = NUMBERS.get(words.proto, -1)
     if words.proto.isascii() and words.proto.isdigit() and len(words.proto) <= 3 and int(words.proto) <= 255:
         protocol = int(words.proto)
     if protocol < 0:
-        known = ", ".join(name for name, number in PROTOCOLS.items() if number >= 0)
+        known = ", ".join(NUMBERS)
         raise UsageProblem(f"'{words.proto}' is not a protocol; write {known} or a number from 0 to 255")
     for option, value in (("--src", words.src), ("--dst", words.dst)):
         if not value:
             raise UsageProblem(f"{option} is missing: say where the packet comes from and where it goes")
     source, source_port = end(words.src)
     destination, destination_port = end(words.dst)
-    ported = protocol in (PROTOCOLS["tcp"], PROTOCOLS["udp"])
+    ported = protocol in WITH_PORTS
     if not ported and (source_port is not None or destination_port is not None):
         raise UsageProblem(f"protocol '{words.proto}' has no ports; write the addresses alone")
     return Question(protocol, source, destination, source_port, destination_port, words.interface, words.out)

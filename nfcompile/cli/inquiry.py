@@ -17,6 +17,7 @@ from nfcompile.allocation.lookup import NOBODY
 from nfcompile.cli import files, lookup, outcome
 from nfcompile.cli.guard import OK, REFUSED, UsageProblem
 from nfcompile.kernel import KernelError
+from nfcompile.model import protocols
 from nfcompile.records import assignment_log, history, lookup_at, store
 from nfcompile.records.history import Live, Timeline
 from nfcompile.records.lookup_at import Finding, Known, Owners, Question
@@ -30,7 +31,7 @@ COLUMNS = (
     *("site", "file", "live_since", "asked_at", "version"),
 )
 QUESTION_COLUMNS = ("addr", "port", "proto", "time")
-PROTOCOLS = ("", "tcp", "udp", "icmp")
+PROTOCOLS = ("", *(protocols.NAMES[number] for number in sorted(protocols.IN_BLOCK)))
 LINES_SHOWN = 20
 _DATE_ONLY = re.compile(r"[\d-]*", re.ASCII)
 

@@ -10,7 +10,7 @@ from typing import Any
 from nfcompile.cli import outcome
 from nfcompile.cli.guard import OK, REFUSED
 from nfcompile.diagnostics import dotted
-from nfcompile.model.parse import PROTOCOLS
+from nfcompile.model import protocols
 from nfcompile.model.ranges import Range, address_text, range_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
@@ -20,7 +20,6 @@ from nfcompile.verify.walk import UnknownStatement
 
 SHOWN = 5
 """Counterexamples of each kind that are told in full."""
-PORTED = (reference.TCP, reference.UDP)
 
 
 def run(
@@ -121,13 +120,12 @@ def spelled(one: Box) -> str:
     >>> spelled(next(everything(frozenset(), (17,))).one())
     'udp from *, 0.0.0.0:0 to 0.0.0.0:0, routed to *'
     """
-    names = {number: word for word, number in PROTOCOLS.items() if number >= 0}
     left, right = (address_text(value[0].first) for value in (one.source, one.destination))
-    if one.protocol in PORTED:
+    if one.protocol in protocols.WITH_PORTS:
         left += f":{one.source_port[0].first}"
         right += f":{one.destination_port[0].first}"
     start = "" if one.opens else " without SYN"
-    name = names.get(one.protocol, f"protocol {one.protocol}")
+    name = protocols.NAMES.get(one.protocol, f"protocol {one.protocol}")
     return f"{name}{start} from {min(one.interface)}, {left} to {right}, routed to {min(one.towards)}"
 
 
@@ -139,7 +137,7 @@ def _said(compiled: Compiled, one: Box) -> str:
 def _explained(compiled: Compiled, one: Box) -> Explanation | str:
     ends = one.source[0].first, one.destination[0].first
     question = Question(one.protocol, *ends, interface=min(one.interface), opens=one.opens)
-    if one.protocol in PORTED:
+    if one.protocol in protocols.WITH_PORTS:
         ports = one.source_port[0].first, one.destination_port[0].first
         question = question._replace(source_port=ports[0], destination_port=ports[1])
     try:

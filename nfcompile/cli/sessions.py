@@ -14,7 +14,7 @@ from nfcompile.cli.guard import OK, REFUSED, UsageProblem
 from nfcompile.cli.lookup import question
 from nfcompile.diagnostics import dotted
 from nfcompile.kernel import conntrack, tally
-from nfcompile.model import parse
+from nfcompile.model import parse, protocols
 from nfcompile.model.ranges import address_text
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 CHUNK_LINES = 1024
 WORTH_A_BAR = 50_000
 """Connections from which on going through them takes long enough to show how far it is."""
-PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47}
-PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
-NUMBERED = conntrack.PORTED | {conntrack.ICMP}
+NUMBERED = protocols.TRACKED_BY_PORTS | protocols.IN_BLOCK
 TCP_STATES = (
     "none", "syn_sent", "syn_recv", "established", "fin_wait", "close_wait", "last_ack", "time_wait", "close",
     "syn_sent2",
@@ -125,10 +123,12 @@ def _wanted(compiled: Compiled, filters: Filters) -> Wanted:
 
 
 def _protocol(word: str | None) -> int | None:
-    if word is None or word in PROTOCOLS:
-        return None if word is None else PROTOCOLS[word]
+    if word is None or word in protocols.NUMBERS:
+        return None if word is None else protocols.NUMBERS[word]
     if not (word.isascii() and word.isdigit()) or int(word) > 255:
-        raise UsageProblem(f"'{word}' is not a protocol: {', '.join(PROTOCOLS)}, or a number up to 255")
+        raise UsageProblem(
+            f"'{word}' is not a protocol: {', '.join(protocols.NUMBERS)}, or a number up to 255"
+        )
     return int(word)
 
 
@@ -152,13 +152,13 @@ def _row(session: Session) -> tuple[str | int | None, ...]:
         session.pool,
         dotted(session.path),
         "in" if session.inward else "out",
-        PROTOCOL_NAMES.get(flow.protocol, str(flow.protocol)),
+        protocols.protocol_name(flow.protocol),
         address_text(subscriber) + (f"~{flow.zone}" if flow.zone_one_way else ""),
         inside if numbered else None,
         address_text(global_ip),
         outside if numbered else None,
         address_text(remote),
-        far if flow.protocol in conntrack.PORTED else None,
+        far if flow.protocol in protocols.TRACKED_BY_PORTS else None,
         _state(flow),
         flow.timeout,
         flow.mark,
@@ -166,7 +166,7 @@ def _row(session: Session) -> tuple[str | int | None, ...]:
 
 
 def _state(flow: conntrack.Flow) -> str:
-    if flow.protocol == conntrack.TCP and flow.tcp_state < len(TCP_STATES):
+    if flow.protocol == protocols.TCP and flow.tcp_state < len(TCP_STATES):
         return TCP_STATES[flow.tcp_state]
     return "replied" if flow.status & conntrack.SEEN_REPLY else "unreplied"
 

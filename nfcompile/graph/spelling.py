@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nfcompile.model.parse import PROTOCOLS
+from nfcompile.model.protocols import ANY_PROTOCOL, protocol_name
 from nfcompile.model.ranges import EVERYWHERE, Range, port_text, range_text
-from nfcompile.model.site import ANY_PROTOCOL, AclRule, DnatRule, Mark, Match, SnatRule, StaticEntry
+from nfcompile.model.site import AclRule, DnatRule, Mark, Match, SnatRule, StaticEntry
 
 WHOLE_MARK = Mark(0).mask
-_NAMES = {number: word for word, number in PROTOCOLS.items() if number != ANY_PROTOCOL}
 
 
 def acl_rule(rule: AclRule) -> str:
     """'20: allow tcp 10.0.0.0/8 dst 192.0.2.1 dport 80'; what is any is left out, but not both sides."""
     words = [f"{rule.number}:", "allow" if rule.allow else "deny"]
     if rule.protocol != ANY_PROTOCOL:
-        words.append(_NAMES.get(rule.protocol, str(rule.protocol)))
+        words.append(protocol_name(rule.protocol))
     vid = "" if rule.vid is None else f"~{rule.vid}"
     words.append(f"{'any' if rule.source == EVERYWHERE else range_text(rule.source)}{vid}")
     words += _ports("sport", rule.source_ports)
@@ -53,7 +52,7 @@ def pair(entry: StaticEntry) -> str:
 
 
 def _match(match: Match) -> str:
-    words = [] if match.protocol == ANY_PROTOCOL else [_NAMES.get(match.protocol, str(match.protocol))]
+    words = [] if match.protocol == ANY_PROTOCOL else [protocol_name(match.protocol)]
     for key in ("src_cidr", "src_port", "dst_cidr", "dst_port"):
         value: Range | None = getattr(match, key)
         if value is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from nfcompile.allocation.pools import PORTED_POOL, PoolAllocation
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.graph.spelling import acl_rule, dnat_rule, pair, snat_rule
 from nfcompile.model.ranges import range_text
 from nfcompile.model.site import DnatRule, Site
@@ -75,7 +75,7 @@ def _inwards(site: Site, allocations: Sequence[PoolAllocation]) -> Flow:
     for allocation in allocations:
         steps += _from_any(allocation)
     end = untouched = Box("untranslated", kind="untouched")
-    owned = any(allocation.pool.type != "fake" for allocation in allocations)
+    owned = any(allocation.pool.translates for allocation in allocations)
     if owned:
         steps.append(Step(Box("to no global address of a pool"), untouched, "yes", "no"))
         end = Box("unsolicited", ("dropped and counted",), "dropped")
@@ -113,7 +113,7 @@ def _pool(allocation: PoolAllocation) -> Step:
     pool = allocation.pool
     title = f"pool {pool.name} ({pool.type}, priority {pool.priority})"
     lines = list(map(acl_rule, pool.acl.rules)) if pool.acl else []
-    if pool.type == "static":
+    if pool.is_static:
         sources = [range_text(e.local) + (f"~{e.vid}" if e.vid is not None else "") for e in pool.global_map]
         lines += [f"allow {source}" for source in sources]
     if pool.subscribers is not None:
@@ -123,10 +123,10 @@ def _pool(allocation: PoolAllocation) -> Step:
 
 def _served(allocation: PoolAllocation) -> Box:
     pool = allocation.pool
-    if pool.type == "fake":
+    if not pool.translates:
         return Box("untranslated", ("the pool lets it pass",), "untouched")
     hairpin = ("hairpin on",) if pool.hairpin else ()
-    if pool.type == "static":
+    if pool.is_static:
         return Box("a fixed address each", (*_few(map(pair, pool.global_map)), *hairpin), "translated")
     addresses = _few(map(range_text, pool.global_ip))
     return Box(_share(allocation), (*addresses, *_terms(allocation), *hairpin), "translated")
@@ -135,9 +135,9 @@ def _served(allocation: PoolAllocation) -> Box:
 def _share(allocation: PoolAllocation) -> str:
     """What a subscriber gets."""
     pool, size = allocation.pool, allocation.stock.block_size
-    if pool.type != PORTED_POOL:
-        return "a whole address each" + (", on demand" if pool.allocation == "dynamic" else "")
-    if pool.allocation == "deterministic":
+    if not pool.shares_addresses:
+        return "a whole address each" + (", on demand" if pool.is_dynamic else "")
+    if pool.is_deterministic:
         return f"{size} ports each"
     more = f", up to {allocation.blocks_each} blocks" if allocation.blocks_each > 1 else ""
     return f"{size} ports each on demand{more}"
@@ -148,21 +148,21 @@ def _terms(allocation: PoolAllocation) -> Iterator[str]:
     pool, stock = allocation.pool, allocation.stock
     if not allocation.unbounded:
         yield f"{allocation.demand} subscribers on {stock.addresses} addresses"
-    if pool.type == PORTED_POOL:
+    if pool.shares_addresses:
         yield f"{stock.blocks_per_address} blocks an address"
-    if pool.allocation == "dynamic":
+    if pool.is_dynamic:
         yield "nothing free: dropped and counted"
-    elif pool.type == PORTED_POOL:
+    elif pool.shares_addresses:
         yield "block exhausted: dropped and counted"
 
 
 def _from_any(allocation: PoolAllocation) -> Iterator[Step]:
     """What the outside may open to a pool's global addresses."""
     pool = allocation.pool
-    if pool.type in ("static", "nat") and pool.allow_external_connect:
+    if pool.opens_to_outside and not pool.shares_addresses:
         box = Box(f"to a subscriber's address of pool {pool.name}")
         yield Step(box, Box("its subscriber", kind="translated"), "yes", "no")
-    elif pool.type == PORTED_POOL and pool.filtering == "endpoint_independent":
+    elif pool.opens_to_outside:
         box = Box(f"to a port in use in pool {pool.name}", ("filtering: endpoint independent",))
         yield Step(box, Box("its subscriber", kind="translated"), "yes", "no")
 

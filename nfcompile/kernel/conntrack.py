@@ -15,13 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile.kernel import KernelError, netlink
 from nfcompile.kernel.netlink import NESTED, attribute
+from nfcompile.model.protocols import ICMP, TCP, TRACKED_BY_PORTS
 
 if TYPE_CHECKING:
     from socket import socket
-
-ICMP, TCP, UDP, GRE = 1, 6, 17, 47
-PORTED = frozenset((TCP, UDP, 33, GRE, 132, 136))
-"""Protocols with two numbers in their tuples; GRE's are keys."""
 
 SEEN_REPLY, ASSURED, SOURCE_NAT, DESTINATION_NAT = 1 << 1, 1 << 2, 1 << 4, 1 << 5
 """Bits of `Flow.status` (IPS_*)."""
@@ -196,7 +193,7 @@ def _flow(data: bytes, at: int, end: int) -> Flow:
     if one_way:
         (zone,) = _SHORT.unpack_from(data, zone_at + 4)
     icmp = (0, 0)
-    if protocol not in PORTED:
+    if protocol not in TRACKED_BY_PORTS:
         if protocol == ICMP:
             icmp = (dport >> 8, data[original + _CODE_AT])
         else:
@@ -212,7 +209,7 @@ def _named(flow: Flow) -> bytes:
     """The attributes by which the kernel finds exactly this connection."""
     addresses = attribute(1, _NUMBER.pack(flow.src)) + attribute(2, _NUMBER.pack(flow.dst))
     numbers = attribute(1, bytes((flow.protocol,)))
-    if flow.protocol in PORTED:
+    if flow.protocol in TRACKED_BY_PORTS:
         numbers += attribute(2, _SHORT.pack(flow.sport)) + attribute(3, _SHORT.pack(flow.dport))
     elif flow.protocol == ICMP:
         kind, code = flow.icmp

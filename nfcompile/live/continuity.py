@@ -12,23 +12,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from nfcompile.allocation.numbering import Numbering
 from nfcompile.allocation.ownership import Bindings, cover, has
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Element, Map, Set
 from nfcompile.ipalloc import Block
 from nfcompile.lower import names
 from nfcompile.lower.context import lowering_context
+from nfcompile.lower.numbering import number_map
+from nfcompile.model import protocols
 from nfcompile.model.parse import address
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Cover, Range
-from nfcompile.model.site import ANY_PROTOCOL, AclRule, Pool
+from nfcompile.model.site import AclRule, Pool
 from nfcompile.pipeline import Compiled
-from nfcompile.records.assignment_log import ends
 
 if TYPE_CHECKING:
     from nfcompile.kernel.conntrack import Flow
     from nfcompile.kernel.state_policy import Changes, Listed
 
-PROTOCOLS = {"tcp": 6, "udp": 17}
 EXPECTED = 1 << 0
 """Bit of `Flow.status` (IPS_EXPECTED): a helper chose the ports."""
 ENTRANCES = tuple(f"chain {name}" for name in (names.POSTROUTING, names.OUTBOUND, names.POOLS))
@@ -73,7 +75,7 @@ class Continuity:
         found: dict[str, Elements] = {}
         for allocation in self._affected(changes):
             held: dict[int, list[Block]] = {}
-            if allocation.pool.allocation == "dynamic":
+            if allocation.pool.is_dynamic:
                 gone, held = self._assignments(allocation, changes, listed)
                 found |= gone
             given = Bindings(allocation, held)
@@ -90,21 +92,24 @@ class Continuity:
     ) -> tuple[dict[str, Elements], dict[int, list[Block]]]:
         """What goes of a dynamic pool, and who keeps what."""
         name, served = allocation.pool.name, Bindings(allocation)
-        meant = self._numbers(allocation)
-        for number in _renumbered(allocation, changes):
-            meant.pop(number, None)
+        renumbered, numbering = _renumbered(allocation, changes), Numbering(allocation.stock)
+
+        def meant(mark: str) -> Block | None:
+            number = int(mark, 16)
+            return None if number in renumbered else numbering.block(number)
+
         gone: dict[str, Elements] = {}
         freed: set[int] = set()
         for key in _assigned(allocation):
             gone[key] = {
                 subscriber: mark
                 for subscriber, mark in listed.get(key, {}).items()
-                if int(mark, 16) not in meant or not served.serves(address(subscriber))
+                if meant(mark) is None or not served.serves(address(subscriber))
             }
             freed |= {int(mark, 16) for mark in gone[key].values()}
         taken = listed.get(f"set taken_{name}", {})
         gone[f"set taken_{name}"] = {
-            mark: "" for mark in taken if int(mark, 16) in freed or int(mark, 16) not in meant
+            mark: "" for mark in taken if int(mark, 16) in freed or meant(mark) is None
         }
         held = _held(served, listed, meant)
         given = Bindings(allocation, held)
@@ -114,14 +119,6 @@ class Continuity:
             if not given.address(address(data), address(key))
         }
         return gone, held
-
-    def _numbers(self, allocation: PoolAllocation) -> dict[int, Block]:
-        """What the numbers of a dynamic pool stand for in the desired table."""
-        return {
-            number: block
-            for one in self.table[_number_map(allocation)].elements
-            for number, block in ends(one)
-        }
 
     def _affected(self, changes: Changes) -> Iterator[PoolAllocation]:
         """Pools that change, or that come after a pool which now asks for other packets; all of them where
@@ -162,14 +159,16 @@ class Continuity:
     def _bindings(self, allocation: PoolAllocation, listed: Listed) -> Bindings:
         if not _assigned(allocation):
             return Bindings(allocation)
-        return Bindings(allocation, _held(Bindings(allocation), listed, self._numbers(allocation)))
+        numbering = Numbering(allocation.stock)
+        held = _held(Bindings(allocation), listed, lambda mark: numbering.block(int(mark, 16)))
+        return Bindings(allocation, held)
 
     def bare(self) -> Callable[[Flow], bool]:
         """Which flows run untranslated from a source that the guard lets out translated only, unless a fake
         pool passes them."""
         owned = self.table.get(str(names.OWNED))
         sources = cover(_range(one) for one in (owned.elements if owned else ()))
-        fakes = [allocation.pool for allocation in self.allocations if allocation.pool.type == "fake"]
+        fakes = [allocation.pool for allocation in self.allocations if not allocation.pool.translates]
 
         def untranslated(flow: Flow) -> bool:
             bare = flow.src == flow.reply_dst and has(sources, flow.src)
@@ -193,12 +192,12 @@ def _ends(flow: Flow, watched: Cover[None]) -> Iterator[tuple[int, int, int]]:
         yield flow.reply_src, flow.dst, flow.dport
 
 
-def _held(served: Bindings, listed: Listed, meant: Mapping[int, Block]) -> dict[int, list[Block]]:
+def _held(served: Bindings, listed: Listed, meant: Callable[[str], Block | None]) -> dict[int, list[Block]]:
     """Whom the listed assignments of a dynamic pool give what."""
     blocks: dict[int, list[Block]] = {}
     for key in _assigned(served.allocation):
         for text, mark in listed.get(key, {}).items():
-            block, subscriber = meant.get(int(mark, 16)), address(text)
+            block, subscriber = meant(mark), address(text)
             if block is not None and served.serves(subscriber):
                 blocks.setdefault(subscriber, []).append(block)
     return blocks
@@ -211,7 +210,7 @@ def _mapped(given: Bindings, protocol: int, inside: str, outside: str) -> bool:
 
 
 def _assigned(allocation: PoolAllocation) -> list[str]:
-    if allocation.pool.allocation != "dynamic" or not allocation.pool.global_ip:
+    if not allocation.pool.is_dynamic:
         return []
     return [f"map assigned{slot}_{allocation.pool.name}" for slot in range(1, allocation.blocks_each + 1)]
 
@@ -219,7 +218,8 @@ def _assigned(allocation: PoolAllocation) -> list[str]:
 def _sockets(allocation: PoolAllocation) -> Iterator[tuple[str, bool, int]]:
     """Maps of mapping entries; whether the inside is the key; and the protocol."""
     if allocation.pool.keeps_mapping_entries:
-        for word, number in PROTOCOLS.items():
+        for number in sorted(protocols.WITH_PORTS):
+            word = protocols.NAMES[number]
             yield f"map eim_{word}_{allocation.pool.name}", True, number
             yield f"map eif_{word}_{allocation.pool.name}", False, number
 
@@ -232,13 +232,9 @@ def _remembered(allocation: PoolAllocation) -> list[str]:
     return [*found, *(key for key, _, _ in _sockets(allocation))]
 
 
-def _number_map(allocation: PoolAllocation) -> str:
-    return f"{'addresses' if allocation.stock.ports is None else 'blocks'}_{allocation.pool.name}"
-
-
 def _renumbered(allocation: PoolAllocation, changes: Changes) -> set[int]:
     """Numbers that mean something else than before."""
-    changed = changes.elements.get(f"map {_number_map(allocation)}", frozenset())
+    changed = changes.elements.get(f"map {number_map(allocation)}", frozenset())
     return {int(key, 16) for key in changed if key.startswith("0x") and "-" not in key}
 
 

@@ -6,11 +6,23 @@ from collections.abc import Iterator
 
 from nfcompile.allocation.lookup import Holding
 from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.ipalloc import Block
 from nfcompile.kernel import NOT_LOADED, KernelError, elements, netns, nft
+from nfcompile.lower.numbering import number_map
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
-from nfcompile.records import assignment_log
 from nfcompile.records.lookup_at import Held, Known
+
+
+def read_block(text: str) -> Block:
+    """Read the data of an element of that map, as the kernel lists it. Raises Fault or ValueError.
+
+    >>> read_block("0.0.0.9 . 1024-1031"), read_block("0.0.0.9")
+    (Block(address=9, first=1024, last=1031), Block(address=9, first=0, last=0))
+    """
+    global_ip, _, ports = text.strip().partition(" . ")
+    first, _, last = ports.partition("-")
+    return Block(address(global_ip), int(first or 0), int(last or first or 0))
 
 
 class Kernel:
@@ -53,9 +65,9 @@ class Kernel:
 
     def _agree(self, known: Known, allocation: PoolAllocation, number: int) -> None:
         """The live table must be that of the site, or its numbers mean something else."""
-        name = assignment_log.map_of_ends(allocation)
+        name = number_map(allocation)
         said = netns.inside(self._netns, lambda: nft.element(name, f"0x{number:08x}"))
-        if said is None or assignment_log.read_end(said) != known.block(allocation, number):
+        if said is None or read_block(said) != known.block(allocation, number):
             raise _differs(allocation)
 
 
@@ -66,7 +78,7 @@ def _differs(allocation: PoolAllocation) -> KernelError:
 def _holdings(known: Known, allocation: PoolAllocation) -> Iterator[Holding]:
     """What is assigned, in the kernel's own words for what a number stands for."""
     try:
-        said = dict(elements.every(assignment_log.map_of_ends(allocation)))
+        said = dict(elements.every(number_map(allocation)))
         slots = [
             [*elements.every(f"assigned{n}_{allocation.pool.name}")]
             for n in range(1, allocation.blocks_each + 1)
@@ -76,7 +88,7 @@ def _holdings(known: Known, allocation: PoolAllocation) -> Iterator[Holding]:
     for slot, assigned in enumerate(slots, 1):
         for subscriber, number in assigned:
             block = known.block(allocation, int(number, 16))
-            if block is None or number not in said or assignment_log.read_end(said[number]) != block:
+            if block is None or number not in said or read_block(said[number]) != block:
                 raise _differs(allocation)
             yield Holding(address(subscriber), slot, block)
 

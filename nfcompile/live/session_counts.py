@@ -9,15 +9,15 @@ from heapq import nlargest
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
-from nfcompile.kernel import conntrack
 from nfcompile.kernel.conntrack import Flow
 from nfcompile.live.sessions import reader
+from nfcompile.model.protocols import ICMP, TCP, UDP
 from nfcompile.pipeline import Compiled
 
 # Four counts in one number: a tuple or list for each subscriber would take three times the memory.
 _BITS = 32
 _OTHER_UNIT = 1 << 3 * _BITS
-_UNIT = {conntrack.TCP: 1, conntrack.UDP: 1 << _BITS, conntrack.ICMP: 1 << 2 * _BITS}
+_UNIT = {TCP: 1, UDP: 1 << _BITS, ICMP: 1 << 2 * _BITS}
 
 
 class Busy(NamedTuple):

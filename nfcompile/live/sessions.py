@@ -13,8 +13,9 @@ from typing import NamedTuple
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import Path
 from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Range, subtract, union
-from nfcompile.model.site import ANY_PROTOCOL, Pool, SnatRule
+from nfcompile.model.site import Pool, SnatRule
 from nfcompile.pipeline import Compiled
 
 
@@ -90,9 +91,8 @@ def sessions(compiled: Compiled, flows: Iterable[Flow], wanted: Wanted) -> Itera
 
 def reader(compiled: Compiled) -> Callable[[Flow], Session | None]:
     """A function from a connection to the session it is; None: this site has nothing to do with it."""
-    owner = _finder(
-        (run, allocation.pool) for allocation in compiled.allocations for run in _globals(allocation.pool)
-    )
+    pools = [allocation.pool for allocation in compiled.allocations]
+    owner = _finder((run, pool) for pool in pools for run in pool.global_ranges)
     passing = _finder(_passed(compiled.allocations))
 
     def read(flow: Flow) -> Session | None:
@@ -112,16 +112,11 @@ def reader(compiled: Compiled) -> Callable[[Flow], Session | None]:
     return read
 
 
-def _globals(pool: Pool) -> Iterator[Range]:
-    yield from pool.global_ip
-    yield from (entry.globals for entry in pool.global_map)
-
-
 def _passed(allocations: Iterable[PoolAllocation]) -> Iterator[tuple[Range, Pool]]:
     """Whom fake pools pass. Where that is `any`, nothing tells a session from the gateway's own."""
     before: tuple[Range, ...] = ()
     for allocation in allocations:
-        if allocation.pool.type == "fake" and not allocation.unbounded:
+        if not allocation.pool.translates and not allocation.unbounded:
             yield from ((run, allocation.pool) for run in subtract(allocation.subscribers, before))
             before = union((*before, *allocation.subscribers))
 

@@ -139,11 +139,10 @@ def read(compiled: Compiled, namespace: str | None = None, full: bool = False, t
 
 def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: Walk | None) -> PoolUse:
     pool, path = allocation.pool, allocation.pool.path
-    gives = pool.type in ("cgnat", "nat")
-    dynamic = gives and pool.allocation == "dynamic"
+    gives = pool.allocates
     entries = [one for one in _filled(compiled, allocation) if one.name.word.startswith("eim_")]
     assigned: int | None = min(allocation.demand, allocation.stock.capacity) if gives else None
-    if dynamic:
+    if pool.is_dynamic:
         assigned = live.elements.get(f"taken_{pool.name}")
     assignments = live.counters.get(f"assigned_count_{pool.name}")
     return PoolUse(
@@ -155,9 +154,9 @@ def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: Wal
         walk.active[path] if walk else None,
         allocation.stock.capacity if gives else None,
         assigned,
-        assignments.packets if assignments and dynamic else None,
-        sum(one.size for one in (*pool.global_ip, *(entry.globals for entry in pool.global_map))),
-        walk.addresses[path] if walk and pool.type != "fake" else None,
+        assignments.packets if assignments and pool.is_dynamic else None,
+        sum(one.size for one in pool.global_ranges),
+        walk.addresses[path] if walk and pool.translates else None,
         _total(live.elements.get(str(one.name)) for one in entries) if entries else None,
         sum(one.size for one in entries) or None,
         walk.sessions[path] if walk else None,

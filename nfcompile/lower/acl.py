@@ -16,8 +16,9 @@ from nfcompile.emit.statements import IIFNAME, IP_DADDR, IP_SADDR, L4PROTO, RETU
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.part import Statements
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Cover, Range, union
-from nfcompile.model.site import ANY_PROTOCOL, Acl, AclRule
+from nfcompile.model.site import Acl, AclRule
 
 INLINE = 8
 """More sources than this are written as a named set, one a line, so that a diff shows which changed."""

@@ -36,8 +36,9 @@ from nfcompile.lower import names
 from nfcompile.lower.acl import port_field
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Range
-from nfcompile.model.site import ANY_PROTOCOL, DnatRule, Mark, SnatRule
+from nfcompile.model.site import DnatRule, Mark, SnatRule
 from nfcompile.model.site import Match as Qualifiers
 
 WHOLE_MARK = 0xFFFFFFFF

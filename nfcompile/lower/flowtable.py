@@ -53,5 +53,4 @@ def offloaded_pools(site: Site) -> tuple[Pool, ...]:
 
 
 def _globals(pools: Iterable[Pool]) -> tuple[Range, ...]:
-    found = [(*pool.global_ip, *(entry.globals for entry in pool.global_map)) for pool in pools]
-    return union(one for ranges in found for one in ranges)
+    return union(one for pool in pools for one in pool.global_ranges)

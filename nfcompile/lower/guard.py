@@ -116,9 +116,7 @@ def _unsolicited(context: Context, *matches: Match) -> Rule:
 
 def global_addresses(context: Context) -> tuple[Range, ...]:
     """All global addresses of the enabled pools, joined."""
-    found = [one for allocation in context.allocations for one in allocation.pool.global_ip]
-    found += [entry.globals for allocation in context.allocations for entry in allocation.pool.global_map]
-    return union(found)
+    return union(one for allocation in context.allocations for one in allocation.pool.global_ranges)
 
 
 def _leak(context: Context) -> tuple[Rule, ...]:

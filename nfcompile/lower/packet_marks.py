@@ -7,6 +7,7 @@ keeps in maps are numbers, so a pool that comes or goes changes nothing that oth
 
 from __future__ import annotations
 
+from nfcompile.allocation.numbering import FIRST_NUMBER
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit.statements import META_MARK, match
 from nfcompile.lower.context import Context
@@ -18,7 +19,7 @@ KNOWN = 1
 FRESH = {"tcp": 2, "udp": 3}
 """States of a socket in a pool with mapping entries: four marks for each pool."""
 
-NUMBERS = 0x2000000
+NUMBERS = FIRST_NUMBER
 NUMBERS_LAST = 0x2FFFFFF
 ANY_NUMBER = match(META_MARK, Range(NUMBERS, NUMBERS_LAST))
 """Numbers of blocks (dynamic pools) and ports (`randomize_ports: off`), counted in each pool from here."""

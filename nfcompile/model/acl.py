@@ -15,14 +15,15 @@ and the `permit` of EcoNAT's own listing are read.
 from __future__ import annotations
 
 from nfcompile.diagnostics import Path
-from nfcompile.model import parse
+from nfcompile.model import parse, protocols
 from nfcompile.model.parse import Fault
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Range
-from nfcompile.model.site import ANY_PROTOCOL, AclRule
+from nfcompile.model.site import AclRule
 
 ACTIONS = {"allow": True, "permit": True, "deny": False}
 FORMS = {"host": parse.addresses, "net": parse.addresses, "range": parse.addresses}
-WITH_PORTS = (6, 17)
+WORDS = {"ip": ANY_PROTOCOL, **protocols.NUMBERS}
 
 
 class _Words:
@@ -98,9 +99,9 @@ def read_rule(text: str, number: int, path: Path) -> AclRule:
 def _protocol(words: _Words) -> int:
     """An optional protocol word; without one the rule is for `ip`."""
     word = words.peek()
-    if word in parse.PROTOCOLS and word != "all":
+    if word in WORDS:
         words.take("")
-        return parse.PROTOCOLS[word]
+        return WORDS[word]
     if word.isascii() and word.isdigit():
         _, at = words.take("")
         if len(word) > 3 or int(word) > 255:
@@ -110,8 +111,7 @@ def _protocol(words: _Words) -> int:
     starts = ("src", "dst", "any", "sport", "dport", "", *FORMS)
     if word not in starts and not word[0].isdigit():
         _, at = words.take("")
-        known = ", ".join(name for name in parse.PROTOCOLS if name != "all")
-        hint = f"known protocols: {known}, or a number"
+        hint = f"known protocols: {', '.join(WORDS)}, or a number"
         raise Fault("acl-syntax", f"unknown protocol '{word}'", at, at + len(word), hint)
     return ANY_PROTOCOL
 
@@ -152,7 +152,7 @@ def _ports(words: _Words, word: str, protocol: int) -> tuple[Range, ...]:
         return ()
     _, start = words.take("")
     text, at = words.take("a port")
-    if protocol not in WITH_PORTS:
+    if protocol not in protocols.WITH_PORTS:
         hint = "write tcp or udp in front of the source"
         message = f"'{word}' needs protocol tcp or udp"
         raise Fault("port-without-protocol", message, start, at + len(text), hint)

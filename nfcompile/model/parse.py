@@ -6,23 +6,7 @@ Raises `Fault` with the stretch of the text that is wrong. Knows neither YAML no
 from __future__ import annotations
 
 from nfcompile.model.ranges import PORT_LAST, Range, range_text
-from nfcompile.model.site import ANY_PROTOCOL, Mark
-
-PROTOCOLS = {
-    "ip": ANY_PROTOCOL,
-    "all": ANY_PROTOCOL,
-    "icmp": 1,
-    "igmp": 2,
-    "ipip": 4,
-    "tcp": 6,
-    "udp": 17,
-    "gre": 47,
-    "esp": 50,
-    "ah": 51,
-    "sctp": 132,
-    "udplite": 136,
-}
-"""Protocol words of ACLs and their IANA numbers; `ip` is any."""
+from nfcompile.model.site import Mark
 
 
 class Fault(Exception):

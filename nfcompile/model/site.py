@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Range
 
 
@@ -32,61 +33,61 @@ class Gateway(NamedTuple):
 
 
 class Timeouts(NamedTuple):
-    """`timeouts_inactivity`, in seconds; the defaults are EcoNAT's."""
+    """`timeouts_inactivity`, in seconds."""
 
-    translation: int = 86400
-    udp: int = 300
-    icmp: int = 60
-    tcp_handshake: int = 4
-    tcp_active: int = 300
-    tcp_final: int = 240
-    tcp_reset: int = 4
-    tcp_session_active: int = 120
-    udp_session: int = 120
-    icmp_session: int = 120
-    other: int = 300
-    special: int = 600
-    special_tcp_ports: tuple[int, ...] = ()
+    translation: int
+    udp: int
+    icmp: int
+    tcp_handshake: int
+    tcp_active: int
+    tcp_final: int
+    tcp_reset: int
+    tcp_session_active: int
+    udp_session: int
+    icmp_session: int
+    other: int
+    special: int
+    special_tcp_ports: tuple[int, ...]
 
     @property
     def longest(self) -> int:
         """The longest time that anything of a subscriber may be idle and still go on, in seconds."""
-        return max(self[:12])
+        return max(seconds for seconds in self if isinstance(seconds, int))
 
 
 class Limits(NamedTuple):
     """`limits_peruser`: global ports a subscriber (tcp, udp) and simultaneous ICMP sessions."""
 
-    portlimit_icmp: int = 1024
-    portlimit_tcp: int = 1024
-    portlimit_udp: int = 1024
+    portlimit_icmp: int
+    portlimit_tcp: int
+    portlimit_udp: int
 
 
 class Alg(NamedTuple):
     """Which application level gateways are on."""
 
-    ftp: bool = False
-    pptp: bool = False
-    rtsp: bool = False
-    sip: bool = False
-    alg_on_bnat: bool = False
+    ftp: bool
+    pptp: bool
+    rtsp: bool
+    sip: bool
+    alg_on_bnat: bool
 
 
 class Defaults(NamedTuple):
     """`nat_defaults`: the device-wide half (the half that pools inherit is already in the pools)."""
 
-    vlan_mode: str = "untagged"
-    alg: Alg = Alg()
-    sessions_per_translation: int | None = None
-    udp_inbound_refresh: bool = True
-    l2mtu: int = 1522
-    port_block_size: int = 128
-    portlimit_low: int | None = None
-    low_to_all_udp: bool = False
-    lldp: bool = True
-    lldp_hostname: str = ""
-    permit_invalid_flow: bool = False
-    flowtable: bool = False
+    vlan_mode: str
+    alg: Alg
+    sessions_per_translation: int | None
+    udp_inbound_refresh: bool
+    l2mtu: int
+    port_block_size: int
+    portlimit_low: int | None
+    low_to_all_udp: bool
+    lldp: bool
+    lldp_hostname: str
+    permit_invalid_flow: bool
+    flowtable: bool
 
 
 class AclRule(NamedTuple):
@@ -112,9 +113,6 @@ class AclRule(NamedTuple):
             and not self.source_ports
             and not self.destination_ports
         )
-
-
-ANY_PROTOCOL = -1
 
 
 class Acl(NamedTuple):
@@ -161,33 +159,73 @@ class Pool(NamedTuple):
     given: frozenset[str]
 
     @property
+    def translates(self) -> bool:
+        """Whether packets of the pool leave with a global address (all types but fake)."""
+        return self.type != "fake"
+
+    @property
+    def shares_addresses(self) -> bool:
+        """Whether subscribers share a global address by its ports (cgnat)."""
+        return self.type == "cgnat"
+
+    @property
+    def allocates(self) -> bool:
+        """Whether subscribers are assigned a part of `global_ip` (cgnat, nat)."""
+        return self.type in ("cgnat", "nat")
+
+    @property
+    def is_static(self) -> bool:
+        """Whether `global_map` has a fixed global address for each local one (static)."""
+        return self.type == "static"
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether the kernel assigns the blocks, on demand."""
+        return self.allocates and self.allocation == "dynamic"
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether the blocks are computed from the subscribers (RFC 7422)."""
+        return self.allocates and self.allocation == "deterministic"
+
+    @property
+    def global_ranges(self) -> tuple[Range, ...]:
+        """All global addresses of the pool, in the order of the file."""
+        return (*self.global_ip, *(entry.globals for entry in self.global_map))
+
+    @property
+    def hairpins(self) -> bool:
+        """Whether subscribers reach other subscribers' global addresses through the pool."""
+        return self.translates and self.hairpin
+
+    @property
     def can_be_reached(self) -> bool:
-        """Whether anybody may open a session to a global address of an address-only pool."""
-        return self.type in ("nat", "static") and (self.allow_external_connect or self.hairpin)
+        """Whether subscribers or the outside may open sessions to a global address that is not shared."""
+        owns = self.translates and not self.shares_addresses
+        return owns and (self.allow_external_connect or self.hairpin)
 
     @property
     def opens_to_outside(self) -> bool:
         """Whether the outside may open sessions to a global address of the pool."""
-        if self.type == "cgnat":
+        if self.shares_addresses:
             return self.filtering == "endpoint_independent"
-        return self.type in ("nat", "static") and self.allow_external_connect
+        return self.translates and self.allow_external_connect
 
     @property
     def renews(self) -> bool:
         """Whether packets of running connections renew what the kernel holds for a subscriber."""
-        dynamic = self.allocation == "dynamic" and self.type in ("cgnat", "nat")
-        return self.keeps_mapping_entries or dynamic
+        return self.keeps_mapping_entries or self.is_dynamic
 
     @property
     def can_be_offloaded(self) -> bool:
         """Whether packets of running connections may pass unseen (`flowtable`)."""
-        return self.type != "fake" and not self.renews
+        return self.translates and not self.renews
 
     @property
     def keeps_mapping_entries(self) -> bool:
         """Whether the pool keeps an entry for each inside socket, longer than its sessions live."""
         wanted = self.hairpin or self.filtering == "endpoint_independent"
-        return self.type == "cgnat" and (wanted or self.randomize_ports is not None)
+        return self.shares_addresses and (wanted or self.randomize_ports is not None)
 
 
 class Mark(NamedTuple):

@@ -12,25 +12,20 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from nfcompile.allocation.lookup import Answer
-from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Element, Map
-from nfcompile.emit.expressions import Verdict
 from nfcompile.ipalloc import Block
 from nfcompile.model import parse
-from nfcompile.model.ranges import Range, address_text
-from nfcompile.pipeline import Compiled
+from nfcompile.model.ranges import address_text
 
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 PREFIX = "nfcompile assign "
 _SYSLOG = re.compile(
     r"(\w{3} +\d+ \d\d:\d\d:\d\d) .*?nfcompile assign (\S+) .*? ?SRC=(\S+) .*MARK=(?:0x)?([0-9a-fA-F]+)"
 )
-_END = re.compile(r"([\d.]+)(?: \. (\d+)(?:-(\d+))?)?")
 
 
 class Assignment(NamedTuple):
@@ -100,41 +95,6 @@ def _address(text: object) -> int:
         return parse.address(str(text))
     except parse.Fault as fault:
         raise ValueError(fault.message) from None
-
-
-def numbers(compiled: Compiled, allocation: PoolAllocation) -> dict[int, Block]:
-    """What each number of a dynamic pool stands for, as the ruleset has it."""
-    name = map_of_ends(allocation)
-    maps = (one for one in compiled.table.objects if isinstance(one, Map) and str(one.name) == name)
-    elements = next((one.elements for one in maps), ())
-    return {number: block for one in elements for number, block in ends(one)}
-
-
-def ends(element: Element) -> Iterator[tuple[int, Block]]:
-    """A number and the block that it stands for, of an element of a pool's map of ends."""
-    (number,), data = element.key, element.data
-    if isinstance(number, Range) and not isinstance(data, Verdict) and isinstance(data[0], Range):
-        ports = data[1] if len(data) > 1 else Range(0, 0)
-        assert isinstance(ports, Range)
-        yield number.first, Block(data[0].first, ports.first, ports.last)
-
-
-def map_of_ends(allocation: PoolAllocation) -> str:
-    """The name of the map that says what the numbers of a pool stand for."""
-    return f"{'addresses' if allocation.stock.ports is None else 'blocks'}_{allocation.pool.name}"
-
-
-def read_end(text: str) -> Block:
-    """Read an element of those maps.
-
-    >>> read_end("0.0.0.9 . 1024-1031"), read_end("0.0.0.9")
-    (Block(address=9, first=1024, last=1031), Block(address=9, first=0, last=0))
-    """
-    match = _END.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"'{text}' is no block")
-    address, first, last = match.groups()
-    return Block(_address(address), int(first or 0), int(last or first or 0))
 
 
 def answer(pool: str, subscriber: int, block: Block) -> Answer:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from nfcompile.allocation.lookup import Answer, Index
+from nfcompile.allocation.numbering import Numbering
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Block
 from nfcompile.model.ranges import address_text
@@ -56,15 +57,13 @@ class Owners(Protocol):
 class Known:
     """A compiled site that answers many questions; what dynamic numbers stand for is read when needed."""
 
-    __slots__ = ("_numbers", "compiled", "dynamic", "index")
+    __slots__ = ("_numberings", "compiled", "dynamic", "index")
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
         self.index = Index(compiled.allocations)
-        self.dynamic = tuple(
-            one for one in compiled.allocations if one.pool.global_ip and one.pool.allocation == "dynamic"
-        )
-        self._numbers: dict[str, tuple[dict[int, Block], dict[Block, int]]] = {}
+        self.dynamic = tuple(allocation for allocation in compiled.allocations if allocation.pool.is_dynamic)
+        self._numberings: dict[str, Numbering] = {}
 
     def allocation(self, pool: str) -> PoolAllocation | None:
         """The dynamic pool of that name."""
@@ -72,27 +71,17 @@ class Known:
 
     def block(self, allocation: PoolAllocation, number: int) -> Block | None:
         """What a number stands for."""
-        return self._both(allocation)[0].get(number)
+        return self._numbering(allocation).block(number)
 
     def numbers(self, allocation: PoolAllocation, address: int, port: int | None) -> list[int]:
         """The numbers of a global address, or of the block that holds the port."""
-        stock = allocation.stock
-        if not any(one.first <= address <= one.last for one in allocation.pool.global_ip):
-            return []
-        blocks = self._both(allocation)[1]
-        if port is None and stock.ports is not None:
-            wanted = [stock.block(address, n) for n in range(stock.blocks_per_address)]
-        else:
-            number = stock.number(port or 0)
-            wanted = [] if number is None else [stock.block(address, number)]
-        return [blocks[one] for one in wanted if one in blocks]
+        return self._numbering(allocation).numbers(address, port)
 
-    def _both(self, allocation: PoolAllocation) -> tuple[dict[int, Block], dict[Block, int]]:
+    def _numbering(self, allocation: PoolAllocation) -> Numbering:
         name = allocation.pool.name
-        if name not in self._numbers:
-            forward = assignment_log.numbers(self.compiled, allocation)
-            self._numbers[name] = forward, {block: number for number, block in forward.items()}
-        return self._numbers[name]
+        if name not in self._numberings:
+            self._numberings[name] = Numbering(allocation.stock)
+        return self._numberings[name]
 
 
 class Logged:

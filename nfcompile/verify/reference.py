@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.model.protocols import IN_BLOCK, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Acl, AclRule, DnatRule, Match, Pool, Site, SnatRule
 from nfcompile.verify.boxes import LOCAL, Names, Packet, Table, has, one_of, taken
 
-ICMP, TCP, UDP = 1, 6, 17
 ANY_PORT = Range(0, PORT_LAST)
 LOW_PORTS = Range(0, 1023)
 Route = Callable[[Range], str | Names]
@@ -78,7 +78,7 @@ class Gateway(NamedTuple):
 def gateway(site: Site, allocations: Sequence[PoolAllocation]) -> Gateway:
     """Read a site once for many packets."""
     pools = site.active_pools
-    mine = [one for pool in pools for one in (*pool.global_ip, *(entry.globals for entry in pool.global_map))]
+    mine = [one for pool in pools for one in pool.global_ranges]
     return Gateway(
         site, tuple(served(site, allocation) for allocation in allocations), *sides(site), Table.of(mine)
     )
@@ -94,12 +94,12 @@ def served(site: Site, allocation: PoolAllocation) -> Served:
         local.setdefault(vlan, []).append((entry.local, entry.globals.first - entry.local.first, 0))
         reached.append((entry.globals, entry.local.first - entry.globals.first, 0))
     blocks = None
-    if pool.type in ("cgnat", "nat") and pool.allocation == "deterministic":
+    if pool.is_deterministic:
         runs = list(allocation.layout().runs())
         blocks = Table(
             (run.subscribers, run.addresses.first - run.subscribers.first, run.block) for run in runs
         )
-        if pool.type == "nat":
+        if not pool.shares_addresses:
             reached += [(run.addresses, run.subscribers.first - run.addresses.first, 0) for run in runs]
     return Served(
         allocation,
@@ -143,7 +143,7 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
             port, destination_ports = taken(dnat.dnat_port, probe.chosen, 1)
             probe = probe._replace(destination_port=port)
     rewritten = probe.destination != original.destination
-    anybody = any(served.pool.hairpin and served.pool.type != "fake" for served in gate.pools)
+    anybody = any(served.pool.hairpins for served in gate.pools)
     hairpin = anybody and from_inside and rewritten and is_global(gate, original.destination)
     asks_global = from_either and is_global(gate, probe.destination)
     # Also where a rule leads to where the packet goes anyway: its translation is the only one.
@@ -178,7 +178,7 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
             continue
         if hairpin and not pool.hairpin:
             return dropped(f"hairpin is off in {pool.name}")
-        if pool.type == "fake":
+        if not pool.translates:
             return untouched._replace(pool=pool.name)
         found = translation(served, probe)
         if found is None:
@@ -272,7 +272,7 @@ def accepts(gate: Gateway, served: Served, probe: Packet) -> bool:
     if served.subscribers is not None and not served.subscribers.holds(probe.source):
         return False
     verdict = first_hit(gate.site, pool.acl, probe)
-    if pool.type != "static":
+    if not pool.is_static:
         return verdict is True
     return verdict is not False and static_address(served, probe) is not None
 
@@ -309,8 +309,8 @@ def static_address(served: Served, probe: Packet) -> Range | None:
 def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
     """The source's global address, and the ports that it may get there."""
     pool, allocation, port = served.pool, served.allocation, probe.source_port
-    ported = pool.type == "cgnat" and probe.protocol in (TCP, UDP, ICMP)
-    if pool.type == "static":
+    ported = pool.shares_addresses and probe.protocol in IN_BLOCK
+    if pool.is_static:
         address = static_address(served, probe)
         return (address, port) if address is not None else None
     if served.blocks is None:
@@ -324,7 +324,7 @@ def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
     if not ported:
         return address, port
     block = allocation.stock.block(address.first, number)
-    low = allocation.low_block(block) if probe.protocol in (TCP, UDP) else None
+    low = allocation.low_block(block) if probe.protocol in WITH_PORTS else None
     if low is not None and has(LOW_PORTS, port):
         return address, Range(low.first, low.last)
     limit = {TCP: allocation.tcp, UDP: allocation.udp}.get(probe.protocol, allocation.stock.block_size)

@@ -5,19 +5,12 @@ from hypothesis import strategies as st
 
 from nfcompile import pipeline
 from nfcompile.allocation.pools import allocations, rounded
+from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.model.site import (
-    ANY_PROTOCOL,
     Acl,
     AclRule,
-    Defaults,
-    Gateway,
-    Interfaces,
-    Limits,
-    Pool,
-    Site,
     StaticEntry,
-    Timeouts,
 )
 
 SOURCES = range(16)
@@ -27,6 +20,15 @@ PACKETS = [(source, protocol, to) for source in SOURCES for protocol in (TCP, UD
 """Every packet that can be: a source, a protocol and a destination."""
 
 
+BASE = pipeline.read(
+    pipeline.parse(
+        b"version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n"
+        b"pools: {p: {type: cgnat, priority: 1, hairpin: off, global_ip: [0.0.19.136-0.0.19.199]}}",
+        "site.yaml",
+    )
+)
+
+
 def acl_rule(number, allow, source, protocol=ANY_PROTOCOL, destination=EVERYWHERE):
     return AclRule(("acls", "a", str(number)), number, allow, protocol, source, None, destination)
 
@@ -34,31 +36,19 @@ def acl_rule(number, allow, source, protocol=ANY_PROTOCOL, destination=EVERYWHER
 def pool(name, priority, rules, kind="cgnat", given=None, entries=()):
     acl = Acl(("acls", name), name, tuple(rules)) if rules is not None else None
     static = tuple(StaticEntry((), one, None, Range(one.first + 9000, one.last + 9000)) for one in entries)
-    return Pool(
+    return BASE.pools[0]._replace(
         path=("pools", name),
         name=name,
         type=kind,
-        enable=True,
         acl=acl,
         priority=priority,
-        global_ip=(Range(5000, 5063),),
-        port_range=Range(1024, 65535),
-        allocation="deterministic",
         subscribers=given,
-        filtering="address_and_port_dependent",
-        hairpin=False,
-        allow_external_connect=True,
-        connection_logging=True,
-        randomize_ports=None,
-        timeouts=Timeouts(),
-        limits=Limits(),
         global_map=static,
-        given=frozenset(),
     )
 
 
 def site(*pools):
-    return Site("", Interfaces(("lan0",), ("wan0",)), Gateway(), Defaults(), (), tuple(pools), (), ())
+    return BASE._replace(pools=pools)
 
 
 runs = st.builds(

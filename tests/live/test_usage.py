@@ -11,11 +11,12 @@ from nfcompile import pipeline
 from nfcompile.cli import exporter, metrics
 from nfcompile.cli import sessions as cli
 from nfcompile.cli.guard import UsageProblem
-from nfcompile.kernel.conntrack import DESTINATION_NAT, GRE, ICMP, SEEN_REPLY, SOURCE_NAT, TCP, UDP, Flow
+from nfcompile.kernel.conntrack import DESTINATION_NAT, SEEN_REPLY, SOURCE_NAT, Flow
 from nfcompile.live.session_counts import walked
 from nfcompile.live.sessions import Session, Wanted, sessions
 from nfcompile.live.usage import NOT_DROPS, REASONS
 from nfcompile.model.parse import address
+from nfcompile.model.protocols import GRE, ICMP, TCP, UDP
 from support.sites import ROOT, RULESETS
 
 SITE = b"""

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nfcompile.diagnostics import Diagnostic, Place, SiteError, dotted
-from nfcompile.source.document import NESTING_LIMIT, Document, SourceError, parse
+from nfcompile.source.document import Document, SourceError, parse
+from nfcompile.source.nodes import NESTING_LIMIT
 
 SITE = b"""\
 # a comment

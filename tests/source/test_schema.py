@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from nfcompile.diagnostics import Diagnostic
-from nfcompile.model.site import Defaults, Limits, Timeouts
+from nfcompile.model.read import read_site
+from nfcompile.model.site import Alg, Defaults, Limits, Pool, Timeouts
 from nfcompile.source.document import Document, parse
-from nfcompile.source.schema import ANNOTATIONS, KEYWORDS, SPEAKERS, accepts, check, schema_text
+from nfcompile.source.schema import ANNOTATIONS, KEYWORDS, defaults, is_valid, schema_text, validate
+from nfcompile.source.schema_messages import MESSAGES
 
 SCHEMA: dict[str, Any] = json.loads(schema_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -82,7 +84,7 @@ snat:
 
 def wrong(text: str) -> tuple[Document, tuple[Diagnostic, ...]]:
     document = parse(text.encode(), "site.yaml")
-    return document, check(document)
+    return document, validate(document)
 
 
 def test_every_key_is_accepted() -> None:
@@ -289,7 +291,7 @@ def test_the_walker_knows_every_keyword() -> None:
     assert used <= {*KEYWORDS, *ANNOTATIONS}
     assert not used & {"oneOf", "anyOf", "allOf"}
     structural = {"$ref", "items", "properties", "propertyNames", "additionalProperties", "required"}
-    assert used - structural - set(ANNOTATIONS) <= set(SPEAKERS)
+    assert used - structural - set(ANNOTATIONS) <= set(MESSAGES)
 
 
 def test_the_schema_is_a_schema() -> None:
@@ -300,9 +302,9 @@ def test_the_schema_is_a_schema() -> None:
         if "$ref" in rule:
             assert rule["$ref"].removeprefix("#/$defs/") in SCHEMA["$defs"]
         for example in rule.get("examples", []):
-            assert accepts(rule, example, SCHEMA["$defs"])
+            assert is_valid(rule, example, SCHEMA["$defs"])
         if "default" in rule:
-            assert accepts(rule, rule["default"], SCHEMA["$defs"])
+            assert is_valid(rule, rule["default"], SCHEMA["$defs"])
 
 
 def test_every_key_is_described() -> None:
@@ -312,27 +314,27 @@ def test_every_key_is_described() -> None:
             assert "description" in inner or "description" in target, key
 
 
-@pytest.mark.parametrize(
-    ("section", "model"),
-    [
-        (SCHEMA["$defs"]["timeouts_inactivity"], Timeouts),
-        (SCHEMA["$defs"]["limits_peruser"], Limits),
-        (SCHEMA["properties"]["nat_defaults"], Defaults),
-    ],
-)
-def test_defaults_are_the_models(section: Any, model: Any) -> None:
-    words = {"on": True, "off": False, "nolimit": None}
-    for key, default in model._field_defaults.items():
-        rule = section["properties"][key]
-        if "default" in rule:
-            said = tuple(rule["default"]) if isinstance(rule["default"], list) else rule["default"]
-            assert words.get(said, said) == default, key
+def test_only_the_schema_has_defaults() -> None:
+    """A key that is not written has one default, and it is the one that an editor shows."""
+    for model in (Timeouts, Limits, Alg, Defaults, Pool):
+        assert model._field_defaults == {}, model
+
+
+def test_defaults_written_out_change_nothing() -> None:
+    bare = {"version": 1, "interfaces": {"inside": ["lan0"], "outside": ["wan0"]}}
+    full = bare | {"nat_defaults": {**defaults()["nat_defaults"]}}
+    needed = {"type": "cgnat", "priority": 1, "global_ip": ["203.0.113.0/24"]}
+
+    assert read_site(full, defaults())[0].defaults == read_site(bare, defaults())[0].defaults
+    (pool,) = read_site(full | {"pools": {"p": {**defaults()["pools"], **needed}}}, defaults())[0].pools
+    (same,) = read_site(bare | {"pools": {"p": needed}}, defaults())[0].pools
+    assert pool._replace(given=same.given) == same
 
 
 def test_a_valid_site_does_not_import_jsonschema() -> None:
     code = (
         "import sys; from nfcompile.source import document, schema\n"
-        f"assert not schema.check(document.parse({EVERY_KEY.encode()!r}, 'x'))\n"
+        f"assert not schema.validate(document.parse({EVERY_KEY.encode()!r}, 'x'))\n"
         "sys.exit('jsonschema' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -402,8 +404,8 @@ def test_walker_and_jsonschema_agree(data: st.DataObject) -> None:
         else:
             container.append(data.draw(values))
     valid = VALIDATOR.is_valid(site)
-    assert accepts(SCHEMA, site, SCHEMA["$defs"]) == valid
-    found = check(Document("x", [], site, None))
+    assert is_valid(SCHEMA, site, SCHEMA["$defs"]) == valid
+    found = validate(Document("x", [], site, None))
     assert bool(found) != valid
     for one in found:
         assert one.message
@@ -415,5 +417,5 @@ def test_walker_and_jsonschema_agree(data: st.DataObject) -> None:
 @given(st.dictionaries(st.sampled_from([*SCHEMA["properties"], "x"]), values, max_size=4))
 def test_walker_and_jsonschema_agree_on_anything(site: dict[str, Any]) -> None:
     valid = VALIDATOR.is_valid(site)
-    assert accepts(SCHEMA, site, SCHEMA["$defs"]) == valid
-    assert bool(check(Document("x", [], site, None))) != valid
+    assert is_valid(SCHEMA, site, SCHEMA["$defs"]) == valid
+    assert bool(validate(Document("x", [], site, None))) != valid

@@ -11,7 +11,8 @@ import pytest
 from nfcompile.allocation.lookup import lookups
 from nfcompile.cli import plain
 from nfcompile.diagnostics import dotted
-from nfcompile.model.parse import PROTOCOLS, address
+from nfcompile.model.parse import address
+from nfcompile.model.protocols import NUMBERS
 from nfcompile.pipeline import Compiled, compile_site, parse
 from nfcompile.verify.explain import Explanation, Question, Undecided, explain
 from support.command import nfcompile
@@ -84,7 +85,7 @@ def asked(compiled: Compiled, text: str, **more: Any) -> Explanation:
     source_address, source_port, destination_address, destination_port = ends
     assert source_address is not None
     assert destination_address is not None
-    number = PROTOCOLS.get(proto, 0) or int(proto)
+    number = NUMBERS.get(proto, 0) or int(proto)
     question = Question(number, source_address, destination_address, source_port, destination_port, **more)
     return explain(compiled, question)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.explain.reasons import Reason, block_is_open, pool_of, reasons, static_entry
 from nfcompile.verify.walk import LOCAL, NOTHING, Outcome, Packet, Route, State, one, read, walk
 
-ICMP, TCP, UDP = 1, 6, 17
 ANY_PORT = Range(0, PORT_LAST)
 
 
@@ -108,7 +108,7 @@ def _answer(compiled: Compiled, asked: Packet, outcome: Outcome) -> Explanation:
         action = "drop"
     elif "snat" in kinds or inbound or (kinds and from_outside):
         action = "translate"
-    elif pool is not None and pool.type == "fake":
+    elif pool is not None and not pool.translates:
         action = "pass"
     left = outcome.packet
     answer = Explanation(
@@ -131,7 +131,7 @@ def _answer(compiled: Compiled, asked: Packet, outcome: Outcome) -> Explanation:
 
 def _to_inside(answer: Explanation, site: Site, pool: Pool, asked: Packet, left: Packet) -> Explanation:
     """Who was reached by which global address, and by which port where the pool shares addresses."""
-    port = asked.destination_port.first if pool.type == "cgnat" else None
+    port = asked.destination_port.first if pool.shares_addresses else None
     host = left._replace(source=left.destination)
     return answer._replace(
         subscriber=_subscriber(site, pool, host),
@@ -146,9 +146,9 @@ def _from_inside(
 ) -> Explanation:
     """The resulting source. What a dynamic pool will take, nobody knows; an snat rule names a range."""
     address = range_text(left.source) if pool is None else _known(left.source)
-    shared = left.source_port != asked.source_port if pool is None else pool.type == "cgnat"
+    shared = left.source_port != asked.source_port if pool is None else pool.shares_addresses
     is_open = pool is not None and block_is_open(compiled, pool, asked, left.source_port)
-    if address is None or not shared or is_open or left.protocol not in (ICMP, TCP, UDP):
+    if address is None or not shared or is_open or left.protocol not in IN_BLOCK:
         return answer._replace(global_ip=address)
     first, last = left.source_port
     return answer._replace(global_ip=address, port_first=first, port_last=last)

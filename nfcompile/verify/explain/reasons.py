@@ -13,6 +13,7 @@ from nfcompile.diagnostics import Path
 from nfcompile.emit import CtTimeout, Name
 from nfcompile.lower import names
 from nfcompile.lower.context import lowering_context
+from nfcompile.model.protocols import GRE, ICMP, IN_BLOCK, NAMES, WITH_PORTS
 from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.model.site import AclRule, Pool, Site, StaticEntry
 from nfcompile.pipeline import Compiled
@@ -20,10 +21,8 @@ from nfcompile.verify.boxes import has
 from nfcompile.verify.reference import hits
 from nfcompile.verify.walk import LOCAL, Effect, Outcome, Packet, Step
 
-PORTED = {6: "tcp", 17: "udp"}
-BLOCKED = {1, *PORTED}
-"""Protocols that have ports, or ids, from a block."""
-SYSCTLS = {1: "icmp", 47: "gre"}
+PORTED = {number: NAMES[number] for number in WITH_PORTS}
+SYSCTLS = {ICMP: "icmp", GRE: "gre"}
 """Protocols whose timeout is a setting of the host; all others share the generic one."""
 NEXT = "the next pool is asked"
 
@@ -232,13 +231,13 @@ def _translated(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
     address, ports = effect.values
     undecided = isinstance(address, Range) and address.size > 1
     if undecided or (isinstance(ports, Range) and block_is_open(scene.compiled, pool, asked, ports)):
-        what = "block of ports" if pool.type == "cgnat" else "address"
+        what = "block of ports" if pool.shares_addresses else "address"
         text = f"the kernel picks the {what}: the subscriber has none yet and gets the first free one"
         yield Reason((*pool.path, "global_ip"), text)
         return
     yield Reason((*pool.path, "global_ip"), f"the source becomes {_end(effect)}")
     protocol = PORTED.get(asked.protocol)
-    if pool.type == "cgnat" and protocol:
+    if pool.shares_addresses and protocol:
         key = f"portlimit_{protocol}"
         limit = getattr(pool.limits, key)
         yield Reason(
@@ -248,8 +247,8 @@ def _translated(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
 
 def block_is_open(compiled: Compiled, pool: Pool, asked: Packet, ports: Range) -> bool:
     """Whether the ports are those of several blocks, of which the kernel has yet to pick one."""
-    dynamic = pool.type == "cgnat" and pool.allocation == "dynamic"
-    return dynamic and asked.protocol in BLOCKED and ports.size > compiled.site.defaults.port_block_size
+    dynamic = pool.shares_addresses and pool.is_dynamic
+    return dynamic and asked.protocol in IN_BLOCK and ports.size > compiled.site.defaults.port_block_size
 
 
 def _reached(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
@@ -347,7 +346,7 @@ def _ending(scene: Scene) -> Iterator[Reason]:
         yield _dropped(scene)
         return
     taken = pool_of(scene.compiled.site, outcome)
-    if taken is not None and taken.type == "fake":
+    if taken is not None and not taken.translates:
         yield Reason((*taken.path, "type"), f"pool '{taken.name}' is fake: the packet keeps its source")
     elif any(effect.kind == "snat" for step in outcome.steps for effect in step.effects):
         yield from _idle(scene, taken)

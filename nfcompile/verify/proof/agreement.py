@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.site import Match, Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
@@ -13,7 +14,7 @@ from nfcompile.verify.reference import ANY_PORT, Fate
 from nfcompile.verify.walk import Outcome, read, walk
 from nfcompile.verify.walk.cuts import cuts
 
-PROTOCOLS = 256
+PROTOCOL_NUMBERS = 256
 
 
 class Compared(NamedTuple):
@@ -60,9 +61,9 @@ def _protocols(compiled: Compiled, points: list[int]) -> Iterator[int]:
     site = compiled.site
     named = {rule.protocol for acl in site.acls for rule in acl.rules}
     named |= {match.protocol for match in _matches(site)}
-    named |= {reference.ICMP, reference.TCP, reference.UDP}
+    named |= IN_BLOCK
     starts = {0, *points, *named, *(one + 1 for one in named)}
-    return iter(sorted(start for start in starts if 0 <= start < PROTOCOLS))
+    return iter(sorted(start for start in starts if 0 <= start < PROTOCOL_NUMBERS))
 
 
 def _matches(site: Site) -> list[Match]:

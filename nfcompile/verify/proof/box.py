@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
+from nfcompile.model.protocols import ICMP, TCP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect
 from nfcompile.verify.boxes import CHOSEN, LOCAL, Names, Part, Ranges, Split
 from nfcompile.verify.walk import Packet
 
 ELSEWHERE = "*"
 """Stands for every interface that neither the site nor its ruleset names."""
-ICMP, TCP, UDP = 1, 6, 17
 PORTS = Range(0, PORT_LAST)
 NOTHING = Range(0, 0)
 
@@ -78,7 +78,7 @@ def everything(interfaces: frozenset[str], protocols: Iterable[int]) -> Iterator
     known = interfaces | {ELSEWHERE}
     routes = known | {LOCAL}
     for protocol in protocols:
-        ports = PORTS if protocol in (TCP, UDP) else NOTHING
+        ports = PORTS if protocol in WITH_PORTS else NOTHING
         ids = PORTS if protocol == ICMP else ports
         for opens in (True, False) if protocol == TCP else (True,):
             yield Box(protocol, opens, known, (EVERYWHERE,), (ids,), (EVERYWHERE,), (ports,), routes, routes)

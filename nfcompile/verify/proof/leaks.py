@@ -29,7 +29,7 @@ class Leak(NamedTuple):
 
 def leaks(site: Site, program: Program, boxes: Iterable[Compared]) -> Iterator[tuple[int, list[Leak]]]:
     """For each box whose packets a pool translates: how many ways they can go, and the leaks among them."""
-    pools = {pool.name: pool for pool in site.active_pools if pool.type != "fake"}
+    pools = {pool.name: pool for pool in site.active_pools if pool.translates}
     globals_ = {name: _globals(pool) for name, pool in pools.items()}
 
     def ways(box: Box) -> set[Flight]:
@@ -49,10 +49,10 @@ def _leaks(way: Flight, mine: Callable[[Range], bool]) -> bool:
 
 
 def _globals(pool: Pool) -> Callable[[Range], bool]:
-    ranges = union([*pool.global_ip, *(entry.globals for entry in pool.global_map)])
+    ranges = union(pool.global_ranges)
     first, last = ranges[0].first, ranges[-1].last
     # What a dynamic pool takes is walked as the hull of all its addresses.
-    if pool.allocation == "dynamic" and pool.type in ("cgnat", "nat"):
+    if pool.is_dynamic:
         return lambda source: first <= source.first and source.last <= last
     return lambda source: any(within(source, one) for one in ranges) or _pieces_within(source, ranges)
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.ranges import PORT_LAST, Range, union
 from nfcompile.model.site import Pool, Site
 from nfcompile.model.vlans import tagged
 from nfcompile.verify.boxes import Part, Ranges
 from nfcompile.verify.proof.agreement import Compared
-from nfcompile.verify.proof.box import ICMP, TCP, UDP, Box
+from nfcompile.verify.proof.box import Box
 
 ALL_PORTS = Range(0, PORT_LAST)
 
@@ -66,7 +67,7 @@ def sharing(site: Site, boxes: Iterable[Compared]) -> Sharing:
     dynamic = {one for pool in site.active_pools for one in _whole(pool)}
     found: list[Shared] = []
     for protocol, mine in by_protocol.items():
-        ported = protocol in (TCP, UDP, ICMP)
+        ported = protocol in IN_BLOCK
         found += (Shared(protocol, *rest) for rest in meeting(mine | dynamic if ported else mine))
     every = {one for mine in by_protocol.values() for one in mine}
     return Sharing(len(every | dynamic), _subscribers(every), tuple(found))
@@ -104,13 +105,13 @@ def _ports_meet(rectangles: list[Rectangle]) -> tuple[int, tuple[Owner, Owner]] 
 def _rectangles(one: Compared, pool: Pool, site: Site) -> Iterator[Rectangle]:
     """What the packets of a box leave with. Protocols without ports share the addresses of a cgnat pool."""
     box = one.box
-    shared = pool.type == "cgnat" and box.protocol not in (TCP, UDP, ICMP)
-    if pool.type == "fake" or shared or (pool.type in ("cgnat", "nat") and pool.allocation == "dynamic"):
+    shared = pool.shares_addresses and box.protocol not in IN_BLOCK
+    if not pool.translates or shared or pool.is_dynamic:
         return
     for outcome in one.outcomes:
         if outcome.verdict == "drop":
             continue
-        ports = Range(*outcome.packet.source_port) if pool.type == "cgnat" else ALL_PORTS
+        ports = Range(*outcome.packet.source_port) if pool.shares_addresses else ALL_PORTS
         for addresses, behind in _moved(outcome.packet.source, box.source):
             vlan = "" if behind is None else _vlan(site, pool, box, addresses.first + behind)
             yield Rectangle(addresses, ports, Owner(pool.name, vlan, behind))
@@ -135,8 +136,8 @@ def _moved(source: Range, came: Ranges) -> Iterator[tuple[Range, int | None]]:
 
 
 def _whole(pool: Pool) -> Iterator[Rectangle]:
-    if pool.type in ("cgnat", "nat") and pool.allocation == "dynamic":
-        ports = pool.port_range if pool.type == "cgnat" else ALL_PORTS
+    if pool.is_dynamic:
+        ports = pool.port_range if pool.shares_addresses else ALL_PORTS
         for one in pool.global_ip:
             yield Rectangle(one, ports, Owner(pool.name, "", None))
 

@@ -31,7 +31,7 @@ def grown(allocations: tuple[PoolAllocation, ...]) -> Iterator[Grown]:
     """Every deterministic pool, as its `global_ip` and its subscribers grew."""
     for allocation in allocations:
         pool = allocation.pool
-        if pool.type not in ("cgnat", "nat") or pool.allocation != "deterministic":
+        if not pool.is_deterministic:
             continue
         for count in _lengths(len(allocation.stock.globals)):
             fewer, more = (

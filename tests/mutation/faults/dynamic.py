@@ -27,10 +27,8 @@ FAULTS = (
     Fault(
         "lower/search.py", "meta mark != @taken_{pool.name} {token}", "{token}", (*DYNAMIC, *kernel("stress"))
     ),
-    Fault(
-        "lower/numbering.py", "n + 1 if (n + 1) % each else n + 1 - each", "(n + 1) % stock.capacity", DYNAMIC
-    ),
-    Fault("lower/numbering.py", "a * each + each - 1", "a * each + each - 2", DYNAMIC),
+    Fault("allocation/numbering.py", "first + (block + 1) % self.each", "first + block + 1", DYNAMIC),
+    Fault("lower/numbering.py", "first + each - 1", "first + each - 2", DYNAMIC),
     Fault("lower/dynamic.py", "lifetime + GRACE_SECONDS, size", "lifetime, size", DYNAMIC),
     Fault("lower/dynamic.py", "for slot in range(1, last):", "for slot in range(1, 1):", DYNAMIC),
     Fault("lower/dynamic.py", "*([(beside,)] if slot > 1 else []),", "", DYNAMIC),
@@ -62,9 +60,9 @@ FAULTS = (
         DYNAMIC,
     ),
     Fault(
-        "lower/numbering.py",
-        "for b in range(each) for a in range(len(addresses))",
-        "for a in range(len(addresses)) for b in range(each)",
+        "allocation/numbering.py",
+        "for block in range(self.each) for first in firsts",
+        "for first in firsts for block in range(self.each)",
         DYNAMIC,
     ),
     Fault("lower/packet_marks.py", "FOUND = 0x40000000", "FOUND = 0x2000000", DYNAMIC),

@@ -1,0 +1,144 @@
+"""One pool of `pools`: its keys -> a Pool; the values that it inherits from `nat_defaults` are in it too."""
+
+from __future__ import annotations
+
+from nfcompile.diagnostics import Diagnostic, Path
+from nfcompile.model import parse
+from nfcompile.model.fields import Data, Fields, Problems
+from nfcompile.model.parse import Fault
+from nfcompile.model.ranges import Range
+from nfcompile.model.site import Acl, Limits, Pool, StaticEntry, Timeouts
+
+NEAR_ACLS = 200
+"""So many names of ACLs are compared with an unknown one for the hint: each takes 10 microseconds."""
+
+FIELD_TYPES = {
+    "global_ip": ("cgnat", "nat"),
+    "port_range": ("cgnat",),
+    "allocation": ("cgnat", "nat"),
+    "subscribers": ("cgnat", "nat"),
+    "global_map": ("static",),
+    "filtering": ("cgnat",),
+    "allow_external_connect": ("nat", "static"),
+    "limits_peruser": ("cgnat",),
+}
+"""Which pool types have a parameter (the seed's table); one that is not listed belongs to all."""
+NEEDED = {"cgnat": "global_ip", "nat": "global_ip", "static": "global_map"}
+ALLOCATION = {"nat": "dynamic"}
+"""What `allocation` is if it is not written; all other types are deterministic."""
+
+
+def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool:
+    """Read a pool. `inherited` is `nat_defaults`, `acls` are those of the site."""
+    kind = fields.plain("type")
+    _check_type(fields, kind)
+    return Pool(
+        path=fields.path,
+        name=str(fields.path[-1]),
+        type=kind,
+        enable=fields.flag("enable"),
+        acl=_acl(fields, acls),
+        priority=fields.plain("priority"),
+        global_ip=fields.each("global_ip", parse.addresses),
+        port_range=fields.read("port_range", _port_range) or _port_range(fields.defaults["port_range"]),
+        allocation=fields.plain("allocation") or ALLOCATION.get(kind, "deterministic"),
+        subscribers=fields.each("subscribers", parse.addresses) if fields.has("subscribers") else None,
+        filtering=fields.plain("filtering"),
+        hairpin=fields.flag("hairpin"),
+        allow_external_connect=fields.flag("allow_external_connect"),
+        connection_logging=fields.flag("connection_logging"),
+        randomize_ports=fields.flag("randomize_ports") if fields.has("randomize_ports") else None,
+        timeouts=_timeouts(_merged("timeouts_inactivity", inherited, fields)),
+        limits=Limits(**_merged("limits_peruser", inherited, fields)),
+        global_map=_global_map(fields),
+        given=frozenset(_written(fields.data)),
+    )
+
+
+def _check_type(fields: Fields, kind: str) -> None:
+    """Refuse parameters that pools of this type do not have, and a pool without those that it needs."""
+    for key in fields.data:
+        types = FIELD_TYPES.get(key, (kind,))
+        if kind not in types:
+            message = f"pool type '{kind}' has no '{key}'"
+            hint = f"'{key}' belongs to pool type {' and '.join(types)}"
+            path = (*fields.path, key)
+            fields.problems.refuse(Diagnostic("wrong-pool-type", message, path, key=True, hint=hint))
+    needed = NEEDED.get(kind)
+    if needed and not fields.plain(needed):
+        message = f"pool '{fields.path[-1]}' of type '{kind}' needs '{needed}'"
+        path = (*fields.path, needed) if needed in fields.data else fields.path
+        fields.problems.refuse(Diagnostic("missing-key", message, path, key=True))
+
+
+def _acl(fields: Fields, acls: dict[str, Acl]) -> Acl | None:
+    name = fields.plain("acl")
+    if name == "none" or name in acls:
+        return acls.get(name)
+    import difflib
+
+    near = difflib.get_close_matches(name, list(acls)[:NEAR_ACLS], 1)
+    hint = f"did you mean '{near[0]}'?" if near else ""
+    message = f"acl '{name}' is not defined"
+    fields.problems.refuse(Diagnostic("unknown-acl", message, (*fields.path, "acl"), hint=hint))
+    return None
+
+
+def _port_range(text: str) -> Range:
+    return parse.ports(text, 0, "-:")
+
+
+def _merged(key: str, inherited: Fields, fields: Fields) -> Data:
+    """A section's values: the pool's over those of nat_defaults over the schema's."""
+    layers = (inherited.defaults[key], inherited.data.get(key), fields.data.get(key))
+    return {name: value for layer in layers for name, value in (layer or {}).items()}
+
+
+def _timeouts(merged: Data) -> Timeouts:
+    return Timeouts(**merged)._replace(special_tcp_ports=tuple(sorted(set(merged["special_tcp_ports"]))))
+
+
+def _written(data: Data, above: str = "") -> list[str]:
+    """The keys that the operator wrote, dotted below the pool."""
+    found = []
+    for key, value in data.items():
+        found.append(above + key)
+        if isinstance(value, dict) and key != "global_map":
+            found += _written(value, f"{above}{key}.")
+    return found
+
+
+def _global_map(fields: Fields) -> tuple[StaticEntry, ...]:
+    path = (*fields.path, "global_map")
+    entries = (
+        _entry(fields.problems, (*path, local), local, text)
+        for local, text in (fields.plain("global_map") or {}).items()
+    )
+    return tuple(entry for entry in entries if entry is not None)
+
+
+def _entry(problems: Problems, path: Path, local_text: str, global_text: str) -> StaticEntry | None:
+    local = problems.read(_local, local_text, path, key=True)
+    globals_ = problems.read(_static_addresses, global_text, path)
+    if local is None or globals_ is None:
+        return None
+    addresses, vid = local
+    if globals_.size != addresses.size:
+        message = f"{addresses.size} local but {globals_.size} global addresses"
+        hint = "both sides of an entry need the same prefix length"
+        problems.refuse(Diagnostic("static-length", message, path, hint=hint))
+        return None
+    return StaticEntry(path, addresses, vid, globals_)
+
+
+def _local(text: str) -> tuple[Range, int | None]:
+    local, tilde, vid = text.partition("~")
+    return _static_addresses(local), parse.vlan_id(vid, len(local) + 1) if tilde else None
+
+
+def _static_addresses(text: str) -> Range:
+    """An address or a prefix; a range cannot be mapped one to one by the kernel's NETMAP."""
+    if "-" in text:
+        hint = "write a prefix, or one entry an address"
+        raise Fault("bad-address", f"'{text}' is a range", 0, len(text), hint)
+    return parse.addresses(text)
