@@ -1,0 +1,319 @@
+"""Many source translation rules that follow one arithmetic -> one cgnat pool.
+
+Generators write a rule for each subscriber and protocol: a single subscriber, one global address, a block of
+its ports. Equal blocks in equal steps over ascending subscribers are what a deterministic pool computes. A
+family becomes a pool only when the pool's own arithmetic gives every row of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from nfcompile.importers.form import (
+    ANYTHING,
+    ANYWHERE,
+    ICMP,
+    PORTED,
+    PROTOCOLS,
+    Match,
+    Names,
+    Pool,
+    Ranges,
+    Rule,
+    Translate,
+)
+from nfcompile.ipalloc import Layout, Stock
+from nfcompile.model.ranges import Range, intersect, union
+
+ROWS_LEAST = 4
+"""Fewer subscribers than this are easier read as rules."""
+PORTED_ICMP: Ranges = (Range(ICMP, ICMP), *PORTED)
+COVERED = (PORTED, PORTED_ICMP, PROTOCOLS)
+"""What rows may translate: tcp and udp; these and icmp; everything."""
+
+
+class Row(NamedTuple):
+    """Neighbouring subscribers and their global addresses, as many, with one block of ports; `places` are
+    the positions of its rules."""
+
+    source: Range
+    addresses: Range
+    ports: Range
+    outgoing: Names
+    covered: Ranges
+    places: tuple[int, ...]
+
+
+class Family(NamedTuple):
+    """Rows that one pool gives."""
+
+    rows: tuple[Row, ...]
+    addresses: Ranges
+    ports: Range
+    block: int
+    fill: str
+
+
+class Found(NamedTuple):
+    """Pools, and the rules that are left, less what the pools before them take."""
+
+    pools: tuple[Pool, ...]
+    rules: tuple[Rule, ...]
+
+
+def find_pools(rules: Sequence[Rule], outside: tuple[str, ...]) -> Found:
+    """Replace families among the `snat` rules by pools. `outside`: the only interfaces that are, if known."""
+    snat = [rule for rule in rules if rule.stage == "snat"]
+    rows = list(_rows(snat))
+    towards = _towards(rows, outside)
+    families = [family for family in _families(rows) if family.rows[0].outgoing in towards]
+    families = _apart(families)
+    families = [one for one in families if not _interleaved(one, snat, families)]
+    if not families:
+        return Found((), tuple(rules))
+    taken = {place for family in families for row in family.rows for place in row.places}
+    boxed = [(family, _box(family.rows, family.rows[0])) for family in families]
+    left = [one for place, rule in enumerate(snat) if place not in taken for one in _less(rule, place, boxed)]
+    pools = tuple(_pool(family, snat) for family in families)
+    others = [rule for rule in rules if rule.stage != "snat"]
+    return Found(pools, (*others, *left))
+
+
+# ---- rows
+
+
+def _rows(snat: Sequence[Rule]) -> Iterator[Row]:
+    """Subscribers whose rules all lead to one block."""
+    groups: dict[tuple[Range, Names], list[int]] = {}
+    for place, rule in enumerate(snat):
+        if _is_candidate(rule):
+            groups.setdefault((rule.match.source[0], rule.match.outgoing), []).append(place)
+    for (source, outgoing), places in groups.items():
+        found = _block([snat[place] for place in places])
+        if found is not None:
+            addresses, ports, covered = found
+            yield Row(source, addresses, ports, outgoing, covered, tuple(places))
+
+
+def _is_candidate(rule: Rule) -> bool:
+    match, action = rule.match, rule.action
+    if not isinstance(action, Translate) or action.interface or action.addresses is None:
+        return False
+    plain = match == ANYTHING._replace(source=match.source, protocol=match.protocol, outgoing=match.outgoing)
+    one_to_one = len(match.source) == 1 and match.source[0].size == action.addresses.size
+    return plain and one_to_one and (action.addresses.size == 1 or action.prefix)
+
+
+def _block(rules: list[Rule]) -> tuple[Range, Range, Ranges] | None:
+    """The one block of a subscriber: global address, ports, and the protocols that are translated."""
+    seen: Ranges = ()
+    blocks: set[Range | None] = set()
+    addresses: set[Range] = set()
+    for rule in rules:
+        action = rule.action
+        assert isinstance(action, Translate)
+        assert action.addresses is not None
+        new = [one for one in rule.match.protocol if not intersect(seen, (one,))]
+        if union(new) != rule.match.protocol and not _is_rest(rule, seen):
+            return None
+        if intersect(rule.match.protocol, PORTED) and not (action.ports is None and _covers(seen, PORTED)):
+            blocks.add(action.ports)
+        elif action.ports is not None:
+            return None
+        addresses.add(action.addresses)
+        seen = union((*seen, *rule.match.protocol))
+    if seen not in COVERED or len(blocks) != 1 or len(addresses) != 1:
+        return None
+    ports = blocks.pop()
+    return None if ports is None else (addresses.pop(), ports, seen)
+
+
+def _is_rest(rule: Rule, seen: Ranges) -> bool:
+    """A last rule for whatever the protocols before it left."""
+    return rule.match.protocol == PROTOCOLS and _covers(seen, PORTED)
+
+
+def _covers(some: Ranges, all_of: Ranges) -> bool:
+    return intersect(some, all_of) == union(all_of)
+
+
+def _towards(rows: list[Row], outside: tuple[str, ...]) -> set[Names]:
+    """The interfaces towards which pools may translate: a pool cannot name some of the outside ones."""
+    if outside:
+        return {ANYWHERE, Names(frozenset(outside))}
+    counts: dict[Names, int] = {}
+    for row in rows:
+        counts[row.outgoing] = counts.get(row.outgoing, 0) + 1
+    named = [names for names in counts if not names.but]
+    return {ANYWHERE, *sorted(named, key=lambda names: (-counts[names], sorted(names.names)))[:1]}
+
+
+# ---- families
+
+
+def _families(rows: list[Row]) -> Iterator[Family]:
+    groups: dict[tuple[Names, Ranges, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.outgoing, row.covered, row.ports.size), []).append(row)
+    for group in groups.values():
+        group.sort(key=lambda row: row.source)
+        at = 0
+        while at < len(group):
+            family, used = max(_address_first(group, at), _spread(group, at), key=lambda found: found[1])
+            at += used
+            if sum(row.source.size for row in family.rows) >= ROWS_LEAST and _gives(family):
+                yield family
+
+
+def _address_first(rows: list[Row], at: int) -> tuple[Family, int]:
+    """As many rows from `at` on as fill one address after the other; and how many that are."""
+    first = rows[at].ports.first
+    block = rows[at].ports.size
+    addresses: list[Range] = []
+    end, most = at, 0
+    while end < len(rows) and rows[end].addresses not in addresses[-1:]:
+        start = end
+        address = rows[end].addresses
+        while (
+            end < len(rows)
+            and rows[end].source.size == 1
+            and rows[end].addresses == address
+            and rows[end].ports.first == first + (end - start) * block
+            and (not most or end - start < most)
+        ):
+            end += 1
+        if end == start:
+            break
+        addresses.append(address)
+        if most and end - start < most:
+            break
+        most = most or end - start
+    ports = Range(first, first + max(most, 1) * block - 1)
+    family = Family(tuple(rows[at:end]), tuple(addresses), ports, block, "address")
+    return family, max(end - at, 1)
+
+
+def _spread(rows: list[Row], at: int) -> tuple[Family, int]:
+    """As many rows from `at` on as take one block of every address before the next block; and how many."""
+    first, block = rows[at].ports.first, rows[at].ports.size
+    end, runs, entries, most = at, 0, [], 0
+    while end < len(rows):
+        run = _run(rows, end)
+        entry = Range(rows[end].addresses.first, rows[end + run - 1].addresses.last)
+        if not entries or entry != entries[-1]:
+            if entries and (runs < most or entry in entries):
+                break
+            most = most or runs
+            entries.append(entry)
+            runs = 0
+        if rows[end].ports.first != first + runs * block or (most and runs >= most):
+            break
+        end, runs = end + run, runs + 1
+    if entries and not runs:
+        entries.pop()
+    ports = Range(first, first + max(most, runs, 1) * block - 1)
+    return Family(tuple(rows[at:end]), tuple(entries), ports, block, "spread"), max(end - at, 1)
+
+
+def _run(rows: list[Row], at: int) -> int:
+    """How many rows from `at` on are neighbours on both sides and have the same ports."""
+    end = at + 1
+    while (
+        end < len(rows)
+        and rows[end].ports == rows[at].ports
+        and rows[end].source.first == rows[end - 1].source.last + 1
+        and rows[end].addresses.first == rows[end - 1].addresses.last + 1
+    ):
+        end += 1
+    return end - at
+
+
+def _gives(family: Family) -> bool:
+    """Whether a pool with these values gives every row: asked of the pool's own arithmetic."""
+    addresses = family.addresses
+    if family.fill == "address":
+        addresses = tuple(Range(one, one) for entry in addresses for one in range(entry.first, entry.last + 1))
+    subscribers = union(row.source for row in family.rows)
+    layout = Layout(Stock(addresses, family.ports, family.block), subscribers)
+    for row in family.rows:
+        for offset in range(row.source.size):
+            found = layout.binding(row.source.first + offset)
+            if found != (row.addresses.first + offset, row.ports.first, row.ports.last):
+                return False
+    return True
+
+
+# ---- beside each other
+
+
+def _box(rows: Iterable[Row], like: Row) -> Match:
+    source = union(row.source for row in rows)
+    return ANYTHING._replace(source=source, protocol=like.covered, outgoing=like.outgoing)
+
+
+def _apart(families: list[Family]) -> list[Family]:
+    """Families whose subscribers, and whose blocks, are nobody else's."""
+    kept: list[Family] = []
+    for family in families:
+        box = _box(family.rows, family.rows[0])
+        if not any(box.both(_box(other.rows, other.rows[0])) or _shares(family, other) for other in kept):
+            kept.append(family)
+    return kept
+
+
+def _shares(one: Family, other: Family) -> bool:
+    """Whether both give ports of the same address out of one range."""
+    ports = intersect((one.ports,), (other.ports,))
+    return bool(ports and intersect(one.addresses, other.addresses))
+
+
+def _interleaved(family: Family, snat: Sequence[Rule], families: list[Family]) -> bool:
+    """Whether another rule that matches a subscriber stands between the rules of this one subscriber."""
+    taken = {place for one in families for row in one.rows for place in row.places}
+    spans = sorted((row.places[0], row.places[-1]) for row in family.rows if row.places[-1] > row.places[0])
+    others = [place for place in range(len(snat)) if place not in taken]
+    if len(others) > INTERLEAVED_MOST:
+        return bool(spans) and any(first < place < last for first, last in spans for place in others)
+    box = _box(family.rows, family.rows[0])
+    meeting = [place for place in others if snat[place].match.both(box)]
+    return any(first < place < last for first, last in spans for place in meeting)
+
+
+INTERLEAVED_MOST = 1000
+
+
+def _less(rule: Rule, place: int, families: list[tuple[Family, Match]]) -> list[Rule]:
+    """A rule without what families before it take: a site asks its `snat` before its pools."""
+    boxes = [rule.match]
+    for family, whole in families:
+        if rule.match.both(whole) is None:
+            continue
+        before = [row for row in family.rows if row.places[-1] < place]
+        if before:
+            box = _box(before, before[0])
+            boxes = [part for one in boxes for part in one.less(box)]
+    return [rule._replace(match=box) for box in boxes]
+
+
+def _pool(family: Family, snat: Sequence[Rule]) -> Pool:
+    like = family.rows[0]
+    places = sorted(place for row in family.rows for place in row.places)
+    origins = tuple(dict.fromkeys(origin for place in places for origin in snat[place].origins))
+    first = snat[places[0]]
+    addresses = union(family.addresses) if list(family.addresses) == sorted(family.addresses) else family.addresses
+    single = len(family.addresses) == 1 and family.addresses[0].size == 1
+    return Pool(
+        name=first.name,
+        subscribers=union(row.source for row in family.rows),
+        addresses=addresses if family.fill == "address" else family.addresses,
+        ports=family.ports,
+        block=family.block,
+        fill="spread" if single else family.fill,
+        protocols=like.covered,
+        outgoing=like.outgoing,
+        origins=origins,
+        position=places[0],
+    )
+
+

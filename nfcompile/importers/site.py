@@ -1,0 +1,209 @@
+"""Entries and pools -> the text of a site, each entry below a comment that says which lines it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from nfcompile.importers.account import Guess, Ledger, Origin
+from nfcompile.importers.entries import Fields, Gateway, Unsayable, Value, entries, nearest
+from nfcompile.importers.form import PORTED, PROTOCOLS, Pool, Ranges, Rule
+from nfcompile.importers.lines import Text, shown
+from nfcompile.importers.reading import Reading
+from nfcompile.model.ranges import port_text, range_text
+from nfcompile.source import layout
+from nfcompile.source.layout import Item, Node, mapping, scalar, sequence
+
+NAME_MOST = 31
+COMMENT_MOST = 100
+"""Characters of a foreign line in a comment; the account has more of it."""
+PRIORITY_STEP = 10
+
+CONNTRACK_TIMEOUTS: dict[str, int] = {
+    "udp": 120, "icmp": 30, "tcp_handshake": 60, "tcp_active": 432000, "tcp_final": 120, "tcp_reset": 10, "other": 600,
+}  # fmt: skip
+"""The kernel's own timeouts, in seconds, which a system that sets none has."""
+
+
+def write(
+    kind: str, reading: Reading, pools: Sequence[Pool], rules: Sequence[Rule], gateway: Gateway, ledger: Ledger
+) -> str:
+    """The site; notes the fate of every line of the rules and pools."""
+    names = _Names()
+    sections: list[tuple[str, Node]] = []
+    written = [(pool, names.free("pools", pool.name)) for pool in pools]
+    for pool, name in written:
+        ledger.note(pool.origins, "folded", to=f"pools.{name}", reason="; ".join(pool.notes))
+    if written:
+        sections.append(("nat_defaults", _timeouts(ledger)))
+        sections.append(("acls", mapping(*(Item(name, _acl(pool)) for pool, name in written))))
+        items = (Item(name, _pool(pool, name, place), _origin(pool.origins, ledger)) for place, (pool, name) in enumerate(written, 1))
+        sections.append(("pools", mapping(*items)))
+    for stage in ("dnat", "snat"):
+        mine = [rule for rule in rules if rule.stage == stage]
+        node = _stage(stage, mine, gateway, names, ledger)
+        if node is not None:
+            sections.append((stage, node))
+    return layout.render(_file(kind, reading, gateway, sections, ledger))
+
+
+def _file(
+    kind: str, reading: Reading, gateway: Gateway, sections: list[tuple[str, Node]], ledger: Ledger
+) -> Node:
+    files = ", ".join(shown(text.name) for text in ledger.texts[:3]) + (" ..." if len(ledger.texts) > 3 else "")
+    head = (f" From {files} ({kind}), by `nfcompile import`; what became of each line is in its account.",)
+    items = [Item("version", scalar(1), head)]
+    if reading.site:
+        items.append(Item("site", scalar(reading.site)))
+    guessed = {guess.what: guess for guess in ledger.guesses}
+    both = [
+        Item(side, sequence(list(getattr(gateway.sides, side))), beside=_guessed(guessed.get(f"interfaces.{side}")))
+        for side in ("inside", "outside")
+    ]
+    items.append(Item("interfaces", mapping(*both), (None,)))
+    below: tuple[str | None, ...] = ()
+    for name, node in sections:
+        if node.items:
+            items.append(Item(name, node, (None,)))
+        else:
+            # YAML has no section of comments alone; these stand at the end.
+            below += (None, f" {name}:", *(f"  {line}" for line in node.below if line is not None))
+    return Node(items=tuple(items), below=below)
+
+
+def _guessed(guess: Guess | None) -> str | None:
+    return None if guess is None else f" guessed: {guess.reason}"
+
+
+# ---- rules
+
+
+class _Names:
+    """Names of entries: a letter and up to 30 more characters, each once in its section."""
+
+    def __init__(self) -> None:
+        self.taken: dict[tuple[str, str], int] = {}
+
+    def free(self, section: str, wanted: str) -> str:
+        name = _name(wanted)
+        count = self.taken.get((section, name), 0)
+        self.taken[(section, name)] = count + 1
+        if not count:
+            return name
+        return self.free(section, f"{name[: NAME_MOST - 6]}-{count + 1}")
+
+
+def _name(text: str) -> str:
+    clean = "".join(one if one.isascii() and (one.isalnum() or one in "_-") else "-" for one in text)
+    clean = clean if clean[:1].isalpha() else f"r{clean}"
+    return clean[:NAME_MOST]
+
+
+def _stage(stage: str, rules: list[Rule], gateway: Gateway, names: _Names, ledger: Ledger) -> Node | None:
+    items: list[Item] = []
+    waiting: list[str | None] = []
+    for rule in rules:
+        try:
+            said = list(entries(rule, gateway))
+        except Unsayable as problem:
+            waiting += _left_out(rule, problem, gateway, ledger)
+            continue
+        for number, fields in enumerate(said):
+            name = names.free(stage, rule.name)
+            reason = "; ".join(rule.notes)
+            ledger.note(rule.origins, "translated", to=f"{stage}.{name}", reason=reason)
+            above = (*waiting, *(_origin(rule.origins[:1], ledger) if not number else ()))
+            waiting = []
+            items.append(Item(name, _fields(fields), above))
+    if not items and not waiting:
+        return None
+    return Node(items=tuple(items), below=tuple(waiting))
+
+
+def _left_out(rule: Rule, problem: Unsayable, gateway: Gateway, ledger: Ledger) -> Iterator[str]:
+    if problem.never:
+        ledger.note(rule.origins[:1], "ignored", "never-matches", str(problem))
+        return
+    reason = str(problem) + (f" ({problem.hint})" if problem.hint else "")
+    origin = rule.origins[0]
+    ledger.note([origin], "not-translated", problem.code, reason)
+    yield from _origin(rule.origins[:1], ledger)
+    yield f"   not translated: {shown(reason)} [{problem.code}]"
+    fields = nearest(rule, gateway)
+    if fields:
+        near = layout.render(mapping(Item(_name(rule.name), _fields(fields))))
+        yield f"   nearest: {near.splitlines()[0]}"
+
+
+def _fields(fields: Fields) -> Node:
+    return mapping(*(Item(key, _value(value)) for key, value in fields.items()), flow=True)
+
+
+def _value(value: Value) -> Node:
+    return sequence(value) if isinstance(value, list) else scalar(value)
+
+
+def _origin(origins: Iterable[Origin], ledger: Ledger) -> tuple[str, ...]:
+    """'rules.v4:12: -A POSTROUTING ...', or where a run of lines begins and how many they are."""
+    lines = list(origins)
+    first = lines[0]
+    text = ledger.texts[first.file]
+    words = " ".join(line.strip().removesuffix("\\").strip() for line in text.lines[first.line - 1 : first.end_line])
+    many = f" and {len(lines) - 1} more lines" if len(lines) > 1 else ""
+    return (f" {_place(text, first)}: {shown(words, COMMENT_MOST)}{many}",)
+
+
+def _place(text: Text, origin: Origin) -> str:
+    return f"{shown(text.name.rpartition('/')[2])}:{origin.line}"
+
+
+# ---- pools
+
+
+def _acl(pool: Pool) -> Node:
+    source = "any"
+    if len(pool.subscribers) == 1:
+        text = range_text(pool.subscribers[0])
+        kind = "net" if "/" in text else "range" if "-" in text else "host"
+        source = f"{kind} {text}"
+    words = ["ip"]
+    if pool.protocols != PROTOCOLS:
+        words = ["tcp", "udp"] if pool.protocols == PORTED else ["tcp", "udp", "icmp"]
+    rules = (Item(str(n * 10), scalar(f"allow {word} src {source} dst any")) for n, word in enumerate(words, 1))
+    return mapping(*rules)
+
+
+def _pool(pool: Pool, acl: str, place: int) -> Node:
+    limits = {f"portlimit_{protocol}": pool.block for protocol in ("tcp", "udp", "icmp")}
+    items = [
+        Item("type", scalar("cgnat")),
+        Item("acl", scalar(acl)),
+        Item("priority", scalar(place * PRIORITY_STEP)),
+        Item("global_ip", _ranges(pool.addresses)),
+        Item("port_range", scalar(port_text(pool.ports) if pool.ports.size > 1 else f"{pool.ports.first}-{pool.ports.last}")),
+        Item("port_block_size", scalar(pool.block)),
+    ]
+    if pool.fill != "spread":
+        items.append(Item("fill", scalar(pool.fill)))
+    if pool.inbound:
+        items.append(Item("inbound", scalar("subscriber")))
+    items += [
+        Item("subscribers", _ranges(pool.subscribers)),
+        Item("hairpin", scalar("off")),
+        Item("connection_logging", scalar("off")),
+        Item("limits_peruser", mapping(*(Item(key, scalar(value)) for key, value in limits.items()), flow=True)),
+    ]
+    return mapping(*items)
+
+
+def _ranges(ranges: Ranges) -> Node:
+    return sequence([range_text(one) for one in ranges])
+
+
+def _timeouts(ledger: Ledger) -> Node:
+    reason = "what conntrack does where nothing else is set; the input does not say"
+    ledger.guess("nat_defaults.timeouts_inactivity", "the kernel's own", reason)
+    items = (Item(key, scalar(value)) for key, value in CONNTRACK_TIMEOUTS.items())
+    return mapping(Item("timeouts_inactivity", mapping(*items, flow=True), (f" guessed: {reason}",)))
+
+

@@ -1,0 +1,168 @@
+"""A site as a tree that keeps comments, and the one way in which such a tree is laid out as text.
+
+`fmt` and `import` write through this file. It knows YAML's spelling, not which keys a site has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+WIDTH = 110
+"""Columns: a flow collection that needs more is written in block form."""
+STEP = 2
+
+Scalar = str | int | bool | None
+
+PLAIN = re.compile(r"[A-Za-z0-9_./(+$^\\;=-](?:[^\x00-\x1f\x7f-\x9f\ufeff:#]|:(?=[^\s,\[\]{}])|(?<=\S)#)*")
+"""Text that YAML reads as itself without quotes, as far as its characters go."""
+FLOW_MARKS = re.compile(r"[,\[\]{}]")
+NOT_TEXT = re.compile(r"|~|null|Null|NULL|true|True|TRUE|false|False|FALSE|-?[0-9]+|-|\.\.\.|---|=|<<")
+"""Words that YAML would not read as text, or not as a value."""
+
+
+class Item(NamedTuple):
+    """A key with its value, or (`key` None) an item of a list.
+
+    above    comment lines before it, without '#'; None is an empty line
+    beside   the comment on its line
+    """
+
+    key: str | None
+    node: Node
+    above: tuple[str | None, ...] = ()
+    beside: str | None = None
+
+
+class Node(NamedTuple):
+    """A scalar, or a collection of items; `flow` asks for one line, `below` are comments after the last item."""
+
+    value: Scalar = None
+    items: tuple[Item, ...] | None = None
+    is_list: bool = False
+    flow: bool = False
+    below: tuple[str | None, ...] = ()
+
+
+def scalar(value: Scalar) -> Node:
+    """A leaf."""
+    return Node(value)
+
+
+def mapping(*items: Item, flow: bool = False) -> Node:
+    """A mapping."""
+    return Node(items=items, flow=flow)
+
+
+def sequence(values: list[Scalar], flow: bool = True) -> Node:
+    """A list of scalars."""
+    return Node(items=tuple(Item(None, Node(value)) for value in values), is_list=True, flow=flow)
+
+
+def render(root: Node) -> str:
+    """Lay out a whole file."""
+    lines = _without_double_gaps(_block(root, 0))
+    while lines and not lines[0]:
+        lines.pop(0)
+    while lines and not lines[-1]:
+        lines.pop()
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _without_double_gaps(lines: Iterator[str]) -> list[str]:
+    kept: list[str] = []
+    for line in lines:
+        if line or (kept and kept[-1]):
+            kept.append(line)
+    return kept
+
+
+def _block(node: Node, indent: int) -> Iterator[str]:
+    """The lines of a collection in block form."""
+    for item in node.items or ():
+        yield from _comments(item.above, indent)
+        yield from _item(item, indent)
+    yield from _comments(node.below, indent)
+
+
+def _comments(lines: tuple[str | None, ...], indent: int) -> Iterator[str]:
+    for line in lines:
+        yield "" if line is None else f"{' ' * indent}#{line}"
+
+
+def _item(item: Item, indent: int) -> Iterator[str]:
+    margin = " " * indent
+    start = f"{margin}-" if item.key is None else f"{margin}{_key(item.key)}:"
+    beside = "" if item.beside is None else f"   #{item.beside}"
+    line = _one_line(item.node)
+    if line is not None and (not item.node.flow or len(start) + 1 + len(line) <= WIDTH):
+        yield f"{start} {line}".rstrip() + beside
+        return
+    if item.key is None:
+        # A nested collection begins below its dash; what it holds stands two columns further in.
+        yield f"{start}{beside}"
+    else:
+        yield start + beside
+    yield from _block(item.node, indent + STEP)
+
+
+def _one_line(node: Node) -> str | None:
+    """A node on one line, None where it needs several."""
+    if node.items is None:
+        return "" if node.value is None else spelled(node.value)
+    if not node.items and not node.below:
+        return "[]" if node.is_list else "{}"
+    return _flow(node) if node.flow else None
+
+
+def _flow(node: Node) -> str | None:
+    if node.items is None:
+        return "null" if node.value is None else spelled(node.value, in_flow=True)
+    if node.below:
+        return None
+    parts = []
+    for item in node.items:
+        inner = _flow(item.node)
+        if inner is None or item.above or item.beside is not None:
+            return None
+        parts.append(inner if item.key is None else f"{_key(item.key, in_flow=True)}: {inner}")
+    inside = ", ".join(parts)
+    return f"[{inside}]" if node.is_list else f"{{{inside}}}"
+
+
+def spelled(value: Scalar, in_flow: bool = False) -> str:
+    """A scalar as YAML 1.2 reads it back.
+
+    >>> [spelled(one) for one in ("lan0", "10:20", "5", 5, True, "!10.0.0.0/8", "a: b", "")]
+    ['lan0', '10:20', '"5"', '5', 'true', '"!10.0.0.0/8"', '"a: b"', '""']
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if isinstance(value, int):
+        return str(value)
+    return value if not NOT_TEXT.fullmatch(value) and _is_plain(value, in_flow) else _quoted(value)
+
+
+def _key(text: str, in_flow: bool = False) -> str:
+    """A key; all keys are text, so numbers and words like 'true' need no quotes."""
+    return text if text not in ("", "<<", "-") and _is_plain(text, in_flow) else _quoted(text)
+
+
+def _is_plain(text: str, in_flow: bool) -> bool:
+    whole = PLAIN.fullmatch(text) and text.isprintable() and text == text.strip()
+    return bool(whole) and not (in_flow and FLOW_MARKS.search(text)) and not text.startswith(("- ", "---"))
+
+
+def _quoted(text: str) -> str:
+    return '"' + "".join(_escaped(one) for one in text) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return f"\\U{ord(character):08x}" if ord(character) > 0xFFFF else f"\\u{ord(character):04x}"
