@@ -92,6 +92,7 @@ class Ledger:
         self.guesses: list[Guess] = []
         self._notes: list[list[_Note | None]] = [[None] * len(text.lines) for text in texts]
         self._ends: list[dict[int, int]] = [{} for _ in texts]
+        self._later: list[tuple[tuple[Origin, ...], tuple[str, str, str]]] = []
 
     def join(self, origin: Origin) -> None:
         """Make several physical lines one entry."""
@@ -108,6 +109,10 @@ class Ledger:
             for line in range(origin.line, origin.end_line + 1):
                 notes[line - 1] = _merged(notes[line - 1], new)
 
+    def later(self, origins: Iterable[Origin], fate: str, code: str, reason: str) -> None:
+        """Say what becomes of lines unless something else does: jumps that lead to several rules."""
+        self._later.append((tuple(origins), (fate, code, reason)))
+
     def fate(self, origin: Origin) -> str | None:
         """What is known of a line so far."""
         note = self._notes[origin.file][origin.line - 1]
@@ -121,6 +126,9 @@ class Ledger:
 
     def account(self, kind: str) -> Account:
         """Every line with its fate; a line that no reader spoke of is unknown."""
+        for origins, (fate, code, reason) in self._later:
+            open_ones = (one for one in origins if self.fate(one) in (None, "ignored"))
+            self.note(open_ones, fate, code, reason)
         names = tuple(shown(text.name) for text in self.texts)
         entries = tuple(entry for file in range(len(self.texts)) for entry in self._entries(file, names[file]))
         return Account(kind, names, entries, tuple(self.guesses))

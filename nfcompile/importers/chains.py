@@ -48,20 +48,25 @@ class Statement(NamedTuple):
 Chains = Mapping[str, Sequence[Statement]]
 
 
-def unfold(chains: Chains, start: str, stage: str, ledger: Ledger) -> list[Rule]:
-    """The rules of a built-in chain; lines that can never match are noted as ignored."""
+class Unfolded(NamedTuple):
+    """The rules of a built-in chain, and every line that the walk met."""
+
+    rules: list[Rule]
+    met: set[Origin]
+
+
+def unfold(chains: Chains, start: str, stage: str, ledger: Ledger) -> Unfolded:
+    """Walk a built-in chain; lines that can never match are noted as ignored."""
     walk = _Walk(chains, stage, ledger)
     walk.chain(start, [ANYTHING], (), None)
-    return walk.rules
+    return Unfolded(walk.rules, walk.met)
 
 
-def note_unreached(chains: Chains, ledger: Ledger, own: Sequence[str]) -> None:
+def note_unreached(chains: Chains, ledger: Ledger, met: set[Origin]) -> None:
     """Say of every line that no walk met that it is in a chain to which nothing leads."""
     for name, statements in chains.items():
-        if name in own:
-            continue
         for statement in statements:
-            if ledger.fate(statement.origin) is None:
+            if statement.origin not in met and ledger.fate(statement.origin) is None:
                 reason = f"nothing leads to chain '{name}'"
                 ledger.note([statement.origin], "ignored", "unreached", reason)
 
@@ -72,6 +77,7 @@ class _Walk:
         self.stage = stage
         self.ledger = ledger
         self.rules: list[Rule] = []
+        self.met: set[Origin] = set()
         self.open: list[str] = []
         self.steps = 0
 
@@ -81,6 +87,7 @@ class _Walk:
         left: list[tuple[Statement, int]] = []
         for statement in self.chains.get(name, ()):
             self.steps += 1
+            self.met.add(statement.origin)
             inside = [box for one in boxes if (box := one.both(statement.match)) is not None]
             if not inside:
                 self.ledger.note([statement.origin], "ignored", "never-matches", "no packet comes here")
@@ -110,7 +117,7 @@ class _Walk:
     def statement(
         self, statement: Statement, inside: list[Match], jumps: tuple[Origin, ...], doubt: Unsaid | None
     ) -> None:
-        doubt = doubt or statement.doubt
+        doubt = statement.doubt if statement.doubt and statement.doubt.code == "container" else doubt or statement.doubt
         verdict = statement.verdict
         if verdict is None:
             self.ledger.note([statement.origin], "ignored", "", "translates nothing")
@@ -127,12 +134,12 @@ class _Walk:
                 self.rule(statement, box, action, jumps)
 
     def rule(self, statement: Statement, box: Match, action: Action, jumps: tuple[Origin, ...]) -> None:
-        origins = (statement.origin, *jumps)
         if len(self.rules) >= RULES_MOST:
             reason = f"the chains unfold to more than {RULES_MOST} rules"
-            self.ledger.note(origins, "not-translated", "too-many", reason)
+            self.ledger.note([statement.origin, *jumps], "not-translated", "too-many", reason)
             return
-        self.rules.append(Rule(self.stage, box, action, origins, statement.name, statement.notes))
+        lines = (statement.origin,)
+        self.rules.append(Rule(self.stage, box, action, lines, statement.name, jumps, statement.notes))
 
     def jump(
         self,

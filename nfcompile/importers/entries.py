@@ -124,7 +124,17 @@ def _redirect(match: Match, action: Translate, names: tuple[str, ...], gateway: 
 def _snat(match: Match, action: Translate | Exclude, gateway: Gateway) -> Fields:
     if not match.incoming.but:
         raise Unsayable("no-match", "where a packet came in is not asked when its source is translated")
+    if isinstance(action, Translate):
+        _refuse_from_outside(match, gateway.sides)
     return {**_leaving(match, gateway), **_qualifiers(match), **_action("snat", match, action)}
+
+
+def _refuse_from_outside(match: Match, sides: Sides) -> None:
+    """A site translates no source of what comes from outside; an exclusion from that is no loss."""
+    names = [name for name in sides.named(match.outgoing) if name in sides.inside and name not in sides.outside]
+    if names and not comes_from_inside(match.source):
+        reason = f"it translates what comes from outside towards {', '.join(names)}, too"
+        raise Unsayable("from-outside", reason, "a site translates sources of what comes from inside")
 
 
 def _leaving(match: Match, gateway: Gateway) -> Fields:
@@ -132,10 +142,6 @@ def _leaving(match: Match, gateway: Gateway) -> Fields:
     names = tuple(name for name in sides.named(match.outgoing) if name != "lo")
     if not names:
         raise Unsayable("", "nothing that is forwarded leaves there", never=True)
-    inwards = [name for name in names if name in sides.inside and name not in sides.outside]
-    if inwards and not comes_from_inside(match.source):
-        reason = f"it translates what comes from outside towards {', '.join(inwards)}, too"
-        raise Unsayable("from-outside", reason, "a site translates sources of what comes from inside")
     if match.outgoing.but and set(names) == set(sides.outside):
         return {}
     return {"interface": _one_or_list(list(_accepted(names)))}

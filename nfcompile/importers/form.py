@@ -167,14 +167,19 @@ Action = Translate | Exclude | Unsaid
 
 
 class Rule(NamedTuple):
-    """One rule of a stage ('dnat' or 'snat'). `origins`: its own lines first, then the jumps that led to it."""
+    """One rule of a stage ('dnat' or 'snat'), from its own lines and through the lines that jumped to them."""
 
     stage: str
     match: Match
     action: Action
-    origins: tuple[Origin, ...]
+    lines: tuple[Origin, ...]
     name: str
+    jumps: tuple[Origin, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        return (*self.lines, *self.jumps)
 
 
 class Pool(NamedTuple):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from nfcompile.importers import chains as chain_pass
 from nfcompile.importers.account import Ledger, Origin
-from nfcompile.importers.chains import Statement
+from nfcompile.importers.chains import Jump, Statement
 from nfcompile.importers.form import Exclude, Rule, Unsaid
 from nfcompile.importers.iptables_words import Surroundings, read_rule, words
 from nfcompile.importers.lines import Text, Token
@@ -274,11 +274,14 @@ def _rules(table: _Table, around: Surroundings, ledger: Ledger) -> tuple[Rule, .
     for name, lines in table.chains.items():
         chains[name] = [one for line in lines for one in _statements(line, name, own, around, ledger)]
     rules: list[Rule] = []
+    met: set[Origin] = set()
     for name, stage in BUILT_IN.items():
         if stage != "own":
-            rules += chain_pass.unfold(chains, name, stage, ledger)
-    _own_traffic(chains, {rule.origins[0] for rule in rules}, ledger)
-    chain_pass.note_unreached(chains, ledger, tuple(BUILT_IN))
+            found = chain_pass.unfold(chains, name, stage, ledger)
+            rules += found.rules
+            met |= found.met
+    _own_traffic(chains, met, ledger)
+    chain_pass.note_unreached(chains, ledger, met)
     return tuple(rules)
 
 
@@ -292,6 +295,8 @@ def _statements(
         return
     manager = _manager(chain)
     for statement in statements:
+        if isinstance(statement.verdict, Jump):
+            manager = manager or _manager(statement.verdict.chain)
         yield _of_manager(statement, manager) if manager else statement
 
 
@@ -308,16 +313,16 @@ def _of_manager(statement: Statement, manager: str) -> Statement:
 def _own_traffic(chains: chain_pass.Chains, forwarded: set[Origin], ledger: Ledger) -> None:
     """Rules for what the gateway itself sends (OUTPUT) or takes (INPUT): a site leaves both alone."""
     scratch = Ledger(ledger.texts)
+    met: set[Origin] = set()
     for name in (name for name, stage in BUILT_IN.items() if stage == "own"):
-        for rule in chain_pass.unfold(chains, name, "own", scratch):
+        found = chain_pass.unfold(chains, name, "own", scratch)
+        met |= found.met
+        for rule in found.rules:
             lines = [one for one in rule.origins if one not in forwarded]
-            if isinstance(rule.action, Exclude):
-                scratch.note(lines, "ignored")
-            else:
+            if not isinstance(rule.action, Exclude):
                 reason = "the gateway's own connections are not translated"
                 ledger.note(lines, "not-translated", "own-traffic", reason)
-    for statements in chains.values():
-        for origin in (statement.origin for statement in statements):
-            if origin not in forwarded and not ledger.fate(origin) and scratch.fate(origin):
-                reason = "the gateway's own connections are not translated anyway"
-                ledger.note([origin], "ignored", "", reason)
+    for origin in met - forwarded:
+        if not ledger.fate(origin):
+            reason = "the gateway's own connections are not translated anyway"
+            ledger.note([origin], "ignored", "", reason)

@@ -303,8 +303,8 @@ OPTIONS: dict[str, _Option] = {
     "--set-mark": _VALUE, "--set-xmark": _VALUE, "--log-prefix": _VALUE, "--log-level": _VALUE,
 }  # fmt: skip
 
-KNOWN_MODULES = ("tcp", "udp", "sctp", "icmp", "multiport", "iprange", "comment", "state", "conntrack", "addrtype", "mark", "set")
-"""Modules whose options are all in OPTIONS, or which are refused as a whole."""
+KNOWN_MODULES = ("tcp", "udp", "sctp", "icmp", "multiport", "iprange", "comment", "state", "conntrack", "addrtype", "mark")
+"""Modules whose options are all in OPTIONS."""
 
 
 def _option(text: str) -> tuple[str, _Option | None]:

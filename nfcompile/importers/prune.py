@@ -31,8 +31,9 @@ def _reached(rules: list[Rule], ledger: Ledger) -> list[Rule]:
     for rule in rules:
         above = seen.get(rule.match) or next((one for one in broad if rule.match.within(one.match)), None)
         if above is not None:
-            reason = f"line {above.origins[0].line} has taken its packets"
-            ledger.note(rule.origins[:1], "ignored", "never-matches", reason)
+            reason = f"line {above.lines[0].line} has taken its packets"
+            ledger.note(rule.lines, "ignored", "never-matches", reason)
+            ledger.later(rule.jumps, "ignored", "", "what it leads to changes nothing")
             continue
         kept.append(rule)
         if not isinstance(rule.action, Unsaid):
@@ -52,7 +53,8 @@ def _effective(rules: list[Rule], ledger: Ledger) -> list[Rule]:
         if isinstance(rule.action, Exclude) and not any(
             isinstance(later.action, Translate) and later.match.both(rule.match) for later in rules[index + 1 :]
         ):
-            ledger.note(rule.origins[:1], "ignored", "", "no rule after it would translate its packets")
+            ledger.note(rule.lines, "ignored", "", "no rule after it would translate its packets")
+            ledger.later(rule.jumps, "ignored", "", "what it leads to changes nothing")
         else:
             kept.append(rule)
     return kept

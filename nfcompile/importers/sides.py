@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from nfcompile.importers.account import Ledger
-from nfcompile.importers.form import Names, Pool, Ranges, Rule, Translate
+from nfcompile.importers.form import ADDRESSES, Action, Names, Pool, Ranges, Rule, Translate, Unsaid
 from nfcompile.importers.reading import Options, Reading
 from nfcompile.model.ranges import Range, subtract
 
@@ -82,18 +82,24 @@ def _outgoing(rules: list[Rule], pools: tuple[Pool, ...], surely: bool) -> Itera
     for pool in pools:
         yield from sorted(pool.outgoing.names) if not pool.outgoing.but else ()
     for rule in rules:
-        action = rule.action
+        action = _meant(rule)
         if rule.stage != "snat" or not isinstance(action, Translate) or rule.match.outgoing.but:
             continue
         own = action.interface and not is_private(rule.match.destination)
         public = action.addresses is not None and not is_private((action.addresses,))
-        if own or public or not surely:
+        uplink = rule.match.source == rule.match.destination == ADDRESSES
+        if own or public or uplink or not surely:
             yield from sorted(rule.match.outgoing.names)
+
+
+def _meant(rule: Rule) -> Action | None:
+    """What a rule does, even where the site cannot say it."""
+    return rule.action.instead if isinstance(rule.action, Unsaid) else rule.action
 
 
 def _incoming(rules: list[Rule]) -> Iterator[str]:
     for rule in rules:
-        if rule.stage == "dnat" and isinstance(rule.action, Translate) and not rule.match.incoming.but:
+        if rule.stage == "dnat" and isinstance(_meant(rule), Translate) and not rule.match.incoming.but:
             yield from sorted(rule.match.incoming.names)
 
 

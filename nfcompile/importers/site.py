@@ -16,7 +16,7 @@ from nfcompile.source.layout import Item, Node, mapping, scalar, sequence
 
 NAME_MOST = 31
 COMMENT_MOST = 100
-"""Characters of a foreign line in a comment; the account has more of it."""
+"""Characters of a foreign line in a comment; the account has more."""
 PRIORITY_STEP = 10
 
 CONNTRACK_TIMEOUTS: dict[str, int] = {
@@ -112,7 +112,7 @@ def _stage(stage: str, rules: list[Rule], gateway: Gateway, names: _Names, ledge
             name = names.free(stage, rule.name)
             reason = "; ".join(rule.notes)
             ledger.note(rule.origins, "translated", to=f"{stage}.{name}", reason=reason)
-            above = (*waiting, *(_origin(rule.origins[:1], ledger) if not number else ()))
+            above = (*waiting, *(_origin(rule.lines, ledger) if not number else ()))
             waiting = []
             items.append(Item(name, _fields(fields), above))
     if not items and not waiting:
@@ -121,18 +121,22 @@ def _stage(stage: str, rules: list[Rule], gateway: Gateway, names: _Names, ledge
 
 
 def _left_out(rule: Rule, problem: Unsayable, gateway: Gateway, ledger: Ledger) -> Iterator[str]:
+    """Comments in the place of a rule; a rule that several jumps lead to is told of once."""
     if problem.never:
-        ledger.note(rule.origins[:1], "ignored", "never-matches", str(problem))
+        ledger.note(rule.lines, "ignored", "never-matches", str(problem))
+        ledger.later(rule.jumps, "ignored", "", "what it leads to changes nothing")
         return
     reason = str(problem) + (f" ({problem.hint})" if problem.hint else "")
-    origin = rule.origins[0]
-    ledger.note([origin], "not-translated", problem.code, reason)
-    yield from _origin(rule.origins[:1], ledger)
+    told = ledger.fate(rule.lines[0]) == "not-translated"
+    ledger.note(rule.lines, "not-translated", problem.code, reason)
+    ledger.later(rule.jumps, "not-translated", problem.code, reason)
+    if told:
+        return
+    yield from _origin(rule.lines, ledger)
     yield f"   not translated: {shown(reason)} [{problem.code}]"
     fields = nearest(rule, gateway)
     if fields:
-        near = layout.render(mapping(Item(_name(rule.name), _fields(fields))))
-        yield f"   nearest: {near.splitlines()[0]}"
+        yield f"   nearest: {_name(rule.name)}: {layout.one_line(_fields(fields))}"
 
 
 def _fields(fields: Fields) -> Node:

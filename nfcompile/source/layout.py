@@ -107,6 +107,11 @@ def _item(item: Item, indent: int) -> Iterator[str]:
     yield from _block(item.node, indent + STEP)
 
 
+def one_line(node: Node) -> str:
+    """A collection without comments on one line, however long that is."""
+    return _flow(node) or ""
+
+
 def _one_line(node: Node) -> str | None:
     """A node on one line, None where it needs several."""
     if node.items is None:
