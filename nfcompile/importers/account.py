@@ -139,7 +139,7 @@ class Ledger:
         while number <= len(lines):
             end = min(ends.get(number, number), len(lines))
             note = notes[number - 1] or _blank(lines[number - 1])
-            text = shown(" ".join(line.strip() for line in lines[number - 1 : end]))
+            text = shown(" ".join(line.strip().removesuffix("\\").strip() for line in lines[number - 1 : end]))
             yield Entry(name, number, end, note.column, text, note.fate, _named(note.to), note.code, note.reason)
             number = end + 1
 

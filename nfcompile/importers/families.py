@@ -73,7 +73,7 @@ def find_pools(rules: Sequence[Rule], outside: tuple[str, ...]) -> Found:
     if not families:
         return Found((), tuple(rules))
     taken = {place for family in families for row in family.rows for place in row.places}
-    boxed = [(family, _box(family.rows, family.rows[0])) for family in families]
+    boxed = [(family, _boxes(family.rows)) for family in families]
     left = [one for place, rule in enumerate(snat) if place not in taken for one in _less(rule, place, boxed)]
     pools = tuple(_pool(family, snat) for family in families)
     others = [rule for rule in rules if rule.stage != "snat"]
@@ -153,9 +153,9 @@ def _towards(rows: list[Row], outside: tuple[str, ...]) -> set[Names]:
 
 
 def _families(rows: list[Row]) -> Iterator[Family]:
-    groups: dict[tuple[Names, Ranges, int], list[Row]] = {}
+    groups: dict[tuple[Names, int], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.outgoing, row.covered, row.ports.size), []).append(row)
+        groups.setdefault((row.outgoing, row.ports.size), []).append(row)
     for group in groups.values():
         group.sort(key=lambda row: row.source)
         at = 0
@@ -247,19 +247,29 @@ def _gives(family: Family) -> bool:
 # ---- beside each other
 
 
-def _box(rows: Iterable[Row], like: Row) -> Match:
-    source = union(row.source for row in rows)
-    return ANYTHING._replace(source=source, protocol=like.covered, outgoing=like.outgoing)
+def _boxes(rows: Iterable[Row]) -> list[Match]:
+    """What rows translate: a box for each set of protocols."""
+    sources: dict[tuple[Ranges, Names], list[Range]] = {}
+    for row in rows:
+        sources.setdefault((row.covered, row.outgoing), []).append(row.source)
+    return [
+        ANYTHING._replace(source=union(source), protocol=covered, outgoing=outgoing)
+        for (covered, outgoing), source in sources.items()
+    ]
+
+
+def _meet(some: list[Match], others: list[Match]) -> bool:
+    return any(one.both(other) for one in some for other in others)
 
 
 def _apart(families: list[Family]) -> list[Family]:
     """Families whose subscribers, and whose blocks, are nobody else's."""
-    kept: list[Family] = []
+    kept: list[tuple[Family, list[Match]]] = []
     for family in families:
-        box = _box(family.rows, family.rows[0])
-        if not any(box.both(_box(other.rows, other.rows[0])) or _shares(family, other) for other in kept):
-            kept.append(family)
-    return kept
+        boxes = _boxes(family.rows)
+        if not any(_meet(boxes, theirs) or _shares(family, other) for other, theirs in kept):
+            kept.append((family, boxes))
+    return [family for family, _ in kept]
 
 
 def _shares(one: Family, other: Family) -> bool:
@@ -275,29 +285,28 @@ def _interleaved(family: Family, snat: Sequence[Rule], families: list[Family]) -
     others = [place for place in range(len(snat)) if place not in taken]
     if len(others) > INTERLEAVED_MOST:
         return bool(spans) and any(first < place < last for first, last in spans for place in others)
-    box = _box(family.rows, family.rows[0])
-    meeting = [place for place in others if snat[place].match.both(box)]
+    boxes = _boxes(family.rows)
+    meeting = [place for place in others if _meet([snat[place].match], boxes)]
     return any(first < place < last for first, last in spans for place in meeting)
 
 
 INTERLEAVED_MOST = 1000
 
 
-def _less(rule: Rule, place: int, families: list[tuple[Family, Match]]) -> list[Rule]:
+def _less(rule: Rule, place: int, families: list[tuple[Family, list[Match]]]) -> list[Rule]:
     """A rule without what families before it take: a site asks its `snat` before its pools."""
     boxes = [rule.match]
     for family, whole in families:
-        if rule.match.both(whole) is None:
+        if not _meet([rule.match], whole):
             continue
-        before = [row for row in family.rows if row.places[-1] < place]
-        if before:
-            box = _box(before, before[0])
+        for box in _boxes(row for row in family.rows if row.places[-1] < place):
             boxes = [part for one in boxes for part in one.less(box)]
     return [rule._replace(match=box) for box in boxes]
 
 
 def _pool(family: Family, snat: Sequence[Rule]) -> Pool:
-    like = family.rows[0]
+    most = max((row.covered for row in family.rows), key=COVERED.index)
+    less = [box for box in _boxes(family.rows) if box.protocol != most]
     places = sorted(place for row in family.rows for place in row.places)
     origins = tuple(dict.fromkeys(origin for place in places for origin in snat[place].origins))
     first = snat[places[0]]
@@ -310,10 +319,11 @@ def _pool(family: Family, snat: Sequence[Rule]) -> Pool:
         ports=family.ports,
         block=family.block,
         fill="spread" if single else family.fill,
-        protocols=like.covered,
-        outgoing=like.outgoing,
+        protocols=most,
+        outgoing=family.rows[0].outgoing,
         origins=origins,
         position=places[0],
+        partial=tuple((box.protocol, box.source) for box in less),
     )
 
 

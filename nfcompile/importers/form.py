@@ -187,6 +187,7 @@ class Pool(NamedTuple):
 
     fill         'address': one address is filled first; 'spread': neighbours have neighbouring addresses
     protocols    what it translates; the rest goes on
+    partial      subscribers of whom it translates less: the protocols, and who they are
     outgoing     the interfaces towards which it translates
     inbound      whether the outside reaches a subscriber by the ports of its block
     position     of its first line among the rules of its stage
@@ -203,6 +204,7 @@ class Pool(NamedTuple):
     origins: tuple[Origin, ...]
     position: int
     inbound: bool = False
+    partial: tuple[tuple[Ranges, Ranges], ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -10,7 +10,7 @@ from nfcompile.importers.entries import Fields, Gateway, Unsayable, Value, entri
 from nfcompile.importers.form import PORTED, PROTOCOLS, Pool, Ranges, Rule
 from nfcompile.importers.lines import Text, shown
 from nfcompile.importers.reading import Reading
-from nfcompile.model.ranges import port_text, range_text
+from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.source import layout
 from nfcompile.source.layout import Item, Node, mapping, scalar, sequence
 
@@ -165,16 +165,26 @@ def _place(text: Text, origin: Origin) -> str:
 
 
 def _acl(pool: Pool) -> Node:
-    source = "any"
-    if len(pool.subscribers) == 1:
-        text = range_text(pool.subscribers[0])
-        kind = "net" if "/" in text else "range" if "-" in text else "host"
-        source = f"{kind} {text}"
-    words = ["ip"]
-    if pool.protocols != PROTOCOLS:
-        words = ["tcp", "udp"] if pool.protocols == PORTED else ["tcp", "udp", "icmp"]
-    rules = (Item(str(n * 10), scalar(f"allow {word} src {source} dst any")) for n, word in enumerate(words, 1))
-    return mapping(*rules)
+    """Everything that the pool translates; `subscribers` says of whom, where they are no single run."""
+    texts = []
+    for protocols, sources in pool.partial:
+        for source in sources:
+            texts += [f"allow {word} src {_acl_address(source)} dst any" for word in _acl_words(protocols)]
+            texts.append(f"deny ip src {_acl_address(source)} dst any")
+    source = _acl_address(pool.subscribers[0]) if len(pool.subscribers) == 1 else "any"
+    texts += [f"allow {word} src {source} dst any" for word in _acl_words(pool.protocols)]
+    return mapping(*(Item(str(number * 10), scalar(text)) for number, text in enumerate(texts, 1)))
+
+
+def _acl_words(protocols: Ranges) -> list[str]:
+    if protocols == PROTOCOLS:
+        return ["ip"]
+    return ["tcp", "udp"] if protocols == PORTED else ["tcp", "udp", "icmp"]
+
+
+def _acl_address(addresses: Range) -> str:
+    text = range_text(addresses)
+    return f"{'net' if '/' in text else 'range' if '-' in text else 'host'} {text}"
 
 
 def _pool(pool: Pool, acl: str, place: int) -> Node:
