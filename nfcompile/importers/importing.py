@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from nfcompile.importers import families, inbound, iptables, routeros, site, vyos
+from nfcompile.importers import econat, families, inbound, iptables, routeros, site, vyos
 from nfcompile.importers.account import Account, Ledger
 from nfcompile.importers.entries import Gateway
 from nfcompile.importers.form import Pool, Rule
@@ -19,7 +19,7 @@ from nfcompile.importers.sides import guess_sides
 
 Reader = Callable[[tuple[Text, ...], Options, Ledger], Reading]
 
-READERS: dict[str, Reader] = {"iptables": iptables.read, "vyos": vyos.read, "routeros": routeros.read}
+READERS: dict[str, Reader] = {"iptables": iptables.read, "vyos": vyos.read, "routeros": routeros.read, "econat": econat.read}
 KINDS = (*READERS, "auto")
 
 

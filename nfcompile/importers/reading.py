@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from nfcompile.importers.form import Pool, Rule
+from nfcompile.source.layout import Node
 
 
 class Options(NamedTuple):
@@ -26,6 +27,7 @@ class Reading(NamedTuple):
     addresses    addresses that interfaces have
     site         a label
     one_armed    whether an interface may be on both sides
+    sections     parts of a site that the input says in a site's own words
     """
 
     rules: tuple[Rule, ...] = ()
@@ -34,3 +36,4 @@ class Reading(NamedTuple):
     addresses: Mapping[str, int] = {}
     site: str = ""
     one_armed: bool = False
+    sections: Mapping[str, Node] = {}

@@ -30,7 +30,7 @@ def write(
 ) -> str:
     """The site; notes the fate of every line of the rules and pools."""
     names = _Names()
-    sections: list[tuple[str, Node]] = []
+    sections: list[tuple[str, Node]] = list(reading.sections.items())
     written = [(pool, names.free("pools", pool.name)) for pool in pools]
     for pool, name in written:
         ledger.note(pool.origins, "folded", to=f"pools.{name}", reason="; ".join(pool.notes))
