@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from nfcompile.importers import econat, families, inbound, iptables, routeros, site, vyos
+from nfcompile.importers import aviatrix, econat, families, inbound, iptables, routeros, site, vyos
 from nfcompile.importers.account import Account, Ledger
 from nfcompile.importers.entries import Gateway
 from nfcompile.importers.form import Pool, Rule
+from nfcompile.importers.kinds import guess_kind
 from nfcompile.importers.lines import Text, read_text
 from nfcompile.importers.prune import prune
 from nfcompile.importers.reading import Options, Reading
@@ -19,8 +20,8 @@ from nfcompile.importers.sides import guess_sides
 
 Reader = Callable[[tuple[Text, ...], Options, Ledger], Reading]
 
-READERS: dict[str, Reader] = {"iptables": iptables.read, "vyos": vyos.read, "routeros": routeros.read, "econat": econat.read}
-KINDS = (*READERS, "auto")
+READERS: dict[str, Reader] = {"iptables": iptables.read, "vyos": vyos.read, "routeros": routeros.read, "aviatrix": aviatrix.read, "econat": econat.read}
+KINDS = ("iptables", "vyos", "routeros", "aviatrix", "econat", "auto")
 
 
 class Imported(NamedTuple):
@@ -35,9 +36,12 @@ class Imported(NamedTuple):
 
 
 def import_files(kind: str, files: Sequence[tuple[str, bytes]], options: Options) -> Imported:
-    """Make a site of foreign files that belong together."""
+    """Make a site of foreign files that belong together. Raises UnknownKind, NeedsExtra."""
     texts = tuple(read_text(name, data) for name, data in files)
     ledger = Ledger(texts)
+    if kind == "auto":
+        kind, reason = guess_kind(texts)
+        ledger.guess("kind", kind, reason, f"import {kind}")
     reading = READERS[kind](texts, options, ledger)
     rules = prune(reading.rules, ledger)
     found = families.find_pools(rules, options.outside)

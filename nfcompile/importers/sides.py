@@ -53,6 +53,8 @@ def guess_sides(reading: Reading, rules: Iterable[Rule], options: Options, ledge
     outside, why = options.outside, ""
     if not outside:
         outside, why = _outside(list(rules), reading.pools, known)
+        if reading.one_armed:
+            outside, why = tuple(known), "the rules name no other"
         ledger.guess("interfaces.outside", ", ".join(outside), why, "--outside")
     inside = options.inside
     if not inside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ NAME_MOST = 31
 COMMENT_MOST = 100
 """Characters of a foreign line in a comment; the account has more."""
 PRIORITY_STEP = 10
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
+"""What a site's label may be; a foreign name that is longer or stranger is left out."""
 
 CONNTRACK_TIMEOUTS: dict[str, int] = {
     "udp": 120, "icmp": 30, "tcp_handshake": 60, "tcp_active": 432000, "tcp_final": 120, "tcp_reset": 10, "other": 600,
@@ -53,7 +56,7 @@ def _file(
     files = ", ".join(shown(text.name) for text in ledger.texts[:3]) + (" ..." if len(ledger.texts) > 3 else "")
     head = (f" From {files} ({kind}), by `nfcompile import`; what became of each line is in its account.",)
     items = [Item("version", scalar(1), head)]
-    if reading.site:
+    if LABEL.fullmatch(reading.site):
         items.append(Item("site", scalar(reading.site)))
     guessed = {guess.what: guess for guess in ledger.guesses}
     both = [
