@@ -645,6 +645,27 @@ def import_(
 
 
 @app.command()
+def fmt(
+    site: Site = "site.yaml",
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write there instead of to stdout."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 when the layout would change.")
+    ] = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Write a site in its canonical layout, comments kept."""
+    from nfcompile.cli import fmt as verb
+
+    if check and output is not None:
+        raise typer.BadParameter("--check writes nothing, so it does not go with -o")
+    _finish(lambda: verb.run(site, output, check=check, quiet=quiet, color=not no_color))
+
+
+@app.command()
 def schema(quiet: Quiet = False, no_color: NoColor = False) -> None:
     """Show the JSON Schema of a site, for editors."""
     from nfcompile.cli import schema as verb

@@ -12,6 +12,8 @@ from typing import NamedTuple
 WIDTH = 110
 """Columns: a flow collection that needs more is written in block form."""
 STEP = 2
+GAP = 2
+"""Spaces before a comment behind a line."""
 
 Scalar = str | int | bool | None
 
@@ -60,25 +62,45 @@ def sequence(values: list[Scalar], flow: bool = True) -> Node:
     return Node(items=tuple(Item(None, Node(value)) for value in values), is_list=True, flow=flow)
 
 
+Line = tuple[str, str | None]
+"""Text, and the comment behind it."""
+
+
 def render(root: Node) -> str:
     """Lay out a whole file."""
     lines = _without_double_gaps(_block(root, 0))
-    while lines and not lines[0]:
-        lines.pop(0)
-    while lines and not lines[-1]:
+    while lines and not lines[-1][0]:
         lines.pop()
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{text}\n" for text in _aligned(lines))
 
 
-def _without_double_gaps(lines: Iterator[str]) -> list[str]:
-    kept: list[str] = []
+def _without_double_gaps(lines: Iterator[Line]) -> list[Line]:
+    """No empty line at the start, and no two of them anywhere."""
+    kept: list[Line] = []
     for line in lines:
-        if line or (kept and kept[-1]):
+        if line[0] or (kept and kept[-1][0]):
             kept.append(line)
     return kept
 
 
-def _block(node: Node, indent: int) -> Iterator[str]:
+def _aligned(lines: list[Line]) -> Iterator[str]:
+    """Comments behind lines that follow each other begin in one column, if they fit there."""
+    at = 0
+    while at < len(lines):
+        end = at
+        while end < len(lines) and lines[end][1] is not None:
+            end += 1
+        group = lines[at:end]
+        column = max((len(text) for text, _ in group), default=0)
+        fits = all(column + GAP + 1 + len(comment or "") <= WIDTH for _, comment in group)
+        for text, comment in group:
+            yield f"{text.ljust(column if fits else 0)}{' ' * GAP}#{comment}"
+        if end < len(lines):
+            yield lines[end][0]
+        at = end + 1
+
+
+def _block(node: Node, indent: int) -> Iterator[Line]:
     """The lines of a collection in block form."""
     for item in node.items or ():
         yield from _comments(item.above, indent)
@@ -86,24 +108,19 @@ def _block(node: Node, indent: int) -> Iterator[str]:
     yield from _comments(node.below, indent)
 
 
-def _comments(lines: tuple[str | None, ...], indent: int) -> Iterator[str]:
+def _comments(lines: tuple[str | None, ...], indent: int) -> Iterator[Line]:
     for line in lines:
-        yield "" if line is None else f"{' ' * indent}#{line}"
+        yield ("" if line is None else f"{' ' * indent}#{line}"), None
 
 
-def _item(item: Item, indent: int) -> Iterator[str]:
+def _item(item: Item, indent: int) -> Iterator[Line]:
     margin = " " * indent
     start = f"{margin}-" if item.key is None else f"{margin}{_key(item.key)}:"
-    beside = "" if item.beside is None else f"   #{item.beside}"
     line = _one_line(item.node)
     if line is not None and (not item.node.flow or len(start) + 1 + len(line) <= WIDTH):
-        yield f"{start} {line}".rstrip() + beside
+        yield f"{start} {line}".rstrip(), item.beside
         return
-    if item.key is None:
-        # A nested collection begins below its dash; what it holds stands two columns further in.
-        yield f"{start}{beside}"
-    else:
-        yield start + beside
+    yield start, item.beside
     yield from _block(item.node, indent + STEP)
 
 
