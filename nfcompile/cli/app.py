@@ -595,7 +595,8 @@ def import_(
     kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What the files are; auto guesses.")],
     sources: Annotated[list[str], typer.Argument(metavar="FILE...", help="The files; - is standard input.")],
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="FILE", help="Write the site there, not to stdout.")
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write the site there, not to stdout."),
     ] = None,
     account: Annotated[
         str | None, typer.Option("--account", metavar="FILE", help="Write the account there, not to stderr.")
@@ -608,7 +609,8 @@ def import_(
         list[str] | None, typer.Option("--inside", metavar="IF", help="An inside interface; may be repeated.")
     ] = None,
     outside: Annotated[
-        list[str] | None, typer.Option("--outside", metavar="IF", help="An outside interface; may be repeated.")
+        list[str] | None,
+        typer.Option("--outside", metavar="IF", help="An outside interface; may be repeated."),
     ] = None,
     address: Annotated[
         list[str] | None, typer.Option("--address", metavar="IF=A", help="The address of an interface.")
@@ -620,7 +622,8 @@ def import_(
         ),
     ] = None,
     gateway: Annotated[
-        str | None, typer.Option("--gateway", metavar="NAME", help="Of several gateways in the input, this one.")
+        str | None,
+        typer.Option("--gateway", metavar="NAME", help="Of several gateways in the input, this one."),
     ] = None,
     quiet: Quiet = False,
     no_color: NoColor = False,

@@ -35,7 +35,7 @@ def run(site: str, output: str | None, *, check: bool, quiet: bool = False, colo
 
 
 def laid_out(read: Document) -> str:
-    """The canonical text of a document. Its data are the same, or a layout that is wrong would change a gateway."""
+    """The canonical text of a document, whose data it must not change."""
     from nfcompile.source import comments, document, layout
 
     text = layout.render(comments.tree(read))

@@ -55,7 +55,7 @@ class Account(NamedTuple):
     @property
     def totals(self) -> dict[str, int]:
         """Lines by fate; the sum is the number of lines of the input."""
-        totals = {fate: 0 for fate in ("translated", "folded", "ignored", "not-translated", "unknown")}
+        totals = dict.fromkeys(("translated", "folded", "ignored", "not-translated", "unknown"), 0)
         for entry in self.entries:
             totals[entry.fate] += entry.end_line - entry.line + 1
         return totals
@@ -130,7 +130,9 @@ class Ledger:
             open_ones = (one for one in origins if self.fate(one) in (None, "ignored"))
             self.note(open_ones, fate, code, reason)
         names = tuple(shown(text.name) for text in self.texts)
-        entries = tuple(entry for file in range(len(self.texts)) for entry in self._entries(file, names[file]))
+        entries = tuple(
+            entry for file in range(len(self.texts)) for entry in self._entries(file, names[file])
+        )
         return Account(kind, names, entries, tuple(self.guesses))
 
     def _entries(self, file: int, name: str) -> Iterator[Entry]:
@@ -139,8 +141,12 @@ class Ledger:
         while number <= len(lines):
             end = min(ends.get(number, number), len(lines))
             note = notes[number - 1] or _blank(lines[number - 1])
-            text = shown(" ".join(line.strip().removesuffix("\\").strip() for line in lines[number - 1 : end]))
-            yield Entry(name, number, end, note.column, text, note.fate, _named(note.to), note.code, note.reason)
+            text = shown(
+                " ".join(line.strip().removesuffix("\\").strip() for line in lines[number - 1 : end])
+            )
+            yield Entry(
+                name, number, end, note.column, text, note.fate, _named(note.to), note.code, note.reason
+            )
             number = end + 1
 
 

@@ -117,7 +117,11 @@ class _Walk:
     def statement(
         self, statement: Statement, inside: list[Match], jumps: tuple[Origin, ...], doubt: Unsaid | None
     ) -> None:
-        doubt = statement.doubt if statement.doubt and statement.doubt.code == "container" else doubt or statement.doubt
+        doubt = (
+            statement.doubt
+            if statement.doubt and statement.doubt.code == "container"
+            else doubt or statement.doubt
+        )
         verdict = statement.verdict
         if verdict is None:
             self.ledger.note([statement.origin], "ignored", "", "translates nothing")

@@ -1,4 +1,4 @@
-"""EcoNAT's pools and ACLs -> the site's, which have the same words; the defaults that EcoNAT adds are written out."""
+"""EcoNAT's pools and ACLs -> the site's, which have the same words; EcoNAT's own defaults are written out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
     sections = {"nat_defaults": defaults, "acls": acls, "pools": pools}
     site.rest()
     names = (*options.inside, *options.outside)
-    return Reading(interfaces=names, sections={key: node for key, node in sections.items() if node.items or node.below})
+    return Reading(
+        interfaces=names, sections={key: node for key, node in sections.items() if node.items or node.below}
+    )
 
 
 class _Site:
@@ -56,7 +58,9 @@ class _Site:
 
     def names(self, section: str) -> list[str]:
         """Branches of a section, also those of which only a branch below is known."""
-        return list(dict.fromkeys(path[1] for path in self.tree.branches if path[:1] == (section,) and len(path) > 1))
+        return list(
+            dict.fromkeys(path[1] for path in self.tree.branches if path[:1] == (section,) and len(path) > 1)
+        )
 
     # ---- pools
 
@@ -82,11 +86,21 @@ class _Site:
 
     def left_out(self, name: str, needed: str) -> str:
         reason = f"pool '{name}' has no {needed} in the input: it translates nothing"
-        lines = [one for path, branch in self.tree.branches.items() if path[:2] == ("pools", name) for value in branch.values() for one in value.origins]
-        self.ledger.note([*lines, *self.tree.created.get(("pools", name), [])], "ignored", "incomplete", reason)
+        lines = [
+            one
+            for path, branch in self.tree.branches.items()
+            if path[:2] == ("pools", name)
+            for value in branch.values()
+            for one in value.origins
+        ]
+        self.ledger.note(
+            [*lines, *self.tree.created.get(("pools", name), [])], "ignored", "incomplete", reason
+        )
         return f" {reason}"
 
-    def pool(self, name: str, kind: str, branch: dict[str, Value], place: int, priorities: dict[str, str]) -> Node:
+    def pool(
+        self, name: str, kind: str, branch: dict[str, Value], place: int, priorities: dict[str, str]
+    ) -> Node:
         path: Path = ("pools", name)
         to = f"pools.{name}"
         self.ledger.note(self.tree.created.get(path, []), "translated", to=to)
@@ -98,7 +112,9 @@ class _Site:
         priority = branch["priority"].words[0] if "priority" in branch else str(PRIORITY_FIRST * (place + 1))
         items += self.enabled(branch, priority, name, priorities, to)
         if "priority" not in branch:
-            self.ledger.guess(f"pools.{name}.priority", priority, "the input does not say; EcoNAT counts in hundreds")
+            self.ledger.guess(
+                f"pools.{name}.priority", priority, "the input does not say; EcoNAT counts in hundreds"
+            )
         items.append(Item("priority", self.one(branch, "priority", to, scalar(_number(priority)))))
         items += self.parameters(branch, kind, to)
         if kind == "cgnat":
@@ -138,7 +154,9 @@ class _Site:
             try:
                 node = PARAMETERS[key](value.words)
             except KeyError:
-                self.ledger.note(value.origins, "not-translated", "no-parameter", f"a site's pool has no '{key}'")
+                self.ledger.note(
+                    value.origins, "not-translated", "no-parameter", f"a site's pool has no '{key}'"
+                )
                 continue
             except (Unreadable, _Refused, ValueError) as problem:
                 self.ledger.note(value.origins, "not-translated", "bad-value", str(problem))
@@ -177,7 +195,9 @@ class _Site:
         return mapping(*items)
 
     def rules(self, path: Path, to: str) -> Iterator[Item]:
-        for number, value in sorted(self.tree.branches[path].items(), key=lambda item: (len(item[0]), item[0])):
+        for number, value in sorted(
+            self.tree.branches[path].items(), key=lambda item: (len(item[0]), item[0])
+        ):
             text = " ".join(value.words)
             try:
                 if not number.isdigit():
@@ -212,7 +232,8 @@ class _Site:
             self.done.add(below)
             if key == "alg":
                 found = [
-                    Item(name, scalar(value.words[0])) for name, value in self.tree.branches.get(below, {}).items()
+                    Item(name, scalar(value.words[0]))
+                    for name, value in self.tree.branches.get(below, {}).items()
                 ]
                 for value in self.tree.branches.get(below, {}).values():
                     self.ledger.note(value.origins, "translated", to="nat_defaults")
@@ -282,10 +303,10 @@ PARAMETERS: dict[str, Callable[[tuple[str, ...]], Node]] = {
     "global_ip": _addresses,
     "global_map": _map,
     "port_range": _port_range,
-    **{key: _switch for key in SWITCHES},
+    **dict.fromkeys(SWITCHES, _switch),
 }
 
 DEVICE = (
-    "vlan_mode", "sessions_per_translation", "udp_inbound_refresh", "l2mtu", "port_block_size", "portlimit_low",
-    "low_to_all_udp", "lldp", "lldp_hostname", "permit_invalid_flow",
+    "vlan_mode", "sessions_per_translation", "udp_inbound_refresh", "l2mtu", "port_block_size",
+    "portlimit_low", "low_to_all_udp", "lldp", "lldp_hostname", "permit_invalid_flow",
 )  # fmt: skip

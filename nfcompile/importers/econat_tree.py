@@ -18,7 +18,22 @@ PROMPT = re.compile(r"\s*[^\s:#]+:\d+(?::(\S*?))?#(?:\s+(.*))?$")
 WORD = re.compile(r"[(){}]|[+-]=|(?:(?![+-]=)[^\s(){}])+")
 SUBTREES = ("timeouts_inactivity", "limits_peruser", "alg", "nat_defaults")
 LISTS = ("global_ip", "global_map", "special_tcp_ports")
-QUIET = ("show", "analyze", "clear", "apply", "save", "exit", "quit", "ping", "help", "history", "ls", "top", "root", "..")
+QUIET = (
+    "show",
+    "analyze",
+    "clear",
+    "apply",
+    "save",
+    "exit",
+    "quit",
+    "ping",
+    "help",
+    "history",
+    "ls",
+    "top",
+    "root",
+    "..",
+)
 WORDS_MOST = 100_000
 
 
@@ -44,8 +59,10 @@ class Tree:
             lines.append(origin)
         return self.branches.setdefault(path, {})
 
-    def put(self, path: Path, key: str, words: tuple[str, ...], origins: tuple[Origin, ...], shown: bool) -> None:
-        """Set a value. What `show` repeats sets nothing; what a later line says takes the place of an earlier."""
+    def put(
+        self, path: Path, key: str, words: tuple[str, ...], origins: tuple[Origin, ...], shown: bool
+    ) -> None:
+        """Set a value. What `show` repeats sets nothing; a later line takes the place of an earlier one."""
         branch = self.make(path)
         old = branch.get(key)
         if old is not None and shown and sorted(old.words) == sorted(words):
@@ -78,7 +95,6 @@ class _Reader:
         self.start: Path = ()
         self.stack: list[Path] = []
         self.waiting = ""
-        self.waiting_line: Origin | None = None
         self.list_key = ""
         self.list_verb = ""
         self.list_words: list[str] = []
@@ -115,7 +131,7 @@ class _Reader:
             self.items(key, WORD.findall(command), origin)
         else:
             self.list_key = ""
-            self.command([word for word in WORD.findall(command)][:WORDS_MOST], origin)
+            self.command(WORD.findall(command)[:WORDS_MOST], origin)
 
     def command(self, words: list[str], origin: Origin) -> None:
         verb = words[0] if words else ""
@@ -156,11 +172,8 @@ class _Reader:
             self.open(path, words[-2], origin)
         elif words == ["}"]:
             self.close(origin)
-        elif len(words) == 1 and words[0] in (*SUBTREES, "system", "pools", "acls"):
-            self.waiting, self.waiting_line = words[0], origin
-            self.ledger.note([origin], "ignored", "", "names a block")
-        elif len(words) == 1 and path in ((), ("pools",), ("acls",)) and words[0] not in ("enable", "disable"):
-            self.waiting, self.waiting_line = words[0], origin
+        elif len(words) == 1 and _names_block(words[0], path):
+            self.waiting = words[0]
             self.ledger.note([origin], "ignored", "", "names a block")
         else:
             self.leaf(path, words, origin, shown)
@@ -196,7 +209,7 @@ class _Reader:
             self.ledger.note([origin], "unknown", "syntax", f"'{key}' has no value here")
 
     def begin(self, path: Path, key: str, words: list[str], origin: Origin, shown: bool) -> None:
-        """A list: 'key ( a b )', 'key += (', 'key add a', or the key alone, whose items come at the next prompts."""
+        """A list: 'key ( a b )', 'key += (', 'key add a', or the key alone with items at the next prompts."""
         self.list_key, self.list_verb, self.list_words, self.list_lines = key, "=", [], [origin]
         if words[:1] and words[0] in ("+=", "-=", "add", "remove"):
             self.list_verb = {"add": "+=", "remove": "-="}.get(words[0], words[0])
@@ -235,6 +248,13 @@ class _Reader:
         if self.list_verb != "=" and old is not None:
             lines = (*old.origins, *lines)
         self.tree.put(path, key, words, lines, shown)
+
+
+def _names_block(word: str, path: Path) -> bool:
+    """Whether a word alone on its line is the name of the block that follows."""
+    if word in (*SUBTREES, "system", "pools", "acls"):
+        return True
+    return path in ((), ("pools",), ("acls",)) and word not in ("enable", "disable")
 
 
 def prefixed(kind: str, name: str) -> str:

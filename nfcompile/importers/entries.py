@@ -11,7 +11,6 @@ from typing import NamedTuple
 from nfcompile.importers.form import (
     ADDRESSES,
     PORTED,
-    PORTS,
     PROTOCOLS,
     Exclude,
     Mark,
@@ -50,7 +49,7 @@ class Gateway(NamedTuple):
 
 
 def entries(rule: Rule, gateway: Gateway) -> Iterator[Fields]:
-    """The entries that say what a rule says: one, or one an interface where the address is the interface's."""
+    """The entries that say what a rule says: one, or one per interface whose address it takes."""
     if isinstance(rule.action, Unsaid):
         raise Unsayable(rule.action.code, rule.action.reason, rule.action.hint)
     if rule.stage == "dnat":
@@ -59,16 +58,21 @@ def entries(rule: Rule, gateway: Gateway) -> Iterator[Fields]:
         yield _snat(rule.match, rule.action, gateway)
 
 
-def nearest(rule: Rule, gateway: Gateway) -> Fields | None:
+def nearest(rule: Rule, gateway: Gateway) -> Fields:
     """As much of a rule as can be said, for a comment."""
     action = rule.action.instead if isinstance(rule.action, Unsaid) else rule.action
     fields: Fields = {}
-    for say in (lambda: _interface(rule, gateway), lambda: _qualifiers(rule.match), lambda: _said(rule, action)):
+    parts: tuple[Callable[[], Fields], ...] = (
+        lambda: _interface(rule, gateway),
+        lambda: _qualifiers(rule.match),
+        lambda: _said(rule, action),
+    )
+    for part in parts:
         try:
-            fields.update(say())
+            fields.update(part())
         except Unsayable:
             continue
-    return fields or None
+    return fields
 
 
 def _said(rule: Rule, action: Translate | Exclude | None) -> Fields:
@@ -88,7 +92,9 @@ def _interface(rule: Rule, gateway: Gateway) -> Fields:
 
 def _dnat(match: Match, action: Translate | Exclude, gateway: Gateway) -> Iterator[Fields]:
     if not match.outgoing.but:
-        raise Unsayable("no-match", "where a packet will leave is not known before its destination is translated")
+        raise Unsayable(
+            "no-match", "where a packet will leave is not known before its destination is translated"
+        )
     names = _arriving(match, gateway)
     if isinstance(action, Translate) and action.interface:
         yield from _redirect(match, action, names, gateway)
@@ -131,7 +137,9 @@ def _snat(match: Match, action: Translate | Exclude, gateway: Gateway) -> Fields
 
 def _refuse_from_outside(match: Match, sides: Sides) -> None:
     """A site translates no source of what comes from outside; an exclusion from that is no loss."""
-    names = [name for name in sides.named(match.outgoing) if name in sides.inside and name not in sides.outside]
+    names = [
+        name for name in sides.named(match.outgoing) if name in sides.inside and name not in sides.outside
+    ]
     if names and not comes_from_inside(match.source):
         reason = f"it translates what comes from outside towards {', '.join(names)}, too"
         raise Unsayable("from-outside", reason, "a site translates sources of what comes from inside")
@@ -224,7 +232,9 @@ def _action(stage: str, match: Match, action: Translate | Exclude) -> Fields:
     if action.interface:
         fields[f"{stage}_ip"] = "interface"
     elif action.prefix and action.addresses is not None and action.addresses.size > 1:
-        fields[f"{stage}_prefix"] = _prefix(match.source if stage == "snat" else match.destination, action.addresses)
+        fields[f"{stage}_prefix"] = _prefix(
+            match.source if stage == "snat" else match.destination, action.addresses
+        )
     elif action.addresses is not None:
         fields[f"{stage}_ip"] = range_text(action.addresses)
     if action.ports is not None:

@@ -10,39 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from nfcompile.importers.family_rows import COVERED, Row, read_rows
 from nfcompile.importers.form import (
     ANYTHING,
     ANYWHERE,
-    ICMP,
-    PORTED,
-    PROTOCOLS,
     Match,
     Names,
     Pool,
     Ranges,
     Rule,
-    Translate,
 )
 from nfcompile.ipalloc import Layout, Stock
 from nfcompile.model.ranges import Range, intersect, union
 
 ROWS_LEAST = 4
 """Fewer subscribers than this are easier read as rules."""
-PORTED_ICMP: Ranges = (Range(ICMP, ICMP), *PORTED)
-COVERED = (PORTED, PORTED_ICMP, PROTOCOLS)
-"""What rows may translate: tcp and udp; these and icmp; everything."""
-
-
-class Row(NamedTuple):
-    """Neighbouring subscribers and their global addresses, as many, with one block of ports; `places` are
-    the positions of its rules."""
-
-    source: Range
-    addresses: Range
-    ports: Range
-    outgoing: Names
-    covered: Ranges
-    places: tuple[int, ...]
 
 
 class Family(NamedTuple):
@@ -65,7 +47,7 @@ class Found(NamedTuple):
 def find_pools(rules: Sequence[Rule], outside: tuple[str, ...]) -> Found:
     """Replace families among the `snat` rules by pools. `outside`: the only interfaces that are, if known."""
     snat = [rule for rule in rules if rule.stage == "snat"]
-    rows = list(_rows(snat))
+    rows = list(read_rows(snat))
     towards = _towards(rows, outside)
     families = [family for family in _families(rows) if family.rows[0].outgoing in towards]
     families = _apart(families)
@@ -78,64 +60,6 @@ def find_pools(rules: Sequence[Rule], outside: tuple[str, ...]) -> Found:
     pools = tuple(_pool(family, snat) for family in families)
     others = [rule for rule in rules if rule.stage != "snat"]
     return Found(pools, (*others, *left))
-
-
-# ---- rows
-
-
-def _rows(snat: Sequence[Rule]) -> Iterator[Row]:
-    """Subscribers whose rules all lead to one block."""
-    groups: dict[tuple[Range, Names], list[int]] = {}
-    for place, rule in enumerate(snat):
-        if _is_candidate(rule):
-            groups.setdefault((rule.match.source[0], rule.match.outgoing), []).append(place)
-    for (source, outgoing), places in groups.items():
-        found = _block([snat[place] for place in places])
-        if found is not None:
-            addresses, ports, covered = found
-            yield Row(source, addresses, ports, outgoing, covered, tuple(places))
-
-
-def _is_candidate(rule: Rule) -> bool:
-    match, action = rule.match, rule.action
-    if not isinstance(action, Translate) or action.interface or action.addresses is None:
-        return False
-    plain = match == ANYTHING._replace(source=match.source, protocol=match.protocol, outgoing=match.outgoing)
-    one_to_one = len(match.source) == 1 and match.source[0].size == action.addresses.size
-    return plain and one_to_one and (action.addresses.size == 1 or action.prefix)
-
-
-def _block(rules: list[Rule]) -> tuple[Range, Range, Ranges] | None:
-    """The one block of a subscriber: global address, ports, and the protocols that are translated."""
-    seen: Ranges = ()
-    blocks: set[Range | None] = set()
-    addresses: set[Range] = set()
-    for rule in rules:
-        action = rule.action
-        assert isinstance(action, Translate)
-        assert action.addresses is not None
-        new = [one for one in rule.match.protocol if not intersect(seen, (one,))]
-        if union(new) != rule.match.protocol and not _is_rest(rule, seen):
-            return None
-        if intersect(rule.match.protocol, PORTED) and not (action.ports is None and _covers(seen, PORTED)):
-            blocks.add(action.ports)
-        elif action.ports is not None:
-            return None
-        addresses.add(action.addresses)
-        seen = union((*seen, *rule.match.protocol))
-    if seen not in COVERED or len(blocks) != 1 or len(addresses) != 1:
-        return None
-    ports = blocks.pop()
-    return None if ports is None else (addresses.pop(), ports, seen)
-
-
-def _is_rest(rule: Rule, seen: Ranges) -> bool:
-    """A last rule for whatever the protocols before it left."""
-    return rule.match.protocol == PROTOCOLS and _covers(seen, PORTED)
-
-
-def _covers(some: Ranges, all_of: Ranges) -> bool:
-    return intersect(some, all_of) == union(all_of)
 
 
 def _towards(rows: list[Row], outside: tuple[str, ...]) -> set[Names]:
@@ -197,7 +121,8 @@ def _address_first(rows: list[Row], at: int) -> tuple[Family, int]:
 def _spread(rows: list[Row], at: int) -> tuple[Family, int]:
     """As many rows from `at` on as take one block of every address before the next block; and how many."""
     first, block = rows[at].ports.first, rows[at].ports.size
-    end, runs, entries, most = at, 0, [], 0
+    end, runs, most = at, 0, 0
+    entries: list[Range] = []
     while end < len(rows):
         run = _run(rows, end)
         entry = Range(rows[end].addresses.first, rows[end + run - 1].addresses.last)
@@ -233,7 +158,9 @@ def _gives(family: Family) -> bool:
     """Whether a pool with these values gives every row: asked of the pool's own arithmetic."""
     addresses = family.addresses
     if family.fill == "address":
-        addresses = tuple(Range(one, one) for entry in addresses for one in range(entry.first, entry.last + 1))
+        addresses = tuple(
+            Range(one, one) for entry in addresses for one in range(entry.first, entry.last + 1)
+        )
     subscribers = union(row.source for row in family.rows)
     layout = Layout(Stock(addresses, family.ports, family.block), subscribers)
     for row in family.rows:
@@ -310,7 +237,9 @@ def _pool(family: Family, snat: Sequence[Rule]) -> Pool:
     places = sorted(place for row in family.rows for place in row.places)
     origins = tuple(dict.fromkeys(origin for place in places for origin in snat[place].origins))
     first = snat[places[0]]
-    addresses = union(family.addresses) if list(family.addresses) == sorted(family.addresses) else family.addresses
+    addresses = (
+        union(family.addresses) if list(family.addresses) == sorted(family.addresses) else family.addresses
+    )
     single = len(family.addresses) == 1 and family.addresses[0].size == 1
     return Pool(
         name=first.name,
@@ -325,5 +254,3 @@ def _pool(family: Family, snat: Sequence[Rule]) -> Pool:
         position=places[0],
         partial=tuple((box.protocol, box.source) for box in less),
     )
-
-

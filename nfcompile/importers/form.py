@@ -6,8 +6,7 @@ stage that matches decides. Sets are unions of ranges, so negation and lists are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nfcompile.importers.account import Origin
 from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range, intersect, subtract, union
@@ -69,6 +68,10 @@ class Match(NamedTuple):
     destination_port: Ranges = PORTS
     mark: Mark | None = None
 
+    def having(self, **fields: Any) -> Match:
+        """The same box with other sets in some fields."""
+        return self._replace(**fields)
+
     def both(self, other: Match) -> Match | None:
         """The packets of both boxes, None where there are none."""
         if other is ANYTHING:
@@ -109,13 +112,13 @@ class Match(NamedTuple):
         for name in RANGE_FIELDS:
             beyond = subtract(getattr(rest, name), getattr(common, name))
             if beyond:
-                left.append(rest._replace(**{name: union(beyond)}))
-                rest = rest._replace(**{name: getattr(common, name)})
+                left.append(rest.having(**{name: union(beyond)}))
+                rest = rest.having(**{name: getattr(common, name)})
         for name, other_names in (("incoming", other.incoming), ("outgoing", other.outgoing)):
             beyond_names = getattr(rest, name).both(other_names.negated())
             if not beyond_names.empty:
-                left.append(rest._replace(**{name: beyond_names}))
-                rest = rest._replace(**{name: getattr(common, name)})
+                left.append(rest.having(**{name: beyond_names}))
+                rest = rest.having(**{name: getattr(common, name)})
         return left
 
 
@@ -153,8 +156,8 @@ class Exclude(NamedTuple):
 
 
 class Unsaid(NamedTuple):
-    """What the site has no word for; the rule's match is then at least what it may match, and `instead` what it
-    would do."""
+    """What the site has no word for. The rule's match is then at least what it may match;
+    `instead` is what it would do."""
 
     code: str
     reason: str
@@ -167,7 +170,7 @@ Action = Translate | Exclude | Unsaid
 
 
 class Rule(NamedTuple):
-    """One rule of a stage ('dnat' or 'snat'), from its own lines and through the lines that jumped to them."""
+    """One rule of a stage ('dnat' or 'snat'): its own lines, and those that jumped to them."""
 
     stage: str
     match: Match
@@ -206,5 +209,3 @@ class Pool(NamedTuple):
     inbound: bool = False
     partial: tuple[tuple[Ranges, Ranges], ...] = ()
     notes: tuple[str, ...] = ()
-
-

@@ -1,6 +1,6 @@
 """Import as one short function after the other: read it first.
 
-    bytes -> Text -> Reading (rules, pools) -> pruned -> families found -> sides -> site text and account
+bytes -> Text -> Reading (rules, pools) -> pruned -> families found -> sides -> site text and account
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ from nfcompile.importers.sides import guess_sides
 
 Reader = Callable[[tuple[Text, ...], Options, Ledger], Reading]
 
-READERS: dict[str, Reader] = {"iptables": iptables.read, "vyos": vyos.read, "routeros": routeros.read, "aviatrix": aviatrix.read, "econat": econat.read}
+READERS: dict[str, Reader] = {
+    "iptables": iptables.read,
+    "vyos": vyos.read,
+    "routeros": routeros.read,
+    "aviatrix": aviatrix.read,
+    "econat": econat.read,
+}
 KINDS = ("iptables", "vyos", "routeros", "aviatrix", "econat", "auto")
 
 

@@ -46,7 +46,12 @@ def _rows(dnat: Sequence[Rule]) -> Rows:
         )
         single = len(match.destination) == 1 and match.destination[0].size == 1 and action.addresses.size == 1
         ports = match.destination_port
-        if match != plain or not single or len(ports) != 1 or intersect(match.protocol, PORTED) != match.protocol:
+        if (
+            match != plain
+            or not single
+            or len(ports) != 1
+            or intersect(match.protocol, PORTED) != match.protocol
+        ):
             continue
         block = Block(match.destination[0].first, *ports[0])
         by_protocol = rows.setdefault((block, action.addresses.first), {})
@@ -71,7 +76,9 @@ def bindings(pool: Pool) -> Iterator[tuple[int, Block]]:
     """Every subscriber of a pool with its block, as a site's pool computes it."""
     addresses = pool.addresses
     if pool.fill == "address":
-        addresses = tuple(Range(one, one) for entry in addresses for one in range(entry.first, entry.last + 1))
+        addresses = tuple(
+            Range(one, one) for entry in addresses for one in range(entry.first, entry.last + 1)
+        )
     layout = Layout(Stock(addresses, pool.ports, pool.block), pool.subscribers)
     for run in pool.subscribers:
         for subscriber in range(run.first, run.last + 1):

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from nfcompile.importers import chains as chain_pass
 from nfcompile.importers.account import Ledger, Origin
 from nfcompile.importers.chains import Jump, Statement
 from nfcompile.importers.form import Exclude, Rule, Unsaid
-from nfcompile.importers.iptables_words import Surroundings, read_rule, words
+from nfcompile.importers.iptables_options import Surroundings
+from nfcompile.importers.iptables_table import BUILT_IN, Line, Table, change
+from nfcompile.importers.iptables_words import read_rule, words
 from nfcompile.importers.lines import Text, Token
 from nfcompile.importers.reading import Options, Reading
 from nfcompile.importers.values import Unreadable
 
-BUILT_IN = {"PREROUTING": "dnat", "POSTROUTING": "snat", "INPUT": "own", "OUTPUT": "own"}
 COUNTERS = re.compile(r"\s*\[\d+:\d+\]\s+(?=-)")
 COMMAND = re.compile(r"(?:\S+[#$]\s+)?(?:sudo\s+)?(?:/\S*/)?(ip6?tables)(?:-legacy|-nft)?\s+(.*)")
 """A command, maybe behind a prompt."""
@@ -27,31 +27,16 @@ PROGRAM = re.compile(r"\$|`|^\s*(for|while|until|if|case|function|do|done|then|f
 INTERFACE = re.compile(r"(?:^|\s)(?:-i|-o|--in-interface|--out-interface)\s+(?:!\s+)?([A-Za-z0-9_.@:+-]+)")
 CONTAINER_CHAIN = re.compile(r"DOCKER|KUBE-|CNI-|cali-|LIBVIRT_|NETAVARK|FLANNEL|ISTIO_|WEAVE|CILIUM")
 MANAGER = {
-    "DOCKER": "docker", "KUBE-": "Kubernetes", "CNI-": "a container network", "cali-": "Calico", "LIBVIRT_": "libvirt",
-    "NETAVARK": "podman", "FLANNEL": "flannel", "ISTIO_": "Istio", "WEAVE": "Weave", "CILIUM": "Cilium",
+    "DOCKER": "docker", "KUBE-": "Kubernetes", "CNI-": "a container network", "cali-": "Calico",
+    "LIBVIRT_": "libvirt", "NETAVARK": "podman", "FLANNEL": "flannel", "ISTIO_": "Istio",
+    "WEAVE": "Weave", "CILIUM": "Cilium",
 }  # fmt: skip
-
-
-class _Line(NamedTuple):
-    """A rule as it was written, in its chain."""
-
-    tokens: list[Token]
-    origin: Origin
-    name: str
-
-
-class _Table:
-    """The nat table while lines are read."""
-
-    def __init__(self) -> None:
-        self.chains: dict[str, list[_Line]] = {name: [] for name in BUILT_IN}
-        self.lines: list[Origin] = []
 
 
 def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
     """Read files of either form; of several nat tables the last one holds."""
     found: dict[str, None] = {}
-    table = _Table()
+    table = Table()
     for number, text in enumerate(texts):
         for line in text.lines:
             found.update(dict.fromkeys(name for name in INTERFACE.findall(line) if not name.endswith("+")))
@@ -72,7 +57,7 @@ def _commands(text: Text) -> bool:
 # ---- iptables-save
 
 
-def _read_saved(text: Text, file: int, prefix: str, ledger: Ledger, table: _Table) -> _Table:
+def _read_saved(text: Text, file: int, prefix: str, ledger: Ledger, table: Table) -> Table:
     section = ""
     if not any(line.startswith("*") for line in text.lines) and any(_nat_rule(line) for line in text.lines):
         section = "nat"
@@ -89,7 +74,7 @@ def _read_saved(text: Text, file: int, prefix: str, ledger: Ledger, table: _Tabl
             section = "ipv6" if six else line[1:].strip()
             if section == "nat":
                 _forget(table, ledger, f"the nat table of line {number} of {text.name} takes its place")
-                table = _Table()
+                table = Table()
                 ledger.note([origin], "ignored", "", "the nat table begins")
             else:
                 ledger.note([origin], "ignored", "", _of_table(section))
@@ -123,7 +108,7 @@ def _other_line(line: str, section: str, origin: Origin, ledger: Ledger) -> None
         ledger.note([origin], "unknown", "syntax", "this is no line of iptables-save")
 
 
-def _nat_line(raw: str, origin: Origin, prefix: str, ledger: Ledger, table: _Table) -> None:
+def _nat_line(raw: str, origin: Origin, prefix: str, ledger: Ledger, table: Table) -> None:
     line = raw.strip()
     if line.startswith(":"):
         _declare(line, origin, ledger, table)
@@ -131,12 +116,12 @@ def _nat_line(raw: str, origin: Origin, prefix: str, ledger: Ledger, table: _Tab
     counters = COUNTERS.match(raw)
     try:
         tokens = words(" " * counters.end() + raw[counters.end() :] if counters else raw, origin.line)
-        _command(tokens, origin, prefix, ledger, table)
+        change(tokens, origin, prefix, ledger, table)
     except Unreadable as problem:
         ledger.note([origin], "unknown", problem.code, problem.reason)
 
 
-def _declare(line: str, origin: Origin, ledger: Ledger, table: _Table) -> None:
+def _declare(line: str, origin: Origin, ledger: Ledger, table: Table) -> None:
     """':CHAIN POLICY [packets:bytes]'."""
     parts = line[1:].split()
     if not parts:
@@ -154,9 +139,11 @@ def _declare(line: str, origin: Origin, ledger: Ledger, table: _Table) -> None:
 # ---- commands
 
 
-def _read_commands(text: Text, file: int, prefix: str, ledger: Ledger, table: _Table) -> None:
+def _read_commands(text: Text, file: int, prefix: str, ledger: Ledger, table: Table) -> None:
     program = any(
-        PROGRAM.search(line) for line in text.lines if COMMAND.match(line.strip()) or re.match(r"\s*(for|while|if|case)\b", line)
+        PROGRAM.search(line)
+        for line in text.lines
+        if COMMAND.match(line.strip()) or re.match(r"\s*(for|while|if|case)\b", line)
     )
     for number, raw in enumerate(text.lines, 1):
         origin, line = Origin(file, number, number), raw.strip()
@@ -182,14 +169,14 @@ def _beside(line: str, program: bool, origin: Origin, ledger: Ledger) -> None:
         ledger.note([origin], "ignored", "", "no iptables command")
 
 
-def _typed(raw: str, at: int, origin: Origin, prefix: str, ledger: Ledger, table: _Table) -> None:
+def _typed(raw: str, at: int, origin: Origin, prefix: str, ledger: Ledger, table: Table) -> None:
     try:
         tokens = words(" " * at + raw[at:].split(" #")[0], origin.line)
         section, tokens = _which_table(tokens)
         if section != "nat":
             ledger.note([origin], "ignored", "", _of_table(section))
         else:
-            _command(tokens, origin, prefix, ledger, table)
+            change(tokens, origin, prefix, ledger, table)
     except Unreadable as problem:
         ledger.note([origin], "unknown", problem.code, problem.reason)
 
@@ -209,66 +196,16 @@ def _which_table(tokens: list[Token]) -> tuple[str, list[Token]]:
     return section, rest
 
 
-def _command(tokens: list[Token], origin: Origin, prefix: str, ledger: Ledger, table: _Table) -> None:
-    """-A, -I, -N, -F ...: what a command does to the table."""
-    verb = tokens[0].text if tokens else ""
-    chain = tokens[1].text if len(tokens) > 1 else ""
-    line = _Line(tokens[2:], origin, f"{prefix}l{origin.line}")
-    if verb in ("-A", "--append") and chain:
-        table.chains.setdefault(chain, []).append(line)
-        table.lines.append(origin)
-    elif verb in ("-I", "--insert") and chain:
-        at = 1
-        if line.tokens and line.tokens[0].text.isdigit():
-            at, line = int(line.tokens[0].text), line._replace(tokens=line.tokens[1:])
-        table.chains.setdefault(chain, []).insert(max(at, 1) - 1, line)
-        table.lines.append(origin)
-    elif verb in ("-N", "--new-chain") and chain:
-        table.chains.setdefault(chain, [])
-        ledger.note([origin], "ignored", "", "a new chain")
-    elif verb in ("-F", "--flush", "-X", "--delete-chain", "-Z", "--zero"):
-        _flush(verb, chain, origin, ledger, table)
-    elif verb in ("-D", "--delete") and chain:
-        _delete(chain, line, ledger, table)
-    elif verb in ("-P", "--policy", "-L", "-S", "--list", "--list-rules"):
-        ledger.note([origin], "ignored", "", "changes no rule")
-    else:
-        raise Unreadable("syntax", f"'{verb}' is no command that adds a rule")
-
-
-def _flush(verb: str, chain: str, origin: Origin, ledger: Ledger, table: _Table) -> None:
-    ledger.note([origin], "ignored", "", "removes rules")
-    if verb not in ("-F", "--flush"):
-        return
-    for name in [chain] if chain else list(table.chains):
-        for line in table.chains.get(name, ()):
-            ledger.note([line.origin], "ignored", "", f"removed again in line {origin.line}")
-        table.chains[name] = []
-
-
-def _delete(chain: str, line: _Line, ledger: Ledger, table: _Table) -> None:
-    wanted = [token.text for token in line.tokens]
-    rules = table.chains.get(chain, [])
-    index = int(wanted[0]) - 1 if len(wanted) == 1 and wanted[0].isdigit() else -1
-    for at, rule in enumerate(rules):
-        if at == index or [token.text for token in rule.tokens] == wanted:
-            ledger.note([rule.origin], "ignored", "", f"removed again in line {line.origin.line}")
-            ledger.note([line.origin], "ignored", "", "removes a rule")
-            del rules[at]
-            return
-    ledger.note([line.origin], "ignored", "", "removes a rule that is not there")
-
-
 # ---- the table's rules
 
 
-def _forget(table: _Table, ledger: Ledger, reason: str) -> None:
+def _forget(table: Table, ledger: Ledger, reason: str) -> None:
     for lines in table.chains.values():
         for line in lines:
             ledger.note([line.origin], "ignored", "replaced", reason)
 
 
-def _rules(table: _Table, around: Surroundings, ledger: Ledger) -> tuple[Rule, ...]:
+def _rules(table: Table, around: Surroundings, ledger: Ledger) -> tuple[Rule, ...]:
     own = {name for name in table.chains if name not in BUILT_IN}
     chains: dict[str, list[Statement]] = {}
     for name, lines in table.chains.items():
@@ -286,7 +223,7 @@ def _rules(table: _Table, around: Surroundings, ledger: Ledger) -> tuple[Rule, .
 
 
 def _statements(
-    line: _Line, chain: str, own: set[str], around: Surroundings, ledger: Ledger
+    line: Line, chain: str, own: set[str], around: Surroundings, ledger: Ledger
 ) -> Iterator[Statement]:
     try:
         statements = read_rule(line.tokens, line.origin, line.name, own, around)

@@ -20,7 +20,11 @@ SIGNS: dict[str, tuple[str, ...]] = {
         r"(nat|interfaces|firewall|system|service|protocols) \{",
         r"// (vyos-config-version|Release version)",
     ),
-    "routeros": (r"/(ip|interface|system|routing|queue|ppp)\b", r"add (action|chain|address|list|comment)=", r"# .* by RouterOS"),
+    "routeros": (
+        r"/(ip|interface|system|routing|queue|ppp)\b",
+        r"add (action|chain|address|list|comment)=",
+        r"# .* by RouterOS",
+    ),
     "aviatrix": (
         r'(resource|data) "aviatrix_',
         r".*aviatrix_(gateway|spoke|transit)",
@@ -28,7 +32,12 @@ SIGNS: dict[str, tuple[str, ...]] = {
         r'(variable|provider|output) "',
         r".*_(snat|dnat|vpc|gw)\w*\s*=",
     ),
-    "econat": (r"\S*NAT\S*:\d+(:|#)", r"(acl|pool)\w* ?\{?$", r"(global_ip|global_map|port_range) ", r"\d+ (allow|permit|deny) "),
+    "econat": (
+        r"\S*NAT\S*:\d+(:|#)",
+        r"(acl|pool)\w* ?\{?$",
+        r"(global_ip|global_map|port_range) ",
+        r"\d+ (allow|permit|deny) ",
+    ),
 }
 """Beginnings of lines; the kind with most of them is it."""
 

@@ -11,7 +11,7 @@ from nfcompile.importers.account import Ledger
 from nfcompile.importers.form import Exclude, Match, Rule, Translate, Unsaid
 
 BROAD_MOST = 50
-"""So many earlier rules for more than one source are compared with each rule; equal ones are found among all."""
+"""So many earlier rules for more than one source are compared with each rule; equal ones always are."""
 PAIRS_MOST = 2_000_000
 
 
@@ -51,7 +51,8 @@ def _effective(rules: list[Rule], ledger: Ledger) -> list[Rule]:
     kept = []
     for index, rule in enumerate(rules):
         if isinstance(rule.action, Exclude) and not any(
-            isinstance(later.action, Translate) and later.match.both(rule.match) for later in rules[index + 1 :]
+            isinstance(later.action, Translate) and later.match.both(rule.match)
+            for later in rules[index + 1 :]
         ):
             ledger.note(rule.lines, "ignored", "", "no rule after it would translate its packets")
             ledger.later(rule.jumps, "ignored", "", "what it leads to changes nothing")

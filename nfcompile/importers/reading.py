@@ -10,7 +10,7 @@ from nfcompile.source.layout import Node
 
 
 class Options(NamedTuple):
-    """What the command line says of the gateway: --inside, --outside, --address, --map-connection, --gateway."""
+    """What the command line says: --inside, --outside, --address, --map-connection, --gateway."""
 
     inside: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()

@@ -121,7 +121,9 @@ def _list_member(given: dict[str, str], lists: dict[str, Ranges | None]) -> None
     """Add to a list; one that holds a name is of no use."""
     known = lists.get(given["list"], ())
     try:
-        lists[given["list"]] = None if known is None else union((*known, values.addresses(given.get("address", ""))))
+        lists[given["list"]] = (
+            None if known is None else union((*known, values.addresses(given.get("address", ""))))
+        )
     except Unreadable:
         lists[given["list"]] = None
 
@@ -175,7 +177,7 @@ class _Line:
         if "any-port" not in self.given:
             return [statement]
         both = values.port_set(self.given["any-port"])
-        sides = (match.both(ANYTHING._replace(**{key: both})) for key in ("source_port", "destination_port"))
+        sides = (match.both(ANYTHING.having(**{key: both})) for key in ("source_port", "destination_port"))
         return [statement._replace(match=one) for one in sides if one is not None]
 
     def narrowed(self, match: Match, key: str) -> Match | None:
@@ -184,7 +186,7 @@ class _Line:
         if key in RANGES:
             field, whole, read = RANGES[key]
             found = read(text)
-            return match.both(ANYTHING._replace(**{field: values.all_but(whole, found) if negated else found}))
+            return match.both(ANYTHING.having(**{field: values.all_but(whole, found) if negated else found}))
         if key in INTERFACES:
             return self.interfaces(match, key, text, negated)
         if key.endswith("-address-list"):
@@ -197,7 +199,9 @@ class _Line:
             self.notes.append("nat sees first packets only, which are new")
             return match
         if key == "ipsec-policy" and text.endswith(",none") and not negated and not self.box.ipsec:
-            self.ledger.guess("ipsec-policy", "none", "the export has no IPsec policy, so every packet has none")
+            self.ledger.guess(
+                "ipsec-policy", "none", "the export has no IPsec policy, so every packet has none"
+            )
             return match
         raise Unreadable("no-match", f"the site has no word for {key}")
 
@@ -209,23 +213,25 @@ class _Line:
             if text not in self.box.interface_lists:
                 raise Unreadable("group", f"interface list '{text}' is not in the input")
             names = Names(self.box.interface_lists[text])
-        return match.both(ANYTHING._replace(**{INTERFACES[key]: names.negated() if negated else names}))
+        return match.both(ANYTHING.having(**{INTERFACES[key]: names.negated() if negated else names}))
 
     def address_list(self, match: Match, key: str, text: str, negated: bool) -> Match | None:
         found = self.box.address_lists.get(text)
         if not found:
             raise Unreadable("group", f"address list '{text}' is not in the input, or holds names")
         field = "source" if key.startswith("src") else "destination"
-        return match.both(ANYTHING._replace(**{field: values.all_but(ADDRESSES, found) if negated else found}))
+        return match.both(ANYTHING.having(**{field: values.all_but(ADDRESSES, found) if negated else found}))
 
     def address_type(self, match: Match, key: str, text: str, negated: bool) -> Match | None:
         if text != "local":
             raise Unreadable("no-match", f"the site has no word for addresses of type {text}")
         if not self.box.addresses:
             raise Unreadable("needs-address", "which addresses are the router's own is not in the input")
-        own = union([*(Range(one, one) for one in self.box.addresses.values()), Range(0x7F000000, 0x7FFFFFFF)])
+        own = union(
+            [*(Range(one, one) for one in self.box.addresses.values()), Range(0x7F000000, 0x7FFFFFFF)]
+        )
         field = "source" if key.startswith("src") else "destination"
-        return match.both(ANYTHING._replace(**{field: values.all_but(ADDRESSES, own) if negated else own}))
+        return match.both(ANYTHING.having(**{field: values.all_but(ADDRESSES, own) if negated else own}))
 
     def verdict(self, match: Match) -> Action | Jump | Return | None:
         action = self.given.get("action", "accept")
@@ -250,7 +256,9 @@ class _Line:
         if action in ("src-nat", "dst-nat", "netmap"):
             if to is None and action != "dst-nat":
                 raise Unreadable("bad-address", "to-addresses is missing")
-            return Translate(None if to is None else values.addresses(to), port_range, prefix=action == "netmap")
+            return Translate(
+                None if to is None else values.addresses(to), port_range, prefix=action == "netmap"
+            )
         return Unsaid("no-target", f"the site has no word for action={action}")
 
 
@@ -272,4 +280,3 @@ INTERFACES = {
     "in-interface-list": "incoming",
     "out-interface-list": "outgoing",
 }
-

@@ -10,7 +10,9 @@ from nfcompile.importers.account import Ledger, Origin
 from nfcompile.importers.lines import Text
 
 VERBS = ("add", "set", "remove", "print", "export", "enable", "disable", "move", "unset", "edit", "reset")
-PROPERTY = re.compile(r"""([A-Za-z0-9-]+)=("(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^\s"]*)|(\[[^\]]*\]|"(?:[^"\\]|\\.)*"|\S+)""")
+PROPERTY = re.compile(
+    r"""([A-Za-z0-9-]+)=("(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^\s"]*)|(\[[^\]]*\]|"(?:[^"\\]|\\.)*"|\S+)"""
+)
 ESCAPE = re.compile(r"\\([0-9A-F]{2}|.)")
 PROGRAM = re.compile(r"[:{}]|\$|\bdo=")
 
@@ -53,7 +55,8 @@ def read_commands(texts: tuple[Text, ...], ledger: Ledger) -> list[Command]:
 
 def _joined(text: Text, file: int) -> Iterator[tuple[Origin, str]]:
     """Lines, with those that end in a backslash joined to the next one."""
-    start, parts = 1, []
+    start = 1
+    parts: list[str] = []
     for number, raw in enumerate(text.lines, 1):
         line = raw.strip()
         if not parts:

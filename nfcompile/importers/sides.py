@@ -1,4 +1,4 @@
-"""Which interfaces are inside and outside, where the input does not say so: guessed from the rules, and told."""
+"""Which interfaces are inside and outside where the input does not say: guessed from the rules, and told."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ def guess_sides(reading: Reading, rules: Iterable[Rule], options: Options, ledge
 
 def _outside(rules: list[Rule], pools: tuple[Pool, ...], known: list[str]) -> tuple[tuple[str, ...], str]:
     for why, found in (
-        ("source translation to a public or the interface's own address leaves there", _outgoing(rules, pools, True)),
+        (
+            "source translation to a public or the interface's own address leaves there",
+            _outgoing(rules, pools, True),
+        ),
         ("source translation leaves there", _outgoing(rules, pools, False)),
         ("destination translation arrives there", _incoming(rules)),
     ):

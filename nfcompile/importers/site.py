@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from nfcompile.importers.account import Guess, Ledger, Origin
 from nfcompile.importers.entries import Fields, Gateway, Unsayable, Value, entries, nearest
@@ -23,13 +22,19 @@ LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
 """What a site's label may be; a foreign name that is longer or stranger is left out."""
 
 CONNTRACK_TIMEOUTS: dict[str, int] = {
-    "udp": 120, "icmp": 30, "tcp_handshake": 60, "tcp_active": 432000, "tcp_final": 120, "tcp_reset": 10, "other": 600,
+    "udp": 120, "icmp": 30, "tcp_handshake": 60, "tcp_active": 432000, "tcp_final": 120, "tcp_reset": 10,
+    "other": 600,
 }  # fmt: skip
 """The kernel's own timeouts, in seconds, which a system that sets none has."""
 
 
 def write(
-    kind: str, reading: Reading, pools: Sequence[Pool], rules: Sequence[Rule], gateway: Gateway, ledger: Ledger
+    kind: str,
+    reading: Reading,
+    pools: Sequence[Pool],
+    rules: Sequence[Rule],
+    gateway: Gateway,
+    ledger: Ledger,
 ) -> str:
     """The site; notes the fate of every line of the rules and pools."""
     names = _Names()
@@ -40,7 +45,10 @@ def write(
     if written:
         sections.append(("nat_defaults", _timeouts(ledger)))
         sections.append(("acls", mapping(*(Item(name, _acl(pool)) for pool, name in written))))
-        items = (Item(name, _pool(pool, name, place), _origin(pool.origins, ledger)) for place, (pool, name) in enumerate(written, 1))
+        items = (
+            Item(name, _pool(pool, name, place), _origin(pool.origins, ledger))
+            for place, (pool, name) in enumerate(written, 1)
+        )
         sections.append(("pools", mapping(*items)))
     for stage in ("dnat", "snat"):
         mine = [rule for rule in rules if rule.stage == stage]
@@ -53,14 +61,20 @@ def write(
 def _file(
     kind: str, reading: Reading, gateway: Gateway, sections: list[tuple[str, Node]], ledger: Ledger
 ) -> Node:
-    files = ", ".join(shown(text.name) for text in ledger.texts[:3]) + (" ..." if len(ledger.texts) > 3 else "")
+    files = ", ".join(shown(text.name) for text in ledger.texts[:3]) + (
+        " ..." if len(ledger.texts) > 3 else ""
+    )
     head = (f" From {files} ({kind}), by `nfcompile import`; what became of each line is in its account.",)
     items = [Item("version", scalar(1), head)]
     if LABEL.fullmatch(reading.site):
         items.append(Item("site", scalar(reading.site)))
     guessed = {guess.what: guess for guess in ledger.guesses}
     both = [
-        Item(side, sequence(list(getattr(gateway.sides, side))), beside=_guessed(guessed.get(f"interfaces.{side}")))
+        Item(
+            side,
+            sequence(list(getattr(gateway.sides, side))),
+            beside=_guessed(guessed.get(f"interfaces.{side}")),
+        )
         for side in ("inside", "outside")
     ]
     items.append(Item("interfaces", mapping(*both), (None,)))
@@ -155,7 +169,9 @@ def _origin(origins: Iterable[Origin], ledger: Ledger) -> tuple[str, ...]:
     lines = list(origins)
     first = lines[0]
     text = ledger.texts[first.file]
-    words = " ".join(line.strip().removesuffix("\\").strip() for line in text.lines[first.line - 1 : first.end_line])
+    words = " ".join(
+        line.strip().removesuffix("\\").strip() for line in text.lines[first.line - 1 : first.end_line]
+    )
     many = f" and {len(lines) - 1} more lines" if len(lines) > 1 else ""
     return (f" {_place(text, first)}: {shown(words, COMMENT_MOST)}{many}",)
 
@@ -174,8 +190,8 @@ def _acl(pool: Pool) -> Node:
         for source in sources:
             texts += [f"allow {word} src {_acl_address(source)} dst any" for word in _acl_words(protocols)]
             texts.append(f"deny ip src {_acl_address(source)} dst any")
-    source = _acl_address(pool.subscribers[0]) if len(pool.subscribers) == 1 else "any"
-    texts += [f"allow {word} src {source} dst any" for word in _acl_words(pool.protocols)]
+    whole = _acl_address(pool.subscribers[0]) if len(pool.subscribers) == 1 else "any"
+    texts += [f"allow {word} src {whole} dst any" for word in _acl_words(pool.protocols)]
     return mapping(*(Item(str(number * 10), scalar(text)) for number, text in enumerate(texts, 1)))
 
 
@@ -197,7 +213,10 @@ def _pool(pool: Pool, acl: str, place: int) -> Node:
         Item("acl", scalar(acl)),
         Item("priority", scalar(place * PRIORITY_STEP)),
         Item("global_ip", _ranges(pool.addresses)),
-        Item("port_range", scalar(port_text(pool.ports) if pool.ports.size > 1 else f"{pool.ports.first}-{pool.ports.last}")),
+        Item(
+            "port_range",
+            scalar(port_text(pool.ports) if pool.ports.size > 1 else f"{pool.ports.first}-{pool.ports.last}"),
+        ),
         Item("port_block_size", scalar(pool.block)),
     ]
     if pool.fill != "spread":
@@ -208,7 +227,9 @@ def _pool(pool: Pool, acl: str, place: int) -> Node:
         Item("subscribers", _ranges(pool.subscribers)),
         Item("hairpin", scalar("off")),
         Item("connection_logging", scalar("off")),
-        Item("limits_peruser", mapping(*(Item(key, scalar(value)) for key, value in limits.items()), flow=True)),
+        Item(
+            "limits_peruser", mapping(*(Item(key, scalar(value)) for key, value in limits.items()), flow=True)
+        ),
     ]
     return mapping(*items)
 
@@ -222,5 +243,3 @@ def _timeouts(ledger: Ledger) -> Node:
     ledger.guess("nat_defaults.timeouts_inactivity", "the kernel's own", reason)
     items = (Item(key, scalar(value)) for key, value in CONNTRACK_TIMEOUTS.items())
     return mapping(Item("timeouts_inactivity", mapping(*items, flow=True), (f" guessed: {reason}",)))
-
-

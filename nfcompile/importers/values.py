@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import re
 
-from nfcompile.importers.form import ADDRESSES, PORTS, PROTOCOLS, Ranges
+from nfcompile.importers.form import PROTOCOLS, Ranges
 from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range, subtract, union
 
 QUAD = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})", re.ASCII)
 NUMBER = re.compile(r"\d{1,5}", re.ASCII)
 
 SERVICES = {
-    "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "dns": 53, "tftp": 69, "http": 80, "www": 80,
-    "kerberos": 88, "pop3": 110, "ntp": 123, "imap": 143, "imap2": 143, "snmp": 161, "bgp": 179, "ldap": 389,
+    "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "dns": 53, "tftp": 69, "http": 80,
+    "www": 80, "kerberos": 88, "pop3": 110, "ntp": 123, "imap": 143, "imap2": 143, "snmp": 161,
+    "bgp": 179, "ldap": 389,
     "https": 443, "isakmp": 500, "submission": 587, "ldaps": 636, "imaps": 993, "pop3s": 995, "openvpn": 1194,
     "mysql": 3306, "rdp": 3389, "sip": 5060, "postgresql": 5432, "http-alt": 8080,
 }  # fmt: skip
 """Names of ports that configurations use; /etc/services of this machine says nothing of the other one."""
 
 PROTOCOL_NUMBERS = {
-    "icmp": 1, "igmp": 2, "ipip": 4, "ipencap": 4, "tcp": 6, "egp": 8, "udp": 17, "rdp": 27, "dccp": 33, "rsvp": 46,
-    "gre": 47, "esp": 50, "ipsec-esp": 50, "ah": 51, "ipsec-ah": 51, "ospf": 89, "pim": 103, "vrrp": 112, "l2tp": 115,
-    "sctp": 132, "udplite": 136, "udp-lite": 136,
+    "icmp": 1, "igmp": 2, "ipip": 4, "ipencap": 4, "tcp": 6, "egp": 8, "udp": 17, "rdp": 27, "dccp": 33,
+    "rsvp": 46, "gre": 47, "esp": 50, "ipsec-esp": 50, "ah": 51, "ipsec-ah": 51, "ospf": 89, "pim": 103,
+    "vrrp": 112, "l2tp": 115, "sctp": 132, "udplite": 136, "udp-lite": 136,
 }  # fmt: skip
 ANY_WORDS = ("all", "any", "ip", "0", "")
 
@@ -136,5 +137,3 @@ def protocol_set(text: str) -> Ranges:
 def all_but(whole: Ranges, without: Ranges) -> Ranges:
     """The rest of a set."""
     return union(subtract(whole, without))
-
-

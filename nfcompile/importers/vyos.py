@@ -42,7 +42,10 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
     rules.sort(key=lambda rule: rule.stage)
     if any(kind == "edge" and mine for kind, mine in _parts(leaves, None).items()):
         ledger.guess("dialect", "EdgeOS or Vyatta", "its rules stand below 'service nat'")
-    label = next((leaf.path[2] for leaf in leaves if leaf.path[:2] == ("system", "host-name") and len(leaf.path) == 3), "")
+    label = next(
+        (leaf.path[2] for leaf in leaves if leaf.path[:2] == ("system", "host-name") and len(leaf.path) == 3),
+        "",
+    )
     return Reading(tuple(rules), pools, box.interfaces, addresses, label)
 
 
@@ -125,5 +128,3 @@ def _groups(leaves: Iterable[Leaf]) -> dict[tuple[str, str], tuple[str, ...]]:
             key = (path[2], path[3])
             groups[key] = (*groups.get(key, ()), path[5])
     return groups
-
-

@@ -1,4 +1,4 @@
-"""`nat cgnat` of VyOS -> deterministic pools. VyOS fills one address after the other, in the order of `seq`."""
+"""`nat cgnat` of VyOS -> deterministic pools. It fills one address after the other, by `seq`."""
 
 from __future__ import annotations
 
@@ -27,11 +27,15 @@ def read_pools(leaves: list[Leaf], ledger: Ledger) -> tuple[Pool, ...]:
     """A pool for each rule, in ascending number."""
     part = _Part(leaves)
     numbers = sorted(
-        {path[1] for path in part.said if path[0] == "rule" and len(path) > 1}, key=lambda text: (len(text), text)
+        {path[1] for path in part.said if path[0] == "rule" and len(path) > 1},
+        key=lambda text: (len(text), text),
     )
     pools, used = [], set()
     for position, number in enumerate(numbers):
-        inside, outside = part.value("rule", number, "source", "pool"), part.value("rule", number, "translation", "pool")
+        inside, outside = (
+            part.value("rule", number, "source", "pool"),
+            part.value("rule", number, "translation", "pool"),
+        )
         origins = part.origins(("rule", number))
         if inside is None or outside is None:
             ledger.note(origins, "ignored", "incomplete", "the rule lacks a pool, and VyOS refuses it")
@@ -73,8 +77,12 @@ class _Part:
                     seen.add(text)
                     yield text, (*path, text)
 
-    def pool(self, number: str, inside: str, outside: str, origins: tuple[Origin, ...], position: int) -> Pool:
-        subscribers = tuple(values.addresses(text) for text, _ in self.ranges("pool", "internal", inside, "range"))
+    def pool(
+        self, number: str, inside: str, outside: str, origins: tuple[Origin, ...], position: int
+    ) -> Pool:
+        subscribers = tuple(
+            values.addresses(text) for text, _ in self.ranges("pool", "internal", inside, "range")
+        )
         addresses = tuple(self.addresses(outside))
         if not subscribers or not addresses:
             missing = inside if not subscribers else outside
@@ -82,7 +90,9 @@ class _Part:
         ports = values.ports(self.value("pool", "external", outside, "external-port-range") or PORT_RANGE)
         block = values.port(self.value("pool", "external", outside, "per-user-limit", "port") or PORT_LIMIT)
         if not 0 < block <= ports.size:
-            raise Unreadable("bad-port", f"a block of {block} ports does not fit into {ports.first}-{ports.last}")
+            raise Unreadable(
+                "bad-port", f"a block of {block} ports does not fit into {ports.first}-{ports.last}"
+            )
         note = "VyOS translates towards any interface, the site towards the outside"
         single = all(one.size == 1 for one in addresses)
         return Pool(
@@ -114,10 +124,12 @@ class _Part:
                 continue
             if path[:1] == ("rule",) and len(path) > 1 and path[1] in numbers:
                 continue
-            reason = "no rule uses this pool" if path[:1] == ("pool",) else "the log of a site is connection_logging"
+            reason = (
+                "no rule uses this pool"
+                if path[:1] == ("pool",)
+                else "the log of a site is connection_logging"
+            )
             ledger.note([leaf.origin], "ignored", "", reason)
         for leaf in self.leaves:
             if ledger.fate(leaf.origin) is None and leaf.structure and len(leaf.path) < 3:
                 ledger.note([leaf.origin], "ignored", "", "opens or closes a block")
-
-

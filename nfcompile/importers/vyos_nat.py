@@ -117,7 +117,9 @@ class _Numbered:
             if path[0] not in KNOWN:
                 self.doubtful("no-match", f"the site has no word for '{' '.join(path)}'", path)
             elif path[0] == "load-balance":
-                self.doubtful("load-balance", "a site translates to one address or range, without weights", path)
+                self.doubtful(
+                    "load-balance", "a site translates to one address or range, without weights", path
+                )
 
     def doubtful(self, code: str, reason: str, path: Path) -> None:
         if self.doubt is None:
@@ -136,13 +138,13 @@ class _Numbered:
         match = ANYTHING
         side = ("outgoing", "outbound-interface") if stage == "snat" else ("incoming", "inbound-interface")
         steps: list[Callable[[Match], Match]] = [
-            lambda found: found._replace(**{side[0]: self.interfaces(side[1])}),
+            lambda found: found.having(**{side[0]: self.interfaces(side[1])}),
             lambda found: found._replace(protocol=self.set_of(PROTOCOLS, values.protocol_set, "protocol")),
         ]
         for end in ("source", "destination"):
             steps += [
-                lambda found, end=end: found._replace(**{end: self.addresses(end)}),  # type: ignore[misc]
-                lambda found, end=end: found._replace(**{f"{end}_port": self.ports(end)}),  # type: ignore[misc]
+                lambda found, end=end: found.having(**{end: self.addresses(end)}),  # type: ignore[misc]
+                lambda found, end=end: found.having(**{f"{end}_port": self.ports(end)}),  # type: ignore[misc]
             ]
         for step in steps:
             match = self.read(lambda step=step, match=match: step(match), match, ())  # type: ignore[misc]
@@ -155,7 +157,9 @@ class _Numbered:
 
     def addresses(self, end: str) -> Ranges:
         if self.value(end, "fqdn") is not None:
-            raise Unreadable("host-name", f"'{self.value(end, 'fqdn')}' is a name; the site needs its address")
+            raise Unreadable(
+                "host-name", f"'{self.value(end, 'fqdn')}' is a name; the site needs its address"
+            )
         found = self.set_of(ADDRESSES, values.address_set, end, "address")
         found = intersect(found, self.set_of(ADDRESSES, values.address_set, end, "network"))
         for kind in ("address-group", "network-group"):
@@ -170,7 +174,11 @@ class _Numbered:
     def ports(self, end: str) -> Ranges:
         found = self.set_of(PORTS, values.port_set, end, "port")
         name = self.value(end, "group", "port-group")
-        return found if name is None else intersect(found, self.group("port-group", name, PORTS, values.port_set))
+        return (
+            found
+            if name is None
+            else intersect(found, self.group("port-group", name, PORTS, values.port_set))
+        )
 
     def group(self, kind: str, name: str, whole: Ranges, read: Callable[[str], Ranges]) -> Ranges:
         members = self.box.groups.get((kind, name.lstrip("!")))
@@ -250,14 +258,15 @@ class _Numbered:
             return
         back = Match(outgoing=names, source=(here,))
         yield rule._replace(
-            match=Match(incoming=names, destination=(there,)), action=self.doubt or Translate(here, prefix=True)
+            match=Match(incoming=names, destination=(there,)),
+            action=self.doubt or Translate(here, prefix=True),
         )
         yield rule._replace(stage="snat", match=back, action=self.doubt or Translate(there, prefix=True))
 
 
 KNOWN = (
-    "outbound-interface", "inbound-interface", "protocol", "source", "destination", "translation", "exclude", "type",
-    "inside-address", "outside-address", "load-balance",
+    "outbound-interface", "inbound-interface", "protocol", "source", "destination", "translation", "exclude",
+    "type", "inside-address", "outside-address", "load-balance",
 )  # fmt: skip
 
 
@@ -272,5 +281,3 @@ def _set(text: str, whole: Ranges, read: Callable[[str], Ranges]) -> Ranges:
     if not any(not part.startswith("!") for part in parts):
         found = whole
     return values.all_but(found, without) if without else found
-
-

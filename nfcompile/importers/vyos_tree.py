@@ -120,9 +120,7 @@ def _curly(text: Text, file: int, ledger: Ledger) -> list[Leaf]:
             if len(stack) > DEPTH_MOST:
                 ledger.note([origin], "unknown", "syntax", "nested too deep")
                 return leaves
-        elif stack and "{" not in line and "}" not in line.replace('"', ""):
-            leaves.append(Leaf((*stack[-1], *_words(line)), origin))
-        elif stack and '"' in line:
+        elif stack and ('"' in line or not re.search("[{}]", line)):
             leaves.append(Leaf((*stack[-1], *_words(line)), origin))
         else:
             ledger.note([origin], "unknown", "syntax", "this is no line of a configuration")

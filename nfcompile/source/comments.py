@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from nfcompile.source.document import Branch, Document
-from nfcompile.source.document import Node as Mark
-from nfcompile.source.layout import Item, Node, Scalar
+from nfcompile.source.layout import STEP, Item, Node, Scalar
 
 
 class _Trivia(NamedTuple):
@@ -62,7 +61,7 @@ class _Reader:
         return found._replace(below=found.below + tuple(one.text for one in self.trivia[self.next :]))
 
     def collection(self, branch: Branch, data: Any, limit: int, column: int) -> Node:
-        """A mapping or list; `limit` is the line at which what follows it begins, `column` where its items stand."""
+        """A mapping or list; what follows it begins in line `limit`, its items stand in `column`."""
         flow = self.lines[branch.start_mark.line][branch.start_mark.column :][:1] in ("{", "[")
         children = list(_children(branch, data))
         starts = [mark.start_mark for mark, *_ in children]
@@ -75,7 +74,7 @@ class _Reader:
         return Node(items=tuple(items), is_list=isinstance(data, list), flow=flow, below=below)
 
     def item(
-        self, key: str | None, node: Mark, value: Any, line: int, limit: int, above: tuple[str | None, ...]
+        self, key: str | None, node: Any, value: Any, line: int, limit: int, above: tuple[str | None, ...]
     ) -> Item:
         """An item with the comment on its line, and, of a flow collection, the one behind its end."""
         if not isinstance(node, Branch):
@@ -128,7 +127,7 @@ class _Reader:
         return taken
 
 
-def _children(branch: Branch, data: Any) -> Iterator[tuple[Any, str | None, Mark, Any]]:
+def _children(branch: Branch, data: Any) -> Iterator[tuple[Any, str | None, Any, Any]]:
     """Each child: where it begins, its key, its node, its value."""
     if isinstance(data, list):
         for node, value in zip(branch.items, data, strict=True):
@@ -140,10 +139,11 @@ def _children(branch: Branch, data: Any) -> Iterator[tuple[Any, str | None, Mark
 
 def _column(branch: Branch) -> int:
     """Where the items of a collection stand; comments that are further left are not its own."""
-    marks = [mark.start_mark for mark, _ in branch.children.values()] or [one.start_mark for one in branch.items]
-    if branch.items:
-        return max(int(marks[0].column) - 2, 0)
-    return int(marks[0].column) if marks else 0
+    keys: list[Any] = [key for key, _ in branch.children.values()]
+    items: list[Any] = list(branch.items)
+    if items:
+        return max(int(items[0].start_mark.column) - STEP, 0)
+    return int(keys[0].start_mark.column) if keys else 0
 
 
 def _scalar(value: Any) -> Scalar:
@@ -151,7 +151,7 @@ def _scalar(value: Any) -> Scalar:
     return value
 
 
-def _scalars(node: Mark | None) -> dict[int, list[tuple[int, int]]]:
+def _scalars(node: Any) -> dict[int, list[tuple[int, int]]]:
     """Columns that scalars take, by line."""
     found: dict[int, list[tuple[int, int]]] = {}
     waiting: list[Any] = [node] if node is not None else []

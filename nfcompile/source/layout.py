@@ -38,7 +38,7 @@ class Item(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A scalar, or a collection of items; `flow` asks for one line, `below` are comments after the last item."""
+    """A scalar, or a collection of items; `flow` asks for one line, `below` are comments after its items."""
 
     value: Scalar = None
     items: tuple[Item, ...] | None = None
