@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from nfcompile.importers.form import ANYTHING, PORTED, TCP, UDP, Pool, Rule, Translate
 from nfcompile.ipalloc import Block, Layout, Stock
-from nfcompile.model.ranges import Range, intersect
+from nfcompile.model.ranges import Range, intersect, union
 
 Rows = dict[tuple[Block, int], dict[int, int]]
 """Block and subscriber -> the place of the rule that leads there, by protocol."""
@@ -20,12 +20,13 @@ def find_inbound(pools: Sequence[Pool], rules: Sequence[Rule]) -> tuple[tuple[Po
     """Pools with `inbound` where the rules have all of it, and the rules that are left."""
     dnat = [rule for rule in rules if rule.stage == "dnat"]
     rows = _rows(dnat)
+    places = [_places(pool, rows) for pool in pools]
+    candidates = {place for some in places for place in some}
     found, taken = [], set()
-    for pool in pools:
-        places = _places(pool, rows)
-        if places and not _meets_later(places, dnat):
-            taken.update(places)
-            origins = (*pool.origins, *(origin for place in sorted(places) for origin in dnat[place].origins))
+    for pool, mine in zip(pools, places, strict=True):
+        if mine and not _meets_later(mine, candidates, dnat):
+            taken.update(mine)
+            origins = (*pool.origins, *(origin for place in sorted(mine) for origin in dnat[place].origins))
             pool = pool._replace(inbound=True, origins=tuple(dict.fromkeys(origins)))
         found.append(pool)
     left = [rule for place, rule in enumerate(dnat) if place not in taken]
@@ -87,11 +88,13 @@ def bindings(pool: Pool) -> Iterator[tuple[int, Block]]:
                 yield subscriber, block
 
 
-def _meets_later(places: set[int], dnat: Sequence[Rule]) -> bool:
-    """Whether a rule behind one of these asks for the same global address: in a site it would come first."""
-    addresses = {dnat[place].match.destination[0].first for place in places}
+def _meets_later(places: set[int], candidates: set[int], dnat: Sequence[Rule]) -> bool:
+    """Whether a rule behind one of these takes packets to their global addresses: in a site it would come
+    first, and the blocks' own rules never do."""
+    addresses = union(dnat[place].match.destination[0] for place in places)
     first = min(places)
     return any(
-        intersect(rule.match.destination, [Range(one, one) for one in addresses])
-        for rule in (rule for place, rule in enumerate(dnat) if place > first and place not in places)
+        intersect(rule.match.destination, addresses)
+        for place, rule in enumerate(dnat)
+        if place > first and place not in candidates
     )

@@ -40,7 +40,7 @@ class RuleWords:
 
     def narrow(self, field: str, whole: Ranges, found: Ranges, negated: bool) -> None:
         found = values.all_but(whole, found) if negated else found
-        self.sets[field] = intersect(self.sets.get(field, whole), found)
+        self.sets[field] = intersect(self.sets[field], found) if field in self.sets else found
 
     def doubtful(self, code: str, reason: str, column: int, hint: str = "") -> None:
         if self.doubt is None:

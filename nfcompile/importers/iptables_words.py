@@ -17,11 +17,14 @@ from nfcompile.importers.lines import Token
 from nfcompile.importers.values import Unreadable
 
 WORD = re.compile(r"""(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+""")
+PLAIN = re.compile(r"\S+")
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|' + r"'([^']*)'")
 
 
 def words(line: str, number: int) -> list[Token]:
     """Split a line as a shell would. Raises Unreadable where a quote is never closed."""
+    if '"' not in line and "'" not in line:
+        return [Token(word[0], number, word.start() + 1) for word in PLAIN.finditer(line)]
     found = []
     end = 0
     for word in WORD.finditer(line):

@@ -45,7 +45,9 @@ def shown(text: str, most: int = SHOWN_MOST) -> str:
     >>> shown("a\\tb\\x00")
     'a b\\\\x00'
     """
-    clean = "".join(one if one.isprintable() else _escape(one) for one in text[: most + 1])
+    clean = text[: most + 1]
+    if not clean.isprintable():
+        clean = "".join(one if one.isprintable() else _escape(one) for one in clean)
     clean = clean.strip()
     return clean if len(clean) <= most else f"{clean[: most - 3]}..."
 

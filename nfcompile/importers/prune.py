@@ -11,7 +11,7 @@ from nfcompile.importers.account import Ledger
 from nfcompile.importers.form import Exclude, Match, Rule, Translate, Unsaid
 
 BROAD_MOST = 50
-"""So many earlier rules for more than one source are compared with each rule; equal ones always are."""
+"""So many earlier rules for several hosts are compared with each rule; equal ones always are."""
 PAIRS_MOST = 2_000_000
 
 
@@ -38,9 +38,15 @@ def _reached(rules: list[Rule], ledger: Ledger) -> list[Rule]:
         kept.append(rule)
         if not isinstance(rule.action, Unsaid):
             seen[rule.match] = rule
-            if len(broad) < BROAD_MOST and rule.match.source[-1].last > rule.match.source[0].first:
+            if len(broad) < BROAD_MOST and _is_broad(rule.match):
                 broad.append(rule)
     return kept
+
+
+def _is_broad(match: Match) -> bool:
+    """Whether a rule is for more than one source and more than one destination."""
+    source, destination = match.source, match.destination
+    return source[0].first < source[-1].last and destination[0].first < destination[-1].last
 
 
 def _effective(rules: list[Rule], ledger: Ledger) -> list[Rule]:

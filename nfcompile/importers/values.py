@@ -41,10 +41,10 @@ class Unreadable(Exception):
 
 def address(text: str) -> int:
     """A dotted quad."""
-    found = QUAD.fullmatch(text)
-    if found and all(int(part) < 256 for part in found.groups()):
-        a, b, c, d = (int(part) for part in found.groups())
-        return a << 24 | b << 16 | c << 8 | d
+    if QUAD.fullmatch(text):
+        a, b, c, d = map(int, text.split("."))
+        if max(a, b, c, d) < 256:
+            return a << 24 | b << 16 | c << 8 | d
     raise _no_address(text)
 
 
