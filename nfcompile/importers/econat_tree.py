@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from nfcompile.importers.account import Ledger, Origin
 from nfcompile.importers.lines import Text
+from nfcompile.model.acl import read_rule
+from nfcompile.model.parse import Fault
 
 Path = tuple[str, ...]
 
@@ -65,7 +67,7 @@ class Tree:
         """Set a value. What `show` repeats sets nothing; a later line takes the place of an earlier one."""
         branch = self.make(path)
         old = branch.get(key)
-        if old is not None and shown and sorted(old.words) == sorted(words):
+        if old is not None and shown and _same(path, old.words, words):
             self.ledger.note(origins, "ignored", "", f"shows what line {old.origins[0].line} set")
             return
         if old is not None:
@@ -250,6 +252,16 @@ class _Reader:
         self.tree.put(path, key, words, lines, shown)
 
 
+def _same(path: Path, words: tuple[str, ...], shown: tuple[str, ...]) -> bool:
+    """Whether `show` says what is known; it lists in its own order, and spells ACL rules out."""
+    if path[:1] != ("acls",):
+        return sorted(words) == sorted(shown)
+    try:
+        return read_rule(" ".join(words), 1, ()) == read_rule(" ".join(shown), 1, ())
+    except Fault:
+        return False
+
+
 def _names_block(word: str, path: Path) -> bool:
     """Whether a word alone on its line is the name of the block that follows."""
     if word in (*SUBTREES, "system", "pools", "acls"):
@@ -263,7 +275,10 @@ def prefixed(kind: str, name: str) -> str:
 
 
 def branch_of(path: Path, name: str) -> Path:
-    """The path of a block; pools and ACLs may stand without the branch above them."""
+    """The path of a block; pools and ACLs may stand without the branch above them, and what `show` answers
+    begins with the branch itself."""
+    if path[-1:] == (name,):
+        return path
     if path or name in ("pools", "acls", "system"):
         return (*path, name)
     for kind in ("pool", "acl"):

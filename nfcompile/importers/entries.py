@@ -199,7 +199,7 @@ def _protocols(found: Ranges) -> Value:
     raise Unsayable("no-protocol", f"the site has no word for protocol {', '.join(map(str, numbers[:5]))}")
 
 
-def _said_set(found: Ranges, whole: Ranges, spell: Callable[[Range], str]) -> Value:
+def _said_set(found: Ranges, whole: Ranges, spell: Callable[[Range], Scalar]) -> Value:
     """A set as the shorter of two lists: its values, or with '!' what it has not."""
     if found == whole:
         return None
@@ -212,8 +212,11 @@ def _said_set(found: Ranges, whole: Ranges, spell: Callable[[Range], str]) -> Va
 def _said_ports(found: Ranges) -> Value:
     """Ports from 1: no packet has port 0."""
     usable = (Range(1, PORT_LAST),)
-    value = _said_set(intersect(found, usable), usable, port_text)
-    return int(value) if isinstance(value, str) and value.isdigit() else value
+    return _said_set(intersect(found, usable), usable, _ports)
+
+
+def _ports(ports: Range) -> Scalar:
+    return ports.first if ports.size == 1 else port_text(ports)
 
 
 def _one_or_list(values: list[Scalar]) -> Value:
@@ -238,8 +241,7 @@ def _action(stage: str, match: Match, action: Translate | Exclude) -> Fields:
     elif action.addresses is not None:
         fields[f"{stage}_ip"] = range_text(action.addresses)
     if action.ports is not None:
-        text = port_text(action.ports)
-        fields[f"{stage}_port"] = int(text) if text.isdigit() else text
+        fields[f"{stage}_port"] = _ports(action.ports)
     return fields
 
 

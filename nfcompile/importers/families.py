@@ -7,6 +7,7 @@ family becomes a pool only when the pool's own arithmetic gives every row of it.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from nfcompile.importers.family_rows import COVERED, Row, read_rows
 from nfcompile.importers.form import (
     ANYTHING,
     ANYWHERE,
+    Exclude,
     Match,
     Names,
     Pool,
@@ -25,6 +27,9 @@ from nfcompile.model.ranges import Range, intersect, union
 
 ROWS_LEAST = 4
 """Fewer subscribers than this are easier read as rules."""
+
+
+OUTWARDS = "the site translates towards the outside, the original towards any interface"
 
 
 class Family(NamedTuple):
@@ -44,13 +49,10 @@ class Found(NamedTuple):
     rules: tuple[Rule, ...]
 
 
-def find_pools(rules: Sequence[Rule], outside: tuple[str, ...]) -> Found:
-    """Replace families among the `snat` rules by pools. `outside`: the only interfaces that are, if known."""
+def find_pools(rules: Sequence[Rule]) -> Found:
+    """Replace families among the `snat` rules by pools."""
     snat = [rule for rule in rules if rule.stage == "snat"]
-    rows = list(read_rows(snat))
-    towards = _towards(rows, outside)
-    families = [family for family in _families(rows) if family.rows[0].outgoing in towards]
-    families = _apart(families)
+    families = _apart(list(_families(list(read_rows(snat)))))
     families = [one for one in families if not _interleaved(one, snat, families)]
     if not families:
         return Found((), tuple(rules))
@@ -60,17 +62,6 @@ def find_pools(rules: Sequence[Rule], outside: tuple[str, ...]) -> Found:
     pools = tuple(_pool(family, snat) for family in families)
     others = [rule for rule in rules if rule.stage != "snat"]
     return Found(pools, (*others, *left))
-
-
-def _towards(rows: list[Row], outside: tuple[str, ...]) -> set[Names]:
-    """The interfaces towards which pools may translate: a pool cannot name some of the outside ones."""
-    if outside:
-        return {ANYWHERE, Names(frozenset(outside))}
-    counts: dict[Names, int] = {}
-    for row in rows:
-        counts[row.outgoing] = counts.get(row.outgoing, 0) + 1
-    named = [names for names in counts if not names.but]
-    return {ANYWHERE, *sorted(named, key=lambda names: (-counts[names], sorted(names.names)))[:1]}
 
 
 # ---- families
@@ -121,23 +112,26 @@ def _address_first(rows: list[Row], at: int) -> tuple[Family, int]:
 def _spread(rows: list[Row], at: int) -> tuple[Family, int]:
     """As many rows from `at` on as take one block of every address before the next block; and how many."""
     first, block = rows[at].ports.first, rows[at].ports.size
-    end, runs, most = at, 0, 0
+    end, blocks, most = at, 0, 0
     entries: list[Range] = []
     while end < len(rows):
         run = _run(rows, end)
         entry = Range(rows[end].addresses.first, rows[end + run - 1].addresses.last)
-        if not entries or entry != entries[-1]:
-            if entries and (runs < most or entry in entries):
+        partial = bool(entries) and entry.first == entries[-1].first and entry.last < entries[-1].last
+        if not entries or not (partial or entry == entries[-1]):
+            if entries and (blocks < most or intersect([entry], entries)):
                 break
-            most = most or runs
+            most = most or blocks
             entries.append(entry)
-            runs = 0
-        if rows[end].ports.first != first + runs * block or (most and runs >= most):
+            blocks = 0
+        if rows[end].ports.first != first + blocks * block or (most and blocks >= most):
             break
-        end, runs = end + run, runs + 1
-    if entries and not runs:
+        end, blocks = end + run, blocks + 1
+        if partial:
+            break
+    if not blocks:
         entries.pop()
-    ports = Range(first, first + max(most, runs, 1) * block - 1)
+    ports = Range(first, first + max(most, blocks, 1) * block - 1)
     return Family(tuple(rows[at:end]), tuple(entries), ports, block, "spread"), max(end - at, 1)
 
 
@@ -190,10 +184,11 @@ def _meet(some: list[Match], others: list[Match]) -> bool:
 
 
 def _apart(families: list[Family]) -> list[Family]:
-    """Families whose subscribers, and whose blocks, are nobody else's."""
+    """Families whose subscribers, and whose blocks, are nobody else's. A pool takes its subscribers whatever
+    the interface, so those of two families must differ even where the interfaces do."""
     kept: list[tuple[Family, list[Match]]] = []
     for family in families:
-        boxes = _boxes(family.rows)
+        boxes = [box.having(outgoing=ANYWHERE) for box in _boxes(family.rows)]
         if not any(_meet(boxes, theirs) or _shares(family, other) for other, theirs in kept):
             kept.append((family, boxes))
     return [family for family, _ in kept]
@@ -208,16 +203,16 @@ def _shares(one: Family, other: Family) -> bool:
 def _interleaved(family: Family, snat: Sequence[Rule], families: list[Family]) -> bool:
     """Whether another rule that matches a subscriber stands between the rules of this one subscriber."""
     taken = {place for one in families for row in one.rows for place in row.places}
-    spans = sorted((row.places[0], row.places[-1]) for row in family.rows if row.places[-1] > row.places[0])
     others = [place for place in range(len(snat)) if place not in taken]
-    if len(others) > INTERLEAVED_MOST:
-        return bool(spans) and any(first < place < last for first, last in spans for place in others)
-    boxes = _boxes(family.rows)
-    meeting = [place for place in others if _meet([snat[place].match], boxes)]
-    return any(first < place < last for first, last in spans for place in meeting)
+    if len(others) <= COMPARED_MOST:
+        boxes = _boxes(family.rows)
+        others = [place for place in others if _meet([snat[place].match], boxes)]
+    spans = ((row.places[0], row.places[-1]) for row in family.rows)
+    return any(bisect_right(others, first) < bisect_left(others, last) for first, last in spans)
 
 
-INTERLEAVED_MOST = 1000
+COMPARED_MOST = 1000
+"""So many other rules are compared with a family; more of them all count as matching its subscribers."""
 
 
 def _less(rule: Rule, place: int, families: list[tuple[Family, list[Match]]]) -> list[Rule]:
@@ -253,4 +248,16 @@ def _pool(family: Family, snat: Sequence[Rule]) -> Pool:
         origins=origins,
         position=places[0],
         partial=tuple((box.protocol, box.source) for box in less),
+        notes=(OUTWARDS,) if family.rows[0].outgoing.but else (),
     )
+
+
+def not_elsewhere(pools: Iterable[Pool], outside: Sequence[str]) -> Iterator[Rule]:
+    """Exclusions for pools that are for some of the outside interfaces: a pool itself cannot say that."""
+    for pool in pools:
+        others = frozenset(name for name in outside if not pool.outgoing.has(name))
+        if others:
+            match = ANYTHING.having(
+                source=union(pool.subscribers), protocol=pool.protocols, outgoing=Names(others)
+            )
+            yield Rule("snat", match, Exclude(), pool.origins[:1], f"{pool.name}-only")

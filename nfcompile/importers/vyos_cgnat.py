@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from nfcompile.importers import values
 from nfcompile.importers.account import Ledger, Origin
+from nfcompile.importers.families import OUTWARDS
 from nfcompile.importers.form import ANYWHERE, PROTOCOLS, Pool
 from nfcompile.importers.values import Unreadable
 from nfcompile.importers.vyos_tree import Leaf, Path
@@ -93,7 +94,6 @@ class _Part:
             raise Unreadable(
                 "bad-port", f"a block of {block} ports does not fit into {ports.first}-{ports.last}"
             )
-        note = "VyOS translates towards any interface, the site towards the outside"
         single = all(one.size == 1 for one in addresses)
         return Pool(
             name=f"rule-{number}",
@@ -106,7 +106,7 @@ class _Part:
             outgoing=ANYWHERE,
             origins=tuple(dict.fromkeys(origins)),
             position=position,
-            notes=(note,),
+            notes=(OUTWARDS,),
         )
 
     def addresses(self, pool: str) -> Iterable[Range]:
