@@ -33,7 +33,7 @@ SIGNS: dict[str, tuple[str, ...]] = {
         r".*_(snat|dnat|vpc|gw)\w*\s*=",
     ),
     "econat": (
-        r"\S*NAT\S*:\d+(:|#)",
+        r"[^\s:#]+:\d+(:\S*)?#( |$)",
         r"(acl|pool)\w* ?\{?$",
         r"(global_ip|global_map|port_range) ",
         r"\d+ (allow|permit|deny) ",

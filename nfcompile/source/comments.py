@@ -58,7 +58,9 @@ class _Reader:
         if not isinstance(node, Branch):
             return Node(items=(), below=tuple(one.text for one in self.trivia))
         found = self.collection(node, self.document.data, len(self.lines), 0)
-        return found._replace(below=found.below + tuple(one.text for one in self.trivia[self.next :]))
+        rest = [one.text for one in self.trivia[self.next :]]
+        rest += [text for _, (_, text) in sorted(self.beside.items())]  # behind the bracket that ends the file
+        return found._replace(below=(*found.below, *rest))
 
     def collection(self, branch: Branch, data: Any, limit: int, column: int) -> Node:
         """A mapping or list; what follows it begins in line `limit`, its items stand in `column`."""
@@ -80,8 +82,7 @@ class _Reader:
         if not isinstance(node, Branch):
             last = node.end_mark.line
             return Item(key, Node(_scalar(value)), above, self.take(last) or self.take(line))
-        block = bool(node.items or node.children) and node.start_mark.line > line
-        beside = self.take(line) if block or not self.is_flow(node) else None
+        beside = self.take(line) if node.start_mark.line > line else None
         after = self.take(node.end_mark.line, node.end_mark.column) if self.is_flow(node) else None
         column = _column(node)
         inner = self.collection(node, value, min(limit, self.end_of(node)), column)

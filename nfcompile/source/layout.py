@@ -114,6 +114,9 @@ def _comments(lines: tuple[str | None, ...], indent: int) -> Iterator[Line]:
 
 
 def _item(item: Item, indent: int) -> Iterator[Line]:
+    if item.key is None and _one_line(item.node) is None and item.node.items:
+        yield from _nested(item, indent)
+        return
     margin = " " * indent
     start = f"{margin}-" if item.key is None else f"{margin}{_key(item.key)}:"
     line = _one_line(item.node)
@@ -122,6 +125,16 @@ def _item(item: Item, indent: int) -> Iterator[Line]:
         return
     yield start, item.beside
     yield from _block(item.node, indent + STEP)
+
+
+def _nested(item: Item, indent: int) -> Iterator[Line]:
+    """A collection in a list: its first item stands behind the dash, comments above both."""
+    first, *rest = item.node.items or ()
+    above = first.above if item.beside is None else (item.beside, *first.above)
+    yield from _comments(above, indent)
+    inner = item.node._replace(items=(first._replace(above=()), *rest))
+    for number, (text, beside) in enumerate(_block(inner, indent + STEP)):
+        yield (f"{' ' * indent}-{text[indent + 1 :]}" if not number else text), beside
 
 
 def one_line(node: Node) -> str:
