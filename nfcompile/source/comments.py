@@ -59,7 +59,8 @@ class _Reader:
             return Node(items=(), below=tuple(one.text for one in self.trivia))
         found = self.collection(node, self.document.data, len(self.lines), 0)
         rest = [one.text for one in self.trivia[self.next :]]
-        rest += [text for _, (_, text) in sorted(self.beside.items())]  # behind the bracket that ends the file
+        # What stands behind the bracket that ends the file has no item.
+        rest += [text for _, (_, text) in sorted(self.beside.items())]
         return found._replace(below=(*found.below, *rest))
 
     def collection(self, branch: Branch, data: Any, limit: int, column: int) -> Node:

@@ -114,7 +114,7 @@ def _comments(lines: tuple[str | None, ...], indent: int) -> Iterator[Line]:
 
 
 def _item(item: Item, indent: int) -> Iterator[Line]:
-    if item.key is None and _one_line(item.node) is None and item.node.items:
+    if _is_nested(item):
         yield from _nested(item, indent)
         return
     margin = " " * indent
@@ -127,14 +127,28 @@ def _item(item: Item, indent: int) -> Iterator[Line]:
     yield from _block(item.node, indent + STEP)
 
 
+def _is_nested(item: Item) -> bool:
+    """Whether an item of a list is a collection in block form."""
+    return item.key is None and bool(item.node.items) and _one_line(item.node) is None
+
+
 def _nested(item: Item, indent: int) -> Iterator[Line]:
     """A collection in a list: its first item stands behind the dash, comments above both."""
+    above, item = _lifted(item)
+    yield from _comments(above, indent)
+    for number, (text, beside) in enumerate(_block(item.node, indent + STEP)):
+        yield (f"{' ' * indent}-{text[indent + 1 :]}" if not number else text), beside
+
+
+def _lifted(item: Item) -> tuple[tuple[str | None, ...], Item]:
+    """The comments that have no place behind a dash, and the item without them."""
     first, *rest = item.node.items or ()
     above = first.above if item.beside is None else (item.beside, *first.above)
-    yield from _comments(above, indent)
-    inner = item.node._replace(items=(first._replace(above=()), *rest))
-    for number, (text, beside) in enumerate(_block(inner, indent + STEP)):
-        yield (f"{' ' * indent}-{text[indent + 1 :]}" if not number else text), beside
+    first = first._replace(above=())
+    if _is_nested(first):
+        more, first = _lifted(first)
+        above = (*above, *more)
+    return above, item._replace(beside=None, node=item.node._replace(items=(first, *rest)))
 
 
 def one_line(node: Node) -> str:

@@ -53,7 +53,8 @@ pools:   # one
 snat:
   a:  {mark: "5", snat_ip:    interface,
        src_cidr: [ '!10.0.0.0/8',10.1.0.0/16 ]}    # behind
-  b: {a_rather_long_key: [1, 2, 3], another_long_key: "with: colon", and_a_third_one_that_is: wide, x: ~}
+  b: {a_rather_long_key: [1, 2, 3], another_longer_key: "with: colon",
+      and_a_third_one: that is very wide, x: ~}
 empty:
 nothing: {}
 # the end
@@ -82,8 +83,8 @@ snat:
   a: {mark: "5", snat_ip: interface, src_cidr: ["!10.0.0.0/8", 10.1.0.0/16]}  # behind
   b:
     a_rather_long_key: [1, 2, 3]
-    another_long_key: "with: colon"
-    and_a_third_one_that_is: wide
+    another_longer_key: "with: colon"
+    and_a_third_one: that is very wide
     x:
 empty:
 nothing: {}
@@ -116,10 +117,13 @@ def test_all_sites_of_this_project(site):
     )
 
 
-ODD = ["on", "5", "05", "0x5", "-1", "~", "null", "Null", "true", "10:20", "a#b", "#", "-", "[", "a:", ":a", "!x", "*x", "&x", "'", '"', "\\", "@", "%", "?", "|", ">", "---", "<<", "=", "é", "a]b", "{a", "1e5", ".5", "yes", "203.0.113.0/24"]
+ODD = (
+    "on|5|05|0x5|-1|~|null|Null|true|10:20|a#b|#|-|[|a:|:a|!x|*x|&x|'|\"|\\|@|%|?|>|---|<<|=|é|a]b|{a|1e5|.5|yes"
+    "|203.0.113.0/24||a #b|- a|a, b|a: b|? a| a|a "
+)
 
 
-@pytest.mark.parametrize("value", [*ODD, "", "a #b", "- a", "a, b", "a: b", "? a", " a", "a "])
+@pytest.mark.parametrize("value", [*ODD.split("|"), "|"])
 def test_scalars_are_read_back(value):
     for text in (
         f"k: {spelled(value)}",
