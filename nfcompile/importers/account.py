@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from nfcompile.importers.lines import Text, shown
+from nfcompile.importers.lines import Text, joined, shown
 
 FATES = ("ignored", "folded", "translated", "not-translated", "unknown")
 """From the least to the most that a reader should know of: a line that has two is told by the later one."""
@@ -124,6 +124,15 @@ class Ledger:
         if guess not in self.guesses:
             self.guesses.append(guess)
 
+    def quoted(self, origins: Iterable[Origin]) -> tuple[str, ...]:
+        """A comment for what lines became: 'rules.v4:12: -A POSTROUTING ... and 3 more lines'."""
+        first, *more = origins
+        text = self.texts[first.file]
+        words = joined(text.lines[first.line - 1 : first.end_line])
+        many = f" and {len(more)} more lines" if more else ""
+        name = shown(text.name.rpartition("/")[2])
+        return (f" {name}:{first.line}: {shown(words, COMMENT_MOST)}{many}",)
+
     def account(self, kind: str) -> Account:
         """Every line with its fate; a line that no reader spoke of is unknown."""
         for origins, (fate, code, reason) in self._later:
@@ -141,15 +150,15 @@ class Ledger:
         while number <= len(lines):
             end = min(ends.get(number, number), len(lines))
             note = notes[number - 1] or _blank(lines[number - 1])
-            text = shown(
-                " ".join(line.strip().removesuffix("\\").strip() for line in lines[number - 1 : end])
-            )
+            text = shown(joined(lines[number - 1 : end]))
             yield Entry(
                 name, number, end, note.column, text, note.fate, _named(note.to), note.code, note.reason
             )
             number = end + 1
 
 
+COMMENT_MOST = 100
+"""Characters of a foreign line in a comment of the site; the account has more."""
 TO_MOST = 5
 """So many entries of the site are named for one line; a jump may lead to thousands."""
 

@@ -77,9 +77,16 @@ class _Site:
             if not NAME.fullmatch(name) or (needed and not self.given(branch, needed)):
                 waiting.append(self.left_out(name, needed or "a name that a site accepts"))
                 continue
-            items.append(Item(name, self.pool(name, kind, branch, place, priorities), tuple(waiting)))
+            node = self.pool(name, kind, branch, place, priorities)
+            items.append(Item(name, node, (*waiting, *self.quoted(path))))
             waiting = []
         return Node(items=tuple(items), below=tuple(waiting))
+
+    def quoted(self, path: Path) -> tuple[str, ...]:
+        """Where a branch begins in the input."""
+        lines = [one for value in self.tree.branches[path].values() for one in value.origins]
+        first = sorted([*self.tree.created.get(path, []), *lines])[:1]
+        return self.ledger.quoted(first) if first else ()
 
     def given(self, branch: dict[str, Value], key: str) -> bool:
         return key in branch and bool(branch[key].words)
@@ -187,7 +194,7 @@ class _Site:
             self.done.add(path)
             to = f"acls.{name}"
             self.ledger.note(self.tree.created.get(path, []), "translated", to=to)
-            items.append(Item(name, mapping(*self.rules(path, to))))
+            items.append(Item(name, mapping(*self.rules(path, to)), self.quoted(path)))
         missing = sorted(self.used - set(self.names("acls")))
         for name in missing:
             self.ledger.guess(f"acls.{name}", "empty", "a pool uses it, and its rules are not in the input")

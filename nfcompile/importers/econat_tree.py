@@ -182,10 +182,11 @@ class _Reader:
 
     def open(self, path: Path, name: str, origin: Origin) -> None:
         self.waiting = ""
-        self.ledger.note([origin], "ignored", "", "opens a block")
         self.stack.append(branch_of(path, name))
         if self.stack[-1][:1] in (("pools",), ("acls",)) and len(self.stack[-1]) == 2:
-            self.tree.make(self.stack[-1])
+            self.tree.make(self.stack[-1], None if self.answer else origin)
+        if self.answer or self.stack[-1] not in self.tree.created:
+            self.ledger.note([origin], "ignored", "", "opens a block")
 
     def close(self, origin: Origin) -> None:
         if self.stack:

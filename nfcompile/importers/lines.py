@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from typing import NamedTuple
 
 SHOWN_MOST = 200
@@ -37,6 +38,11 @@ def _decoded(data: bytes) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "backslashreplace")
     return data.decode("utf-8", "backslashreplace").removeprefix("\ufeff")
+
+
+def joined(lines: Sequence[str]) -> str:
+    """Physical lines as the one that they are, without the backslashes at their ends."""
+    return " ".join(line.strip().removesuffix("\\").strip() for line in lines)
 
 
 def shown(text: str, most: int = SHOWN_MOST) -> str:

@@ -68,7 +68,8 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
             statements = _Line(command, box, ledger, several).statements()
             chains.setdefault(command.values.get("chain", ""), []).extend(statements)
     label = next((one.values.get("name", "") for one in commands if one.menu == "/system identity"), "")
-    known = (*options.inside, *options.outside, *options.addresses, *names, *box.addresses)
+    listed = (name for members in box.interface_lists.values() for name in sorted(members))
+    known = (*options.inside, *options.outside, *options.addresses, *names, *box.addresses, *listed)
     return Reading(_rules(chains, ledger), (), tuple(dict.fromkeys(known)), box.addresses, label)
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from nfcompile.importers.account import Guess, Ledger, Origin
+from nfcompile.importers.account import Guess, Ledger
 from nfcompile.importers.entries import Fields, Gateway, Unsayable, Value, entries, nearest
 from nfcompile.importers.form import PORTED, PROTOCOLS, Pool, Ranges, Rule
-from nfcompile.importers.lines import Text, shown
+from nfcompile.importers.lines import shown
 from nfcompile.importers.reading import Reading
 from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.source import layout
 from nfcompile.source.layout import Item, Node, mapping, scalar, sequence
 
 NAME_MOST = 31
-COMMENT_MOST = 100
-"""Characters of a foreign line in a comment; the account has more."""
 PRIORITY_STEP = 10
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
 """What a site's label may be; a foreign name that is longer or stranger is left out."""
@@ -46,7 +44,7 @@ def write(
         sections.append(("nat_defaults", _timeouts(ledger)))
         sections.append(("acls", mapping(*(Item(name, _acl(pool)) for pool, name in written))))
         items = (
-            Item(name, _pool(pool, name, place), _origin(pool.origins, ledger))
+            Item(name, _pool(pool, name, place), ledger.quoted(pool.origins))
             for place, (pool, name) in enumerate(written, 1)
         )
         sections.append(("pools", mapping(*items)))
@@ -129,7 +127,7 @@ def _stage(stage: str, rules: list[Rule], gateway: Gateway, names: _Names, ledge
             name = names.free(stage, rule.name)
             reason = "; ".join(rule.notes)
             ledger.note(rule.origins, "translated", to=f"{stage}.{name}", reason=reason)
-            above = (*waiting, *(_origin(rule.lines, ledger) if not number else ()))
+            above = (*waiting, *(ledger.quoted(rule.lines) if not number else ()))
             waiting = []
             items.append(Item(name, _fields(fields), above))
     if not items and not waiting:
@@ -149,7 +147,7 @@ def _left_out(rule: Rule, problem: Unsayable, gateway: Gateway, ledger: Ledger) 
     ledger.later(rule.jumps, "not-translated", problem.code, reason)
     if told:
         return
-    yield from _origin(rule.lines, ledger)
+    yield from ledger.quoted(rule.lines)
     yield f"   not translated: {shown(reason)} [{problem.code}]"
     fields = nearest(rule, gateway)
     if fields:
@@ -162,22 +160,6 @@ def _fields(fields: Fields) -> Node:
 
 def _value(value: Value) -> Node:
     return sequence(value) if isinstance(value, list) else scalar(value)
-
-
-def _origin(origins: Iterable[Origin], ledger: Ledger) -> tuple[str, ...]:
-    """'rules.v4:12: -A POSTROUTING ...', or where a run of lines begins and how many they are."""
-    lines = list(origins)
-    first = lines[0]
-    text = ledger.texts[first.file]
-    words = " ".join(
-        line.strip().removesuffix("\\").strip() for line in text.lines[first.line - 1 : first.end_line]
-    )
-    many = f" and {len(lines) - 1} more lines" if len(lines) > 1 else ""
-    return (f" {_place(text, first)}: {shown(words, COMMENT_MOST)}{many}",)
-
-
-def _place(text: Text, origin: Origin) -> str:
-    return f"{shown(text.name.rpartition('/')[2])}:{origin.line}"
 
 
 # ---- pools
