@@ -90,6 +90,17 @@ class Template(StrEnum):
     static = "static"
 
 
+class Kind(StrEnum):
+    """The configurations that `import` reads."""
+
+    iptables = "iptables"
+    vyos = "vyos"
+    routeros = "routeros"
+    aviatrix = "aviatrix"
+    econat = "econat"
+    auto = "auto"
+
+
 class Protocol(StrEnum):
     """The protocols that have ports, or ids, in a block."""
 
@@ -577,6 +588,84 @@ def init(
     from nfcompile.cli import init as verb
 
     _finish(lambda: verb.run(file, template=template, inside=inside, outside=outside, quiet=quiet))
+
+
+@app.command("import")
+def import_(
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What the files are; auto guesses.")],
+    sources: Annotated[list[str], typer.Argument(metavar="FILE...", help="The files; - is standard input.")],
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write the site there, not to stdout."),
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="FILE", help="Write the account there, not to stderr.")
+    ] = None,
+    format: Annotated[Format, typer.Option("--format", help="Format of the account.")] = Format.text,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 when a line is not translated or not understood.")
+    ] = False,
+    inside: Annotated[
+        list[str] | None, typer.Option("--inside", metavar="IF", help="An inside interface; may be repeated.")
+    ] = None,
+    outside: Annotated[
+        list[str] | None,
+        typer.Option("--outside", metavar="IF", help="An outside interface; may be repeated."),
+    ] = None,
+    address: Annotated[
+        list[str] | None, typer.Option("--address", metavar="IF=A", help="The address of an interface.")
+    ] = None,
+    map_connection: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map-connection", metavar="NAME=IF", help="The interface of a foreign connection or interface."
+        ),
+    ] = None,
+    gateway: Annotated[
+        str | None,
+        typer.Option("--gateway", metavar="NAME", help="Of several gateways in the input, this one."),
+    ] = None,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Make a site from a foreign configuration, with an account of every line."""
+    from nfcompile.cli import import_ as verb
+
+    options = verb.ImportOptions(
+        output,
+        account,
+        format,
+        strict,
+        tuple(inside or ()),
+        tuple(outside or ()),
+        tuple(address or ()),
+        tuple(map_connection or ()),
+        gateway,
+        quiet,
+        not no_color,
+    )
+    _finish(lambda: verb.run(kind.value, sources, options))
+
+
+@app.command()
+def fmt(
+    site: Site = "site.yaml",
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write there instead of to stdout."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 when the layout would change.")
+    ] = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Write a site in its canonical layout, comments kept."""
+    from nfcompile.cli import fmt as verb
+
+    if check and output is not None:
+        raise typer.BadParameter("--check writes nothing, so it does not go with -o")
+    _finish(lambda: verb.run(site, output, check=check, quiet=quiet, color=not no_color))
 
 
 @app.command()

@@ -1,0 +1,153 @@
+"""`nfcompile import`: a site from somebody else's configuration, and an account of every line of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from nfcompile.cli import files, outcome
+from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+from nfcompile.cli.outcome import Outcome
+from nfcompile.diagnostics import SiteError
+
+if TYPE_CHECKING:
+    from nfcompile.importers.account import Account, Entry
+    from nfcompile.importers.importing import Imported
+    from nfcompile.importers.reading import Options
+
+SHOWN_MOST = 40
+"""Lines that stderr lists; `--account` has them all."""
+
+
+class ImportOptions(NamedTuple):
+    """What the command line says."""
+
+    output: str | None = None
+    account: str | None = None
+    format: str = "text"
+    strict: bool = False
+    inside: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    connections: tuple[str, ...] = ()
+    gateway: str | None = None
+    quiet: bool = False
+    color: bool = True
+
+
+def run(kind: str, names: list[str], options: ImportOptions) -> int:
+    """Import files of a kind; the site goes to stdout or `-o`, the account to stderr or `--account`."""
+    found = _imported(kind, names, options)
+    checked = _checked(found.text, options.output or "site.yaml")
+    _write_site(found.text, options.output)
+    _write_account(found.account, checked, options)
+    refused = any(one.severity == "error" for one in checked.diagnostics)
+    return REFUSED if refused or (options.strict and not found.account.complete) else OK
+
+
+def _imported(kind: str, names: list[str], options: ImportOptions) -> Imported:
+    from nfcompile.importers.importing import import_files
+    from nfcompile.importers.kinds import UnknownKind
+    from nfcompile.importers.terraform import NeedsExtra
+
+    read = [(files.shown(name), files.read(name)) for name in names]
+    try:
+        return import_files(kind, read, _gateway(options))
+    except UnknownKind as problem:
+        raise UsageProblem(f"{problem}; name the kind instead of 'auto'") from None
+    except NeedsExtra as problem:
+        raise UsageProblem(str(problem)) from None
+
+
+def _gateway(options: ImportOptions) -> Options:
+    from nfcompile.importers.reading import Options
+    from nfcompile.model import parse
+
+    addresses = {}
+    for text in options.addresses:
+        name, _, value = text.partition("=")
+        try:
+            addresses[name] = parse.address(value)
+        except parse.Fault as fault:
+            raise UsageProblem(f"--address {text}: {fault.message}; write IF=A") from None
+    connections = dict(_pair(text) for text in options.connections)
+    inside, outside = _names(options.inside), _names(options.outside)
+    return Options(inside, outside, addresses, connections, options.gateway)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, interface = text.rpartition("=")
+    if not equals or not name or not interface:
+        raise UsageProblem(f"--map-connection {text}: write NAME=IF")
+    return name, interface
+
+
+def _names(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Interfaces of an option that may be repeated, and may hold several with commas."""
+    return tuple(dict.fromkeys(name for text in given for name in text.split(",") if name))
+
+
+def _checked(text: str, name: str) -> Outcome:
+    """What `check` says of the site."""
+    from nfcompile import pipeline
+    from nfcompile.source import document
+
+    try:
+        read = Outcome(document.parse(text.encode(), name))
+    except document.SourceError as error:
+        return Outcome(error.document, None, error.diagnostics)
+    try:
+        return Outcome(read.document, None, tuple(pipeline.check(read.document).diagnostics))
+    except SiteError as error:
+        return read.refused(error.diagnostics)
+
+
+def _write_site(text: str, output: str | None) -> None:
+    if output is None or output == files.STDIN:
+        sys.stdout.write(text)
+    else:
+        files.write(output, text)
+
+
+# ---- the account
+
+
+def _write_account(account: Account, checked: Outcome, options: ImportOptions) -> None:
+    if options.format == "json":
+        data = account.as_data() | {"diagnostics": outcome.as_data(checked)}
+        text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = "".join(f"{line}\n" for line in _lines(account, whole=options.account is not None))
+    if options.account is not None:
+        files.write(options.account, text)
+    elif not options.quiet or options.format == "json":
+        sys.stderr.write(text)
+    if options.format != "json":
+        outcome.tell(checked, options.quiet, options.color)
+
+
+def _lines(account: Account, whole: bool) -> list[str]:
+    """The account for people: what is left out, or with `whole` every line; guesses; totals."""
+    entries = [entry for entry in account.entries if whole or entry.fate in ("not-translated", "unknown")]
+    shown = entries if whole else entries[:SHOWN_MOST]
+    lines = [_line(entry) for entry in shown]
+    if len(shown) < len(entries):
+        lines.append(f"... and {len(entries) - len(shown)} more: --account FILE has every line")
+    for guess in account.guesses:
+        say = f" (say {guess.option})" if guess.option else ""
+        lines.append(f"guessed: {guess.what}: {guess.value}: {guess.reason}{say}")
+    totals = account.totals
+    count = sum(totals.values())
+    parts = ", ".join(f"{number} {fate}" for fate, number in totals.items() if number)
+    lines.append(f"{account.kind}: {count} line{'' if count == 1 else 's'}: {parts or 'nothing to import'}")
+    return lines
+
+
+def _line(entry: Entry) -> str:
+    """'FILE:LINE: fate: text -> entry: reason [code]'."""
+    where = f"{entry.file}:{entry.line}" + (f"-{entry.end_line}" if entry.end_line > entry.line else "")
+    to = f" -> {entry.to}" if entry.to else ""
+    code = f" [{entry.code}]" if entry.code else ""
+    reason = f": {entry.reason}" if entry.reason else ""
+    return f"{where}: {entry.fate}: {entry.text}{to}{reason}{code}"

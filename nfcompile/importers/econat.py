@@ -1,0 +1,319 @@
+"""EcoNAT's pools and ACLs -> the site's, which have the same words; EcoNAT's own defaults are written out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from nfcompile.importers import values
+from nfcompile.importers.account import Ledger, Origin
+from nfcompile.importers.econat_tree import Path, Tree, Value, read_tree
+from nfcompile.importers.lines import Text
+from nfcompile.importers.reading import Options, Reading
+from nfcompile.importers.values import Unreadable
+from nfcompile.model.acl import read_rule
+from nfcompile.model.parse import Fault
+from nfcompile.source.layout import Item, Node, Scalar, mapping, scalar, sequence
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}", re.ASCII)
+PRIORITY_FIRST = 100
+OF_TYPE = {
+    "global_ip": ("cgnat", "nat"),
+    "port_range": ("cgnat",),
+    "global_map": ("static",),
+    "allow_external_connect": ("nat", "static"),
+    "limits_peruser": ("cgnat",),
+}
+"""Parameters that some types of pools do not have."""
+SWITCHES = ("enable", "hairpin", "allow_external_connect", "connection_logging", "randomize_ports")
+NEEDED = {"cgnat": "global_ip", "nat": "global_ip", "static": "global_map"}
+
+
+class _Refused(Exception):
+    """A value that a site does not accept."""
+
+
+def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
+    """Read the files of one device."""
+    tree = read_tree(texts, ledger)
+    site = _Site(tree, ledger)
+    pools, acls, defaults = site.pools(), site.acls(), site.defaults()
+    sections = {"nat_defaults": defaults, "acls": acls, "pools": pools}
+    site.rest()
+    names = (*options.inside, *options.outside)
+    return Reading(
+        interfaces=names, sections={key: node for key, node in sections.items() if node.items or node.below}
+    )
+
+
+class _Site:
+    """The sections, while they are made."""
+
+    def __init__(self, tree: Tree, ledger: Ledger) -> None:
+        self.tree = tree
+        self.ledger = ledger
+        self.vlans = False
+        self.done: set[Path] = set()
+        self.used: set[str] = set()
+
+    def names(self, section: str) -> list[str]:
+        """Branches of a section, also those of which only a branch below is known."""
+        return list(
+            dict.fromkeys(path[1] for path in self.tree.branches if path[:1] == (section,) and len(path) > 1)
+        )
+
+    # ---- pools
+
+    def pools(self) -> Node:
+        items: list[Item] = []
+        waiting: list[str | None] = []
+        priorities: dict[str, str] = {}
+        for place, name in enumerate(self.names("pools")):
+            path: Path = ("pools", name)
+            branch = self.tree.make(path)
+            self.done |= {path, *((*path, one) for one in ("timeouts_inactivity", "limits_peruser"))}
+            kind = branch["type"].words[0] if "type" in branch else "cgnat"
+            needed = NEEDED.get(kind)
+            if not NAME.fullmatch(name) or (needed and not self.given(branch, needed)):
+                waiting.append(self.left_out(name, needed or "a name that a site accepts"))
+                continue
+            node = self.pool(name, kind, branch, place, priorities)
+            items.append(Item(name, node, (*waiting, *self.quoted(path))))
+            waiting = []
+        return Node(items=tuple(items), below=tuple(waiting))
+
+    def quoted(self, path: Path) -> tuple[str, ...]:
+        """Where a branch begins in the input."""
+        lines = [one for value in self.tree.branches[path].values() for one in value.origins]
+        first = sorted([*self.tree.created.get(path, []), *lines])[:1]
+        return self.ledger.quoted(first) if first else ()
+
+    def given(self, branch: dict[str, Value], key: str) -> bool:
+        return key in branch and bool(branch[key].words)
+
+    def left_out(self, name: str, needed: str) -> str:
+        reason = f"pool '{name}' has no {needed} in the input: it translates nothing"
+        lines = [
+            one
+            for path, branch in self.tree.branches.items()
+            if path[:2] == ("pools", name)
+            for value in branch.values()
+            for one in value.origins
+        ]
+        self.ledger.note(
+            [*lines, *self.tree.created.get(("pools", name), [])], "ignored", "incomplete", reason
+        )
+        return f" {reason}"
+
+    def pool(
+        self, name: str, kind: str, branch: dict[str, Value], place: int, priorities: dict[str, str]
+    ) -> Node:
+        path: Path = ("pools", name)
+        to = f"pools.{name}"
+        self.ledger.note(self.tree.created.get(path, []), "translated", to=to)
+        items = [Item("type", self.one(branch, "type", to, scalar(kind)))]
+        acl = branch["acl"].words[0] if "acl" in branch else "none"
+        if acl != "none":
+            self.used.add(acl)
+        items.append(Item("acl", self.one(branch, "acl", to, scalar(acl))))
+        priority = branch["priority"].words[0] if "priority" in branch else str(PRIORITY_FIRST * (place + 1))
+        items += self.enabled(branch, priority, name, priorities, to)
+        if "priority" not in branch:
+            self.ledger.guess(
+                f"pools.{name}.priority", priority, "the input does not say; EcoNAT counts in hundreds"
+            )
+        items.append(Item("priority", self.one(branch, "priority", to, scalar(_number(priority)))))
+        items += self.parameters(branch, kind, to)
+        if kind == "cgnat":
+            items.append(Item("allocation", scalar("dynamic")))
+        if "randomize_ports" not in branch and kind == "cgnat":
+            items.append(Item("randomize_ports", scalar("off")))
+        for key in ("timeouts_inactivity", "limits_peruser"):
+            below = self.numbers((*path, key), to)
+            if below.items and kind in OF_TYPE.get(key, (kind,)):
+                items.append(Item(key, below))
+        return mapping(*items)
+
+    def one(self, branch: dict[str, Value], key: str, to: str, node: Node) -> Node:
+        if key in branch:
+            self.ledger.note(branch[key].origins, "translated", to=to)
+        return node
+
+    def enabled(
+        self, branch: dict[str, Value], priority: str, name: str, priorities: dict[str, str], to: str
+    ) -> Iterator[Item]:
+        """EcoNAT uses the first of two pools with one priority; a site refuses two that are enabled."""
+        on = branch["enable"].words[0] if "enable" in branch else "on"
+        beside = None
+        if on == "on" and priority in priorities:
+            on, beside = "off", f" EcoNAT ignores it: '{priorities[priority]}' has its priority"
+        elif on == "on":
+            priorities[priority] = name
+        yield Item("enable", self.one(branch, "enable", to, scalar(on)), beside=beside)
+
+    def parameters(self, branch: dict[str, Value], kind: str, to: str) -> Iterator[Item]:
+        for key, value in branch.items():
+            if key in ("type", "acl", "priority", "enable"):
+                continue
+            if kind not in OF_TYPE.get(key, (kind,)):
+                self.ledger.note(value.origins, "ignored", "", f"a pool of type {kind} has no {key}")
+                continue
+            try:
+                node = PARAMETERS[key](value.words)
+            except KeyError:
+                self.ledger.note(
+                    value.origins, "not-translated", "no-parameter", f"a site's pool has no '{key}'"
+                )
+                continue
+            except (Unreadable, _Refused, ValueError) as problem:
+                self.ledger.note(value.origins, "not-translated", "bad-value", str(problem))
+                continue
+            self.vlans = self.vlans or (key == "global_map" and any("~" in word for word in value.words))
+            self.ledger.note(value.origins, "translated", to=to)
+            yield Item(key, node)
+
+    def numbers(self, path: Path, to: str) -> Node:
+        """Timeouts or limits: keys with numbers."""
+        items = []
+        for key, value in self.tree.branches.get(path, {}).items():
+            try:
+                numbers: list[Scalar] = [_number(word) for word in value.words]
+            except _Refused as problem:
+                self.ledger.note(value.origins, "not-translated", "bad-value", str(problem))
+                continue
+            self.ledger.note(value.origins, "translated", to=to)
+            items.append(Item(key, sequence(numbers) if key == "special_tcp_ports" else scalar(numbers[0])))
+        return mapping(*items, flow=True)
+
+    # ---- ACLs
+
+    def acls(self) -> Node:
+        items = []
+        for name in self.names("acls"):
+            path: Path = ("acls", name)
+            self.done.add(path)
+            to = f"acls.{name}"
+            self.ledger.note(self.tree.created.get(path, []), "translated", to=to)
+            items.append(Item(name, mapping(*self.rules(path, to)), self.quoted(path)))
+        missing = sorted(self.used - set(self.names("acls")))
+        for name in missing:
+            self.ledger.guess(f"acls.{name}", "empty", "a pool uses it, and its rules are not in the input")
+            items.append(Item(name, mapping()))
+        return mapping(*items)
+
+    def rules(self, path: Path, to: str) -> Iterator[Item]:
+        for number, value in sorted(
+            self.tree.branches[path].items(), key=lambda item: (len(item[0]), item[0])
+        ):
+            text = " ".join(value.words)
+            try:
+                if not number.isdigit():
+                    raise Fault("acl-syntax", f"'{number}' is no number of a rule", 0, 0)
+                rule = read_rule(text, int(number), ())
+            except Fault as fault:
+                self.ledger.note(value.origins, "not-translated", "acl-rule", fault.message)
+                continue
+            self.vlans = self.vlans or rule.vid is not None
+            self.ledger.note(value.origins, "translated", to=to)
+            yield Item(str(int(number)), scalar(text))
+
+    # ---- the device
+
+    def defaults(self) -> Node:
+        path: Path = ("system", "nat_defaults")
+        items = []
+        for key, value in self.tree.branches.get(path, {}).items():
+            try:
+                node = scalar(_word(value.words)) if key in DEVICE else None
+            except _Refused:
+                node = None
+            if node is None:
+                reason = f"nat_defaults of a site has no such '{key}'"
+                self.ledger.note(value.origins, "not-translated", "no-parameter", reason)
+                continue
+            self.ledger.note(value.origins, "translated", to="nat_defaults")
+            items.append(Item(key, node))
+        self.done.add(path)
+        for key in ("alg", "timeouts_inactivity", "limits_peruser"):
+            below = (*path, key)
+            self.done.add(below)
+            if key == "alg":
+                found = [
+                    Item(name, scalar(value.words[0]))
+                    for name, value in self.tree.branches.get(below, {}).items()
+                ]
+                for value in self.tree.branches.get(below, {}).values():
+                    self.ledger.note(value.origins, "translated", to="nat_defaults")
+                node = mapping(*found, flow=True)
+            else:
+                node = self.numbers(below, "nat_defaults")
+            if node.items:
+                items.append(Item(key, node))
+        if self.vlans and not any(item.key == "vlan_mode" for item in items):
+            self.ledger.guess("nat_defaults.vlan_mode", "vlan", "an address names a VLAN")
+            items.insert(0, Item("vlan_mode", scalar("vlan"), (" guessed: an address names a VLAN",)))
+        return mapping(*items)
+
+    def rest(self) -> None:
+        """Branches that are not NAT's."""
+        for path, branch in self.tree.branches.items():
+            if path in self.done:
+                continue
+            lines: list[Origin] = [one for value in branch.values() for one in value.origins]
+            reason = f"{'.'.join(path)} does not decide about translation"
+            self.ledger.note([*lines, *self.tree.created.get(path, [])], "ignored", "", reason)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 10:
+        raise _Refused(f"'{text}' is no number")
+    return int(text)
+
+
+def _word(words: tuple[str, ...]) -> Scalar:
+    if len(words) != 1:
+        raise _Refused("one word is needed")
+    text = words[0]
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 11 else text.strip('"')
+
+
+def _switch(words: tuple[str, ...]) -> Node:
+    if words[0] not in ("on", "off", "enable", "disable"):
+        raise _Refused(f"'{words[0]}' is not on or off")
+    return scalar("on" if words[0] in ("on", "enable") else "off")
+
+
+def _addresses(words: tuple[str, ...]) -> Node:
+    for word in words:
+        values.addresses(word)
+    return sequence(list(words), flow=True)
+
+
+def _port_range(words: tuple[str, ...]) -> Node:
+    found = values.ports(words[0])
+    return scalar(f"{max(found.first, 1)}-{found.last}")
+
+
+def _map(words: tuple[str, ...]) -> Node:
+    items = []
+    for word in words:
+        local, dash, there = word.partition("-")
+        if not dash:
+            raise _Refused(f"'{word}' is no pair of addresses")
+        values.addresses(local.partition("~")[0])
+        values.addresses(there)
+        items.append(Item(local, scalar(there)))
+    return mapping(*items)
+
+
+PARAMETERS: dict[str, Callable[[tuple[str, ...]], Node]] = {
+    "global_ip": _addresses,
+    "global_map": _map,
+    "port_range": _port_range,
+    **dict.fromkeys(SWITCHES, _switch),
+}
+
+DEVICE = (
+    "vlan_mode", "sessions_per_translation", "udp_inbound_refresh", "l2mtu", "port_block_size",
+    "portlimit_low", "low_to_all_udp", "lldp", "lldp_hostname", "permit_invalid_flow",
+)  # fmt: skip

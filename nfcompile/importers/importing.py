@@ -1,0 +1,60 @@
+"""Import as one short function after the other: read it first.
+
+bytes -> Text -> Reading (rules, pools) -> pruned -> families found -> sides -> site text and account
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from nfcompile.importers import aviatrix, econat, families, inbound, iptables, routeros, site, vyos
+from nfcompile.importers.account import Account, Ledger
+from nfcompile.importers.entries import Gateway
+from nfcompile.importers.form import Pool, Rule
+from nfcompile.importers.kinds import guess_kind
+from nfcompile.importers.lines import Text, read_text
+from nfcompile.importers.prune import prune
+from nfcompile.importers.reading import Options, Reading
+from nfcompile.importers.sides import guess_sides
+
+Reader = Callable[[tuple[Text, ...], Options, Ledger], Reading]
+
+READERS: dict[str, Reader] = {
+    "iptables": iptables.read,
+    "vyos": vyos.read,
+    "routeros": routeros.read,
+    "aviatrix": aviatrix.read,
+    "econat": econat.read,
+}
+KINDS = ("iptables", "vyos", "routeros", "aviatrix", "econat", "auto")
+
+
+class Imported(NamedTuple):
+    """The site, the account of every line, and the form that both were made from."""
+
+    kind: str
+    text: str
+    account: Account
+    pools: tuple[Pool, ...]
+    rules: tuple[Rule, ...]
+    gateway: Gateway
+
+
+def import_files(kind: str, files: Sequence[tuple[str, bytes]], options: Options) -> Imported:
+    """Make a site of foreign files that belong together. Raises UnknownKind, NeedsExtra."""
+    texts = tuple(read_text(name, data) for name, data in files)
+    ledger = Ledger(texts)
+    if kind == "auto":
+        kind, reason = guess_kind(texts)
+        ledger.guess("kind", kind, reason, f"import {kind}")
+    reading = READERS[kind](texts, options, ledger)
+    rules = prune(reading.rules, ledger)
+    found = families.find_pools(rules)
+    pools, left = inbound.find_inbound(found.pools, found.rules)
+    pools = (*reading.pools, *pools)
+    sides = guess_sides(reading._replace(pools=pools), left, options, ledger)
+    gateway = Gateway(sides, {**reading.addresses, **options.addresses})
+    left = (*left, *families.not_elsewhere(pools, sides.outside))
+    text = site.write(kind, reading, pools, left, gateway, ledger)
+    return Imported(kind, text, ledger.account(kind), pools, left, gateway)

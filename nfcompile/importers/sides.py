@@ -1,0 +1,117 @@
+"""Which interfaces are inside and outside where the input does not say: guessed from the rules, and told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from nfcompile.importers.account import Ledger
+from nfcompile.importers.form import ADDRESSES, Action, Names, Pool, Ranges, Rule, Translate, Unsaid
+from nfcompile.importers.reading import Options, Reading
+from nfcompile.model.ranges import Range, subtract
+
+PRIVATE: Ranges = (
+    Range(0x0A000000, 0x0AFFFFFF),
+    Range(0x64400000, 0x647FFFFF),
+    Range(0x7F000000, 0x7FFFFFFF),
+    Range(0xA9FE0000, 0xA9FEFFFF),
+    Range(0xAC100000, 0xAC1FFFFF),
+    Range(0xC0A80000, 0xC0A8FFFF),
+)
+"""RFC 1918, RFC 6598, loopback and link-local addresses."""
+
+INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}", re.ASCII)
+"""A name that a site accepts."""
+
+
+class Sides(NamedTuple):
+    """The interfaces of the site."""
+
+    inside: tuple[str, ...]
+    outside: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.inside, *self.outside)))
+
+    def named(self, names: Names) -> tuple[str, ...]:
+        """The interfaces of a match, as a list: what a rule names itself may be on neither side."""
+        if not names.but:
+            return tuple(sorted(names.names))
+        return tuple(name for name in self.all if names.has(name))
+
+
+def is_private(addresses: Ranges) -> bool:
+    """Whether all addresses are of the kinds that are used inside."""
+    return not subtract(addresses, PRIVATE)
+
+
+def guess_sides(reading: Reading, rules: Iterable[Rule], options: Options, ledger: Ledger) -> Sides:
+    """Both sides; what the command line says goes before what the rules suggest."""
+    known = [name for name in reading.interfaces if INTERFACE.fullmatch(name)]
+    outside, why = options.outside, ""
+    if not outside:
+        outside, why = _outside(list(rules), reading.pools, known)
+        if reading.one_armed:
+            outside, why = tuple(known), "the rules name no other"
+        ledger.guess("interfaces.outside", ", ".join(outside), why, "--outside")
+    inside = options.inside
+    if not inside:
+        inside = tuple(name for name in known if name not in outside)
+        why = "the other interfaces that the input names"
+        if reading.one_armed:
+            inside, why = outside, "one interface, for both directions"
+        elif not inside:
+            inside, why = (_free("lan0", outside),), "no other interface is named: put the right name here"
+        ledger.guess("interfaces.inside", ", ".join(inside), why, "--inside")
+    return Sides(tuple(inside), tuple(outside))
+
+
+def _outside(rules: list[Rule], pools: tuple[Pool, ...], known: list[str]) -> tuple[tuple[str, ...], str]:
+    for why, found in (
+        (
+            "source translation to a public or the interface's own address leaves there",
+            _outgoing(rules, pools, True),
+        ),
+        ("source translation leaves there", _outgoing(rules, pools, False)),
+        ("destination translation arrives there", _incoming(rules)),
+    ):
+        names = tuple(dict.fromkeys(name for name in found if INTERFACE.fullmatch(name) and name != "lo"))
+        if names:
+            return names, why
+    return (_free("wan0", known),), "no rule names an interface towards the outside: put the right name here"
+
+
+def _outgoing(rules: list[Rule], pools: tuple[Pool, ...], surely: bool) -> Iterator[str]:
+    for pool in pools:
+        yield from sorted(pool.outgoing.names) if not pool.outgoing.but else ()
+    for rule in rules:
+        action = _meant(rule)
+        if rule.stage != "snat" or not isinstance(action, Translate) or rule.match.outgoing.but:
+            continue
+        own = action.interface and not is_private(rule.match.destination)
+        public = action.addresses is not None and not is_private((action.addresses,))
+        uplink = rule.match.source == rule.match.destination == ADDRESSES
+        if own or public or uplink or not surely:
+            yield from sorted(rule.match.outgoing.names)
+
+
+def _meant(rule: Rule) -> Action | None:
+    """What a rule does, even where the site cannot say it."""
+    return rule.action.instead if isinstance(rule.action, Unsaid) else rule.action
+
+
+def _incoming(rules: list[Rule]) -> Iterator[str]:
+    for rule in rules:
+        if rule.stage == "dnat" and isinstance(_meant(rule), Translate) and not rule.match.incoming.but:
+            yield from sorted(rule.match.incoming.names)
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    return name if name not in taken else f"{name}x"
+
+
+def comes_from_inside(source: Ranges) -> bool:
+    """Whether a match names its sources: half of all addresses and more are no network inside."""
+    return sum(one.size for one in source) < 1 << 31 or is_private(source)
