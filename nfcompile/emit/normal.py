@@ -1,13 +1,13 @@
-"""The normal form of a table: two tables that mean the same to the kernel, written in two ways, are equal in it.
+"""The normal form of a table: tables that mean the same to the kernel, however written, are equal in it.
 
 nft spells what it lists anew: it sorts, joins neighbours, replaces masks by prefixes and `th` by the protocol
-that a rule has tested, and leaves out what is the default. Sites' paths, remarks, the order of objects and what
+that a rule has tested, and leaves out defaults. The site's paths, remarks, the order of objects and what
 packets write (elements of dynamic sets and of sets with timeouts) are no part of a table here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from nfcompile.emit.expressions import (
@@ -38,12 +38,15 @@ from nfcompile.emit.objects import (
     Table,
     priority_text,
 )
+from nfcompile.emit.rewriting import rewritten
 from nfcompile.emit.statements import L4PROTO, Match, Nat, SetUpdate, Statement, VerdictMap
 from nfcompile.emit.validate import NAMESPACES
 from nfcompile.model.ranges import Range, union
 
-PORTED = ("tcp", "udp")
+TESTS = {word: Match(L4PROTO, keys([symbol("inet_proto", word)])) for word in ("tcp", "udp")}
 """Protocols of which nft writes `tcp sport` where a rule that has tested the protocol says `th sport`."""
+ALWAYS = Match(Field("meta protocol"), keys([symbol("ether_type", "ip")]))
+"""What holds for every packet of a table of family ip; nft leaves it out."""
 SIZE = 65535
 """Elements of a dynamic set that names no size (linux/net/netfilter/nft_set_hash.c)."""
 POLICIES = {
@@ -61,7 +64,6 @@ POLICIES = {
 }
 """Seconds that nft does not list in a timeout policy (nftables/src/rule.c)."""
 
-T = TypeVar("T")
 Either = TypeVar("Either", Set, Map)
 
 
@@ -92,7 +94,7 @@ def _object(one: Object, written: bool) -> Object:
     name = Name(str(one.name))
     if isinstance(one, Chain):
         hook = one.hook and one.hook._replace(priority=priority_text(one.hook.order))
-        rules = tuple(_rule(rule, "" if rule.comment == one.comment else rule.comment) for rule in one.rules)
+        rules = tuple(_rule(rule, one.comment_of(rule)) for rule in one.rules)
         return Chain(name, rules, (), hook)
     one = one._replace(name=name, origin=())
     if isinstance(one, Set):
@@ -115,7 +117,7 @@ def _set(one: Either, written: bool) -> Either:
 
 
 def _shows_interval(element: Element) -> bool:
-    """An element whose data are listed otherwise in `interval` data: all but `address . port` with one port."""
+    """An element whose data nft lists otherwise where they are `interval`: all but `address . port`."""
     data = element.data
     return not isinstance(data, Verdict) and (
         len(data) == 1 or any(isinstance(part, Range) and part.size > 1 for part in data)
@@ -132,14 +134,8 @@ def normal_elements(elements: Elements) -> Elements:
     numbers = [one for one in ranges if isinstance(one, Range)]
     if len(numbers) == len(elements):
         return keys(union(numbers))
-    plain = {Element(one.key, _plain(one.data)) for one in elements}
+    plain = {Element(one.key, rewritten(one.data, _expression)) for one in elements}
     return tuple(sorted(plain, key=lambda one: _sortable(one.key)))
-
-
-def _plain(data: Key | Verdict) -> Key | Verdict:
-    """A verdict with the name of its chain as one word."""
-    named = isinstance(data, Verdict) and data.chain is not None
-    return data._replace(chain=Name(str(data.chain))) if named and isinstance(data, Verdict) else data
 
 
 def _sortable(key: Key) -> list[tuple[str, int, int]]:
@@ -152,21 +148,21 @@ def _sortable(key: Key) -> list[tuple[str, int, int]]:
 def _rule(rule: Rule, comment: str) -> Rule:
     """The rule with the comment that is written; tests that stand side by side in one order."""
     statements = (_statement(one) for one in _with_protocols(rule.statements))
-    return Rule(tuple(_ordered(one for one in statements if not _always(one))), (), comment)
+    return Rule(tuple(_ordered(one for one in statements if one != ALWAYS)), (), comment)
 
 
 def _with_protocols(statements: Iterable[Statement]) -> Iterator[Statement]:
     """`tcp sport` as `th sport` after a test of the protocol, and `tcp flags` after one, too."""
     tested = ""
     for one in statements:
-        for protocol in {word for name in _fields(one) if (word := name.partition(" ")[0]) in PORTED}:
+        for protocol in {word for name in _fields(one) if (word := name.partition(" ")[0]) in TESTS}:
             if tested != protocol:
-                yield Match(L4PROTO, keys([symbol("inet_proto", protocol)]))
+                yield TESTS[protocol]
             tested = protocol
-            one = _changed(one, _unported)
+            one = rewritten(one, _unported)
         yield one
         if isinstance(one, Match) and one.left == L4PROTO and one.op == "==":
-            tested = next((word for word in PORTED if one.right == keys([symbol("inet_proto", word)])), "")
+            tested = next((word for word, test in TESTS.items() if one == test), "")
 
 
 def _fields(value: object) -> Iterator[str]:
@@ -184,11 +180,6 @@ def _unported(value: Any) -> Any:
     return value
 
 
-def _always(statement: Statement) -> bool:
-    """What holds for every packet of a table of family ip."""
-    return statement == Match(Field("meta protocol"), keys([symbol("ether_type", "ip")]))
-
-
 def _ordered(statements: Iterable[Statement]) -> Iterator[Statement]:
     """Tests that change nothing hold in any order: nft sorts some, and drops others that are implied."""
     tests: set[Match] = set()
@@ -203,7 +194,7 @@ def _ordered(statements: Iterable[Statement]) -> Iterator[Statement]:
 
 
 def _statement(statement: Statement) -> Statement:
-    one: Statement = _changed(statement, _expression)
+    one: Statement = rewritten(statement, _expression)
     if isinstance(one, Match):
         return _match(one)
     if isinstance(one, VerdictMap) and not isinstance(one.source, Name):
@@ -235,15 +226,6 @@ def _number(value: Value) -> int:
     return value.first
 
 
-def _changed(value: T, change: Callable[[Any], Any]) -> T:
-    """A value with those of its parts changed that `change` does not give back as they are."""
-    found: T = change(value)
-    if found is not value or not isinstance(value, tuple) or isinstance(value, Range | Element):
-        return found
-    parts = [_changed(part, change) for part in value]
-    return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)  # type: ignore[return-value]
-
-
 def _expression(value: Any) -> Any:
     """Names, masks and maps within a statement."""
     if isinstance(value, Name):
@@ -251,7 +233,7 @@ def _expression(value: Any) -> Any:
     if isinstance(value, Bitwise):
         return _bitwise(value)
     if isinstance(value, Lookup) and not isinstance(value.source, Name):
-        return value._replace(key=_changed(value.key, _expression), source=normal_elements(value.source))
+        return value._replace(key=rewritten(value.key, _expression), source=normal_elements(value.source))
     return value
 
 

@@ -76,6 +76,10 @@ class Chain(NamedTuple):
         """The line of the site that it serves; base chains serve all of it."""
         return "" if self.hook else dotted(self.origin)
 
+    def comment_of(self, rule: Rule) -> str:
+        """The comment that is written beside a rule: none where it says what the chain's does."""
+        return "" if rule.comment == self.comment else rule.comment
+
 
 class Set(NamedTuple):
     """A set with keys of the types `key`. `timeout` in seconds and `size` in elements; 0 leaves them out."""

@@ -114,9 +114,7 @@ class Unread(NamedTuple):
     listed: str
 
 
-Statement = (
-    Match | VerdictMap | Verdict | Mangle | Nat | SetUpdate | Limit | Use | Log | Reject | Unread
-)
+Statement = Match | VerdictMap | Verdict | Mangle | Nat | SetUpdate | Limit | Use | Log | Reject | Unread
 
 IIFNAME = Field("iifname")
 OIFNAME = Field("oifname")

@@ -1,8 +1,8 @@
-"""The one statement that nft before 1.1.2 lists in its own grammar and not as an object: an update with data.
+"""The one statement that nft before 1.1.2 lists in its grammar and not as an object: an update with data.
 
-    add @eif_tcp_homes { ct reply ip daddr . ct reply proto-dst limit rate over 1/week burst 1 packets : meta mark }
+    add @eim { ip saddr . udp sport limit rate over 1/week burst 1 packets : ip daddr . udp dport }
 
-nft 1.0.2 cuts the data off after their first part; that is an error here, since it reads as another statement.
+nft 1.0.2 cuts the data off after their first part: an error here, since it reads as another statement.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from nfcompile.emit.expressions import (
     Field,
     Name,
     Numgen,
-    datatypes,
 )
 from nfcompile.emit.listing.expressions import applied
 from nfcompile.emit.listing.spelled import read_value

@@ -86,7 +86,7 @@ def _match(inside: Any) -> Match:
         return Match(Bitwise(tested, bits), keys([0]))
     if operator not in ("==", "!="):
         raise UnknownListing({"match": inside})
-    if isinstance(right, dict) and "set" in right or isinstance(right, str) and right.startswith("@"):
+    if (isinstance(right, dict) and "set" in right) or (isinstance(right, str) and right.startswith("@")):
         return Match(tested, source(right, types), operator)
     return Match(tested, (Element(key(right, types)),), operator)
 

@@ -6,6 +6,7 @@ nft adds for itself (handles, the values of counters, what is left of a lifetime
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -31,11 +32,13 @@ from nfcompile.emit.statements import SetUpdate, Unread
 IDENTITY = {"family", "table", "name", "handle"}
 """Members that every object has."""
 FLAGS = {"interval", "timeout", "dynamic"}
+OLDEST = (1, 0, 6)
+"""The oldest nft whose listing is whole: 1.0.2 leaves out the limits and counts of set statements."""
 
 
 class Listed(NamedTuple):
-    """A table that nft has listed. `unread` has the JSON of objects that the vocabulary lacks, by kind and name
-    ('quota q'); rules with statements of that kind are in the table, and hold Unread."""
+    """A table that nft has listed. `unread` has the JSON of objects that the vocabulary lacks, by kind and
+    name ('quota q'); a rule with a statement that it lacks is in the table, and holds Unread."""
 
     table: Table
     unread: Mapping[str, str]
@@ -55,7 +58,10 @@ def read_table(listing: Iterable[Any]) -> Table:
 
 
 def read_listing(listing: Iterable[Any]) -> Listed:
-    """Read it, and tell what is not known. A later entry stands in the place of an earlier one of its name."""
+    """Read it, and tell what is not known. A later entry of a name stands in the place of an earlier one.
+
+    Raises UnknownListing where nft is too old to list all.
+    """
     entries, rules = _sorted(listing)
     objects: list[Object] = []
     unread: dict[str, str] = {}
@@ -88,11 +94,21 @@ def _sorted(listing: Iterable[Any]) -> tuple[dict[str, tuple[str, Any]], dict[st
     rules: dict[str, list[Any]] = {}
     for listed in listing:
         kind, inside = single(listed)
-        if kind == "rule":
+        if kind == "metainfo":
+            _refuse_old(str(inside["version"]))
+        elif kind == "rule":
             rules.setdefault(inside["chain"], []).append(inside)
-        elif kind != "metainfo":
+        else:
             entries[f"{kind} {inside['name']}"] = kind, inside
     return entries, rules
+
+
+def _refuse_old(version: str) -> None:
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise UnknownListing(
+            f"what nft {version} lists", f"is not all that the kernel holds; {wanted} shows it"
+        )
 
 
 def _written(objects: list[Object]) -> Iterable[Object]:

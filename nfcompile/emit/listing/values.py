@@ -67,7 +67,7 @@ def value(listed: Any, datatype: str) -> Value:
 
 
 def number(listed: Any, datatype: str) -> int:
-    """One number: itself, an address, a name of its type, or a list of names of bits. Raises UnknownListing."""
+    """One number: itself, an address, a name of its type, or names of its bits. Raises UnknownListing."""
     if isinstance(listed, dict) and "|" in listed:
         listed = listed["|"]
     if isinstance(listed, list) and datatype in BITMASKS:
