@@ -40,7 +40,8 @@ def as_text(held: Held) -> Iterator[str]:
     if not held.deviations:
         yield f"kernel     {count}, all as the site says"
         return
-    yield f"kernel     NO: {len(held.deviations):,} of {count} are not as the site says"
+    number = len(held.deviations)
+    yield f"kernel     NO: {number:,} of {count} {'is' if number == 1 else 'are'} not as the site says"
     for one in held.deviations:
         path = dotted(one.origin)
         yield f"    {one.object}{f' ({path})' if path else ''}: {SAID[one.how]}"
