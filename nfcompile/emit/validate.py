@@ -34,7 +34,7 @@ from nfcompile.emit.objects import (
     Set,
     Table,
 )
-from nfcompile.emit.statements import Mangle, Match, Nat, SetUpdate, Statement, Use, VerdictMap
+from nfcompile.emit.statements import Mangle, Match, Nat, SetUpdate, Statement, Unread, Use, VerdictMap
 
 NAMESPACES: dict[type, str] = {
     Chain: "chain",
@@ -103,9 +103,11 @@ def _statement(index: _Index, statement: Statement) -> Iterator[str]:
         if isinstance(statement.source, Name):
             yield from _keyed(index, statement.source, statement.key, ("verdict",))
     elif isinstance(statement, SetUpdate):
-        data = None if statement.data is None else datatypes(statement.data)
+        data = None if statement.data is None else datatypes(statement.data) or None
         yield from _keyed(index, statement.name, statement.key, data)
         found = index.elements(statement.name)
+        if statement.data is not None and isinstance(found, Set):
+            yield f"data in {statement.name}, which is a set"
         if found is not None and "dynamic" not in found.flags:
             yield f"packets write into {statement.name}, which is not dynamic"
     elif isinstance(statement, Mangle):
@@ -116,6 +118,8 @@ def _statement(index: _Index, statement: Statement) -> Iterator[str]:
             yield from _value(index, statement.address, both)
         if statement.port is not None:
             yield from _value(index, statement.port, [("inet_service",)])
+    elif isinstance(statement, Unread):
+        yield f"nft lists {statement.listed}, which is not in the vocabulary of nfcompile"
     elif isinstance(statement, Use) and not index.has(statement.kind, statement.name):
         yield f"there is no {statement.kind} {statement.name}"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from nfcompile.source.document import Branch, Document
+from nfcompile.source.document import Document
 from nfcompile.source.layout import STEP, Item, Node, Scalar
+from nfcompile.source.nodes import Branch
 
 
 class _Trivia(NamedTuple):

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from support.imported import fates, imported
 
 from nfcompile.importers.account import FATES, Ledger, Origin
 from nfcompile.importers.importing import READERS, import_files
@@ -15,6 +14,7 @@ from nfcompile.importers.kinds import UnknownKind, guess_kind
 from nfcompile.importers.lines import read_text, shown
 from nfcompile.importers.reading import Options
 from nfcompile.source import document
+from support.imported import fates, imported
 
 WORDS = [
     "*nat",

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from support.imported import fates, imported, reasons, site_of
 
 TF = """# policies of one gateway

@@ -1,8 +1,7 @@
 """EcoNAT's stored tree and its sessions: the same words as a site's, with EcoNAT's defaults written out."""
 
-from support.imported import fates, imported, reasons, site_of
-
 from nfcompile import pipeline
+from support.imported import fates, imported, reasons, site_of
 
 STORED = """pools {
   poolhome {

@@ -4,10 +4,10 @@ import ipaddress
 import time
 
 import pytest
-from support.imported import fates, imported, site_of
 
 from nfcompile.importers.inbound import bindings
 from nfcompile.model.ranges import address_text
+from support.imported import fates, imported, site_of
 
 INSIDE, GLOBAL = ipaddress.ip_address("100.64.0.0"), ipaddress.ip_address("203.0.112.0")
 

@@ -1,6 +1,7 @@
 """What each construct of iptables becomes in a site, and what the account says of what has no word there."""
 
 import pytest
+
 from support.imported import fates, imported, reasons, site_of
 
 

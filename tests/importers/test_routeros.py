@@ -1,6 +1,7 @@
 """RouterOS exports: joined lines, lists, chains, and the family that netmap writes."""
 
 import pytest
+
 from support.imported import fates, imported, reasons, site_of
 
 EXPORT = r"""# 2026-01-01 by RouterOS 7.15

@@ -1,6 +1,7 @@
 """VyOS in both spellings, its cgnat, and the dialect of EdgeOS."""
 
 import pytest
+
 from support.imported import fates, imported, reasons, site_of
 
 CURLY = """interfaces {
