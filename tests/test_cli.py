@@ -13,11 +13,16 @@ from pathlib import Path
 import pytest
 
 from nfcompile import __version__, pipeline
-from nfcompile.cli import plain
+from nfcompile.cli import command_line
 from nfcompile.cli.init import starting_site
 
 ROOT = Path(__file__).parent.parent
 NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
+THROUGH_TYPER = (
+    "import sys; from nfcompile.cli import through_typer; from nfcompile.cli.exit_status import guarded; "
+    "sys.exit(guarded(through_typer))"
+)
+TYPED = [sys.executable, "-c", THROUGH_TYPER]
 GOOD = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
 acls:
@@ -35,17 +40,16 @@ BAD = GOOD.replace("priority: 1", "priority: one")
 WARNED = GOOD + "snat: {spare: {mark: 7, snat_ip: 198.51.100.1}}\n"
 
 
-def nfcompile(*arguments, **options):
+def nfcompile(*arguments, program=NFCOMPILE, **options):
     """Run the command as a user does."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), **options.pop("env", {})}
-    command = [*NFCOMPILE, *map(str, arguments)]
+    command = [*program, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, **options, check=False)
 
 
-def typed(verb, *arguments, **options):
-    """The same through typer: `-q` and `--no-color` are not for the front door, and mean nothing here."""
-    assert plain.read([verb, *map(str, arguments), "--no-color"]) is None
-    return nfcompile(verb, *arguments, "--no-color", **options)
+def typed(*arguments, **options):
+    """The same with typer reading the command line."""
+    return nfcompile(*arguments, program=TYPED, **options)
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def test_both_doors_give_the_same(here, site, arguments):
 
     at_once, through_typer = nfcompile(*arguments), typed(*arguments)
 
-    assert plain.read(arguments) is not None
+    assert command_line.read(arguments) is not None
     assert (at_once.stdout, at_once.stderr, at_once.returncode) == (
         through_typer.stdout,
         through_typer.stderr,
@@ -127,7 +131,7 @@ def test_the_front_door_does_not_import_typer(here):
 def test_usage_errors_are_2(here, arguments):
     ran = nfcompile(*arguments)
 
-    assert plain.read(arguments) is None
+    assert command_line.read(arguments) is None
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
 
@@ -337,7 +341,7 @@ def test_lookup_of_nobody(here):
 
     assert (answer.returncode, text.returncode) == (1, 1)
     assert json.loads(answer.stdout)["action"] == "none"
-    assert (text.stdout, text.stderr) == ("", "site.yaml: nobody has 192.0.2.1\n")
+    assert (text.stdout, text.stderr) == ("", "nfcompile: note: site.yaml: no binding has 192.0.2.1\n")
 
 
 @pytest.mark.parametrize("asked", ["home", "1.2.3", "1.2.3.256", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:x"])
@@ -455,24 +459,5 @@ def test_apply_in_no_namespace_is_one_sentence(here):
     )
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--dry-run"], ["-q"], ["a", "b"], ["--netns"], ["--netns=gw"], ["--netns", "-q"], ["--format", "json"]],
-)
-def test_what_else_apply_is_asked_is_for_typer(arguments):
-    assert plain.read(["apply", *arguments]) is None
-    assert plain.read(["apply", "--yes", "x"]) == plain.Plain("apply", ["x"], {}, {"--yes"})
-
-
 def test_apply_exit_code_goes_with_dry_run(here):
     assert nfcompile("apply", "--exit-code", write("site.yaml", GOOD)).returncode == 2
-
-
-@pytest.mark.parametrize("option", ["-q", "--no-color"])
-def test_every_verb_takes_what_all_verbs_take(option):
-    from typer.main import get_command
-
-    from nfcompile.cli.app import app
-
-    verbs = get_command(app).commands
-    assert [name for name, verb in verbs.items() if not any(option in one.opts for one in verb.params)] == []

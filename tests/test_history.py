@@ -53,7 +53,7 @@ def test_what_comes_after_a_torn_line_is_a_line_of_its_own(tmp_path):
     store.append(path, B[0])
     store.append(path, B[1])
 
-    assert store.read(path) == history.Log((A[0], *B), (2,))
+    assert store.read(path) == history.EventLog((A[0], *B), (2,))
 
 
 @pytest.mark.parametrize("line", [b"[]", b"7", b'"x"', b'{"change": 1}', b"\xff\xfe", b"[" * 100000])

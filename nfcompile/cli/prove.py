@@ -1,55 +1,48 @@
-"""`nfcompile prove`: whether the ruleset does what the site says, for every packet, with counterexamples."""
+"""`nfcompile prove`: compare the ruleset with the site for every packet, and show counterexamples."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-from nfcompile.cli import outcome
-from nfcompile.cli.guard import OK, REFUSED
+from nfcompile.cli import site as cli_site
+from nfcompile.cli.exit_status import OK, REFUSED, say
+from nfcompile.cli.options import Options
 from nfcompile.diagnostics import dotted
 from nfcompile.model.parse import PROTOCOLS
 from nfcompile.model.ranges import Range, address_text, range_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.explain import Explanation, Question, Undecided, explain
-from nfcompile.verify.proof import MOST_BOXES, Box, Grown, Leak, Proof, Shared, TooManyBoxes, prove
+from nfcompile.verify.proof import Box, Grown, Leak, Proof, Shared, TooManyBoxes, prove
 from nfcompile.verify.walk import UnknownStatement
 
 SHOWN = 5
-"""Counterexamples of each kind that are told in full."""
+"""Counterexamples of each kind that are shown in full."""
 PORTED = (reference.TCP, reference.UDP)
 
 
-def run(
-    site: str,
-    *,
-    most_boxes: int = MOST_BOXES,
-    format: str = "text",
-    quiet: bool = False,
-    color: bool = True,
-) -> int:
-    """Prove SITE; exit status 1 where something does not hold, or could not be looked at."""
-    result = outcome.compiled(site)
-    if result.compiled is None:
-        if format == "json":
-            print(json.dumps({"proved": False, "diagnostics": outcome.as_data(result)}, indent=2))
+def run(options: Options) -> int:
+    """Prove SITE; exit status 1 where something does not hold, or could not be examined."""
+    compilation = cli_site.compiled(options.site)
+    if compilation.compiled is None:
+        if options.is_json:
+            data = {"proved": False, "diagnostics": cli_site.as_data(compilation)}
+            print(json.dumps(data, indent=2))
         else:
-            outcome.tell(result, quiet, color)
+            cli_site.tell(compilation, options)
         return REFUSED
     try:
-        proof = prove(result.compiled, most_boxes)
+        proof = prove(compilation.compiled, options.most_boxes)
     except (TooManyBoxes, UnknownStatement, ValueError) as problem:
-        if format == "json":
+        if options.is_json:
             print(json.dumps({"proved": False, "reason": str(problem)}))
-        print(f"nfcompile: error: not proved: {problem}", file=sys.stderr)
-        return REFUSED
-    if format == "json":
-        print(json.dumps(_as_data(result.compiled, proof), indent=2))
-    elif not quiet or not proof.holds:
-        print("\n".join(_text(result.compiled, proof)))
+        return say(f"not proved: {problem}", REFUSED)
+    if options.is_json:
+        print(json.dumps(_as_data(compilation.compiled, proof), indent=2))
+    elif not options.quiet or not proof.holds:
+        print("\n".join(_text(compilation.compiled, proof)))
     return OK if proof.holds else REFUSED
 
 
@@ -62,26 +55,26 @@ def _text(compiled: Compiled, proof: Proof) -> Iterator[str]:
     lists = _many(proof.lists, "list", "lists")
     yield from _told(
         "packets",
-        f"{boxes}, in all of them the ruleset does what the site says",
-        f"in {len(proof.different):,} of {boxes} the ruleset does not what the site says",
+        f"{boxes}, in all of them the ruleset agrees with the site",
+        f"in {len(proof.different):,} of {boxes} the ruleset disagrees with the site",
         [line for one in proof.different[:SHOWN] for line in _difference(compiled, one.box)],
     )
     yield from _told(
         "leaks",
-        f"{ways} out of pools, whatever earlier packets left: none with a private source",
+        f"{ways} out of pools, in every state that earlier packets can leave: none with a private source",
         f"{len(proof.leaks):,} of {ways} out of pools",
         [_leak(one) for one in proof.leaks[:SHOWN]],
     )
     yield from _told(
         "sharing",
-        f"{subscribers}: no two have the same global address and port",
-        f"addresses that two of {subscribers} have",
+        f"{subscribers}: no two share a global address and port",
+        f"two of {subscribers} share a global address and port",
         [_shared(one) for one in proof.sharing.found[:SHOWN]],
     )
     yield from _told(
         "appending",
-        f"{lists} as they grew: nobody moved",
-        f"{len(proof.moved):,} of {lists} moved somebody when they grew",
+        f"{lists}, each as it grows: no subscriber moves",
+        f"{len(proof.moved):,} of {lists} move subscribers when they grow",
         [_moved(one) for one in proof.moved[:SHOWN]],
     )
 

@@ -56,14 +56,14 @@ class Event(NamedTuple):
     why: str = ""
 
 
-class Log(NamedTuple):
+class EventLog(NamedTuple):
     """The events in order, and the numbers of the lines that are no events (torn by a crash)."""
 
     events: tuple[Event, ...]
     damaged: tuple[int, ...] = ()
 
 
-class Live(NamedTuple):
+class LiveSite(NamedTuple):
     """A site that is live, None for no table, and the event since when."""
 
     site: str | None
@@ -75,7 +75,7 @@ def line(event: Event) -> bytes:
     return json.dumps(event._asdict(), separators=(",", ":")).encode() + b"\n"
 
 
-def read(data: bytes) -> Log:
+def read(data: bytes) -> EventLog:
     """Read the lines of a history. What a crash or a full disk has torn is left out and counted."""
     events: list[Event] = []
     damaged: list[int] = []
@@ -87,7 +87,7 @@ def read(data: bytes) -> Log:
             damaged.append(number)
         else:
             events.append(event)
-    return Log(tuple(events), tuple(damaged))
+    return EventLog(tuple(events), tuple(damaged))
 
 
 def _event(text: bytes) -> Event | None:
@@ -147,9 +147,9 @@ class Timeline(NamedTuple):
     """What was live from when to the next such time; `at` is sorted."""
 
     at: tuple[str, ...]
-    live: tuple[tuple[Live, ...], ...]
+    live: tuple[tuple[LiveSite, ...], ...]
 
-    def when(self, moment: str) -> tuple[Live, ...]:
+    def when(self, moment: str) -> tuple[LiveSite, ...]:
         """What was live at a moment (written as `Event.at`): nothing where the history begins later.
 
         More than one while a change was under way, or where it is not known how it ended.
@@ -162,17 +162,17 @@ def timeline(events: Sequence[Event]) -> Timeline:
     """The whole history as stretches of time."""
     refused = {one.change for one in events if one.result == REFUSED}
     at: list[str] = []
-    stretches: list[tuple[Live, ...]] = []
-    now: tuple[Live, ...] = ()
+    stretches: list[tuple[LiveSite, ...]] = []
+    now: tuple[LiveSite, ...] = ()
     for one in events:
         if one.change in refused or one.result == FAILED:
             continue
         if one.result == LOADING:
-            now = (*(now or (Live(None, one),)), Live(one.site, one))
+            now = (*(now or (LiveSite(None, one),)), LiveSite(one.site, one))
         elif one.result == CONFIRMED and len(now) == 1 and now[0].site == one.site:
             continue
         else:
-            now = (Live(one.site, one),)
+            now = (LiveSite(one.site, one),)
         at.append(max(one.at, at[-1]) if at else one.at)  # a clock that was set back
         stretches.append(tuple({each.site: each for each in reversed(now)}.values())[::-1])
     return Timeline(tuple(at), tuple(stretches))

@@ -19,11 +19,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import quote
 
 from nfcompile.kernel import KernelError, netns
 from nfcompile.records import history
-from nfcompile.records.history import Event, Log
+from nfcompile.records.history import Event, EventLog
 
 DEFAULT = "/var/lib/nfcompile"
 RESERVE_BYTES = 4096
@@ -37,6 +38,23 @@ class StateError(KernelError):
     def __init__(self, message: str, forbidden: bool = False) -> None:
         super().__init__(message)
         self.forbidden = forbidden
+
+
+class StateDir(NamedTuple):
+    """The records of one gateway: their directory, and the network namespace that they are about.
+
+    `netns` is a name, a path, or None for our own; `kernel` identifies the boot and the namespace.
+    """
+
+    path: str
+    netns: str | None
+    kernel: str
+
+
+def state_dir(root: str | None, namespace: str | None) -> StateDir:
+    """The records of a namespace below `root`; None is the default root. Raises KernelError."""
+    path = directory(root or DEFAULT, namespace)
+    return StateDir(os.path.abspath(path), namespace, identity(namespace))
 
 
 def directory(root: str, namespace: str | None) -> str:
@@ -59,13 +77,13 @@ def directory(root: str, namespace: str | None) -> str:
     return os.path.join(root, "netns", f"%{name}" if name in (".", "..") else name)
 
 
-def read(path: str) -> Log:
+def read(path: str) -> EventLog:
     """The history of a state directory; empty where there is none."""
     try:
         with open(os.path.join(path, "history.jsonl"), "rb") as file:
             return history.read(file.read())
     except FileNotFoundError:
-        return Log(())
+        return EventLog(())
     except OSError as error:
         raise _unusable("read", path, error) from None
 

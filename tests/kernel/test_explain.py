@@ -183,5 +183,5 @@ def test_live_needs_a_ruleset(lab: Lab) -> None:
     assert done.returncode == 1
     assert (
         done.stderr
-        == "nfcompile: error: the kernel has no ruleset of ours; load one with 'nfcompile apply'\n"
+        == "nfcompile: error: no ruleset of nfcompile is loaded here; apply the site first\n"
     )

@@ -78,7 +78,7 @@ def timers(operator):
                 words = file.read().decode(errors="replace").split("\0")
         except (OSError, ValueError):
             continue
-        if operator.path in words and any("cli.revert" in word for word in words):
+        if operator.path in words and any("deploy.trial" in word for word in words):
             found.append(int(name))
     return found
 
@@ -118,8 +118,9 @@ def test_a_trial_goes_back_though_everybody_who_made_it_is_killed(operator):
 def test_a_trial_goes_back_when_apply_is_killed_while_it_loads(operator):
     """Its end is not in the history; the timer does not need it."""
     operator.applies(SITE)
-    program = "import os, signal; from nfcompile.cli import main, change; bring = change.bring\n"
-    program += "change.bring = lambda *a: (bring(*a), os.kill(0, signal.SIGKILL)); main()"
+    program = "import os, signal; from nfcompile.cli import main; from nfcompile.deploy import change\n"
+    program += "load = change.load_site\n"
+    program += "change.load_site = lambda *a: (load(*a), os.kill(0, signal.SIGKILL)); main()"
     command = [NFCOMPILE[0], "-c", program, *operator.command("apply", "-", "--confirm", "2")[3:]]
     ran = subprocess.run(
         command,
@@ -291,7 +292,7 @@ def test_what_was_live_when_it_was_asked_is_not_written_after_another_change(ope
         other = last._replace(change=2, site=store.keep(operator.path, OTHER.encode()))
         store.append(operator.path, other)
     assert waiting.wait() == 1
-    assert "somebody else has made a change" in waiting.stderr.read()
+    assert "another change was made in the meantime" in waiting.stderr.read()
     assert store.read(operator.path).events[-1] == other
 
 
@@ -339,8 +340,8 @@ def test_rollback_needs_no_file_and_says_when_this_version_does_not_take_the_sit
     ran = operator.does("rollback", "-q")
 
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert "does not take '<stdin> of 20" in ran.stderr
-    assert "which 0.0.1 has loaded" in ran.stderr
+    assert "rejects '<stdin> of 20" in ran.stderr
+    assert "which version 0.0.1 loaded" in ran.stderr
     assert operator.live() == OTHER
 
 
@@ -386,7 +387,7 @@ def test_a_table_that_the_history_does_not_know_gets_no_trial(operator, tmp_path
     ran = operator.does("apply", "-", "-q", "--confirm", "600", site=OTHER)
 
     assert ran.returncode == 1
-    assert "a table is live that the history does not know" in ran.stderr
+    assert "the history does not know the table that is live" in ran.stderr
     assert operator.live() == SITE
     assert operator.results() == []
 
@@ -490,8 +491,8 @@ def test_who_may_not_write_to_the_default_directory_has_no_history(gateway, tmp_
     forbidden = tmp_path / "lib"
     forbidden.mkdir()
     os.chown(forbidden, 65534, 65534)
-    program = "from nfcompile.cli import main; from nfcompile.kernel import state; "
-    program += f"state.DEFAULT = {str(forbidden / 'nfcompile')!r}; main()"
+    program = "from nfcompile.cli import main; from nfcompile.records import store; "
+    program += f"store.DEFAULT = {str(forbidden / 'nfcompile')!r}; main()"
     environment = {k: v for k, v in ENVIRONMENT.items() if k != "NFCOMPILE_STATE_DIR"}
 
     def apply_(*arguments):
