@@ -15,6 +15,7 @@ from nfcompile.model.parse import address
 from nfcompile.records import assignment_log, history, lookup_at, store
 from nfcompile.records.assignment_log import Assignment, Ledger
 from nfcompile.records.lookup_at import BindingQuestion, KnownSite
+from nfcompile.records.timeline import timeline
 
 OTHER = GOOD.replace("203.0.113.0/30", "198.51.100.0/30")
 STATIC = GOOD.split("acls:")[0] + "pools: {s: {type: static, priority: 1, global_map: {MAP}}}\n"
@@ -31,7 +32,8 @@ def past(tmp_path):
     for number, (at, site) in enumerate(zip((JANUARY, FEBRUARY, MARCH), sites, strict=True), 1):
         result = "applied" if site else "reverted"
         store.append(
-            path, history.Event(number, at, result, site, "s.yaml", "ann", 0, "gw", "0.1", "b/1", 1.0)
+            path,
+            history.Event(number, at, result, site, "s.yaml", "ann", 0, "gw", "0.1", f"b{number}/1", 1.0),
         )
     return path
 
@@ -110,6 +112,7 @@ def test_a_report_names_question_answer_and_configuration(past):
                 "file": "s.yaml",
                 "sha256": digest,
                 "live_since": JANUARY,
+                "live_since_between": None,
                 "result": "applied",
                 "applied_by": "ann@gw",
                 "applied_with": "0.1",
@@ -304,13 +307,11 @@ def test_a_change_under_way_is_answered_by_both_sites():
         text: KnownSite(pipeline.compile_site(pipeline.parse(text.encode(), "s"))) for text in (GOOD, OTHER)
     }
     blank = history.Event(1, JANUARY, "applied", GOOD, "s", "ann", 0, "gw", "1", "b/1", 1.0)
-    events = [blank, blank._replace(change=2, at=FEBRUARY, result="loading", site=OTHER)]
-    timeline = history.timeline(events)
+    loading = blank._replace(change=2, at=FEBRUARY, result="loading", site=OTHER, kernel="b2/1")
+    past = timeline(history.EventLog((blank, loading)), store.clock())
 
     def found(moment):
         question = BindingQuestion(address("100.64.0.9"), at=moment)
-        return [
-            one.answer.global_ip for one in lookup_at.find_at(question, timeline, known.__getitem__, None)
-        ]
+        return [one.answer.global_ip for one in lookup_at.find_at(question, past, known.__getitem__, None)]
 
     assert (found(JANUARY), found(MARCH)) == (["203.0.113.1"], ["203.0.113.1", "198.51.100.1"])

@@ -46,7 +46,7 @@ def _answered(
     for fields in _lines(name, reader):
         try:
             spelled, question = _question(fields, order, at)
-            yield AnsweredQuestion(spelled, sources.find(question))
+            yield AnsweredQuestion(spelled, *sources.find(question))
         except (ValueError, UsageProblem, KernelError) as error:
             wrong.append(reader.line_num)
             if len(wrong) <= LINES_SHOWN:

@@ -11,17 +11,24 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple, TextIO
 
-from nfcompile.cli import files, lookup, lookup_report, site
+from nfcompile.cli import files, lookup, lookup_report, site, state
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note, to_stderr
 from nfcompile.cli.lookup_report import AnsweredQuestion
 from nfcompile.cli.options import Options
 from nfcompile.kernel import KernelError
 from nfcompile.pipeline import compile_text
-from nfcompile.records import assignment_log, history, lookup_at, store
-from nfcompile.records.history import Timeline
+from nfcompile.records import assignment_log, lookup_at, store
 from nfcompile.records.lookup_at import Attribution, BindingQuestion, Configuration, KnownSite, Owners
+from nfcompile.records.timeline import Moment, Timeline, timeline
 
 _DATE_ONLY = re.compile(r"[\d-]*", re.ASCII)
+
+
+class Answers(NamedTuple):
+    """What was found, and what was live then; None for a site that is named on the command line."""
+
+    found: list[Attribution]
+    moment: Moment | None = None
 
 
 class Sources(NamedTuple):
@@ -35,15 +42,16 @@ class Sources(NamedTuple):
     named: tuple[KnownSite, Configuration] | None
     owners: Owners | None
 
-    def find(self, question: BindingQuestion) -> list[Attribution]:
+    def find(self, question: BindingQuestion) -> Answers:
         """The site that was named answers a question without a time, the history every other one."""
         if question.at is None and self.named is not None:
             now = question._replace(at=store.now())
-            return lookup_at.find(now, self.named[0], self.named[1], self.owners)
+            return Answers(lookup_at.find(now, self.named[0], self.named[1], self.owners))
         if self.timeline is None:
             raise UsageProblem("a question with a time needs a history, and there is none")
         asked = question if question.at else question._replace(at=store.now())
-        return lookup_at.find_at(asked, self.timeline, self.known, self.owners)
+        found = lookup_at.find_at(asked, self.timeline, self.known, self.owners)
+        return Answers(found, self.timeline.when(asked.at or ""))
 
 
 def run(options: Options) -> int:
@@ -54,27 +62,44 @@ def run(options: Options) -> int:
     question = BindingQuestion(address, port, options.proto, at)
     named = options.words[0] if len(options.words) == 2 else None if at else "site.yaml"
     sources = opened_sources(options, named, timed=at is not None)
-    found = sources.find(question)
-    if options.report and options.format != "csv":
-        lookup_report.write(asked, question, found, options.format)
-    elif options.format == "csv":
-        lookup_report.write_csv([AnsweredQuestion(lookup_report.spelled(question, asked), found)])
+    found, moment_found = sources.find(question)
+    if options.format == "csv":
+        spelled = lookup_report.spelled(question, asked)
+        lookup_report.write_csv([AnsweredQuestion(spelled, found, moment_found)])
+    elif options.report:
+        lookup_report.write(asked, question, found, moment_found, options.format)
     elif options.is_json:
-        print(json.dumps(lookup.as_data([one.answer for one in found])))
+        certain = {} if moment_found is None else {"certain": not moment_found.doubt}
+        print(json.dumps(lookup.as_data([one.answer for one in found]) | certain))
     elif found:
         print("\n\n".join(lookup.text(one.answer) for one in found))
-    if not found and not options.quiet:
-        note(_nobody(asked, question, sources))
+    for line in () if options.quiet else _notes(asked, question, found, moment_found, sources):
+        note(line)
     return OK if found else REFUSED
 
 
-def _nobody(asked: str, question: BindingQuestion, sources: Sources) -> str:
-    if question.at is None:
-        return f"no binding has {asked}"
-    assert sources.timeline is not None
-    if not sources.timeline.when(question.at):
-        return f"the history begins {sources.timeline.at[0]}; what was live at {question.at} is not known"
-    return f"no binding had {asked} at {question.at}"
+def _notes(
+    asked: str,
+    question: BindingQuestion,
+    found: list[Attribution],
+    live: Moment | None,
+    sources: Sources,
+) -> Iterator[str]:
+    """What is missing in the answers, and what is not certain about them."""
+    at = question.at
+    if not found and (at is None or live is None):
+        yield f"no binding has {asked}"
+    elif not found and live is not None and not live.live and sources.timeline is not None:
+        yield f"the history begins {sources.timeline.begins}; what was live at {at} is not known"
+    elif not found:
+        yield f"no binding had {asked} at {at}"
+    if live is not None and live.doubt:
+        yield f"what was live at {at or 'this time'} is not certain: {live.doubt}"
+        answering = {one.configuration.site for one in found}
+        silent = [one for one in live.live if one.site not in answering] if found else []
+        for one in silent:
+            name = f"'{one.file}' ({one.site[:12]})" if one.site else "no table"
+            yield f"{name} may have been live too; by it, no binding had {asked}"
 
 
 @functools.lru_cache(maxsize=4096)
@@ -112,18 +137,25 @@ def opened_sources(options: Options, named: str | None, timed: bool) -> Sources:
             site.refuse(compilation, options, text)
         return KnownSite(compilation.compiled)
 
-    timeline = history.timeline(store.read(path).events) if timed or named is None else None
-    if timeline is not None and not timeline.at:
-        raise KernelError(f"there is no history in '{path}', so what was live is not known")
+    past = _timeline(path, options) if timed or named is None else None
     owners: Owners | None = None
     site_named = _named(named, options) if named is not None and options.at is None else None
     if options.log is not None:
-        owners = lookup_at.LoggedOwners(assignment_log.Ledger(_assignments(options.log)), timeline, known)
+        owners = lookup_at.LoggedOwners(assignment_log.Ledger(_assignments(options.log)), past, known)
     elif options.live:
         from nfcompile.live.owners import KernelOwners
 
         owners = KernelOwners(options.netns)
-    return Sources(timeline, known, site_named, owners)
+    return Sources(past, known, site_named, owners)
+
+
+def _timeline(path: str, options: Options) -> Timeline:
+    log = store.read(path)
+    state.tell_damaged(path, log, options)
+    past = timeline(log, store.clock())
+    if not past.begins:
+        raise KernelError(f"there is no history in '{path}', so what was live is not known")
+    return past
 
 
 def _named(name: str, options: Options) -> tuple[KnownSite, Configuration]:

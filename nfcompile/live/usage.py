@@ -41,7 +41,9 @@ REASONS = {
     "dropped_unsolicited": Reason("unsolicited", "to a global address without a mapping"),
     "dropped_untranslated": Reason("untranslated", "from a pool's subscriber, about to leave untranslated"),
     "refused_sessions": Reason("session_limit", "over the limit of sessions per socket"),
-    "refused": Reason("refused", "retransmitted after the pool was exhausted; rejected with ICMP admin-prohibited"),
+    "refused": Reason(
+        "refused", "retransmitted after the pool was exhausted; rejected with ICMP admin-prohibited"
+    ),
     "insert_failed": Reason("ports_taken", "all translated ports were in use"),
     "drop": Reason("connections_full", "the connection table was full"),
     "early_drop": Reason("early_drop", "connections ended early to make room in the connection table"),

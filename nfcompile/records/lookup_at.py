@@ -16,7 +16,7 @@ from nfcompile.ipalloc import Block
 from nfcompile.model.ranges import address_text
 from nfcompile.pipeline import Compiled
 from nfcompile.records import assignment_log
-from nfcompile.records.history import Event, Timeline
+from nfcompile.records.timeline import LiveSite, Timeline
 
 
 class BindingQuestion(NamedTuple):
@@ -29,12 +29,12 @@ class BindingQuestion(NamedTuple):
 
 
 class Configuration(NamedTuple):
-    """A site that answers: the SHA-256 and file of its text, and the event since which it was live (None for
-    a site that the history was not asked for)."""
+    """A site that answers: the SHA-256 and file of its text, and since when it was live (None for a site
+    that the history was not asked for)."""
 
     site: str
     file: str
-    since: Event | None = None
+    since: LiveSite | None = None
 
 
 class Attribution(NamedTuple):
@@ -138,7 +138,7 @@ class LoggedOwners:
 
     def _still(self, known: KnownSite, allocation: PoolAllocation, one: assignment_log.Assignment) -> bool:
         """Whether the number meant the same block when it was assigned."""
-        for live in self._timeline.when(one.at) if self._timeline else ():
+        for live in self._timeline.when(one.at).live if self._timeline else ():
             before = self._known(live.site) if live.site else None
             if before is known:
                 return True
@@ -171,11 +171,11 @@ def find(
 def find_at(
     question: BindingQuestion, timeline: Timeline, known: Callable[[str], KnownSite], owners: Owners | None
 ) -> list[Attribution]:
-    """The same by each site that was live at the moment of the question; equal answers are one."""
+    """The same by each site that may have been live at the moment of the question; equal answers are one."""
     found: dict[Answer, Attribution] = {}
-    for live in timeline.when(question.at or ""):
+    for live in timeline.when(question.at or "").live:
         if live.site is not None:
-            configuration = Configuration(live.site, live.since.file or "", live.since)
+            configuration = Configuration(live.site, live.file, live)
             for one in find(question, known(live.site), configuration, owners):
                 found.setdefault(one.answer, one)
     return list(found.values())

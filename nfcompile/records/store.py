@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 from nfcompile.kernel import KernelError, netns
 from nfcompile.records import history
+from nfcompile.records.clock import Reading, microseconds
 from nfcompile.records.history import Event, EventLog
 
 DEFAULT = "/var/lib/nfcompile"
@@ -146,9 +147,7 @@ def append(path: str, event: Event, reserve: bool = True) -> None:
 
 def identity(namespace: str | None) -> str:
     """This boot and that network namespace: another one of the same name is not the same."""
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        boot = file.read().strip()
-    return f"{boot}/{netns.inside(namespace, _cookie)}"
+    return f"{_boot()}/{netns.inside(namespace, _cookie)}"
 
 
 def uptime() -> float:
@@ -158,9 +157,21 @@ def uptime() -> float:
     return round(time.clock_gettime(time.CLOCK_BOOTTIME), 3)
 
 
+def clock() -> Reading:
+    """The present clock and uptime of this machine."""
+    boot = _boot()
+    since = uptime()
+    return Reading(boot, round(since * 1_000_000), microseconds(now()))
+
+
 def now() -> str:
     """The time as the history writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _boot() -> str:
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
 
 
 def _cookie() -> int:
