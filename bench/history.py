@@ -72,7 +72,7 @@ def _past(folder: Path) -> None:
             0,
             "gw",
             "1",
-            "b/1",
+            f"b{n}/1",
             1.0,
         )
         for n in range(CHANGES)

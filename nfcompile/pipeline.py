@@ -35,6 +35,38 @@ class Compiled(NamedTuple):
     sysctls: dict[str, int]
 
 
+class Compilation(NamedTuple):
+    """A site as far as it got: compiled, or refused for the reasons in its diagnostics."""
+
+    document: Document
+    compiled: Compiled | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    def refused(self, reasons: tuple[Diagnostic, ...]) -> Compilation:
+        """The same site after a stage, or the kernel, has refused it."""
+        return self._replace(compiled=None, diagnostics=self.diagnostics + reasons)
+
+
+def compile_text(data: bytes, name: str) -> Compilation:
+    """The whole way from bytes; what is wrong is in the diagnostics, which call the site by that name."""
+    parsed = parse_text(data, name)
+    if parsed.diagnostics:
+        return parsed
+    try:
+        compiled = compile_site(parsed.document)
+    except SiteError as error:
+        return parsed.refused(error.diagnostics)
+    return Compilation(parsed.document, compiled, compiled.warnings)
+
+
+def parse_text(data: bytes, name: str) -> Compilation:
+    """The first stage alone; diagnostics where the bytes are not YAML that a site can be read from."""
+    try:
+        return Compilation(parse(data, name))
+    except document.SourceError as error:
+        return Compilation(error.document, None, error.diagnostics)
+
+
 def parse(data: bytes, name: str) -> Document:
     """YAML -> plain data with places. Raises SiteError."""
     return document.parse(data, name)

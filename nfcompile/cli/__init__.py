@@ -1,7 +1,7 @@
 """The command line: one verb, one file. The only room that prints, reads argv and exits.
 
-This front door answers what is asked most without importing typer, which costs eight times the start
-of Python itself; everything else goes through `app`, and means the same.
+`command_line` reads what is written correctly; only the rest imports typer, which takes eight times as long
+as the start of Python itself.
 """
 
 from __future__ import annotations
@@ -11,21 +11,30 @@ import sys
 
 def main() -> None:
     """The `nfcompile` command."""
-    from nfcompile.cli.guard import guarded
+    arguments = sys.argv[1:]
+    if arguments == ["--version"] and _version_printed():
+        return
+    from nfcompile.cli import command_line
+    from nfcompile.cli.exit_status import guarded
 
-    sys.exit(guarded(lambda: _answer(sys.argv[1:])))
+    if line := command_line.read(arguments):
+        verb, options = line
+        sys.exit(guarded(lambda: command_line.run(verb, options), json=options.is_json))
+    sys.exit(guarded(through_typer))
 
 
-def _answer(arguments: list[str]) -> int:
-    if arguments == ["--version"]:
-        from nfcompile import __version__
+def _version_printed() -> bool:
+    from nfcompile import __version__
 
-        print(f"nfcompile {__version__}")
-        return 0
-    from nfcompile.cli import plain
+    try:
+        print(f"nfcompile {__version__}", flush=True)
+    except OSError:
+        return False
+    return sys.stdout is not None
 
-    if line := plain.read(arguments):
-        return plain.run(line)
+
+def through_typer() -> int:
+    """Let typer read the command line: help, completion, and what is wrong in it."""
     from nfcompile.cli.app import app
 
     try:

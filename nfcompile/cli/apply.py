@@ -7,100 +7,97 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfcompile.cli import files, outcome
-from nfcompile.cli.consent import agreed
-from nfcompile.cli.guard import DIFFERS, OK, REFUSED, say
-from nfcompile.cli.outcome import Outcome
+from nfcompile.cli import files, site
+from nfcompile.cli.exit_status import DIFFERS, OK, REFUSED, UsageProblem, note, say
+from nfcompile.cli.options import Options
+from nfcompile.cli.prompt import confirmed
 from nfcompile.diagnostics import Diagnostic, SiteError
+from nfcompile.pipeline import Compilation, Compiled, compile_text
 
 if TYPE_CHECKING:
-    from nfcompile.cli.change import Given
-    from nfcompile.cli.found import Found
+    from nfcompile.deploy.change import SiteFile
+    from nfcompile.deploy.comparison import Comparison
     from nfcompile.kernel.apply import Result
-    from nfcompile.pipeline import Compiled
 
 
-class Wish(NamedTuple):
-    """How the operator wants it done."""
+class ApplyResult(NamedTuple):
+    """What came of it.
 
-    netns: str | None = None
-    dry_run: bool = False
-    exit_code: bool = False
-    yes: bool = False
-    format: str = "text"
-    quiet: bool = False
-    color: bool = True
-    confirm: int | None = None
-    state_dir: str | None = None
-    max_moves: int | None = None
+    comparison  what differed, None where the kernel was not asked
+    loaded      what was loaded, None where nothing was
+    seconds     the length of the trial, None where there is none
+    refusals    what the kernel refuses
+    unsafe      why `--max-moves` stopped it
+    warnings    what the host has not done of its part
+    """
 
-
-class Done(NamedTuple):
-    """What came of it. `found` is what differed, `result` what was done, each None where it did not come
-    to that. `refused` is why `--max-moves` stopped it."""
-
-    found: Found | None = None
-    result: Result | None = None
+    comparison: Comparison | None = None
+    loaded: Result | None = None
     seconds: int | None = None
     refusals: tuple[Diagnostic, ...] = ()
-    refused: str = ""
+    unsafe: str = ""
     warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def differed(self) -> bool:
-        return self.found is not None and bool(self.found.lines)
+        return self.comparison is not None and bool(self.comparison.lines)
 
 
-def run(site: str, wish: Wish) -> int:
+def run(options: Options) -> int:
     """Compile SITE and bring it into the kernel; what is live already is not loaded again."""
-    data = files.read(site)
-    result = outcome.compiled_text(data, files.shown(site))
-    text = wish.format == "text"
+    if options.exit_code and not options.dry_run:
+        raise UsageProblem("--exit-code goes with --dry-run")
+    data = files.read(options.site)
+    compilation = compile_text(data, files.shown(options.site))
+    text = not options.is_json
     if text:
-        outcome.tell(result, wish.quiet, wish.color)
-    done = Done() if result.compiled is None else _bring(site, data, result, wish)
-    if text and (done.refusals or done.warnings):
-        outcome.tell(result._replace(diagnostics=done.refusals + done.warnings), wish.quiet, wish.color)
-    result = result.refused(done.refusals) if done.refusals else result
-    result = result._replace(diagnostics=result.diagnostics + done.warnings)
+        site.tell(compilation, options)
+    done = ApplyResult()
+    if compilation.compiled is not None:
+        done = _applied(data, compilation.compiled, options)
+    if text:
+        site.tell(compilation._replace(diagnostics=done.refusals + done.warnings), options)
+    compilation = compilation.refused(done.refusals) if done.refusals else compilation
+    compilation = compilation._replace(diagnostics=compilation.diagnostics + done.warnings)
     if not text:
-        print(json.dumps(_as_data(result, done), indent=2))
-    if result.compiled is None:
+        print(json.dumps(_as_data(compilation, done), indent=2))
+    if compilation.compiled is None:
         return REFUSED
-    if done.refused:
-        return say(done.refused, REFUSED)
-    if text and not wish.quiet:
-        print(_summary(done, wish.dry_run))
-    if wish.dry_run:
-        return DIFFERS if done.differed and wish.exit_code else OK
-    return OK if done.result is not None or not done.differed else REFUSED
+    if done.unsafe:
+        return say(done.unsafe, REFUSED)
+    if text and not options.quiet:
+        print(_summary(done, options.dry_run))
+    if options.dry_run:
+        return DIFFERS if done.differed and options.exit_code else OK
+    return OK if done.loaded is not None or not done.differed else REFUSED
 
 
-def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
-    """Show the change, ask, load; or learn what the kernel has against it."""
-    from nfcompile.cli import change
-    from nfcompile.cli.found import against_kernel, as_text
+def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
+    """Show the change, ask, load; or learn what the kernel refuses."""
+    from nfcompile.cli.comparison import as_text
+    from nfcompile.deploy import change, comparison, guards
 
-    assert result.compiled is not None
     found = None
     try:
-        seen = change.seen(wish.state_dir, wish.netns)
-        found = against_kernel(result.compiled, change.live(wish.state_dir, wish.netns), wish.netns)
-        if found.lines and wish.format == "text" and not wish.quiet:
-            sys.stdout.writelines(f"{line}\n" for line in as_text(found, wish.color))
+        events_seen = change.event_count(options.state_dir, options.netns)
+        live = change.live_site(options.state_dir, options.netns)
+        found = comparison.with_kernel(compiled, live, options.netns)
+        if found.lines and not options.is_json and not options.quiet:
+            sys.stdout.writelines(f"{line}\n" for line in as_text(found, options.color))
             sys.stdout.flush()
-        if refused := _too_many_moves(found, wish.max_moves):
-            return Done(found, refused=refused)
-        unasked = not found.lines or wish.yes or site == files.STDIN
-        if wish.dry_run or not agreed(lambda: "load this into the kernel?", unasked):
-            return Done(found)
-        given = change.Given(data, files.shown(site if site == files.STDIN else os.path.abspath(site)))
-        loaded = _load(given, result.compiled, wish, bool(found.lines), seen)
+        if unsafe := guards.too_many_moves(found, options.max_moves):
+            return ApplyResult(found, unsafe=unsafe)
+        unasked = not found.lines or options.yes or options.site == files.STDIN
+        if options.dry_run or not confirmed(lambda: "load this into the kernel?", unasked):
+            return ApplyResult(found)
+        name = options.site if options.site == files.STDIN else os.path.abspath(options.site)
+        file = change.SiteFile(data, files.shown(name))
+        loaded = _load(file, compiled, options, bool(found.lines), events_seen)
     except SiteError as error:
-        return Done(found, refusals=error.diagnostics)
+        return ApplyResult(found, refusals=error.diagnostics)
     if loaded is None:
-        return Done(found)
-    return Done(found, loaded, wish.confirm, warnings=_not_the_hosts(result.compiled, wish.netns))
+        return ApplyResult(found)
+    return ApplyResult(found, loaded, options.confirm, warnings=_not_the_hosts(compiled, options.netns))
 
 
 def _not_the_hosts(compiled: Compiled, netns: str | None) -> tuple[Diagnostic, ...]:
@@ -112,58 +109,51 @@ def _not_the_hosts(compiled: Compiled, netns: str | None) -> tuple[Diagnostic, .
     return (*modules.missing(helpers), *sysctls.differing(compiled.sysctls, netns))
 
 
-def _too_many_moves(found: Found, most: int | None) -> str:
-    """What to say where more subscribers would move than the operator expects, or nobody knows how many."""
-    if most is None:
-        return ""
-    from nfcompile.allocation.moves import moved_count
+def _load(
+    file: SiteFile, compiled: Compiled, options: Options, differs: bool, events_seen: int
+) -> Result | None:
+    """Make a site live and record it; None where it is live already."""
+    from nfcompile.deploy import change
+    from nfcompile.records import history, store
 
-    if found.moves is None:
-        return "who moves is not known, since the site of the live table is not; apply it without --max-moves"
-    count = moved_count(found.moves)
-    return f"{count} subscribers would move, more than the {most} of --max-moves" if count > most else ""
-
-
-def _load(given: Given, compiled: Compiled, wish: Wish, differs: bool, seen: int) -> Result | None:
-    """Make a site live and write it down; None where it is live already."""
-    from nfcompile.cli import change
-    from nfcompile.records import history
-
-    if wish.confirm is not None:
-        kept = change.records(wish.state_dir, wish.netns)
-        if differs or change.on_trial(kept):
-            return change.make(kept, given, compiled, history.TRIAL, wish.confirm).result
-        change.note(kept, given, seen)
+    if options.confirm is not None:
+        state = store.state_dir(options.state_dir, options.netns)
+        if differs or change.on_trial(state):
+            trial = change.apply_and_record(state, file, compiled, history.TRIAL, seconds=options.confirm)
+            return trial.result
+        change.record_live(state, file, events_seen)
         return None
-    allowed = change.records_if_allowed(wish.state_dir, wish.netns, wish.quiet)
+    writable, reason = change.writable(options.state_dir, options.netns)
+    if reason and not options.quiet:
+        note(f"no history is kept: {reason}")
     if not differs:
-        if allowed is not None:
-            change.note(allowed, given, seen)
+        if writable is not None:
+            change.record_live(writable, file, events_seen)
         return None
-    if allowed is None:
-        return change.bring(compiled, wish.netns)
-    return change.make(allowed, given, compiled, history.APPLIED).result
+    if writable is None:
+        return change.load_site(compiled, options.netns)
+    return change.apply_and_record(writable, file, compiled, history.APPLIED).result
 
 
-def _as_data(result: Outcome, done: Done) -> dict[str, object]:
-    from nfcompile.cli.found import as_data
+def _as_data(compilation: Compilation, done: ApplyResult) -> dict[str, object]:
+    from nfcompile.cli.comparison import as_data
 
     trial = {} if done.seconds is None else {"trial_seconds": done.seconds}
     return trial | {
         "changed": done.differed,
-        "applied": done.result is not None,
-        **as_data(done.found),
-        "refused": done.refused or None,
-        "flushed": 0 if done.result is None else done.result.flushed,
-        "diagnostics": outcome.as_data(result),
+        "applied": done.loaded is not None,
+        **as_data(done.comparison),
+        "refused": done.unsafe or None,
+        "flushed": 0 if done.loaded is None else done.loaded.flushed,
+        "diagnostics": site.as_data(compilation),
     }
 
 
-def _summary(done: Done, dry_run: bool) -> str:
-    flushed = "" if done.result is None else _flushed(done.result.flushed)
+def _summary(done: ApplyResult, dry_run: bool) -> str:
+    flushed = "" if done.loaded is None else _flushed(done.loaded.flushed)
     if done.seconds is not None:
         return f"on trial for {done.seconds} s: 'nfcompile confirm' keeps it{flushed}"
-    if done.result is not None:
+    if done.loaded is not None:
         return f"applied{flushed}"
     if not done.differed:
         return "nothing to change"
@@ -171,5 +161,5 @@ def _summary(done: Done, dry_run: bool) -> str:
 
 
 def _flushed(count: int) -> str:
-    """What became of sessions, where something did."""
+    """How many sessions were ended, where some were."""
     return f", {count} session{'' if count == 1 else 's'} flushed" if count else ""

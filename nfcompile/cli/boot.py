@@ -1,16 +1,18 @@
-"""`nfcompile boot`: load the last site that was live to stay, before the network is up; and its unit."""
+"""`nfcompile boot`: load the last confirmed site, before the network is up; and the unit that does so."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from nfcompile.cli import change, outcome
-from nfcompile.cli.change import Given
-from nfcompile.cli.guard import OK, REFUSED
+from nfcompile.cli import site
+from nfcompile.cli.exit_status import OK
+from nfcompile.cli.options import Options
+from nfcompile.deploy import boot
+from nfcompile.deploy.recorded_site import RejectedSite
 from nfcompile.diagnostics import SiteError
-from nfcompile.kernel import KernelError
-from nfcompile.records import history, store
+from nfcompile.records import store
+from nfcompile.report import visible
 
 UNIT = """\
 [Unit]
@@ -32,33 +34,29 @@ WantedBy=sysinit.target
 """
 
 
-def run(netns: str | None, state_dir: str | None, *, quiet: bool = False, color: bool = True) -> int:
+def run(options: Options) -> int:
     """Load it; a site that was on trial is not loaded, and no history is no error."""
-    kept = change.records(state_dir, netns)
-    events = store.read(kept.path).events
-    change.refuse_during_trial(kept, events)
-    last = history.kept(events)
-    if last is None or last.site is None:
-        if not quiet:
-            print(f"no site to load in '{kept.path}'")
-        return OK
-    given = Given(store.site(kept.path, last.site), last.file or "")
-    name = f"{given.file} of {last.at[:19]}Z"
-    result = outcome.compiled_text(given.data, name)
-    if result.compiled is None:
-        outcome.tell(result, quiet, color)
-        raise KernelError(f"this nfcompile does not take '{name}', which {last.version} has loaded")
+    if options.unit:
+        return _unit(options.state_dir)
+    state = store.state_dir(options.state_dir, options.netns)
     try:
-        change.make(kept, given, result.compiled, history.BOOT)
+        recorded = boot.site_to_boot(state)
+    except RejectedSite as problem:
+        site.refuse(problem.compilation, options, str(problem))
+    if recorded is None:
+        if not options.quiet:
+            print(f"no site to load in '{visible(state.path)}'")
+        return OK
+    try:
+        boot.boot(state, recorded)
     except SiteError as error:
-        outcome.tell(result.refused(error.diagnostics), quiet, color)
-        return REFUSED
-    if not quiet:
-        print(f"loaded {name}")
+        site.refuse(recorded.compilation.refused(error.diagnostics), options)
+    if not options.quiet:
+        print(f"loaded {visible(recorded.name)}")
     return OK
 
 
-def unit(state_dir: str | None) -> int:
+def _unit(state_dir: str | None) -> int:
     """Write a systemd unit for this installation to stdout."""
     command = os.path.abspath(sys.argv[0])
     sys.stdout.write(UNIT.format(command=command, state=os.path.abspath(state_dir or store.DEFAULT)))

@@ -5,35 +5,29 @@ from __future__ import annotations
 import json
 import sys
 
-from nfcompile.cli import files, outcome
-from nfcompile.cli.guard import OK, REFUSED
+from nfcompile.cli import files, site
+from nfcompile.cli.exit_status import OK, REFUSED
+from nfcompile.cli.options import Options
 
 STDOUT = "-"
 
 
-def run(
-    site: str,
-    output: str | None = None,
-    *,
-    format: str = "text",
-    quiet: bool = False,
-    color: bool = True,
-) -> int:
-    """Compile SITE to stdout or, whole or not at all, to the file `output`."""
-    result = outcome.compiled(site)
-    text = None if result.compiled is None else result.compiled.text.text
-    file = None if output == STDOUT else output
+def run(options: Options) -> int:
+    """Compile SITE to stdout or, whole or not at all, to the file of `--output`."""
+    compilation = site.compiled(options.site)
+    text = None if compilation.compiled is None else compilation.compiled.text.text
+    file = None if options.output == STDOUT else options.output
     if file is not None and text is not None:
         files.write(file, text)
-    if format == "json":
+    if options.is_json:
         answer = {
             "file": file,
             "ruleset": None if file is not None else text,
-            "diagnostics": outcome.as_data(result),
+            "diagnostics": site.as_data(compilation),
         }
         print(json.dumps(answer, indent=2))
     else:
-        outcome.tell(result, quiet, color)
+        site.tell(compilation, options)
         if file is None and text is not None:
             sys.stdout.write(text)
     return REFUSED if text is None else OK

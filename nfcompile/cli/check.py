@@ -4,54 +4,45 @@ from __future__ import annotations
 
 import sys
 
-from nfcompile.cli import outcome
-from nfcompile.cli.guard import OK, REFUSED
-from nfcompile.cli.outcome import Outcome
+from nfcompile.cli import files, site
+from nfcompile.cli.exit_status import OK, REFUSED
+from nfcompile.cli.options import Options
 from nfcompile.diagnostics import SiteError
+from nfcompile.pipeline import Compilation
 
-FORMATS = ("text", "json", "github", "sarif")
 
-
-def run(
-    site: str,
-    *,
-    strict: bool = False,
-    lints: tuple[str, ...] = (),
-    kernel: bool = False,
-    format: str = "text",
-    quiet: bool = False,
-    color: bool = True,
-) -> int:
+def run(options: Options) -> int:
     """Check SITE; in text form the problems go to stderr, in every other form to stdout."""
-    found = _checked(site, lints)
-    if kernel and not _refused(found):
+    found = _checked(options)
+    if options.kernel and not _refused(found):
         found = _asked_of_kernel(found)
-    if strict:
-        strictly = tuple(one._replace(severity="error") for one in found.diagnostics)
-        found = found._replace(diagnostics=strictly)
-    if format != "text":
-        sys.stdout.write(outcome.rendered(found, format))
+    if options.strict:
+        errors = tuple(one._replace(severity="error") for one in found.diagnostics)
+        found = found._replace(diagnostics=errors)
+    if options.format != "text":
+        sys.stdout.write(site.rendered(found, options.format))
     elif found.diagnostics:
-        outcome.tell(found, quiet, color)
-    elif not quiet:
-        print(f"{found.document.name}: no problems")
+        site.tell(found, options)
+    elif not options.quiet:
+        print(f"{files.printable(options.site)}: no problems")
     return REFUSED if _refused(found) else OK
 
 
-def _checked(site: str, lints: tuple[str, ...]) -> Outcome:
+def _checked(options: Options) -> Compilation:
     from nfcompile import pipeline
 
-    read = outcome.parsed(site)
-    if read.diagnostics:
-        return read
+    parsed = site.parsed(options.site)
+    if parsed.diagnostics:
+        return parsed
+    lints = () if options.lint is None else (options.lint,)
     try:
-        return Outcome(read.document, None, tuple(pipeline.check(read.document, lints).diagnostics))
+        return Compilation(parsed.document, None, tuple(pipeline.check(parsed.document, lints).diagnostics))
     except SiteError as error:
-        return read.refused(error.diagnostics)
+        return parsed.refused(error.diagnostics)
 
 
-def _asked_of_kernel(found: Outcome) -> Outcome:
-    """Add what this machine's kernel says of the ruleset, in a namespace made for the question."""
+def _asked_of_kernel(found: Compilation) -> Compilation:
+    """Add this kernel's refusals of the ruleset, which it is asked for in a scratch namespace."""
     from nfcompile import pipeline
     from nfcompile.kernel import apply
 
@@ -63,5 +54,5 @@ def _asked_of_kernel(found: Outcome) -> Outcome:
     return found
 
 
-def _refused(found: Outcome) -> bool:
+def _refused(found: Compilation) -> bool:
     return any(one.severity == "error" for one in found.diagnostics)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from nfcompile.cli import outcome
-from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+from nfcompile.cli import site
+from nfcompile.cli.exit_status import OK, UsageProblem
 from nfcompile.cli.lookup import question as end
+from nfcompile.cli.options import Options
 from nfcompile.diagnostics import dotted
 
 if TYPE_CHECKING:
@@ -18,91 +19,76 @@ if TYPE_CHECKING:
     from nfcompile.source.document import Document
     from nfcompile.verify.explain import Connection, Explanation, Question, Reason
 
-
 CONNECTIONS = 5
 
 
-class Words(NamedTuple):
-    """A packet as the command line has it."""
-
-    src: str
-    dst: str
-    proto: str
-    interface: str | None = None
-    out: str | None = None
-
-
-class Wish(NamedTuple):
-    """How to answer."""
-
-    live: bool = False
-    netns: str | None = None
-    format: str = "text"
-    quiet: bool = False
-    color: bool = True
-
-
-def run(site: str, words: Words, wish: Wish) -> int:
+def run(options: Options) -> int:
     """Walk the packet through the ruleset that `build` makes of SITE; exit status 0 for every answer."""
-    if wish.netns is not None and not wish.live:
+    if options.netns is not None and not options.live:
         raise UsageProblem("--netns goes with --live")
-    question = read(words)
-    result = outcome.compiled(site)
-    if result.compiled is None:
-        outcome.tell(result, wish.quiet, wish.color)
-        return REFUSED
+    question = read(options)
+    compilation, compiled = site.compiled_or_refused(options._replace(quiet=True))
     from nfcompile.verify.explain import Undecided
 
     try:
-        answer = _answer(result.compiled, question, wish)
+        answer = _answer(compiled, question, options)
     except Undecided as problem:
         raise UsageProblem(str(problem)) from None
-    if wish.format == "json":
+    if options.is_json:
         steps = [{"path": dotted(step.path), "text": step.text} for step in answer.steps]
         print(json.dumps(answer._asdict() | {"steps": steps}))
     else:
-        print("\n".join(_text(result.document, answer)))
+        print("\n".join(_text(compilation.document, answer)))
     return OK
 
 
-def read(words: Words) -> Question:
-    """Read the packet; UsageProblem for what is none."""
+def read(options: Options) -> Question:
+    """Read the packet. Raises UsageProblem."""
     from nfcompile.model.protocols import NUMBERS, WITH_PORTS
     from nfcompile.verify.explain import Question
 
-    protocol = NUMBERS.get(words.proto, -1)
-    if words.proto.isascii() and words.proto.isdigit() and len(words.proto) <= 3 and int(words.proto) <= 255:
-        protocol = int(words.proto)
+    spelled = options.proto or ""
+    protocol = NUMBERS.get(spelled, -1)
+    if spelled.isascii() and spelled.isdigit() and len(spelled) <= 3 and int(spelled) <= 255:
+        protocol = int(spelled)
     if protocol < 0:
         known = ", ".join(NUMBERS)
-        raise UsageProblem(f"'{words.proto}' is not a protocol; write {known} or a number from 0 to 255")
-    for option, value in (("--src", words.src), ("--dst", words.dst)):
+        raise UsageProblem(f"'{spelled}' is not a protocol; write {known} or a number from 0 to 255")
+    for option, value in (("--src", options.src), ("--dst", options.dst)):
         if not value:
-            raise UsageProblem(f"{option} is missing: say where the packet comes from and where it goes")
-    source, source_port = end(words.src)
-    destination, destination_port = end(words.dst)
+            raise UsageProblem(f"missing option: {option}; a packet has a source and a destination")
+    source, source_port = end(options.src)
+    destination, destination_port = end(options.dst)
     ported = protocol in WITH_PORTS
     if not ported and (source_port is not None or destination_port is not None):
-        raise UsageProblem(f"protocol '{words.proto}' has no ports; write the addresses alone")
-    return Question(protocol, source, destination, source_port, destination_port, words.interface, words.out)
+        raise UsageProblem(f"protocol '{spelled}' has no ports; write the addresses alone")
+    return Question(
+        protocol,
+        source,
+        destination,
+        source_port,
+        destination_port,
+        interface=options.interface,
+        out=options.out,
+    )
 
 
-def _answer(compiled: Compiled, question: Question, wish: Wish) -> Explanation:
+def _answer(compiled: Compiled, question: Question, options: Options) -> Explanation:
     from nfcompile.verify.explain import explain
 
-    if not wish.live:
+    if not options.live:
         return explain(compiled, question)
-    from nfcompile.kernel import KernelError, netns, nft
+    from nfcompile.kernel import NOT_LOADED, KernelError, netns, nft
     from nfcompile.verify.explain import explain_live
 
-    connections = _connections(question, wish.netns)
+    connections = _connections(question, options.netns)
 
     def ask() -> Explanation:
         if nft.structure() is None:
-            raise KernelError("the kernel has no ruleset of ours; load one with 'nfcompile apply'")
+            raise KernelError(NOT_LOADED)
         return explain_live(compiled, question, nft.element, connections)
 
-    return netns.inside(wish.netns, ask)
+    return netns.inside(options.netns, ask)
 
 
 def _connections(question: Question, namespace: str | None) -> list[Connection]:

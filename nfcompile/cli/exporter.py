@@ -1,4 +1,4 @@
-"""`nfcompile exporter`: the use of pools for Prometheus over HTTP, asked for anew at every scrape."""
+"""`nfcompile exporter`: the use of pools for Prometheus over HTTP, read at every scrape."""
 
 from __future__ import annotations
 
@@ -7,32 +7,21 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nfcompile.cli import metrics, outcome
-from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+from nfcompile.cli import metrics, site
+from nfcompile.cli.exit_status import OK, UsageProblem
+from nfcompile.cli.options import Options
 
 if TYPE_CHECKING:
     from nfcompile.live.usage import Usage
 
 
-def run(
-    site: str,
-    listen: str,
-    *,
-    netns: str | None = None,
-    full: bool = False,
-    quiet: bool = False,
-    color: bool = True,
-) -> int:
+def run(options: Options) -> int:
     """Serve until SIGINT or SIGTERM."""
     from nfcompile.live import usage
 
-    host, port = address(listen)
-    result = outcome.compiled(site)
-    outcome.tell(result, quiet, color)
-    compiled = result.compiled
-    if compiled is None:
-        return REFUSED
-    _serve(host, port, lambda: usage.read(compiled, netns, full), quiet)
+    host, port = address(options.listen)
+    _, compiled = site.compiled_or_refused(options)
+    _serve(host, port, lambda: usage.read(compiled, options.netns, options.full), options.quiet)
     return OK
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from typing import BinaryIO
 
-from nfcompile.cli.guard import UsageProblem
+from nfcompile.cli.exit_status import UsageProblem
 
 STDIN = "-"
 SITE_MOST = 32 << 20
@@ -30,16 +30,23 @@ def read(site: str) -> bytes:
 
 
 def _bounded(file: BinaryIO, site: str) -> bytes:
-    """A device may never end, and what is no site may be larger than the memory."""
+    """Read no more than a site can have: a device may never end."""
     data = file.read(SITE_MOST + 1)
     if len(data) > SITE_MOST:
         raise UsageProblem(f"cannot read '{site}': it has more than {SITE_MOST >> 20} MiB")
     return data
 
 
-def shown(site: str) -> str:
-    """The name that diagnostics give SITE; bytes that are no UTF-8 can be printed in it, too."""
-    return "<stdin>" if site == STDIN else site.encode(errors="backslashreplace").decode()
+def shown(name: str) -> str:
+    """The name of a file as diagnostics and the history have it; bytes that are not UTF-8 are spelled out."""
+    return "<stdin>" if name == STDIN else name.encode(errors="backslashreplace").decode()
+
+
+def printable(name: str) -> str:
+    """The same for a line of text: control characters are spelled out, too."""
+    from nfcompile.report import visible
+
+    return visible(shown(name))
 
 
 def write(name: str, text: str) -> None:

@@ -7,30 +7,32 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from nfcompile.cli import files, outcome
-from nfcompile.cli.guard import OK, REFUSED
+from nfcompile.cli import files
+from nfcompile.cli import site as cli_site
+from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
+from nfcompile.cli.options import Options
+from nfcompile.pipeline import parse_text
 
 if TYPE_CHECKING:
     from nfcompile.source.document import Document
 
 
-def run(site: str, output: str | None, *, check: bool, quiet: bool = False, color: bool = True) -> int:
-    """Write SITE laid out anew to stdout or `-o`; with `check` only show what would change, and exit 1."""
-    from nfcompile.source import document
-
-    data, name = files.read(site), files.shown(site)
-    try:
-        read = document.parse(data, name)
-    except document.SourceError as error:
-        outcome.tell(outcome.Outcome(error.document, None, error.diagnostics), quiet, color)
+def run(options: Options) -> int:
+    """Write SITE laid out anew to stdout or `-o`; with `--check` only show what would change, and exit 1."""
+    if options.check and options.output is not None:
+        raise UsageProblem("--check writes nothing, so it does not go with -o")
+    data, name = files.read(options.site), files.shown(options.site)
+    read = parse_text(data, name)
+    if read.diagnostics:
+        cli_site.tell(read, options)
         return REFUSED
-    text = laid_out(read)
-    if check:
-        return _compare(data, text, name, quiet)
-    if output is None or output == files.STDIN:
+    text = laid_out(read.document)
+    if options.check:
+        return _compare(data, text, name, options.quiet)
+    if options.output is None or options.output == files.STDIN:
         sys.stdout.write(text)
     else:
-        files.write(output, text)
+        files.write(options.output, text)
     return OK
 
 

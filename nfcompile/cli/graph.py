@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from nfcompile.cli import outcome
-from nfcompile.cli.guard import OK, REFUSED
+from nfcompile.cli import site
+from nfcompile.cli.exit_status import OK
+from nfcompile.cli.options import Options
 
 
-def run(site: str, *, format: str = "mermaid", quiet: bool = False, color: bool = True) -> int:
+def run(options: Options) -> int:
     """Write the picture of SITE to stdout."""
     from nfcompile.graph.way import way
 
-    result = outcome.compiled(site)
-    outcome.tell(result, quiet, color)
-    if result.compiled is None:
-        return REFUSED
-    drawn = way(result.compiled.site, result.compiled.allocations)
-    if format == "svg":
+    _, compiled = site.compiled_or_refused(options)
+    drawn = way(compiled.site, compiled.allocations)
+    if options.format == "svg":
         from nfcompile.graph.svg import svg
 
         sys.stdout.write(svg(drawn))

@@ -1,4 +1,4 @@
-"""`nfcompile history`: what was live when, by whom, and what came of it."""
+"""`nfcompile history`: what was live when, who changed it, and the result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nfcompile.cli.guard import OK
+from nfcompile.cli.exit_status import OK, note
+from nfcompile.cli.options import Options
+from nfcompile.cli.table import Section, show
 from nfcompile.records import history, store
 from nfcompile.records.history import Event
 
@@ -15,32 +17,30 @@ COLUMNS = ("change", "time (UTC)", "result", "site", "file", "by", "version")
 DIGEST_SHOWN = 12
 
 
-def run(netns: str | None, state_dir: str | None, *, format: str = "text", quiet: bool = False) -> int:
+def run(options: Options) -> int:
     """List the events, the oldest first."""
-    path = store.directory(state_dir or store.DEFAULT, netns)
+    path = store.directory(options.state_dir or store.DEFAULT, options.netns)
     log = store.read(path)
-    if format == "json":
+    if options.is_json:
         events = [
-            one._asdict() | {"stored": one.site and os.path.join(path, "sites", one.site)}
-            for one in log.events
+            event._asdict() | {"stored": event.site and os.path.join(path, "sites", event.site)}
+            for event in log.events
         ]
         print(json.dumps({"events": events, "damaged": log.damaged}, indent=2))
         return OK
-    rows = [_row(one) for one in shown(log.events)]
-    if rows:
-        _table([COLUMNS, *rows])
-    elif not quiet:
+    if rows := [_row(event) for event in shown(log.events)]:
+        show([Section(COLUMNS, rows)], color=options.color)
+    elif not options.quiet:
         print(f"no history in '{path}'", file=sys.stderr)
-    if log.damaged and not quiet:
-        lines = ", ".join(map(str, log.damaged))
-        print(f"nfcompile: note: torn by a crash and left out: line {lines} of the history", file=sys.stderr)
+    if log.damaged and not options.quiet:
+        note(f"damaged and left out: line {', '.join(map(str, log.damaged))} of the history")
     return OK
 
 
 def shown(events: Sequence[Event]) -> list[Event]:
     """Without the beginnings of changes that have an end."""
-    ended = {one.change for one in events if one.result != history.LOADING}
-    return [one for one in events if one.result != history.LOADING or one.change not in ended]
+    ended = {event.change for event in events if event.result != history.LOADING}
+    return [event for event in events if event.result != history.LOADING or event.change not in ended]
 
 
 def _row(event: Event) -> tuple[str, ...]:
@@ -54,9 +54,3 @@ def _row(event: Event) -> tuple[str, ...]:
         f"{event.user or event.uid}@{event.host}",
         event.version,
     )
-
-
-def _table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from nfcompile.cli import files, outcome
-from nfcompile.cli.guard import OK, REFUSED, UsageProblem
-from nfcompile.cli.outcome import Outcome
+from nfcompile.cli import files
+from nfcompile.cli import site as cli_site
+from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
+from nfcompile.cli.options import Options
 from nfcompile.diagnostics import SiteError
 
 if TYPE_CHECKING:
     from nfcompile.importers.account import Account, Entry
     from nfcompile.importers.importing import Imported
-    from nfcompile.importers.reading import Options
+    from nfcompile.importers.reading import Options as ForeignOptions
+    from nfcompile.pipeline import Compilation
 
 SHOWN_MOST = 40
 """Lines that stderr lists; `--account` has them all."""
 
 
-class ImportOptions(NamedTuple):
-    """What the command line says."""
-
-    output: str | None = None
-    account: str | None = None
-    format: str = "text"
-    strict: bool = False
-    inside: tuple[str, ...] = ()
-    outside: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-    connections: tuple[str, ...] = ()
-    gateway: str | None = None
-    quiet: bool = False
-    color: bool = True
-
-
-def run(kind: str, names: list[str], options: ImportOptions) -> int:
+def run(options: Options) -> int:
     """Import files of a kind; the site goes to stdout or `-o`, the account to stderr or `--account`."""
-    found = _imported(kind, names, options)
+    if len(options.words) < 2:
+        raise UsageProblem("missing argument: KIND FILE...")
+    from nfcompile.importers.importing import KINDS
+
+    if options.words[0] not in KINDS:
+        raise UsageProblem(f"'{options.words[0]}' is not a kind: {', '.join(KINDS)}")
+    found = _imported(options.words[0], options.words[1:], options)
     checked = _checked(found.text, options.output or "site.yaml")
     _write_site(found.text, options.output)
     _write_account(found.account, checked, options)
@@ -46,7 +39,7 @@ def run(kind: str, names: list[str], options: ImportOptions) -> int:
     return REFUSED if refused or (options.strict and not found.account.complete) else OK
 
 
-def _imported(kind: str, names: list[str], options: ImportOptions) -> Imported:
+def _imported(kind: str, names: Sequence[str], options: Options) -> Imported:
     from nfcompile.importers.importing import import_files
     from nfcompile.importers.kinds import UnknownKind
     from nfcompile.importers.terraform import NeedsExtra
@@ -60,8 +53,8 @@ def _imported(kind: str, names: list[str], options: ImportOptions) -> Imported:
         raise UsageProblem(str(problem)) from None
 
 
-def _gateway(options: ImportOptions) -> Options:
-    from nfcompile.importers.reading import Options
+def _gateway(options: Options) -> ForeignOptions:
+    from nfcompile.importers.reading import Options as Foreign
     from nfcompile.model import parse
 
     addresses = {}
@@ -72,8 +65,8 @@ def _gateway(options: ImportOptions) -> Options:
         except parse.Fault as fault:
             raise UsageProblem(f"--address {text}: {fault.message}; write IF=A") from None
     connections = dict(_pair(text) for text in options.connections)
-    inside, outside = _names(options.inside), _names(options.outside)
-    return Options(inside, outside, addresses, connections, options.gateway)
+    inside, outside = _names(options.inside_interfaces), _names(options.outside_interfaces)
+    return Foreign(inside, outside, addresses, connections, options.gateway)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -88,19 +81,17 @@ def _names(given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for text in given for name in text.split(",") if name))
 
 
-def _checked(text: str, name: str) -> Outcome:
+def _checked(text: str, name: str) -> Compilation:
     """What `check` says of the site."""
     from nfcompile import pipeline
-    from nfcompile.source import document
 
+    read = pipeline.parse_text(text.encode(), name)
+    if read.diagnostics:
+        return read
     try:
-        read = Outcome(document.parse(text.encode(), name))
-    except document.SourceError as error:
-        return Outcome(error.document, None, error.diagnostics)
-    try:
-        return Outcome(read.document, None, tuple(pipeline.check(read.document).diagnostics))
+        return read._replace(diagnostics=tuple(pipeline.check(read.document).diagnostics))
     except SiteError as error:
-        return read.refused(error.diagnostics)
+        return read._replace(diagnostics=error.diagnostics)
 
 
 def _write_site(text: str, output: str | None) -> None:
@@ -113,9 +104,9 @@ def _write_site(text: str, output: str | None) -> None:
 # ---- the account
 
 
-def _write_account(account: Account, checked: Outcome, options: ImportOptions) -> None:
+def _write_account(account: Account, checked: Compilation, options: Options) -> None:
     if options.format == "json":
-        data = account.as_data() | {"diagnostics": outcome.as_data(checked)}
+        data = account.as_data() | {"diagnostics": cli_site.as_data(checked)}
         text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     else:
         text = "".join(f"{line}\n" for line in _lines(account, whole=options.account is not None))
@@ -124,7 +115,7 @@ def _write_account(account: Account, checked: Outcome, options: ImportOptions) -
     elif not options.quiet or options.format == "json":
         sys.stderr.write(text)
     if options.format != "json":
-        outcome.tell(checked, options.quiet, options.color)
+        cli_site.tell(checked, options)
 
 
 def _lines(account: Account, whole: bool) -> list[str]:

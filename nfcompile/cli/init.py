@@ -7,26 +7,27 @@ import re
 import sys
 
 from nfcompile.cli import files
-from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, say
+from nfcompile.cli.options import Options
 
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,14}", re.ASCII)
 
 
-def run(file: str, *, template: str, inside: str, outside: str, quiet: bool = False) -> int:
+def run(options: Options) -> int:
     """Write FILE from a template; '-' is stdout, and a file that exists is left alone."""
-    for name in (inside, outside):
+    file = options.site
+    for name in (options.inside, options.outside):
         if not _INTERFACE.fullmatch(name):
             raise UsageProblem(f"'{name}' is not the name of a network interface")
-    text = starting_site(template, inside, outside)
+    text = starting_site(options.template, options.inside, options.outside)
     if file == "-":
         sys.stdout.write(text)
         return OK
     if os.path.lexists(file):
-        print(f"nfcompile: error: '{file}' exists and is left as it is", file=sys.stderr)
-        return REFUSED
+        return say(f"'{file}' exists and is left as it is", REFUSED)
     files.write(file, text)
-    if not quiet:
-        print(f"wrote {files.shown(file)}; next: nfcompile check {files.shown(file)}")
+    if not options.quiet:
+        print(f"wrote {files.printable(file)}; next: nfcompile check {files.printable(file)}")
     return OK
 
 

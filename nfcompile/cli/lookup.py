@@ -1,14 +1,14 @@
-"""`nfcompile lookup`: who has that global address and port, or which block a subscriber has."""
+"""`nfcompile lookup`: who has, or had, that global address and port, or which block a subscriber has."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from typing import TYPE_CHECKING
 
-from nfcompile.cli import outcome
-from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+from nfcompile.cli import site
+from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note
+from nfcompile.cli.options import Options
 
 if TYPE_CHECKING:
     from nfcompile.allocation.lookup import Answer
@@ -16,32 +16,57 @@ if TYPE_CHECKING:
 _ASKED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?", re.ASCII)
 
 
-def run(
-    site: str,
-    asked: str,
-    *,
-    protocol: str | None = None,
-    format: str = "text",
-    quiet: bool = False,
-    color: bool = True,
-) -> int:
-    """Answer from the allocation that `build` makes of SITE; exit status 1 when nobody has it."""
+def run(options: Options) -> int:
+    """Answer one question, or with `--bulk` those of a file; exit status 1 where nobody has the address."""
+    _refuse_nonsense(options)
+    if options.bulk is not None:
+        from nfcompile.cli import lookup_bulk
+
+        return lookup_bulk.run(options)
+    site_alone = options.at is None and options.log is None and not options.live and not options.report
+    if site_alone and options.format != "csv":
+        return _computed(options)
+    from nfcompile.cli import lookup_sources
+
+    return lookup_sources.run(options)
+
+
+def _refuse_nonsense(options: Options) -> None:
+    most = 1 if options.bulk is not None else 2
+    if len(options.words) > most:
+        raise UsageProblem(f"one ADDR[:PORT] at a time, not {len(options.words) - 1}")
+    if not options.words and options.bulk is None:
+        raise UsageProblem("missing argument: ADDR[:PORT] or --bulk FILE")
+    if options.live and (options.at or options.log or options.bulk) is not None:
+        raise UsageProblem("--live asks the kernel of now; it does not go with --at, --log or --bulk")
+    if options.netns is not None and not (options.live or (options.at or options.bulk) is not None):
+        raise UsageProblem("--netns goes with --live, --at or --bulk")
+
+
+def _computed(options: Options) -> int:
+    """Answer from the allocation that `build` makes of SITE."""
     from nfcompile.allocation import lookup
 
+    asked = options.words[-1]
     address, port = question(asked)
-    result = outcome.compiled(site)
-    if result.compiled is None:
-        outcome.tell(result, quiet, color)
-        return REFUSED
-    found = lookup.lookups(result.compiled.allocations, address, port, protocol)
-    if format == "json":
-        first, *others = [one._asdict() for one in found or [lookup.NOBODY]]
-        print(json.dumps(first | {"also": others}))
+    named = options.words[0] if len(options.words) == 2 else "site.yaml"
+    compilation, compiled = site.compiled_or_refused(options._replace(words=(named,), quiet=True))
+    found = lookup.lookups(compiled.allocations, address, port, options.proto)
+    if options.is_json:
+        print(json.dumps(as_data(found)))
     elif found:
         print("\n\n".join(text(one) for one in found))
-    else:
-        print(f"{result.document.name}: nobody has {asked}", file=sys.stderr)
+    elif not options.quiet:
+        note(f"{compilation.document.name}: no binding has {asked}")
     return OK if found else REFUSED
+
+
+def as_data(found: list[Answer]) -> dict[str, object]:
+    """The first answer as one object, the others in `also`."""
+    from nfcompile.allocation.lookup import NOBODY
+
+    first, *others = [one._asdict() for one in found] or [NOBODY._asdict()]
+    return first | {"also": others}
 
 
 def question(asked: str) -> tuple[int, int | None]:

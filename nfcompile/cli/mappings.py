@@ -2,76 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from nfcompile.allocation import lookup
 from nfcompile.allocation.lookup import Holding, Row
-from nfcompile.cli import outcome, parquet
-from nfcompile.cli.guard import OK, REFUSED
+from nfcompile.cli import rows, site
+from nfcompile.cli.exit_status import OK, UsageProblem
+from nfcompile.cli.options import Options
 
 if TYPE_CHECKING:
     from nfcompile.pipeline import Compiled
 
-CHUNK_LINES = 4096
 
+def run(options: Options) -> int:
+    """Write one row for each subscriber and pool; `--compact` lets a prefix stand for many subscribers.
 
-def run(
-    site: str,
-    *,
-    format: str = "csv",
-    compact: bool = False,
-    live: bool = False,
-    netns: str | None = None,
-    quiet: bool = False,
-    color: bool = True,
-) -> int:
-    """Write one row a subscriber and pool; compact lets a prefix stand for many subscribers.
-
-    With `live` the blocks of dynamic pools are those that the kernel holds.
+    With `--live` the blocks of dynamic pools are those that the kernel holds.
     """
-    result = outcome.compiled(site)
-    outcome.tell(result, quiet, color)
-    if result.compiled is None:
-        return REFUSED
-    rows = lookup.mappings(
-        result.compiled.allocations, compact, _held(result.compiled, netns) if live else None
-    )
-    if format == "parquet":
-        parquet.write(rows)
-        return OK
-    lines = (_json_lines if format == "json" else _csv_lines)(rows)
-    while chunk := "".join(islice(lines, CHUNK_LINES)):
-        sys.stdout.write(chunk)
+    if options.netns is not None and not options.live:
+        raise UsageProblem("--netns goes with --live")
+    _, compiled = site.compiled_or_refused(options)
+    held = _held(compiled, options.netns) if options.live else None
+    found = lookup.mappings(compiled.allocations, options.compact, held)
+    rows.write(Row._fields, found, options.format)
     return OK
 
 
 def _held(compiled: Compiled, netns: str | None) -> dict[str, list[Holding]]:
-    """All of it before the first row is written: what the kernel refuses leaves no half of a list."""
-    from nfcompile.live.owners import Kernel
-    from nfcompile.records.lookup_at import Known
+    """Everything before the first row is written: a refusal of the kernel leaves no half of a list."""
+    from nfcompile.live.owners import KernelOwners
+    from nfcompile.records.lookup_at import KnownSite
 
-    return Kernel(netns).holdings(Known(compiled))
-
-
-def _csv_lines(rows: Iterable[Row]) -> Iterator[str]:
-    """Nothing is quoted: addresses, numbers and the names of pools need none."""
-    yield ",".join(Row._fields) + "\n"
-    for row in rows:
-        yield f"{row[0]},{row[1]},{row[2]},{row[3]},{row[4]},{row[5]}\n"
-
-
-def _json_lines(rows: Iterable[Row]) -> Iterator[str]:
-    """An array with one object a line; what is empty in csv is null."""
-    encode = json.JSONEncoder().encode
-    before = "[\n"
-    for row in rows:
-        named: dict[str, str | int | None] = row._asdict()
-        if row.port_first == "":
-            named |= {"port_first": None, "port_last": None}
-        yield before + encode(named)
-        before = ",\n"
-    yield "[]\n" if before == "[\n" else "\n]\n"
+    return KernelOwners(netns).holdings(KnownSite(compiled))

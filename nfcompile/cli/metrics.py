@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from nfcompile.cli.guard import UsageProblem
+from nfcompile.cli.exit_status import UsageProblem
 from nfcompile.kernel import KernelError
 
 if TYPE_CHECKING:

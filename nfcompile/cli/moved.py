@@ -1,14 +1,13 @@
-"""Who moves, as text and as JSON: one line, or one object, for each run of subscribers."""
+"""Moving subscribers as text and as JSON: one line, or one object, for each run of subscribers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from nfcompile.allocation.moves import Binding, Forgotten, Move, Moves, subscriber_count
-from nfcompile.cli.columns import columns
+from nfcompile.cli.table import listed
 from nfcompile.model.ranges import range_text
 
-NOBODY = Moves((), (), ())
 SHOWN_MOST = 20
 """Runs that the text form lists of each kind; the JSON form has all."""
 
@@ -30,7 +29,7 @@ def moves_text(found: Moves) -> Iterator[str]:
     yield f"subscribers: {counts}"
     for word, runs in found._asdict().items():
         if runs:
-            yield from columns([_row(word, one) for one in runs[:SHOWN_MOST]])
+            yield from listed([_row(word, one) for one in runs[:SHOWN_MOST]])
         if len(runs) > SHOWN_MOST:
             yield f"  ... and {len(runs) - SHOWN_MOST} runs more; --format json has all"
 

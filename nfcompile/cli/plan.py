@@ -7,43 +7,40 @@ from collections.abc import Iterator
 
 from nfcompile import pipeline
 from nfcompile.allocation.capacity import RECOMMENDED_PORTS, Plan, Resize, plan
-from nfcompile.cli import outcome
-from nfcompile.cli.columns import show
-from nfcompile.cli.guard import OK, REFUSED, UsageProblem
-from nfcompile.cli.outcome import Outcome
+from nfcompile.cli import files
+from nfcompile.cli import site as cli_site
+from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
+from nfcompile.cli.options import Options
+from nfcompile.cli.table import Section, show
 from nfcompile.diagnostics import SiteError
+from nfcompile.pipeline import Compilation
 
 TOO_SMALL = "pool-capacity"
-"""The one error that a plan is made of in spite of it: what is missing is what it is asked for."""
-HEAD = ("pool", "type", "subscribers", "addresses", "ports", "per address", "capacity", "used", "free")
+"""The one error with which a plan is made all the same: the plan says what is missing."""
+COLUMNS = ("pool", "type", *(f">{name}" for name in ("subscribers", "addresses", "ports", "per address")))
+COLUMNS += tuple(f">{name}" for name in ("capacity", "used", "free"))
 
 
-def run(
-    site: str,
-    *,
-    growth: float | None = None,
-    format: str = "text",
-    quiet: bool = False,
-    color: bool = True,
-) -> int:
-    """Plan the enabled pools of SITE in packet order; `growth` is in percent of subscribers a month."""
+def run(options: Options) -> int:
+    """Plan the enabled pools of SITE in packet order."""
+    growth = options.growth
     if growth is not None and not 0 < growth <= 1000:
-        raise UsageProblem(f"--growth is a percentage a month above 0 and up to 1000, not {growth:g}")
-    result, plans = _planned(outcome.parsed(site), growth)
+        raise UsageProblem(f"--growth is a percentage per month above 0 and up to 1000, not {growth:g}")
+    result, plans = _planned(cli_site.parsed(options.site), growth)
     refused = any(one.severity == "error" for one in result.diagnostics)
-    if format == "json":
+    if options.is_json:
         print(json.dumps(_as_data(result, plans), indent=2))
     else:
-        outcome.tell(result, quiet, color)
+        cli_site.tell(result, options)
         if plans:
-            _tell(plans, color)
+            _tell(plans, options.color)
         elif not refused:
-            print(f"{result.document.name}: no pool is enabled")
+            print(f"{files.printable(options.site)}: no pool is enabled")
     return REFUSED if refused else OK
 
 
-def _planned(read: Outcome, growth: float | None) -> tuple[Outcome, tuple[Plan, ...]]:
-    """The plans; none where the site has faults that leave nothing to count."""
+def _planned(read: Compilation, growth: float | None) -> tuple[Compilation, tuple[Plan, ...]]:
+    """The plans; none where the site has errors that leave nothing to count."""
     if read.diagnostics:
         return read, ()
     try:
@@ -59,8 +56,8 @@ def _planned(read: Outcome, growth: float | None) -> tuple[Outcome, tuple[Plan, 
     )
 
 
-def _as_data(result: Outcome, plans: tuple[Plan, ...]) -> dict[str, object]:
-    return {"pools": [_plan_data(one) for one in plans], "diagnostics": outcome.as_data(result)}
+def _as_data(result: Compilation, plans: tuple[Plan, ...]) -> dict[str, object]:
+    return {"pools": [_plan_data(one) for one in plans], "diagnostics": cli_site.as_data(result)}
 
 
 def _plan_data(one: Plan) -> dict[str, object]:
@@ -72,7 +69,7 @@ def _plan_data(one: Plan) -> dict[str, object]:
 
 
 def _tell(plans: tuple[Plan, ...], color: bool) -> None:
-    show(HEAD, [_row(one) for one in plans], numbers=2, color=color)
+    show([Section(COLUMNS, [_row(one) for one in plans])], color=color)
     lines = [f"{one.pool}: {line}" for one in plans for line in _sentences(one)]
     if lines:
         print("", *lines, sep="\n")
@@ -107,7 +104,7 @@ def _sentences(one: Plan) -> Iterator[str]:
         share = 100 * one.left_over / (one.ports or 1)
         yield f"{one.left_over} ports of each address ({share:.1f}%) make no whole block"
     if one.allocation == "dynamic" and one.capacity is not None:
-        yield f"{one.capacity} subscribers at once with a block each{_at_limit(one)}; the rest is dropped"
+        yield f"{one.capacity} subscribers at once with a block each{_at_limit(one)}; others are dropped"
     if one.largest and one.ports_each and one.largest.ports_each != one.ports_each:
         yield f"today's subscribers fit with blocks of up to {_sized(one.largest)}"
     for size in one.larger:
@@ -124,7 +121,8 @@ def _room(one: Plan) -> Iterator[str]:
     if one.free == 0:
         yield "full: one more subscriber needs one more address"
     elif one.free and one.per_address and one.per_address > 1:
-        yield f"{one.free} more subscribers fit; beyond that an address for every {one.per_address}"
+        share = f"1 address per {one.per_address} subscribers"
+        yield f"room for {one.free} more subscribers; beyond that, {share}"
 
 
 def _fit(months: int) -> str:
@@ -140,21 +138,25 @@ def _at_limit(one: Plan) -> str:
 
 
 def _sized(size: Resize) -> str:
-    return f"{size.ports_each} ports ({size.per_address} an address)"
+    return f"{size.ports_each} ports ({size.per_address} per address)"
 
 
 def _more(size: Resize) -> str:
     if size.more > 0:
-        return f"{size.more} more than there are"
-    return f"{-size.more} fewer than there are" if size.more else "as many as there are"
+        return f"{size.more} more than today"
+    return f"{-size.more} fewer than today" if size.more else "as many as today"
 
 
 def _advice(ports: int) -> str:
     least, most = RECOMMENDED_PORTS
     if ports < least:
-        return f"{ports} ports a subscriber are fewer than the {least}-{most} that EcoNAT's manual recommends"
+        return (
+            f"{ports} ports per subscriber are fewer than the {least}-{most} that EcoNAT's manual recommends"
+        )
     if ports > most:
-        return f"{ports} ports a subscriber are more than the {least}-{most} that EcoNAT's manual recommends"
+        return (
+            f"{ports} ports per subscriber are more than the {least}-{most} that EcoNAT's manual recommends"
+        )
     return ""
 
 

@@ -1,13 +1,15 @@
-"""`nfcompile prove`: whether the ruleset does what the site says, for every packet, with counterexamples."""
+"""`nfcompile prove`: compare the ruleset with the site for every packet, and show counterexamples."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from nfcompile.cli import held, outcome
-from nfcompile.cli.guard import OK, REFUSED, UsageProblem, say
+from nfcompile.cli import held
+from nfcompile.cli import site as cli_site
+from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, say
+from nfcompile.cli.options import Options
 from nfcompile.diagnostics import dotted
 from nfcompile.emit.validate import InvalidTable
 from nfcompile.kernel import KernelError
@@ -16,61 +18,42 @@ from nfcompile.model.ranges import Range, address_text, range_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.explain import Explanation, Question, Undecided, explain
-from nfcompile.verify.proof import MOST_BOXES, Box, Grown, Leak, Proof, Shared, TooManyBoxes, prove
+from nfcompile.verify.proof import Box, Grown, Leak, Proof, Shared, TooManyBoxes, prove
 from nfcompile.verify.walk import UnknownStatement
 
 SHOWN = 5
-"""Counterexamples of each kind that are told in full."""
+"""Counterexamples of each kind that are shown in full."""
 
 
-class Wish(NamedTuple):
-    """How the operator wants it; `live`: the table that the kernel holds is proved."""
-
-    most_boxes: int = MOST_BOXES
-    live: bool = False
-    netns: str | None = None
-    format: str = "text"
-    quiet: bool = False
-    color: bool = True
-
-
-def run(site: str, wish: Wish) -> int:
-    """Prove SITE; exit status 1 where something does not hold, or could not be looked at."""
-    if wish.netns is not None and not wish.live:
-        raise UsageProblem("--netns is for --live: without it no kernel is asked")
-    format, quiet = wish.format, wish.quiet
-    result = outcome.compiled(site)
-    if result.compiled is None:
-        if format == "json":
-            print(json.dumps({"proved": False, "diagnostics": outcome.as_data(result)}, indent=2))
+def run(options: Options) -> int:
+    """Prove SITE; exit status 1 where something does not hold, or could not be examined."""
+    compilation = cli_site.compiled(options.site)
+    if compilation.compiled is None:
+        if options.is_json:
+            data = {"proved": False, "diagnostics": cli_site.as_data(compilation)}
+            print(json.dumps(data, indent=2))
         else:
-            outcome.tell(result, quiet, wish.color)
+            cli_site.tell(compilation, options)
         return REFUSED
+    if options.netns is not None and not options.live:
+        raise UsageProblem("--netns is for --live: without it no kernel is asked")
+    live = None
     try:
-        live = held.compared(result.compiled, wish.netns) if wish.live else None
-    except KernelError as problem:
-        return _unproved(problem, None, wish)
-    compiled = live.compiled if live else result.compiled
-    differs = live is not None and bool(live.deviations)
-    if live and format == "text" and (differs or not quiet):
-        print("\n".join(held.as_text(live)))
-    try:
-        proof = prove(compiled, wish.most_boxes)
-    except (TooManyBoxes, UnknownStatement, InvalidTable, ValueError) as problem:
-        return _unproved(problem, live, wish)
-    proved = proof.holds and not differs
-    if format == "json":
+        live = held.compared(compilation.compiled, options.netns) if options.live else None
+        compiled = live.compiled if live else compilation.compiled
+        if live and not options.is_json and (live.deviations or not options.quiet):
+            print("\n".join(held.as_text(live)))
+        proof = prove(compiled, options.most_boxes)
+    except (KernelError, TooManyBoxes, UnknownStatement, InvalidTable, ValueError) as problem:
+        if options.is_json:
+            print(json.dumps({"proved": False, "reason": str(problem), **held.as_data(live)}, indent=2))
+        return say(f"not proved: {problem}", REFUSED)
+    proved = proof.holds and not (live and live.deviations)
+    if options.is_json:
         print(json.dumps({"proved": proved, **held.as_data(live), **_as_data(compiled, proof)}, indent=2))
-    elif not quiet or not proof.holds:
+    elif not options.quiet or not proof.holds:
         print("\n".join(_text(compiled, proof)))
     return OK if proved else REFUSED
-
-
-def _unproved(problem: Exception, live: held.Held | None, wish: Wish) -> int:
-    """Say why there is no proof."""
-    if wish.format == "json":
-        print(json.dumps({"proved": False, "reason": str(problem), **held.as_data(live)}, indent=2))
-    return say(f"not proved: {problem}", REFUSED)
 
 
 # ---- as text
@@ -82,26 +65,26 @@ def _text(compiled: Compiled, proof: Proof) -> Iterator[str]:
     lists = _many(proof.lists, "list", "lists")
     yield from _told(
         "packets",
-        f"{boxes}, in all of them the ruleset does what the site says",
-        f"in {len(proof.different):,} of {boxes} the ruleset does not what the site says",
+        f"{boxes}, in all of them the ruleset agrees with the site",
+        f"in {len(proof.different):,} of {boxes} the ruleset disagrees with the site",
         [line for one in proof.different[:SHOWN] for line in _difference(compiled, one.box)],
     )
     yield from _told(
         "leaks",
-        f"{ways} out of pools, whatever earlier packets left: none with a private source",
+        f"{ways} out of pools, in every state that earlier packets can leave: none with a private source",
         f"{len(proof.leaks):,} of {ways} out of pools",
         [_leak(one) for one in proof.leaks[:SHOWN]],
     )
     yield from _told(
         "sharing",
-        f"{subscribers}: no two have the same global address and port",
-        f"addresses that two of {subscribers} have",
+        f"{subscribers}: no two share a global address and port",
+        f"two of {subscribers} share a global address and port",
         [_shared(one) for one in proof.sharing.found[:SHOWN]],
     )
     yield from _told(
         "appending",
-        f"{lists} as they grew: nobody moved",
-        f"{len(proof.moved):,} of {lists} moved somebody when they grew",
+        f"{lists}, each as it grows: no subscriber moves",
+        f"{len(proof.moved):,} of {lists} move subscribers when they grow",
         [_moved(one) for one in proof.moved[:SHOWN]],
     )
 
@@ -188,6 +171,7 @@ def _many(count: int, one: str, more: str) -> str:
 
 def _as_data(compiled: Compiled, proof: Proof) -> dict[str, Any]:
     return {
+        "proved": proof.holds,
         "packets": {
             "boxes": proof.boxes,
             "different": [_difference_data(compiled, one.box.one()) for one in proof.different],

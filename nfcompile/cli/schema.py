@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from nfcompile.cli.exit_status import OK
+from nfcompile.cli.options import Options
 
-def run() -> int:
+
+def run(options: Options) -> int:
     """Write the schema to stdout as it is shipped."""
     from nfcompile.source import schema
 
     sys.stdout.write(schema.schema_text())
-    return 0
+    return OK

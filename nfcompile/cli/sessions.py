@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from nfcompile.cli import files, outcome
-from nfcompile.cli.consent import agreed
-from nfcompile.cli.guard import OK, REFUSED, UsageProblem
+from nfcompile.cli import files, rows, site
+from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
 from nfcompile.cli.lookup import question
+from nfcompile.cli.options import Options
+from nfcompile.cli.prompt import confirmed
+from nfcompile.cli.table import streamed
 from nfcompile.diagnostics import dotted
 from nfcompile.kernel import conntrack, tally
 from nfcompile.model import parse, protocols
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
 CHUNK_LINES = 1024
 WORTH_A_BAR = 50_000
-"""Connections from which on going through them takes long enough to show how far it is."""
+"""Connections from which on reading them takes long enough to show progress."""
+KNOWN = ", ".join(protocols.NUMBERS)
 NUMBERED = protocols.TRACKED_BY_PORTS | protocols.IN_BLOCK
 TCP_STATES = (
     "none", "syn_sent", "syn_recv", "established", "fin_wait", "close_wait", "last_ack", "time_wait", "close",
@@ -33,67 +36,58 @@ FIELDS = (
     "pool", "path", "direction", "protocol", "subscriber", "subscriber_port", "global_ip", "global_port",
     "remote_ip", "remote_port", "state", "timeout", "mark",
 )  # fmt: skip
-_TEXT = "{:<24} {:<3} {:<5} {:<21} {:<21} {:<21} {:<11} {:>7}"
+TEXT_COLUMNS = ("path", "dir", "proto", "subscriber", "global", "remote", "state", ">timeout")
+TEXT_WIDTHS = (24, 3, 5, 21, 21, 21, 11, 7)
 
 
-class Filters(NamedTuple):
-    """The words on the command line that say which sessions are meant."""
-
-    pool: str | None = None
-    subscriber: str | None = None
-    global_: str | None = None
-    protocol: str | None = None
-
-
-class Wish(NamedTuple):
-    """How to look, and how to say it."""
-
-    netns: str | None = None
-    yes: bool = False
-    format: str = "text"
-    quiet: bool = False
-    color: bool = True
+def run(options: Options) -> int:
+    """List the sessions that the filters describe, or end them."""
+    action, *rest = (
+        options.words if options.words[:1] in (("list",), ("clear",)) else ("list", *options.words)
+    )
+    if len(rest) > 1:
+        raise UsageProblem(f"one site at a time, not {len(rest)}")
+    options = options._replace(words=tuple(rest))
+    return _clear(options) if action == "clear" else _show(options)
 
 
-def show(site: str, filters: Filters, wish: Wish) -> int:
-    """Write one line a session while the kernel lists them."""
-    result = outcome.compiled(site)
-    outcome.tell(result, wish.quiet, wish.color)
-    if result.compiled is None:
-        return REFUSED
-    found = _found(result.compiled, filters, wish, bar=not sys.stdout.isatty())
-    forms = {"text": _text_lines, "csv": _csv_lines, "json": _json_lines}
-    lines = forms[wish.format](map(_row, found))
+def _show(options: Options) -> int:
+    """Write one line for each session while the kernel lists them."""
+    _, compiled = site.compiled_or_refused(options)
+    found = map(_row, _found(compiled, options, bar=not sys.stdout.isatty()))
+    if options.format != "text":
+        rows.write(FIELDS, found, options.format)
+        return OK
+    lines = (f"{line}\n" for line in streamed(TEXT_COLUMNS, TEXT_WIDTHS, map(_cells, found)))
     while chunk := "".join(islice(lines, CHUNK_LINES)):
         sys.stdout.write(chunk)
     return OK
 
 
-def clear(site: str, filters: Filters, wish: Wish) -> int:
-    """End exactly what `show` lists; exit status 0 also when there was nothing to end."""
-    result = outcome.compiled(site)
-    outcome.tell(result, wish.quiet, wish.color)
-    if result.compiled is None:
+def _clear(options: Options) -> int:
+    """End exactly what `list` lists; exit status 0 also where there was nothing to end."""
+    _, compiled = site.compiled_or_refused(options)
+    found = _found(compiled, options, bar=True)
+    if not _confirmed(options):
+        if options.is_json:
+            print(json.dumps({"cleared": 0}))
         return REFUSED
-    found = _found(result.compiled, filters, wish, bar=True)
-    if not _agreed(site, filters, wish):
-        return REFUSED
-    cleared = conntrack.delete((one.flow for one in found), wish.netns)
-    if wish.format == "json":
+    cleared = conntrack.delete((one.flow for one in found), options.netns)
+    if options.is_json:
         print(json.dumps({"cleared": cleared}))
-    elif not wish.quiet:
+    elif not options.quiet:
         print(f"cleared {cleared} session{'' if cleared == 1 else 's'}")
     return OK
 
 
-def _found(compiled: Compiled, filters: Filters, wish: Wish, bar: bool) -> Iterator[Session]:
+def _found(compiled: Compiled, options: Options, bar: bool) -> Iterator[Session]:
     from nfcompile.live.sessions import sessions
 
-    wanted = _wanted(compiled, filters)
-    tally.read(wish.netns)
-    flows = conntrack.flows(wish.netns)
-    if bar and sys.stderr.isatty() and not wish.quiet:
-        flows = _with_bar(flows, conntrack.count(wish.netns)[0])
+    wanted = _wanted(compiled, options)
+    tally.read(options.netns)
+    flows = conntrack.flows(options.netns)
+    if bar and sys.stderr.isatty() and not options.quiet:
+        flows = _with_bar(flows, conntrack.count(options.netns)[0])
     return sessions(compiled, flows, wanted)
 
 
@@ -106,39 +100,38 @@ def _with_bar(flows: Iterator[conntrack.Flow], total: int) -> Iterator[conntrack
     return iter(track(flows, "connections", total, console=Console(stderr=True), transient=True))
 
 
-def _wanted(compiled: Compiled, filters: Filters) -> Wanted:
+def _wanted(compiled: Compiled, options: Options) -> Wanted:
     from nfcompile.live.sessions import Wanted
 
     names = [allocation.pool.name for allocation in compiled.allocations]
-    if filters.pool is not None and filters.pool not in names:
+    if options.pool is not None and options.pool not in names:
         raise UsageProblem(
-            f"no enabled pool is called '{filters.pool}'; there are: {', '.join(names) or 'none'}"
+            f"no enabled pool is called '{options.pool}'; there are: {', '.join(names) or 'none'}"
         )
-    address, port = (None, None) if filters.global_ is None else question(filters.global_)
+    address, port = (None, None) if options.global_ is None else question(options.global_)
     try:
-        subscriber = None if filters.subscriber is None else parse.addresses(filters.subscriber)
+        subscriber = None if options.subscriber is None else parse.addresses(options.subscriber)
     except parse.Fault as fault:
         raise UsageProblem(f"--subscriber: {fault.message}") from None
-    return Wanted(filters.pool, subscriber, address, port, _protocol(filters.protocol))
+    return Wanted(options.pool, subscriber, address, port, _protocol(options.proto))
 
 
 def _protocol(word: str | None) -> int | None:
     if word is None or word in protocols.NUMBERS:
         return None if word is None else protocols.NUMBERS[word]
-    if not (word.isascii() and word.isdigit()) or int(word) > 255:
-        raise UsageProblem(
-            f"'{word}' is not a protocol: {', '.join(protocols.NUMBERS)}, or a number up to 255"
-        )
+    if not (word.isascii() and word.isdigit() and len(word) <= 3) or int(word) > 255:
+        raise UsageProblem(f"'{word}' is not a protocol: {KNOWN}, or a number up to 255")
     return int(word)
 
 
-def _agreed(site: str, filters: Filters, wish: Wish) -> bool:
+def _confirmed(options: Options) -> bool:
     """Ask before everything is ended."""
 
     def asked() -> str:
-        return f"end all sessions of this site, among {conntrack.count(wish.netns)[0]} connections?"
+        return f"end all sessions of this site, among {conntrack.count(options.netns)[0]} connections?"
 
-    return agreed(asked, wish.yes or any(filters) or site == files.STDIN)
+    filtered = any((options.pool, options.subscriber, options.global_, options.proto))
+    return confirmed(asked, options.yes or filtered or options.site == files.STDIN)
 
 
 def _row(session: Session) -> tuple[str | int | None, ...]:
@@ -171,25 +164,9 @@ def _state(flow: conntrack.Flow) -> str:
     return "replied" if flow.status & conntrack.SEEN_REPLY else "unreplied"
 
 
-def _text_lines(rows: Iterable[tuple[str | int | None, ...]]) -> Iterator[str]:
-    yield _TEXT.format("path", "dir", "proto", "subscriber", "global", "remote", "state", "timeout") + "\n"
-    for _, path, way, protocol, *ends, state, timeout, _ in rows:
-        spelled = [f"{a}" if p is None else f"{a}:{p}" for a, p in zip(ends[::2], ends[1::2], strict=True)]
-        yield _TEXT.format(path, way, protocol, *spelled, state, timeout) + "\n"
-
-
-def _csv_lines(rows: Iterable[tuple[str | int | None, ...]]) -> Iterator[str]:
-    """Nothing is quoted: addresses, numbers and the names of pools need none."""
-    yield ",".join(FIELDS) + "\n"
-    for row in rows:
-        yield ",".join("" if value is None else str(value) for value in row) + "\n"
-
-
-def _json_lines(rows: Iterable[tuple[str | int | None, ...]]) -> Iterator[str]:
-    """An array with one object a line."""
-    encode = json.JSONEncoder().encode
-    before = "[\n"
-    for row in rows:
-        yield before + encode(dict(zip(FIELDS, row, strict=True)))
-        before = ",\n"
-    yield "[]\n" if before == "[\n" else "\n]\n"
+def _cells(row: tuple[str | int | None, ...]) -> tuple[str, ...]:
+    """The cells of TEXT_COLUMNS."""
+    _, path, direction, protocol, *ends, state, timeout, _ = row
+    pairs = zip(ends[::2], ends[1::2], strict=True)
+    spelled = [f"{address}" if port is None else f"{address}:{port}" for address, port in pairs]
+    return (str(path), str(direction), str(protocol), *spelled, str(state), str(timeout))

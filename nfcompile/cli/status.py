@@ -6,12 +6,12 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from nfcompile.cli import outcome
-from nfcompile.cli.columns import terminal
-from nfcompile.cli.guard import OK, REFUSED, UsageProblem
-from nfcompile.cli.tables import Section, drawn, plain
+from nfcompile.cli import site
+from nfcompile.cli.exit_status import OK, UsageProblem, to_stderr
+from nfcompile.cli.options import Options
+from nfcompile.cli.table import Section, drawn, plain, terminal
 from nfcompile.diagnostics import dotted
 from nfcompile.model.ranges import address_text
 
@@ -19,45 +19,31 @@ if TYPE_CHECKING:
     from nfcompile.live.session_counts import Busy
     from nfcompile.live.usage import Drop, PoolUse, RuleUse, Usage
 
-
-class Wish(NamedTuple):
-    """How to look, and how to say it; `watch` is in seconds, None is once."""
-
-    netns: str | None = None
-    full: bool = False
-    top: int = 0
-    watch: float | None = None
-    format: str = "text"
-    quiet: bool = False
-    color: bool = True
+MAX_INTERVAL_SECONDS = 86400
 
 
-def run(site: str, wish: Wish) -> int:
+def run(options: Options) -> int:
     """Show the use of SITE's pools in the kernel."""
     from nfcompile.live import usage
 
-    if wish.watch is not None and wish.format == "prometheus":
+    if options.watch and options.format == "prometheus":
         raise UsageProblem("--watch does not go with --format prometheus; 'exporter' serves it")
-    result = outcome.compiled(site)
-    outcome.tell(result, wish.quiet, wish.color)
-    compiled = result.compiled
-    if compiled is None:
-        return REFUSED
+    if not 0.1 <= options.interval <= MAX_INTERVAL_SECONDS:
+        raise UsageProblem(f"--interval is 0.1 to {MAX_INTERVAL_SECONDS} seconds, not {options.interval:g}")
+    compilation, compiled = site.compiled_or_refused(options)
 
     def read() -> Usage:
-        return usage.read(compiled, wish.netns, wish.full, wish.top)
+        return usage.read(compiled, options.netns, options.full, options.top)
 
     found = read()
-    if found.missing and not wish.quiet:
-        print(
-            f"{result.document.name}: warning: the ruleset in the kernel is not this site's "
-            f"(it has no counter '{found.missing[0]}'); apply the site to see all of it",
-            file=sys.stderr,
+    if found.missing and not options.quiet:
+        to_stderr(
+            f"{compilation.document.name}: warning: the ruleset in the kernel is not this site's "
+            f"(it has no counter '{found.missing[0]}'); apply the site to see all of it"
         )
-    if wish.watch is None:
-        sys.stdout.write(_written(found, wish))
-    else:
-        _watch(found, read, wish, wish.watch)
+    if options.watch:
+        _watch(found, read, options)
+    sys.stdout.write(_written(found, options))
     return OK
 
 
@@ -81,32 +67,32 @@ def as_data(found: Usage) -> dict[str, Any]:
     }
 
 
-def _written(found: Usage, wish: Wish) -> str:
-    if wish.format == "json":
-        return json.dumps(as_data(found), indent=2 if wish.watch is None else None) + "\n"
-    if wish.format == "prometheus":
+def _written(found: Usage, options: Options) -> str:
+    if options.is_json:
+        return json.dumps(as_data(found), indent=None if options.watch else 2) + "\n"
+    if options.format == "prometheus":
         from nfcompile.cli import metrics
 
         return metrics.exposition(found)
     if sys.stdout.isatty():
-        return _on_terminal(found, wish)
-    return "\n".join(plain(_head(found), _sections(found)))
+        return _on_terminal(found, options)
+    return "".join(f"{line}\n" for line in plain(_head(found), _sections(found)))
 
 
-def _watch(found: Usage, read: Callable[[], Usage], wish: Wish, seconds: float) -> None:
-    """Until somebody ends it: in place on a terminal, one block after the other in a pipe."""
-    if wish.format == "json" or not sys.stdout.isatty():
+def _watch(found: Usage, read: Callable[[], Usage], options: Options) -> NoReturn:
+    """Refresh until interrupted: in place on a terminal, one block after the other in a pipe."""
+    if options.is_json or not sys.stdout.isatty():
         while True:
-            sys.stdout.write(_written(found, wish) + ("" if wish.format == "json" else "\n"))
+            sys.stdout.write(_written(found, options) + ("" if options.is_json else "\n"))
             sys.stdout.flush()
-            time.sleep(seconds)
+            time.sleep(options.interval)
             found = read()
     from rich.live import Live
 
-    with Live(console=terminal(wish.color), auto_refresh=False, screen=True) as live:
+    with Live(console=terminal(options.color), auto_refresh=False, screen=True) as live:
         while True:
             live.update(drawn(_head(found), _sections(found)), refresh=True)
-            time.sleep(seconds)
+            time.sleep(options.interval)
             found = read()
 
 
@@ -115,26 +101,26 @@ def _head(found: Usage) -> Iterator[str]:
     share = f" of {limit} ({100 * found.connections // limit} %)" if limit else ""
     yield f"connections: {found.connections}{share}"
     if not found.walked:
-        yield "sessions, active subscribers and used addresses are not counted; --full goes through them all"
+        yield "sessions, active subscribers and used addresses are not counted; --full counts them"
 
 
 def _sections(found: Usage) -> Iterator[Section]:
     if found.pools:
         columns = ("pool", "type", ">subscribers", ">blocks", ">addresses", ">mappings", ">sessions")
-        yield Section("pools", columns, tuple(map(_pool_row, found.pools)))
+        yield Section(columns, tuple(map(_pool_row, found.pools)), "pools")
     if found.rules:
         rows = tuple(_cells(r.rule, r.active_subscribers, r.sessions) for r in found.rules)
-        yield Section("snat rules", ("rule", ">active", ">sessions"), rows)
+        yield Section(("rule", ">active", ">sessions"), rows, "snat rules")
     dropped = [drop for drop in found.drops if drop.packets]
     if dropped:
         rows = tuple(_cells(d.packets, d.bytes, dotted(d.path), d.reason.text) for d in dropped)
-        yield Section("dropped", (">packets", ">bytes", "by", "reason"), rows)
+        yield Section((">packets", ">bytes", "by", "reason"), rows, "dropped")
     if found.top:
         rows = tuple(
             _cells(address_text(b.subscriber), dotted(b.path), b.sessions, b.tcp, b.udp, b.icmp)
             for b in found.top
         )
-        yield Section("busiest", ("subscriber", "of", ">sessions", ">tcp", ">udp", ">icmp"), rows)
+        yield Section(("subscriber", "of", ">sessions", ">tcp", ">udp", ">icmp"), rows, "most sessions")
 
 
 def _pool_row(pool: PoolUse) -> tuple[str, ...]:
@@ -160,8 +146,8 @@ def _cells(*values: str | int | None) -> tuple[str, ...]:
     return tuple("-" if value in (None, "") else str(value) for value in values)
 
 
-def _on_terminal(found: Usage, wish: Wish) -> str:
-    console = terminal(wish.color)
+def _on_terminal(found: Usage, options: Options) -> str:
+    console = terminal(options.color)
     with console.capture() as captured:
         console.print(drawn(_head(found), _sections(found)))
     return captured.get()

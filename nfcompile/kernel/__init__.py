@@ -5,6 +5,7 @@ thinks of it.
 """
 
 NOT_LOADED = "no ruleset of nfcompile is loaded here; apply the site first"
+NOT_PERMITTED = "permission denied reading the {}; run as root or with CAP_NET_ADMIN in the network namespace"
 
 
 class KernelError(Exception):

@@ -138,7 +138,7 @@ def _bring(text: str, desired: Things, meaning: Meaning | None) -> _Done:
                 return _Done(Result(first), tuple(_placed(refusals, lines)))
             refused = joined if refusals else ""
         raise KernelError(
-            f"somebody else keeps changing table {nft.TABLE}: after {TRIES} tries it is not as the site says"
+            f"another program keeps changing table {nft.TABLE}: after {TRIES} tries it differs from the site"
         )
 
 

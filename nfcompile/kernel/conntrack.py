@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfcompile.kernel import KernelError, netlink
+from nfcompile.kernel import NOT_PERMITTED, KernelError, netlink
 from nfcompile.kernel.netlink import NESTED, attribute
 from nfcompile.model.protocols import ICMP, TCP, TRACKED_BY_PORTS
 
@@ -240,10 +240,7 @@ def _vanished(link: socket) -> int:
 
 def _problem(error: OSError) -> KernelError:
     if error.errno == errno.EPERM:
-        return KernelError(
-            "the kernel does not let this user at its connections; run as root, "
-            "or with CAP_NET_ADMIN in the network namespace"
-        )
+        return KernelError(NOT_PERMITTED.format("connections"))
     if error.errno == errno.EINVAL:
-        return KernelError("the kernel does not list connections; load the module nf_conntrack_netlink")
-    return KernelError(f"the kernel does not list connections: {error.strerror}")
+        return KernelError("the kernel cannot list connections; load the module nf_conntrack_netlink")
+    return KernelError(f"listing connections failed: {error.strerror}")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from nfcompile.kernel import KernelError
+from nfcompile.kernel import NOT_PERMITTED, KernelError
 
 TABLE = "ip nfcompile"
 LIBRARY = "libnftables.so.1"
@@ -37,7 +37,7 @@ def load(text: str) -> tuple[Refusal, ...]:
 
 
 def check(text: str) -> tuple[Refusal, ...]:
-    """Ask the kernel what it would say of a ruleset, and change nothing (`nft -c`)."""
+    """Ask the kernel whether it takes a ruleset, and change nothing (`nft -c`)."""
     library = _library()
     _set_dry_run(library)
     return _run(library, text)
@@ -133,7 +133,7 @@ def element(name: str, key: str) -> str | None:
     _raise_if_user_may_not(error)
     if "No such file or directory" in error:
         return None
-    raise KernelError(f"the kernel does not look into '{name}': {error.strip().splitlines()[0]}")
+    raise KernelError(f"looking up an element of '{name}' failed: {error.strip().splitlines()[0]}")
 
 
 def element_data(listing: str) -> str:
@@ -239,10 +239,7 @@ def _command(library: Any, command: str) -> tuple[int, str, str]:
 
 def _raise_if_user_may_not(error: str) -> None:
     if "Operation not permitted" in error:
-        raise KernelError(
-            "the kernel does not let this user at its ruleset; run as root, "
-            "or with CAP_NET_ADMIN in the network namespace"
-        )
+        raise KernelError(NOT_PERMITTED.format("nftables ruleset"))
     if "Message too long" in error:
         raise KernelError(
             "the ruleset is larger than what this user may send to the kernel at once (sysctl "

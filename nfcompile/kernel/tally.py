@@ -10,7 +10,7 @@ import errno
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfcompile.kernel import NOT_LOADED, KernelError, netlink
+from nfcompile.kernel import NOT_LOADED, NOT_PERMITTED, KernelError, netlink
 
 if TYPE_CHECKING:
     from socket import socket
@@ -99,8 +99,5 @@ def _problem(error: OSError) -> KernelError:
     if error.errno == errno.ENOENT:
         return KernelError(NOT_LOADED)
     if error.errno == errno.EPERM:
-        return KernelError(
-            "the kernel does not let this user at its ruleset; run as root, "
-            "or with CAP_NET_ADMIN in the network namespace"
-        )
-    return KernelError(f"the kernel does not show its ruleset: {error.strerror}")
+        return KernelError(NOT_PERMITTED.format("nftables ruleset"))
+    return KernelError(f"reading the nftables ruleset failed: {error.strerror}")

@@ -11,7 +11,7 @@ from nfcompile.kernel import NOT_LOADED, KernelError, elements, netns, nft
 from nfcompile.lower.numbering import number_map
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
-from nfcompile.records.lookup_at import Held, Known
+from nfcompile.records.lookup_at import HeldNumber, KnownSite
 
 
 def read_block(text: str) -> Block:
@@ -25,9 +25,9 @@ def read_block(text: str) -> Block:
     return Block(address(global_ip), int(first or 0), int(last or first or 0))
 
 
-class Kernel:
-    """Asks for single elements. Only who has a block of a cgnat pool takes a listing: there is no map from
-    block to subscriber."""
+class KernelOwners:
+    """Asks for single elements. Only the owner of a cgnat block takes a listing: there is no map from block
+    to subscriber."""
 
     __slots__ = ("_netns",)
 
@@ -36,14 +36,18 @@ class Kernel:
         if not netns.inside(namespace, nft.has_table):
             raise KernelError(NOT_LOADED)
 
-    def owners(self, known: Known, allocation: PoolAllocation, numbers: list[int], at: str) -> list[Held]:
-        """Who holds these numbers now; `at` is not asked for."""
+    def owners(
+        self, known: KnownSite, allocation: PoolAllocation, numbers: list[int], at: str
+    ) -> list[HeldNumber]:
+        """The holders of these numbers now; `at` is ignored."""
         self._agree(known, allocation, numbers[0])
         found = netns.inside(self._netns, lambda: _subscribers(known, allocation, numbers))
-        return [Held(address(subscriber), number) for number, subscriber in found]
+        return [HeldNumber(address(subscriber), number) for number, subscriber in found]
 
-    def owned(self, known: Known, allocation: PoolAllocation, subscriber: int, at: str) -> list[Held]:
-        """Which numbers a subscriber holds now."""
+    def owned(
+        self, known: KnownSite, allocation: PoolAllocation, subscriber: int, at: str
+    ) -> list[HeldNumber]:
+        """The numbers that a subscriber holds now."""
 
         def ask() -> list[str | None]:
             slots = range(1, allocation.blocks_each + 1)
@@ -53,17 +57,17 @@ class Kernel:
         found = [int(one, 16) for one in netns.inside(self._netns, ask) if one is not None]
         for number in found:
             self._agree(known, allocation, number)
-        return [Held(subscriber, number) for number in found]
+        return [HeldNumber(subscriber, number) for number in found]
 
-    def holdings(self, known: Known) -> dict[str, list[Holding]]:
-        """Everybody's blocks by pools: lists the assignments of all dynamic pools."""
+    def holdings(self, known: KnownSite) -> dict[str, list[Holding]]:
+        """The blocks of all subscribers by pools: lists the assignments of all dynamic pools."""
 
         def ask() -> dict[str, list[Holding]]:
             return {allocation.pool.name: list(_holdings(known, allocation)) for allocation in known.dynamic}
 
         return netns.inside(self._netns, ask)
 
-    def _agree(self, known: Known, allocation: PoolAllocation, number: int) -> None:
+    def _agree(self, known: KnownSite, allocation: PoolAllocation, number: int) -> None:
         """The live table must be that of the site, or its numbers mean something else."""
         name = number_map(allocation)
         said = netns.inside(self._netns, lambda: nft.element(name, f"0x{number:08x}"))
@@ -75,7 +79,7 @@ def _differs(allocation: PoolAllocation) -> KernelError:
     return KernelError(f"the live table is not that of the site: pool '{allocation.pool.name}' differs")
 
 
-def _holdings(known: Known, allocation: PoolAllocation) -> Iterator[Holding]:
+def _holdings(known: KnownSite, allocation: PoolAllocation) -> Iterator[Holding]:
     """What is assigned, in the kernel's own words for what a number stands for."""
     try:
         said = dict(elements.every(number_map(allocation)))
@@ -93,7 +97,7 @@ def _holdings(known: Known, allocation: PoolAllocation) -> Iterator[Holding]:
             yield Holding(address(subscriber), slot, block)
 
 
-def _subscribers(known: Known, allocation: PoolAllocation, numbers: list[int]) -> list[tuple[int, str]]:
+def _subscribers(known: KnownSite, allocation: PoolAllocation, numbers: list[int]) -> list[tuple[int, str]]:
     """Numbers that are taken, and by whom."""
     pool = allocation.pool.name
     if allocation.pool.can_be_reached:

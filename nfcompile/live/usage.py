@@ -30,21 +30,23 @@ class Reason(NamedTuple):
 
 
 REASONS = {
-    "dropped_pool": Reason("no_port", "the pool accepted them and had no address or port for them"),
-    "icmp_limit": Reason("icmp_limit", "more simultaneous ICMP sessions than a subscriber may have"),
-    "exhausted": Reason("exhausted", "no free block was left, or none was found in time"),
-    "waiting": Reason("waiting", "came while their subscriber's block was being assigned"),
-    "conflict": Reason("conflict", "their global port was another socket's mapping entry"),
-    "race": Reason("race", "two first packets of one socket at the same instant"),
+    "dropped_pool": Reason("no_port", "accepted by a pool that had no free address or port"),
+    "icmp_limit": Reason("icmp_limit", "over the subscriber's limit of ICMP sessions"),
+    "exhausted": Reason("exhausted", "no free block in the pool, or none found in time"),
+    "waiting": Reason("waiting", "arrived while the subscriber's block was being assigned"),
+    "conflict": Reason("conflict", "the global port belongs to another socket's mapping entry"),
+    "race": Reason("race", "second of two first packets of one socket at the same instant"),
     "dropped_invalid": Reason("invalid", "belong to no connection and cannot open one"),
-    "dropped_midstream": Reason("midstream", "TCP of no known connection, and not its beginning"),
-    "dropped_unsolicited": Reason("unsolicited", "to a global address, wanted by no mapping"),
-    "dropped_untranslated": Reason("untranslated", "a pool's sources that would have left untranslated"),
-    "refused_sessions": Reason("session_limit", "more sessions than one socket may have"),
-    "refused": Reason("refused", "came again after a pool had nothing for them; answered with ICMP"),
-    "insert_failed": Reason("ports_taken", "their translated ports were all in use"),
-    "drop": Reason("connections_full", "no room for another connection"),
-    "early_drop": Reason("early_drop", "connections that were ended to make room for others"),
+    "dropped_midstream": Reason("midstream", "TCP without a known connection and without SYN"),
+    "dropped_unsolicited": Reason("unsolicited", "to a global address without a mapping"),
+    "dropped_untranslated": Reason("untranslated", "from a pool's subscriber, about to leave untranslated"),
+    "refused_sessions": Reason("session_limit", "over the limit of sessions per socket"),
+    "refused": Reason(
+        "refused", "retransmitted after the pool was exhausted; rejected with ICMP admin-prohibited"
+    ),
+    "insert_failed": Reason("ports_taken", "all translated ports were in use"),
+    "drop": Reason("connections_full", "the connection table was full"),
+    "early_drop": Reason("early_drop", "connections ended early to make room in the connection table"),
 }
 """By the word in the name of our counters, or of conntrack's own statistics (the last three)."""
 NOT_DROPS = {"assigned"}

@@ -1,7 +1,7 @@
-"""What was live when: the events of a state directory as values, and what follows from them.
+"""The events of a state directory as values, and what follows from their order.
 
-Events are only ever appended. A change begins with `loading`, before the kernel is touched, and ends with
-what came of it; what is between the two is not known to the microsecond, and is never said to be.
+Events are only ever appended. A change begins with `loading`, before the kernel is touched, and ends with its
+result. When each event happened, and what was live then, is in `timeline`.
 
 Knows neither files nor the kernel.
 """
@@ -9,9 +9,10 @@ Knows neither files nor the kernel.
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
+
+from nfcompile.records.clock import microseconds
 
 LOADING = "loading"
 APPLIED = "applied"
@@ -24,13 +25,16 @@ REFUSED = "refused"
 FAILED = "failed"
 
 KEPT = frozenset({APPLIED, CONFIRMED, ROLLBACK, BOOT})
-"""Results after which a site is live until somebody changes it."""
+"""Results after which a site is live until another change."""
+
+
+RESULTS = frozenset({LOADING, TRIAL, REVERTED, REFUSED, FAILED, *KEPT})
 
 
 class Event(NamedTuple):
     """One line of the history.
 
-    change   number of the change, from 1; what came of it has the same number
+    change   number of the change, from 1; its result has the same number
     at       when it was written, UTC to the microsecond: 2026-05-01T10:00:00.000000Z
     result   loading | applied | trial | confirmed | reverted | rollback | boot | refused | failed
     site     digest (SHA-256, hex) of the site that is live after it, or that was refused; None is no table
@@ -38,7 +42,8 @@ class Event(NamedTuple):
     user, uid, host, version   by whom, where, with which nfcompile
     kernel   boot id and network namespace; uptime is seconds since that boot
     seconds  for how long the site is on trial, where it is
-    why      what the kernel or the compiler had against it, where it was refused
+    why      why the kernel or the compiler refused it, where they did
+    back     digest of the site that a trial goes back to, '' for no table; None where it is no trial
     """
 
     change: int
@@ -54,20 +59,16 @@ class Event(NamedTuple):
     uptime: float
     seconds: int | None = None
     why: str = ""
+    back: str | None = None
 
 
-class Log(NamedTuple):
-    """The events in order, and the numbers of the lines that are no events (torn by a crash)."""
+class EventLog(NamedTuple):
+    """The events in order; the numbers of the lines that are damaged (torn by a crash, or edited), and how
+    many events stand before each of them."""
 
     events: tuple[Event, ...]
     damaged: tuple[int, ...] = ()
-
-
-class Live(NamedTuple):
-    """A site that is live, None for no table, and the event since when."""
-
-    site: str | None
-    since: Event
+    gaps: tuple[int, ...] = ()
 
 
 def line(event: Event) -> bytes:
@@ -75,27 +76,53 @@ def line(event: Event) -> bytes:
     return json.dumps(event._asdict(), separators=(",", ":")).encode() + b"\n"
 
 
-def read(data: bytes) -> Log:
-    """Read the lines of a history. What a crash or a full disk has torn is left out and counted."""
+def read(data: bytes) -> EventLog:
+    """Read the lines of a history. A line that is no event is left out and counted."""
     events: list[Event] = []
     damaged: list[int] = []
+    gaps: list[int] = []
     for number, text in enumerate(data.split(b"\n"), 1):
         if not text.strip():
             continue
         event = _event(text)
         if event is None:
             damaged.append(number)
+            gaps.append(len(events))
         else:
             events.append(event)
-    return Log(tuple(events), tuple(damaged))
+    return EventLog(tuple(events), tuple(damaged), tuple(gaps))
+
+
+TEXT, OPTIONAL_TEXT = (str,), (str, type(None))
+TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("at", "result", "user", "host", "version", "kernel", "why"), TEXT),
+    **dict.fromkeys(("site", "file", "back"), OPTIONAL_TEXT),
+    **dict.fromkeys(("change", "uid"), (int,)),
+    "uptime": (int, float),
+    "seconds": (int, type(None)),
+}
+NUMBERS_LIMIT = 1 << 53
 
 
 def _event(text: bytes) -> Event | None:
     try:
         data: Any = json.loads(text)
-        return Event(**{name: data[name] for name in Event._fields if name in data})
+        event = Event(**{name: data[name] for name in Event._fields if name in data})
+        return event if _is_sound(event) else None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def _is_sound(event: Event) -> bool:
+    """Whether every value has its type and a meaning. Raises ValueError for a time that is none."""
+    microseconds(event.at)
+    numbers = (event.change, event.uid, event.uptime, event.seconds or 0)
+    return (
+        all(type(getattr(event, name)) in types for name, types in TYPES.items())
+        and all(0 <= number < NUMBERS_LIMIT for number in numbers)
+        and event.result in RESULTS
+        and "/" not in (event.site or "")
+    )
 
 
 def settled(events: Iterable[Event]) -> list[Event]:
@@ -141,38 +168,3 @@ def earlier(events: Iterable[Event]) -> list[Event]:
             seen.add(one.site)
             found.append(one)
     return found
-
-
-class Timeline(NamedTuple):
-    """What was live from when to the next such time; `at` is sorted."""
-
-    at: tuple[str, ...]
-    live: tuple[tuple[Live, ...], ...]
-
-    def when(self, moment: str) -> tuple[Live, ...]:
-        """What was live at a moment (written as `Event.at`): nothing where the history begins later.
-
-        More than one while a change was under way, or where it is not known how it ended.
-        """
-        index = bisect_right(self.at, moment) - 1
-        return self.live[index] if index >= 0 else ()
-
-
-def timeline(events: Sequence[Event]) -> Timeline:
-    """The whole history as stretches of time."""
-    refused = {one.change for one in events if one.result == REFUSED}
-    at: list[str] = []
-    stretches: list[tuple[Live, ...]] = []
-    now: tuple[Live, ...] = ()
-    for one in events:
-        if one.change in refused or one.result == FAILED:
-            continue
-        if one.result == LOADING:
-            now = (*(now or (Live(None, one),)), Live(one.site, one))
-        elif one.result == CONFIRMED and len(now) == 1 and now[0].site == one.site:
-            continue
-        else:
-            now = (Live(one.site, one),)
-        at.append(max(one.at, at[-1]) if at else one.at)  # a clock that was set back
-        stretches.append(tuple({each.site: each for each in reversed(now)}.values())[::-1])
-    return Timeline(tuple(at), tuple(stretches))

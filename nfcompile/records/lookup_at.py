@@ -1,7 +1,8 @@
-"""Who had that address and port at that time: the history says which site was live, the site computes, and
-for dynamic pools the log of assignments, or the kernel, says who had which number.
+"""Attribute an address and port at a time to a subscriber.
 
-Each finding carries what an answer to a legal request must name: the configuration that it comes from.
+The history says which site was live, the site computes the binding, and for dynamic pools the log of
+assignments, or the kernel, has the owner of each number. Each attribution names the configuration that it
+comes from, as an answer to a legal request must.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from nfcompile.ipalloc import Block
 from nfcompile.model.ranges import address_text
 from nfcompile.pipeline import Compiled
 from nfcompile.records import assignment_log
-from nfcompile.records.history import Live, Timeline
+from nfcompile.records.timeline import LiveSite, Timeline
 
 
-class Question(NamedTuple):
+class BindingQuestion(NamedTuple):
     """An address, a port or id, a protocol, and a moment (as `history.Event.at`); None is not given."""
 
     address: int
@@ -28,16 +29,26 @@ class Question(NamedTuple):
     at: str | None = None
 
 
-class Finding(NamedTuple):
-    """A binding, the site that says so, and when the block was assigned where a log knows it."""
+class Configuration(NamedTuple):
+    """A site that answers: the SHA-256 and file of its text, and since when it was live (None for a site
+    that the history was not asked for)."""
+
+    site: str
+    file: str
+    since: LiveSite | None = None
+
+
+class Attribution(NamedTuple):
+    """A binding, the configuration that it comes from, and when its block was assigned ('' where no log
+    says so)."""
 
     answer: Answer
-    live: Live | None
+    configuration: Configuration
     assigned: str = ""
 
 
-class Held(NamedTuple):
-    """Who holds a number of a dynamic pool, since when ('' where the kernel was asked: now)."""
+class HeldNumber(NamedTuple):
+    """A number of a dynamic pool, the subscriber that holds it, and since when ('': the kernel says now)."""
 
     subscriber: int
     number: int
@@ -45,16 +56,20 @@ class Held(NamedTuple):
 
 
 class Owners(Protocol):
-    """Somebody who knows the assignments of dynamic pools at a moment: a log, or the kernel."""
+    """A source of the assignments of dynamic pools at a moment: a log, or the kernel."""
 
-    def owners(self, known: Known, allocation: PoolAllocation, numbers: list[int], at: str) -> list[Held]:
-        """Who holds these numbers."""
+    def owners(
+        self, known: KnownSite, allocation: PoolAllocation, numbers: list[int], at: str
+    ) -> list[HeldNumber]:
+        """The holders of these numbers."""
 
-    def owned(self, known: Known, allocation: PoolAllocation, subscriber: int, at: str) -> list[Held]:
-        """Which numbers a subscriber holds."""
+    def owned(
+        self, known: KnownSite, allocation: PoolAllocation, subscriber: int, at: str
+    ) -> list[HeldNumber]:
+        """The numbers that a subscriber holds."""
 
 
-class Known:
+class KnownSite:
     """A compiled site that answers many questions; what dynamic numbers stand for is read when needed."""
 
     __slots__ = ("_numberings", "compiled", "dynamic", "index")
@@ -84,31 +99,35 @@ class Known:
         return self._numberings[name]
 
 
-class Logged:
-    """The owners that a log of assignments knows. A number counts for as long as it means the same block."""
+class LoggedOwners:
+    """The owners in a log of assignments. A number counts for as long as it means the same block."""
 
     __slots__ = ("_known", "_ledger", "_timeline")
 
     def __init__(
-        self, ledger: assignment_log.Ledger, timeline: Timeline | None, known: Callable[[str], Known]
+        self, ledger: assignment_log.Ledger, timeline: Timeline | None, known: Callable[[str], KnownSite]
     ) -> None:
         self._ledger = ledger
         self._timeline = timeline
         self._known = known
 
-    def owners(self, known: Known, allocation: PoolAllocation, numbers: list[int], at: str) -> list[Held]:
-        """The last ones who got them by then."""
+    def owners(
+        self, known: KnownSite, allocation: PoolAllocation, numbers: list[int], at: str
+    ) -> list[HeldNumber]:
+        """The last subscribers that were assigned them by then."""
         found = (self._ledger.owner(allocation.pool.name, number, at) for number in numbers)
-        return [_held(one) for one in found if one is not None and self._still(known, allocation, one)]
+        return [_held_number(one) for one in found if one is not None and self._still(known, allocation, one)]
 
-    def owned(self, known: Known, allocation: PoolAllocation, subscriber: int, at: str) -> list[Held]:
-        """What a subscriber got by then, and nobody else since."""
+    def owned(
+        self, known: KnownSite, allocation: PoolAllocation, subscriber: int, at: str
+    ) -> list[HeldNumber]:
+        """What was assigned to a subscriber by then, and to no other one since."""
         found = self._ledger.owned(allocation.pool.name, subscriber, at, allocation.blocks_each)
-        return [_held(one) for one in found if self._still(known, allocation, one)]
+        return [_held_number(one) for one in found if self._still(known, allocation, one)]
 
-    def _still(self, known: Known, allocation: PoolAllocation, one: assignment_log.Assignment) -> bool:
+    def _still(self, known: KnownSite, allocation: PoolAllocation, one: assignment_log.Assignment) -> bool:
         """Whether the number meant the same block when it was assigned."""
-        for live in self._timeline.when(one.at) if self._timeline else ():
+        for live in self._timeline.when(one.at).live if self._timeline else ():
             before = self._known(live.site) if live.site else None
             if before is known:
                 return True
@@ -118,52 +137,65 @@ class Logged:
         return self._timeline is None
 
 
-def find(question: Question, known: Known, live: Live | None, owners: Owners | None) -> list[Finding]:
-    """Every binding that one site knows of, the same as `answers.lookups` where no pool is dynamic."""
+def find(
+    question: BindingQuestion, known: KnownSite, configuration: Configuration, owners: Owners | None
+) -> list[Attribution]:
+    """Every binding by one site, the same as `allocation.lookup.lookups` where no pool is dynamic."""
     computed = known.index.lookups(question.address, question.port, question.proto)
     if owners is None or not known.dynamic:
-        return [Finding(one, live) for one in computed]
+        return [Attribution(one, configuration) for one in computed]
     reached = [
-        _finding(known, allocation, held, live)
+        _attribution(known, allocation, held, configuration)
         for allocation in known.dynamic
         if (numbers := known.numbers(allocation, question.address, question.port))
         for held in owners.owners(known, allocation, numbers, question.at or "")
     ]
     return reached or [
-        finding for one in computed for finding in _with_blocks(one, question, known, live, owners)
+        attribution
+        for one in computed
+        for attribution in _with_blocks(one, question, known, configuration, owners)
     ]
 
 
 def find_at(
-    question: Question, timeline: Timeline, known: Callable[[str], Known], owners: Owners | None
-) -> list[Finding]:
-    """The same by whatever was live at the moment of the question; findings that are equal are one."""
-    found: dict[Answer, Finding] = {}
-    for live in timeline.when(question.at or ""):
+    question: BindingQuestion, timeline: Timeline, known: Callable[[str], KnownSite], owners: Owners | None
+) -> list[Attribution]:
+    """The same by each site that may have been live at the moment of the question; equal answers are one."""
+    found: dict[Answer, Attribution] = {}
+    for live in timeline.when(question.at or "").live:
         if live.site is not None:
-            for one in find(question, known(live.site), live, owners):
+            configuration = Configuration(live.site, live.file, live)
+            for one in find(question, known(live.site), configuration, owners):
                 found.setdefault(one.answer, one)
     return list(found.values())
 
 
 def _with_blocks(
-    computed: Answer, question: Question, known: Known, live: Live | None, owners: Owners
-) -> Iterator[Finding]:
-    """A subscriber of a dynamic pool has the blocks that he was given; without any, he is just served."""
+    computed: Answer,
+    question: BindingQuestion,
+    known: KnownSite,
+    configuration: Configuration,
+    owners: Owners,
+) -> Iterator[Attribution]:
+    """A subscriber of a dynamic pool has the blocks assigned to it; without any, the pool just serves it."""
     allocation = known.allocation(computed.pool or "")
     held = owners.owned(known, allocation, question.address, question.at or "") if allocation else []
     if allocation is None or computed.subscriber != address_text(question.address) or not held:
-        yield Finding(computed, live)
+        yield Attribution(computed, configuration)
         return
     for one in held:
-        yield _finding(known, allocation, one, live)
+        yield _attribution(known, allocation, one, configuration)
 
 
-def _held(one: assignment_log.Assignment) -> Held:
-    return Held(one.subscriber, one.number, one.at)
+def _held_number(one: assignment_log.Assignment) -> HeldNumber:
+    return HeldNumber(one.subscriber, one.number, one.at)
 
 
-def _finding(known: Known, allocation: PoolAllocation, held: Held, live: Live | None) -> Finding:
+def _attribution(
+    known: KnownSite, allocation: PoolAllocation, held: HeldNumber, configuration: Configuration
+) -> Attribution:
     block = known.block(allocation, held.number)
     assert block is not None
-    return Finding(assignment_log.answer(allocation.pool.name, held.subscriber, block), live, held.at)
+    return Attribution(
+        assignment_log.answer(allocation.pool.name, held.subscriber, block), configuration, held.at
+    )

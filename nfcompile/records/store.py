@@ -19,11 +19,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import quote
 
 from nfcompile.kernel import KernelError, netns
 from nfcompile.records import history
-from nfcompile.records.history import Event, Log
+from nfcompile.records.clock import Reading, microseconds
+from nfcompile.records.history import Event, EventLog
 
 DEFAULT = "/var/lib/nfcompile"
 RESERVE_BYTES = 4096
@@ -37,6 +39,23 @@ class StateError(KernelError):
     def __init__(self, message: str, forbidden: bool = False) -> None:
         super().__init__(message)
         self.forbidden = forbidden
+
+
+class StateDir(NamedTuple):
+    """The records of one gateway: their directory, and the network namespace that they are about.
+
+    `netns` is a name, a path, or None for our own; `kernel` identifies the boot and the namespace.
+    """
+
+    path: str
+    netns: str | None
+    kernel: str
+
+
+def state_dir(root: str | None, namespace: str | None) -> StateDir:
+    """The records of a namespace below `root`; None is the default root. Raises KernelError."""
+    path = directory(root or DEFAULT, namespace)
+    return StateDir(os.path.abspath(path), namespace, identity(namespace))
 
 
 def directory(root: str, namespace: str | None) -> str:
@@ -59,13 +78,13 @@ def directory(root: str, namespace: str | None) -> str:
     return os.path.join(root, "netns", f"%{name}" if name in (".", "..") else name)
 
 
-def read(path: str) -> Log:
+def read(path: str) -> EventLog:
     """The history of a state directory; empty where there is none."""
     try:
         with open(os.path.join(path, "history.jsonl"), "rb") as file:
             return history.read(file.read())
     except FileNotFoundError:
-        return Log(())
+        return EventLog(())
     except OSError as error:
         raise _unusable("read", path, error) from None
 
@@ -128,9 +147,7 @@ def append(path: str, event: Event, reserve: bool = True) -> None:
 
 def identity(namespace: str | None) -> str:
     """This boot and that network namespace: another one of the same name is not the same."""
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        boot = file.read().strip()
-    return f"{boot}/{netns.inside(namespace, _cookie)}"
+    return f"{_boot()}/{netns.inside(namespace, _cookie)}"
 
 
 def uptime() -> float:
@@ -140,9 +157,21 @@ def uptime() -> float:
     return round(time.clock_gettime(time.CLOCK_BOOTTIME), 3)
 
 
+def clock() -> Reading:
+    """The present clock and uptime of this machine."""
+    boot = _boot()
+    since = uptime()
+    return Reading(boot, round(since * 1_000_000), microseconds(now()))
+
+
 def now() -> str:
     """The time as the history writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _boot() -> str:
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
 
 
 def _cookie() -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nfcompile import __version__, pipeline
-from nfcompile.cli import plain
+from nfcompile.cli import command_line
 from nfcompile.cli.init import starting_site
 from support.command import NFCOMPILE, nfcompile, typed, write
 from support.sites import BAD, GOOD, ROOT, WARNED
@@ -36,7 +36,7 @@ def test_both_doors_give_the_same(here, site, arguments):
 
     at_once, through_typer = nfcompile(*arguments), typed(*arguments)
 
-    assert plain.read(arguments) is not None
+    assert command_line.read(arguments) is not None
     assert (at_once.stdout, at_once.stderr, at_once.returncode) == (
         through_typer.stdout,
         through_typer.stderr,
@@ -84,7 +84,7 @@ def test_the_front_door_does_not_import_typer(here):
 def test_usage_errors_are_2(here, arguments):
     ran = nfcompile(*arguments)
 
-    assert plain.read(arguments) is None
+    assert command_line.read(arguments) is None
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
 
@@ -288,7 +288,7 @@ def test_lookup_of_nobody(here):
 
     assert (answer.returncode, text.returncode) == (1, 1)
     assert json.loads(answer.stdout)["action"] == "none"
-    assert (text.stdout, text.stderr) == ("", "site.yaml: nobody has 192.0.2.1\n")
+    assert (text.stdout, text.stderr) == ("", "nfcompile: note: site.yaml: no binding has 192.0.2.1\n")
 
 
 @pytest.mark.parametrize("asked", ["home", "1.2.3", "1.2.3.256", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:x"])
@@ -405,24 +405,5 @@ def test_apply_in_no_namespace_is_one_sentence(here):
     )
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--dry-run"], ["-q"], ["a", "b"], ["--netns"], ["--netns=gw"], ["--netns", "-q"], ["--format", "json"]],
-)
-def test_what_else_apply_is_asked_is_for_typer(arguments):
-    assert plain.read(["apply", *arguments]) is None
-    assert plain.read(["apply", "--yes", "x"]) == plain.Plain("apply", ["x"], {}, {"--yes"})
-
-
 def test_apply_exit_code_goes_with_dry_run(here):
     assert nfcompile("apply", "--exit-code", write("site.yaml", GOOD)).returncode == 2
-
-
-@pytest.mark.parametrize("option", ["-q", "--no-color"])
-def test_every_verb_takes_what_all_verbs_take(option):
-    from typer.main import get_command
-
-    from nfcompile.cli.app import app
-
-    verbs = get_command(app).commands
-    assert [name for name, verb in verbs.items() if not any(option in one.opts for one in verb.params)] == []

@@ -157,10 +157,10 @@ residential  cgnat          4096         64    896           72      4608   89% 
 business: at that growth the pool runs out within a month
 business: full: one more subscriber needs one more address
 residential: at that growth all fit for 5 months, then the pool runs out
-residential: 512 more subscribers fit; beyond that an address for every 72
-residential: blocks of 1792 ports (36 an address) need 114 addresses, 50 more than there are
-residential: blocks of 3584 ports (18 an address) need 228 addresses, 164 more than there are
-residential: 896 ports a subscriber are fewer than the 1024-4096 that EcoNAT's manual recommends
+residential: room for 512 more subscribers; beyond that, 1 address per 72 subscribers
+residential: blocks of 1792 ports (36 per address) need 114 addresses, 50 more than today
+residential: blocks of 3584 ports (18 per address) need 228 addresses, 164 more than today
+residential: 896 ports per subscriber are fewer than the 1024-4096 that EcoNAT's manual recommends
 """
     )
 
@@ -186,7 +186,7 @@ def test_too_few_addresses_are_an_answer_and_an_error(here):
     assert ran.returncode == 1
     assert "[pool-capacity]" in ran.stderr
     assert "\nhome: 3 addresses missing for 184 of its subscribers\n" in ran.stdout
-    assert "\nhome: today's subscribers fit with blocks of up to 128 ports (504 an address)\n" in ran.stdout
+    assert "\nhome: today's subscribers fit with blocks of up to 128 ports (504 per address)\n" in ran.stdout
     assert (data["pools"][0]["missing"], data["pools"][0]["free"]) == (3, -184)
     assert [one["code"] for one in data["diagnostics"]] == ["pool-capacity"]
 

@@ -195,8 +195,8 @@ def test_apply_without_privilege_is_one_sentence(gateway):
 
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == (
-        "nfcompile: error: the kernel does not let this user at its ruleset; run as root, "
-        "or with CAP_NET_ADMIN in the network namespace\n"
+        "nfcompile: error: permission denied reading the nftables ruleset; run as root or with "
+        "CAP_NET_ADMIN in the network namespace\n"
     )
 
 

@@ -181,7 +181,4 @@ def test_live_needs_a_ruleset(lab: Lab) -> None:
     done = lab.run(*command, "--src", "100.64.0.1:1", "--dst", "198.18.0.1:2", stdin=HEAD + DYNAMIC)
 
     assert done.returncode == 1
-    assert (
-        done.stderr
-        == "nfcompile: error: the kernel has no ruleset of ours; load one with 'nfcompile apply'\n"
-    )
+    assert done.stderr == "nfcompile: error: no ruleset of nfcompile is loaded here; apply the site first\n"

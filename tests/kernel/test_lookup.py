@@ -169,7 +169,9 @@ def test_from_the_log(lab: Lab, file: str, tmp_path: Path, form: str) -> None:
         other = store.keep(str(folder), MOVED.encode())
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     for number, (at, live) in enumerate([("2026-01-01T00:00:00.000000Z", digest), (now, other)], 1):
-        event = history.Event(number, at, "applied", live, "s", "root", os.getuid(), "gw", "1", "b/1", 1.0)
+        event = history.Event(
+            number, at, "applied", live, "s", "root", os.getuid(), "gw", "1", f"b{number}/1", 1.0
+        )
         store.append(str(folder), event)
     options = ["--log", log, "--state-dir", str(folder), "--at"]
     check(lab, owners, file, *options, now[:19] + "Z")

@@ -17,7 +17,7 @@ from support.applied_site import OTHER_SERVER, SITE, bring, empty, in_gateway, l
 from support.lab import Lab
 from support.sites import site
 
-GAVE_UP = "somebody else keeps changing table ip nfcompile: after 5 tries it is not as the site says"
+GAVE_UP = "another program keeps changing table ip nfcompile: after 5 tries it differs from the site"
 REFUSED = "the kernel refused the ruleset: Could not process rule: No such file or directory"
 ADD = "add chain ip nfcompile by_hand\n"
 DELETE = "delete chain ip nfcompile by_hand\n"

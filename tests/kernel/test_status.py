@@ -288,4 +288,4 @@ def test_no_privilege_is_one_sentence(lab: Lab, gateway: Path) -> None:
     done = lab.run(*command, "status", "-", stdin=SITE)
 
     assert done.returncode == 1
-    assert done.stderr.startswith("nfcompile: error: the kernel does not let this user at its ")
+    assert done.stderr.startswith("nfcompile: error: permission denied reading the ")

@@ -11,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from lab import cannot
+from test_apply import ENVIRONMENT, NFCOMPILE, OTHER, REFUSED, SITE, gateway  # noqa: F401
 
 from nfcompile.records import history, store
-from support.bare_gateway import OTHER, REFUSED, SITE
-from support.command import NFCOMPILE
-from support.lab import cannot
 
 THIRD = SITE.replace("203.0.113.0/30", "192.0.2.0/30")
 GLOBALS = {"203.0.113.0/30": SITE, "198.51.100.0/30": OTHER, "192.0.2.0/30": THIRD}
@@ -25,7 +24,7 @@ PATIENCE_SECONDS = 30
 class Operator:
     """Somebody who works on one gateway, with a state directory of their own."""
 
-    def __init__(self, gateway, folder):
+    def __init__(self, gateway, folder):  # noqa: F811
         self.gateway = gateway
         self.state = str(folder / "state")
         self.path = store.directory(self.state, gateway.path)
@@ -35,7 +34,7 @@ class Operator:
 
     def does(self, verb, *arguments, site="", **options):
         command = self.command(verb, *arguments)
-        options = {"capture_output": True, "text": True} | options
+        options = {"env": ENVIRONMENT, "capture_output": True, "text": True} | options
         return subprocess.run(command, input=site, check=False, **options)
 
     def must(self, *arguments, **options):
@@ -66,7 +65,7 @@ class Operator:
 
 
 @pytest.fixture
-def operator(gateway, tmp_path):
+def operator(gateway, tmp_path):  # noqa: F811
     return Operator(gateway, tmp_path)
 
 
@@ -79,7 +78,7 @@ def timers(operator):
                 words = file.read().decode(errors="replace").split("\0")
         except (OSError, ValueError):
             continue
-        if operator.path in words and any("cli.revert" in word for word in words):
+        if operator.path in words and any("deploy.trial" in word for word in words):
             found.append(int(name))
     return found
 
@@ -100,6 +99,7 @@ def test_a_trial_goes_back_though_everybody_who_made_it_is_killed(operator):
         ["sh", "-c", 'exec 3<&0; "$@" <&3; echo done; exec sleep 60', "sh", *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
         text=True,
         start_new_session=True,
     )
@@ -118,12 +118,14 @@ def test_a_trial_goes_back_though_everybody_who_made_it_is_killed(operator):
 def test_a_trial_goes_back_when_apply_is_killed_while_it_loads(operator):
     """Its end is not in the history; the timer does not need it."""
     operator.applies(SITE)
-    program = "import os, signal; from nfcompile.cli import main, change; bring = change.bring\n"
-    program += "change.bring = lambda *a: (bring(*a), os.kill(0, signal.SIGKILL)); main()"
+    program = "import os, signal; from nfcompile.cli import main; from nfcompile.deploy import change\n"
+    program += "load = change.load_site\n"
+    program += "change.load_site = lambda *a: (load(*a), os.kill(0, signal.SIGKILL)); main()"
     command = [NFCOMPILE[0], "-c", program, *operator.command("apply", "-", "--confirm", "2")[3:]]
     ran = subprocess.run(
         command,
         input=OTHER,
+        env=ENVIRONMENT,
         text=True,
         capture_output=True,
         start_new_session=True,
@@ -160,7 +162,7 @@ def test_a_trial_goes_back_though_the_state_directory_vanishes(operator):
     operator.waits(lambda: operator.results() == ["reverted"])
 
 
-def test_the_timer_ends_with_its_namespace(gateway, tmp_path):
+def test_the_timer_ends_with_its_namespace(gateway, tmp_path):  # noqa: F811
     """It holds nothing of it: a namespace that is taken away while a site is on trial is gone at once."""
     name = f"nfcompile-trial-{os.getpid()}"
     if subprocess.run(["ip", "netns", "add", name], check=False).returncode:
@@ -281,6 +283,7 @@ def test_what_was_live_when_it_was_asked_is_not_written_after_another_change(ope
             operator.command("apply", "-"),
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
             text=True,
         )
         waiting.stdin.write(SITE)
@@ -289,7 +292,7 @@ def test_what_was_live_when_it_was_asked_is_not_written_after_another_change(ope
         other = last._replace(change=2, site=store.keep(operator.path, OTHER.encode()))
         store.append(operator.path, other)
     assert waiting.wait() == 1
-    assert "somebody else has made a change" in waiting.stderr.read()
+    assert "another change was made in the meantime" in waiting.stderr.read()
     assert store.read(operator.path).events[-1] == other
 
 
@@ -337,8 +340,8 @@ def test_rollback_needs_no_file_and_says_when_this_version_does_not_take_the_sit
     ran = operator.does("rollback", "-q")
 
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert "does not take '<stdin> of 20" in ran.stderr
-    assert "which 0.0.1 has loaded" in ran.stderr
+    assert "rejects '<stdin> of 20" in ran.stderr
+    assert "which version 0.0.1 loaded" in ran.stderr
     assert operator.live() == OTHER
 
 
@@ -384,7 +387,7 @@ def test_a_table_that_the_history_does_not_know_gets_no_trial(operator, tmp_path
     ran = operator.does("apply", "-", "-q", "--confirm", "600", site=OTHER)
 
     assert ran.returncode == 1
-    assert "a table is live that the history does not know" in ran.stderr
+    assert "the history does not know the table that is live" in ran.stderr
     assert operator.live() == SITE
     assert operator.results() == []
 
@@ -412,7 +415,7 @@ def test_a_full_disk_is_said_before_the_kernel_is_touched(operator, tmp_path, pa
     wanted = {"SITE": SITE, "OTHER": OTHER, "FREE": str(4096 * pages), "CONFIRM": confirm}
     ran = subprocess.run(
         ["unshare", "-m", "sh", "-c", FULL, str(small), *command],
-        env=os.environ | wanted,
+        env=ENVIRONMENT | wanted,
         capture_output=True,
         text=True,
         check=False,
@@ -483,14 +486,14 @@ def test_history_in_json(operator):
     assert listed["damaged"] == []
 
 
-def test_who_may_not_write_to_the_default_directory_has_no_history(gateway, tmp_path):
+def test_who_may_not_write_to_the_default_directory_has_no_history(gateway, tmp_path):  # noqa: F811
     """An ordinary user in a user namespace; here root without the right to write where others own."""
     forbidden = tmp_path / "lib"
     forbidden.mkdir()
     os.chown(forbidden, 65534, 65534)
-    program = "from nfcompile.cli import main; from nfcompile.kernel import state; "
-    program += f"state.DEFAULT = {str(forbidden / 'nfcompile')!r}; main()"
-    environment = {k: v for k, v in os.environ.items() if k != "NFCOMPILE_STATE_DIR"}
+    program = "from nfcompile.cli import main; from nfcompile.records import store; "
+    program += f"store.DEFAULT = {str(forbidden / 'nfcompile')!r}; main()"
+    environment = {k: v for k, v in ENVIRONMENT.items() if k != "NFCOMPILE_STATE_DIR"}
 
     def apply_(*arguments):
         command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", NFCOMPILE[0], "-c", program]

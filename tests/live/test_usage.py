@@ -10,7 +10,7 @@ import pytest
 from nfcompile import pipeline
 from nfcompile.cli import exporter, metrics
 from nfcompile.cli import sessions as cli
-from nfcompile.cli.guard import UsageProblem
+from nfcompile.cli.exit_status import UsageProblem
 from nfcompile.kernel.conntrack import DESTINATION_NAT, SEEN_REPLY, SOURCE_NAT, Flow
 from nfcompile.live.session_counts import walked
 from nfcompile.live.sessions import Session, Wanted, sessions

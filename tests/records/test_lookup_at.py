@@ -9,11 +9,12 @@ import pytest
 
 from nfcompile import pipeline
 from nfcompile.allocation import lookup
-from nfcompile.cli import plain
+from nfcompile.cli import command_line
 from nfcompile.model.parse import address
 from nfcompile.records import assignment_log, history, lookup_at, store
 from nfcompile.records.assignment_log import Assignment, Ledger
-from nfcompile.records.lookup_at import Known, Question
+from nfcompile.records.lookup_at import BindingQuestion, KnownSite
+from nfcompile.records.timeline import timeline
 from support.command import nfcompile, typed
 from support.sites import GOOD
 
@@ -32,7 +33,8 @@ def past(tmp_path):
     for number, (at, site) in enumerate(zip((JANUARY, FEBRUARY, MARCH), sites, strict=True), 1):
         result = "applied" if site else "reverted"
         store.append(
-            path, history.Event(number, at, result, site, "s.yaml", "ann", 0, "gw", "0.1", "b/1", 1.0)
+            path,
+            history.Event(number, at, result, site, "s.yaml", "ann", 0, "gw", "0.1", f"b{number}/1", 1.0),
         )
     return path
 
@@ -60,7 +62,9 @@ def test_the_site_that_was_live_answers(past):
         == "subscriber:     100.64.0.9"
     )
     nobody = asked(past, "198.51.100.1:3000", "--at", "2026-03-02T00:00Z")
-    assert nobody.stderr == "nfcompile: note: nobody had 198.51.100.1:3000 at 2026-03-02T00:00:00.000000Z\n"
+    assert (
+        nobody.stderr == "nfcompile: note: no binding had 198.51.100.1:3000 at 2026-03-02T00:00:00.000000Z\n"
+    )
 
 
 def test_a_site_beside_a_time_is_not_read(past):
@@ -109,6 +113,7 @@ def test_a_report_names_question_answer_and_configuration(past):
                 "file": "s.yaml",
                 "sha256": digest,
                 "live_since": JANUARY,
+                "live_since_between": None,
                 "result": "applied",
                 "applied_by": "ann@gw",
                 "applied_with": "0.1",
@@ -205,8 +210,7 @@ def test_both_doors_give_the_same(tmp_path, monkeypatch, words, form):
 
     at_once, through_typer = nfcompile("lookup", *words, *form), typed("lookup", *words, *form)
 
-    assert plain.read(["lookup", *words, *form]) is not None
-    assert plain.read(["lookup", *words, *form, "--no-color"]) is None
+    assert command_line.read(["lookup", *words, *form]) is not None
     assert (at_once.returncode, at_once.stdout, at_once.stderr) == (
         through_typer.returncode,
         through_typer.stdout,
@@ -301,15 +305,15 @@ def test_a_number_is_its_last_owner_s():
 
 
 def test_a_change_under_way_is_answered_by_both_sites():
-    known = {text: Known(pipeline.compile_site(pipeline.parse(text.encode(), "s"))) for text in (GOOD, OTHER)}
+    known = {
+        text: KnownSite(pipeline.compile_site(pipeline.parse(text.encode(), "s"))) for text in (GOOD, OTHER)
+    }
     blank = history.Event(1, JANUARY, "applied", GOOD, "s", "ann", 0, "gw", "1", "b/1", 1.0)
-    events = [blank, blank._replace(change=2, at=FEBRUARY, result="loading", site=OTHER)]
-    timeline = history.timeline(events)
+    loading = blank._replace(change=2, at=FEBRUARY, result="loading", site=OTHER, kernel="b2/1")
+    past = timeline(history.EventLog((blank, loading)), store.clock())
 
     def found(moment):
-        question = Question(address("100.64.0.9"), at=moment)
-        return [
-            one.answer.global_ip for one in lookup_at.find_at(question, timeline, known.__getitem__, None)
-        ]
+        question = BindingQuestion(address("100.64.0.9"), at=moment)
+        return [one.answer.global_ip for one in lookup_at.find_at(question, past, known.__getitem__, None)]
 
     assert (found(JANUARY), found(MARCH)) == (["203.0.113.1"], ["203.0.113.1", "198.51.100.1"])

@@ -8,22 +8,28 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nfcompile.cli import plain
-
 NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
 
 
-def nfcompile(*arguments: object, before: tuple[str, ...] = (), **options: Any) -> Any:
+THROUGH_TYPER = (
+    "import sys; from nfcompile.cli import through_typer; from nfcompile.cli.exit_status import guarded; "
+    "sys.exit(guarded(through_typer))"
+)
+TYPED = [sys.executable, "-c", THROUGH_TYPER]
+
+
+def nfcompile(
+    *arguments: object, program: list[str] = NFCOMPILE, before: tuple[str, ...] = (), **options: Any
+) -> Any:
     """Run the command, behind the words of `before`; options are those of subprocess.run."""
     options = {"capture_output": True, "text": True, "check": False} | options
     options["env"] = os.environ | options.get("env", {})
-    return subprocess.run([*before, *NFCOMPILE, *map(str, arguments)], **options)
+    return subprocess.run([*before, *program, *map(str, arguments)], **options)
 
 
-def typed(verb: str, *arguments: object, **options: Any) -> Any:
-    """The same through typer: `-q` and `--no-color` are not for the front door, and mean nothing here."""
-    assert plain.read([verb, *map(str, arguments), "--no-color"]) is None
-    return nfcompile(verb, *arguments, "--no-color", **options)
+def typed(*arguments: object, **options: Any) -> Any:
+    """The same with typer reading the command line."""
+    return nfcompile(*arguments, program=TYPED, **options)
 
 
 def write(name: str, text: str) -> str:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from nfcompile import pipeline
 from nfcompile.cli import prove as verb
+from nfcompile.cli.options import Options
 from nfcompile.diagnostics import SiteError
 from nfcompile.emit import Chain, Element, Map, Rule, Table
 from nfcompile.emit.listing import read_key
@@ -162,7 +163,7 @@ def test_a_broken_ruleset_is_not_proved(
     monkeypatch.setattr(pipeline, "compile_site", broken)
     (tmp_path / "site.yaml").write_text(BARE)
 
-    assert verb.run(str(tmp_path / "site.yaml"), color=False) == 1
+    assert verb.run(Options((str(tmp_path / "site.yaml"),), no_color=True)) == 1
 
     said = capsys.readouterr().out
     assert f"{says:<11}NO: " in said
@@ -250,7 +251,7 @@ def test_a_box_is_cut_until_nobody_asks() -> None:
 def test_the_verb_says_what_holds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(BARE)
 
-    assert verb.run(str(tmp_path / "site.yaml")) == 0
+    assert verb.run(Options((str(tmp_path / "site.yaml"),))) == 0
 
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["packets", "leaks", "sharing", "appending"]
@@ -260,7 +261,7 @@ def test_the_verb_says_what_holds(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_the_verb_answers_in_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(BARE)
 
-    assert verb.run(str(tmp_path / "site.yaml"), format="json") == 0
+    assert verb.run(Options((str(tmp_path / "site.yaml"),), format="json")) == 0
 
     found = json.loads(capsys.readouterr().out)
     assert found["proved"] is True
@@ -271,11 +272,11 @@ def test_the_verb_answers_in_json(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_what_was_not_looked_at_is_not_proved(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(BARE)
 
-    assert verb.run(str(tmp_path / "site.yaml"), most_boxes=10) == 1
+    assert verb.run(Options((str(tmp_path / "site.yaml"),), most_boxes=10)) == 1
     assert "not proved: more than 10 boxes" in capsys.readouterr().err
-    assert verb.run(str(tmp_path / "site.yaml"), most_boxes=10, format="json") == 1
+    assert verb.run(Options((str(tmp_path / "site.yaml"),), most_boxes=10, format="json")) == 1
     assert json.loads(capsys.readouterr().out)["reason"] == "more than 10 boxes of packets"
 
     (tmp_path / "site.yaml").write_text("version: 2\n")
-    assert verb.run(str(tmp_path / "site.yaml"), color=False) == 1
+    assert verb.run(Options((str(tmp_path / "site.yaml"),), no_color=True)) == 1
     assert "error" in capsys.readouterr().err

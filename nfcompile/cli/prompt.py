@@ -1,4 +1,4 @@
-"""Ask before something is done, when there is somebody to ask."""
+"""Ask before a change is made, where a person sits at the terminal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 
 
-def agreed(question: Callable[[], str], yes: bool) -> bool:
-    """Whether the operator wants it: by `--yes`, by having no terminal to be asked at, or by the answer."""
+def confirmed(question: Callable[[], str], yes: bool) -> bool:
+    """Whether to go on: with `--yes`, without a terminal to ask at, or by the answer."""
     if yes or sys.stdin is None or not sys.stdin.isatty():
         return True
     print(f"{question()} [y/N] ", end="", file=sys.stderr, flush=True)

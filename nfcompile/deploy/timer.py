@@ -1,7 +1,7 @@
 """A process that outlives the one that starts it: terminal, ssh connection and process group may go.
 
 Where systemd runs it is a transient service (logind may kill what a session leaves behind), otherwise a
-child with a session of its own. It says that it is ready through a pipe in the file system.
+child with a session of its own. It reports through a pipe that it is ready.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from nfcompile.kernel import KernelError
 READY = "ready"
 READY_SECONDS = 60
 STEPS = 20
-"""How often a second it is looked whether the process still lives."""
+"""Checks a second whether the process is still alive."""
 
 
 def start(command: Sequence[str], folder: str) -> None:
     """Run the command, with the path of a pipe as its last word, until it writes 'ready' there.
 
-    What else it writes is raised as KernelError.
+    Raises KernelError with anything else that it writes.
     """
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".ready-") as private:
@@ -31,7 +31,7 @@ def start(command: Sequence[str], folder: str) -> None:
     except OSError as error:
         raise KernelError(f"cannot start the timer of a trial: {error.strerror}") from None
     if said != READY:
-        raise KernelError(said or "the timer that would take the trial back does not start")
+        raise KernelError(said or "the timer of the trial does not start")
 
 
 def _started(command: Sequence[str], pipe: str) -> str:
@@ -44,7 +44,7 @@ def _started(command: Sequence[str], pipe: str) -> str:
 
 
 def tell(pipe: str, line: str) -> None:
-    """From the process that was started: say that it is ready, or what is in its way."""
+    """In the process that was started: report that it is ready, or what is in its way."""
     with open(pipe, "w") as file:
         file.write(f"{line}\n")
 
@@ -75,7 +75,7 @@ def _is_systemd_ours() -> bool:
 
 
 def _first_line(reading: int, child: subprocess.Popen[bytes] | None) -> str:
-    """What is written until the first newline; '' when nobody has written in time."""
+    """What is written up to the first newline; '' where nothing comes in time."""
     said = b""
     poll = select.poll()
     poll.register(reading, select.POLLIN)

@@ -1,0 +1,133 @@
+"""The answers of `nfcompile lookup` with the configurations that they come from: text, JSON, csv."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from nfcompile import __version__
+from nfcompile.allocation.lookup import NOBODY
+from nfcompile.cli import rows
+from nfcompile.records import store
+from nfcompile.records.lookup_at import Attribution, BindingQuestion
+from nfcompile.records.timeline import LiveSite, Moment
+from nfcompile.report import visible
+
+COLUMNS = (
+    *("addr", "port", "proto", "time"),
+    *("pool", "subscriber", "global_ip", "port_first", "port_last", "action", "assigned"),
+    *("site", "file", "live_since", "asked_at", "version", "certain"),
+)
+
+
+class AnsweredQuestion(NamedTuple):
+    """A question as it was spelled (addr, port, proto, time), and its answers."""
+
+    spelled: tuple[str, ...]
+    found: Sequence[Attribution]
+    moment: Moment | None = None
+
+
+def write(
+    asked: str,
+    question: BindingQuestion,
+    found: Sequence[Attribution],
+    moment: Moment | None,
+    format: str,
+) -> None:
+    """Write question, answers, and the configuration behind each; `moment` is what was live then."""
+    data: dict[str, Any] = {
+        "question": {
+            "asked": asked,
+            "protocol": question.proto,
+            "time": question.at,
+            "asked_at": store.now(),
+            "version": __version__,
+        },
+        "certain": moment is None or not moment.doubt,
+        "doubt": (moment and moment.doubt) or None,
+        "may_have_been_live": [_live_data(one) for one in moment.live] if moment and moment.doubt else [],
+        "answers": [_as_data(one) for one in found],
+    }
+    if format == "json":
+        print(json.dumps(data, indent=2))
+        return
+    print(_lines(data["question"]))
+    for one in data["answers"]:
+        print("\n" + _lines(one))
+    if not found:
+        print("\nanswer:         no binding")
+    if moment and moment.doubt:
+        print(f"\ncertain:        no, {visible(moment.doubt)}")
+        for live in moment.live:
+            print("\n" + _lines({"may have been": "live", **_live_data(live)}))
+
+
+def write_csv(answered: Iterable[AnsweredQuestion]) -> None:
+    """Write a line for each binding, or one with the action `none`."""
+    asked_at = store.now()
+    rows.write(COLUMNS, (row for one in answered for row in _rows(one, asked_at)), "csv")
+
+
+def spelled(question: BindingQuestion, asked: str) -> tuple[str, ...]:
+    """A question of the command line as csv has it."""
+    addr, _, port = asked.partition(":")
+    return addr, port, question.proto or "", question.at or ""
+
+
+def _rows(answered: AnsweredQuestion, asked_at: str) -> Iterator[tuple[str | int | None, ...]]:
+    question = tuple(map(visible, answered.spelled))
+    certain = "no" if answered.moment and answered.moment.doubt else "yes"
+    if not answered.found:
+        yield (*question, *NOBODY, "", "", "", "", asked_at, __version__, certain)
+    for answer, configuration, assigned in answered.found:
+        since = _since(configuration.since) or ""
+        source = (configuration.site, visible(configuration.file), since)
+        yield (*question, *answer, assigned, *source, asked_at, __version__, certain)
+
+
+def _as_data(found: Attribution) -> dict[str, object]:
+    site, file, live = found.configuration
+    configuration = _live_data(live) if live else {"file": file, "sha256": site, **dict.fromkeys(SINCE)}
+    return found.answer._asdict() | {"assigned": found.assigned or None, "configuration": configuration}
+
+
+SINCE = ("live_since", "live_since_between", "result", "applied_by", "applied_with")
+
+
+def _live_data(live: LiveSite) -> dict[str, object]:
+    event = live.since
+    return {
+        "file": live.file,
+        "sha256": live.site,
+        "live_since": _since(live),
+        "live_since_between": None if _since(live) else [live.earliest, live.latest],
+        "result": event.result,
+        "applied_by": f"{event.user}@{event.host}",
+        "applied_with": event.version,
+    }
+
+
+def _since(live: LiveSite | None) -> str | None:
+    """Since when a site was live, where that is certain."""
+    return live.earliest if live and live.earliest == live.latest else None
+
+
+def _lines(data: object) -> str:
+    pairs: list[tuple[str, object]] = []
+    assert isinstance(data, dict)
+    for word, value in data.items():
+        if isinstance(value, dict):
+            pairs += value.items()
+        else:
+            pairs.append((word, value))
+    return "\n".join(
+        f"{word.replace('_', ' ') + ':':<16}{visible(_spelled(value))}"
+        for word, value in pairs
+        if value is not None
+    )
+
+
+def _spelled(value: object) -> str:
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,350 @@
+"""Every verb with its words and options: the one table that both readers of the command line use.
+
+`command_line` reads the lines that have nothing wrong in them; typer (`app`) reads the others, and shows
+help. A new verb is an entry here and a module of its name with `run(options)`.
+"""
+
+from typing import NamedTuple
+
+
+class Word(NamedTuple):
+    """A word without an option: SITE. `default` None: it may be missing; `many` takes all that are left."""
+
+    name: str
+    help: str
+    default: str | None = None
+    metavar: str = ""
+    many: bool = False
+    least: int | None = None
+
+
+class Option(NamedTuple):
+    """An option: the field of `Options` that it sets, and its spellings. Without a metavar or choices it is
+    a flag. The default of a choice that always has a value is `default`, else None. `many`: it may be
+    repeated, and its field is a tuple."""
+
+    field: str
+    names: tuple[str, ...]
+    help: str
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    default: str | int | float | None = None
+    value_type: type[str] | type[int] | type[float] = str
+    least: float | None = None
+    variable: str = ""
+    many: bool = False
+
+    @property
+    def is_flag(self) -> bool:
+        return not (self.metavar or self.choices)
+
+
+class Verb(NamedTuple):
+    """A verb; its module in this room has its name, with an underscore where that is a word of Python."""
+
+    name: str
+    help: str
+    words: tuple[Word, ...] = ()
+    options: tuple[Option, ...] = ()
+
+    @property
+    def module(self) -> str:
+        return "import_" if self.name == "import" else self.name
+
+
+SITE = Word("site", "The site; - is standard input.", "site.yaml", "SITE")
+COMMON = (
+    Option("quiet", ("-q", "--quiet"), "Print errors only."),
+    Option("no_color", ("--no-color",), "Print no colours (as with NO_COLOR set)."),
+)
+"""What every verb takes."""
+
+NETNS = Option("netns", ("--netns",), "Network namespace (name or path).", "NAME")
+NETNS_LIVE = NETNS._replace(help="With --live: network namespace (name or path).")
+STATE_DIR = Option(
+    "state_dir",
+    ("--state-dir",),
+    "State directory with the history, instead of /var/lib/nfcompile.",
+    "DIR",
+    variable="NFCOMPILE_STATE_DIR",
+)
+YES = Option("yes", ("-y", "--yes"), "Do not ask.")
+FULL = Option("full", ("--full",), "Count sessions however many connections there are.")
+EXIT_CODE = Option("exit_code", ("--exit-code",), "Exit 3 when something differs.")
+
+
+def _format(*choices: str) -> Option:
+    return Option("format", ("--format",), "Output format.", choices=choices, default=choices[0])
+
+
+TEXT_JSON = _format("text", "json")
+
+VERBS = (
+    Verb(
+        "check",
+        "Show all problems of a site at once.",
+        (SITE,),
+        (
+            Option("strict", ("--strict",), "Treat warnings as errors."),
+            Option("lint", ("--lint",), "Add advice: rfc is RFC 4787 and 5382.", choices=("rfc",)),
+            Option("kernel", ("--kernel",), "Ask this machine's kernel too, in a scratch namespace."),
+            _format("text", "json", "github", "sarif"),
+        ),
+    ),
+    Verb(
+        "build",
+        "Write the ruleset as text for `nft -f`.",
+        (SITE,),
+        (Option("output", ("-o", "--output"), "Write to FILE instead of stdout.", "FILE"), TEXT_JSON),
+    ),
+    Verb(
+        "apply",
+        "Load a site into the kernel as one transaction; shows what changes first.",
+        (SITE,),
+        (
+            NETNS,
+            Option("dry_run", ("--dry-run",), "Show what would change, and change nothing."),
+            EXIT_CODE._replace(help="With --dry-run: exit 3 when something differs."),
+            YES,
+            Option(
+                "confirm",
+                ("--confirm",),
+                "Go back unless 'nfcompile confirm' comes within SECONDS.",
+                "SECONDS",
+                value_type=int,
+                least=1,
+            ),
+            Option(
+                "max_moves",
+                ("--max-moves",),
+                "Refuse to move more than N subscribers.",
+                "N",
+                value_type=int,
+                least=0,
+            ),
+            STATE_DIR,
+            TEXT_JSON,
+        ),
+    ),
+    Verb(
+        "diff",
+        "Show what changes on the way to SITE: objects, lines, and which subscribers move.",
+        (SITE, Word("other", "The site to compare with; without it, the kernel.", None, "OTHER")),
+        (
+            Option("git", ("--git",), "Compare with SITE as it was at revision REV.", "REV"),
+            NETNS._replace(help="Compare with the table in that network namespace."),
+            EXIT_CODE,
+            STATE_DIR,
+            TEXT_JSON,
+        ),
+    ),
+    Verb(
+        "prove",
+        "Prove for every packet that the ruleset agrees with SITE, and show where it does not.",
+        (SITE,),
+        (
+            Option(
+                "most_boxes",
+                ("--most-boxes",),
+                "Give up beyond N boxes of packets.",
+                "N",
+                default=200_000,
+                value_type=int,
+                least=1,
+            ),
+            Option("live", ("--live",), "Prove the table that the kernel holds, and show where it differs."),
+            NETNS_LIVE,
+            TEXT_JSON,
+        ),
+    ),
+    Verb(
+        "plan",
+        "Show the capacity of each pool: what is used, wasted, and needed for larger blocks.",
+        (SITE,),
+        (
+            Option("growth", ("--growth",), "Growth of subscribers per month.", "PERCENT", value_type=float),
+            TEXT_JSON,
+        ),
+    ),
+    Verb(
+        "graph",
+        "Draw the packet's way through the gateway, and its pools.",
+        (SITE,),
+        (_format("mermaid", "svg"),),
+    ),
+    Verb(
+        "import",
+        "Make a site from a foreign configuration, with an account of every line.",
+        (
+            Word("kind", "iptables, vyos, routeros, aviatrix, econat, or auto to guess.", None, "KIND"),
+            Word("files", "The files; - is standard input.", None, "FILE...", many=True),
+        ),
+        (
+            Option("output", ("-o", "--output"), "Write the site there, not to stdout.", "FILE"),
+            Option("account", ("--account",), "Write the account there, not to stderr.", "FILE"),
+            Option("strict", ("--strict",), "Exit 1 when a line is not translated or not understood."),
+            Option(
+                "inside_interfaces", ("--inside",), "An inside interface; may be repeated.", "IF", many=True
+            ),
+            Option(
+                "outside_interfaces",
+                ("--outside",),
+                "An outside interface; may be repeated.",
+                "IF",
+                many=True,
+            ),
+            Option("addresses", ("--address",), "The address of an interface.", "IF=A", many=True),
+            Option(
+                "connections",
+                ("--map-connection",),
+                "The interface of a foreign connection or interface.",
+                "NAME=IF",
+                many=True,
+            ),
+            Option("gateway", ("--gateway",), "Of several gateways in the input, this one.", "NAME"),
+            TEXT_JSON._replace(help="Format of the account."),
+        ),
+    ),
+    Verb(
+        "fmt",
+        "Write a site in its canonical layout, comments kept.",
+        (SITE,),
+        (
+            Option("output", ("-o", "--output"), "Write to FILE instead of stdout.", "FILE"),
+            Option("check", ("--check",), "Write nothing; exit 1 when the layout would change."),
+        ),
+    ),
+    Verb("confirm", "Keep the site that is on trial.", (), (NETNS, STATE_DIR, TEXT_JSON)),
+    Verb(
+        "rollback",
+        "Go back to a site that was live before, from the history.",
+        (Word("number", "How many different sites to go back.", "1", "N", least=1),),
+        (NETNS, STATE_DIR, YES, TEXT_JSON),
+    ),
+    Verb(
+        "history",
+        "List what was live when, who changed it, and the result.",
+        (),
+        (NETNS, STATE_DIR, TEXT_JSON),
+    ),
+    Verb(
+        "boot",
+        "Load the last confirmed site at boot.",
+        (),
+        (NETNS, STATE_DIR, Option("unit", ("--unit",), "Only print a systemd unit that does this at boot.")),
+    ),
+    Verb(
+        "lookup",
+        "Show who has, or had, a global address and port, or which block a subscriber has.",
+        (Word("asked", "The site, and a subscriber or global address.", None, "[SITE] ADDR[:PORT]", True),),
+        (
+            Option("proto", ("--proto",), "Only this protocol.", choices=("tcp", "udp", "icmp")),
+            Option("at", ("--at",), "By the site that was live then (ISO 8601; default zone: UTC).", "TIME"),
+            Option("live", ("--live",), "Dynamic pools: ask the kernel."),
+            Option("log", ("--log",), "Dynamic pools: read ulogd2's log.", "FILE"),
+            Option("bulk", ("--bulk",), "Answer a csv file of addr,port,proto,time, in csv.", "FILE"),
+            Option("report", ("--report",), "Add the question and the configuration behind the answer."),
+            NETNS,
+            STATE_DIR,
+            _format("text", "json", "csv"),
+        ),
+    ),
+    Verb(
+        "explain",
+        "Show step by step what becomes of a packet, and which lines of the site decide.",
+        (SITE,),
+        (
+            Option("src", ("--src",), "Source address and port.", "A[:P]", default=""),
+            Option("dst", ("--dst",), "Destination address and port.", "A[:P]", default=""),
+            Option("proto", ("--proto",), "tcp, udp, icmp ... or a number.", "P", default="tcp"),
+            Option("interface", ("--in",), "Where it arrives; the first inside interface.", "IF"),
+            Option("out", ("--out",), "Where routes send it; worked out otherwise.", "IF"),
+            Option("live", ("--live",), "Add what the kernel holds."),
+            NETNS_LIVE,
+            TEXT_JSON,
+        ),
+    ),
+    Verb(
+        "mappings",
+        "List the whole allocation: every subscriber, its global address and its ports.",
+        (SITE,),
+        (
+            _format("csv", "json", "parquet"),
+            Option("compact", ("--compact",), "Let a prefix stand for many subscribers."),
+            Option("live", ("--live",), "Dynamic pools: list what the kernel holds."),
+            NETNS_LIVE,
+        ),
+    ),
+    Verb(
+        "status",
+        "Show what is in use of each pool, and what was dropped and why.",
+        (SITE,),
+        (
+            NETNS,
+            FULL,
+            Option(
+                "top",
+                ("--top",),
+                "Name the N subscribers with most sessions.",
+                "N",
+                default=0,
+                value_type=int,
+                least=0,
+            ),
+            Option("watch", ("--watch",), "Refresh until interrupted."),
+            Option(
+                "interval",
+                ("--interval",),
+                "With --watch: seconds between two readings.",
+                "SECONDS",
+                default=2.0,
+                value_type=float,
+                least=0.1,
+            ),
+            _format("text", "json", "prometheus"),
+        ),
+    ),
+    Verb(
+        "exporter",
+        "Serve what `status` shows to Prometheus.",
+        (SITE,),
+        (
+            Option(
+                "listen", ("--listen",), "Where to serve /metrics.", "HOST:PORT", default="127.0.0.1:9911"
+            ),
+            NETNS,
+            FULL,
+        ),
+    ),
+    Verb(
+        "sessions",
+        "List or end the connections that a site's pools translate.",
+        (Word("action", "What to do (list), and the site.", None, "[list|clear] [SITE]", True),),
+        (
+            Option("pool", ("--pool",), "Only this pool.", "NAME"),
+            Option("subscriber", ("--subscriber",), "Only these inside addresses.", "ADDR|PREFIX"),
+            Option("global_", ("--global",), "Only this global address.", "ADDR[:PORT]"),
+            Option("proto", ("--proto",), "Only this protocol: tcp, udp, icmp, gre or a number.", "NAME"),
+            NETNS,
+            YES,
+            _format("text", "csv", "json"),
+        ),
+    ),
+    Verb(
+        "init",
+        "Write a commented starting site.",
+        (Word("file", "The file to write; - is stdout.", "site.yaml", "FILE"),),
+        (
+            Option(
+                "template",
+                ("--template",),
+                "Kind of gateway.",
+                choices=("isp", "egress", "static"),
+                default="isp",
+            ),
+            Option("inside", ("--inside",), "The subscribers' interface.", "IF", default="lan0"),
+            Option("outside", ("--outside",), "The global interface.", "IF", default="wan0"),
+        ),
+    ),
+    Verb("schema", "Show the JSON Schema of a site, for editors."),
+)

@@ -1,0 +1,227 @@
+"""A change of what is live, and its line in the history: the only way from a verb to the kernel.
+
+The order makes it safe to die at any point: the history is written before the kernel is touched, and the
+timer of a trial runs before the trial is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from nfcompile import __version__
+from nfcompile.diagnostics import SiteError
+from nfcompile.kernel import KernelError
+from nfcompile.records import history, store
+from nfcompile.records.history import Event
+from nfcompile.records.store import StateDir
+
+if TYPE_CHECKING:
+    from nfcompile.kernel.apply import Result
+    from nfcompile.pipeline import Compiled
+
+NO_TABLE = "table ip nfcompile\ndelete table ip nfcompile\n"
+TIMER = "import sys; sys.path[:0] = [{0!r}]; from nfcompile.deploy.trial import main; main(sys.argv[1:])"
+MEANWHILE = "another change was made in the meantime; look at the difference again"
+
+
+class SiteFile(NamedTuple):
+    """A site as it was given: its bytes and the name of its file."""
+
+    data: bytes
+    file: str
+
+
+class AppliedChange(NamedTuple):
+    """A change that was made: its last event, and what it did in the kernel."""
+
+    event: Event
+    result: Result
+
+
+def writable(root: str | None, netns: str | None) -> tuple[StateDir | None, str]:
+    """The records of a gateway; None and the reason where this user may not write to the default root.
+
+    Raises StateError where a root was named, or where something else is wrong with it.
+    """
+    state = store.state_dir(root, netns)
+    try:
+        with store.locked(state.path):
+            return state, ""
+    except store.StateError as error:
+        if root is not None or not error.forbidden:
+            raise
+        return None, str(error)
+
+
+def live_site(root: str | None, netns: str | None) -> bytes | None:
+    """The text of the site that is live; None where the history does not say, or not to this user."""
+    try:
+        state = store.state_dir(root, netns)
+        settled = history.settled(store.read(state.path).events)
+        last = next((event for event in reversed(settled) if event.kernel == state.kernel), None)
+        return store.site(state.path, last.site) if last is not None and last.site else None
+    except KernelError:
+        return None
+
+
+def apply_and_record(
+    state: StateDir,
+    site: SiteFile,
+    compiled: Compiled,
+    result: str,
+    *,
+    seconds: int | None = None,
+    events_seen: int | None = None,
+) -> AppliedChange:
+    """Load a site; the history says what came of it, whatever happens.
+
+    With `seconds` the site is on trial for that time; without, a trial is in the way unless `result` is
+    ROLLBACK. `events_seen` is the number of events that the operator's answer is about. Raises SiteError
+    where the kernel refuses, and KernelError.
+    """
+    with store.locked(state.path):
+        events = store.read(state.path).events
+        if seconds is None and result != history.ROLLBACK:
+            refuse_during_trial(state, events)
+        if events_seen is not None and len(events) != events_seen:
+            raise KernelError(MEANWHILE)
+        back = _way_back(state, events) if seconds is not None else None
+        digest = store.keep(state.path, site.data)
+        event = _event(state, _next(events), history.LOADING, digest, site.file, seconds)
+        store.append(state.path, event, reserve=False)
+        try:
+            if seconds is not None:
+                _start_timer(state, event.change, back)
+            loaded = load_site(compiled, state.netns)
+        except (SiteError, KernelError) as error:
+            store.append(state.path, stamped(event._replace(result=history.REFUSED, why=str(error))))
+            raise
+        event = stamped(event._replace(result=history.TRIAL if seconds is not None else result))
+        store.append(state.path, event)
+        return AppliedChange(event, loaded)
+
+
+def record_live(state: StateDir, site: SiteFile, events_seen: int) -> None:
+    """Record a site that is live already, unless the history says so. `events_seen` is the number of events
+    when the kernel was read."""
+    with store.locked(state.path):
+        events = store.read(state.path).events
+        refuse_during_trial(state, events)
+        digest = store.keep(state.path, site.data)
+        last = history.kept(events, state.kernel)
+        if last is None or last.site != digest or history.settled(events)[-1] != last:
+            if len(events) != events_seen:
+                raise KernelError(MEANWHILE)
+            store.append(state.path, _event(state, _next(events), history.APPLIED, digest, site.file))
+
+
+def event_count(root: str | None, netns: str | None) -> int:
+    """How many events there are; 0 where this user may not read them."""
+    try:
+        return len(store.read(store.state_dir(root, netns).path).events)
+    except KernelError:
+        return 0
+
+
+def on_trial(state: StateDir) -> Event | None:
+    """The event of the site that is on trial, if one is."""
+    return history.trial(store.read(state.path).events, state.kernel)
+
+
+def refuse_during_trial(state: StateDir, events: tuple[Event, ...]) -> None:
+    """Raise KernelError where a site is on trial."""
+    if trial := history.trial(events, state.kernel):
+        raise KernelError(
+            f"'{trial.file}' is on trial{time_left(trial)}; 'nfcompile confirm' keeps it, "
+            "'nfcompile rollback' goes back, 'apply --confirm' puts another site on trial"
+        )
+
+
+def time_left(trial: Event) -> str:
+    """How long a trial has still to go, in words."""
+    seconds = round(trial.uptime + (trial.seconds or 0) - store.uptime())
+    return f" for {seconds} s" if seconds > 0 else ""
+
+
+def load_site(compiled: Compiled, netns: str | None) -> Result:
+    """Make a compiled site live: with `remove_table`, the only call that changes the kernel."""
+    from nfcompile.kernel import apply
+    from nfcompile.live.continuity import Continuity
+
+    return apply.bring(compiled.text.text, compiled.text.origin, netns, Continuity(compiled))
+
+
+def remove_table(netns: str | None) -> None:
+    """Take our table away; connection tracking keeps the sessions."""
+    from nfcompile.kernel import apply
+
+    apply.load(NO_TABLE, lambda line: (), netns)
+
+
+def stamped(event: Event) -> Event:
+    """The event as if it happened now, by the user of this process."""
+    return event._replace(
+        at=store.now(), uptime=store.uptime(), user=_user(), uid=os.getuid(), host=os.uname().nodename
+    )
+
+
+def _event(
+    state: StateDir, change: int, result: str, site: str, file: str, seconds: int | None = None
+) -> Event:
+    event = Event(
+        change=change,
+        at="",
+        result=result,
+        site=site,
+        file=file,
+        user="",
+        uid=0,
+        host="",
+        version=__version__,
+        kernel=state.kernel,
+        uptime=0,
+        seconds=seconds,
+    )
+    return stamped(event)
+
+
+def _next(events: tuple[Event, ...]) -> int:
+    return max((event.change for event in events), default=0) + 1
+
+
+def _user() -> str:
+    """The user that called sudo, or the one of this process."""
+    if caller := os.environ.get("SUDO_USER"):
+        return caller
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return ""
+
+
+def _way_back(state: StateDir, events: tuple[Event, ...]) -> str:
+    """The digest of the site that a trial goes back to, '' for no table."""
+    from nfcompile.kernel import netns, nft
+
+    if not netns.inside(state.netns, nft.has_table):
+        return ""
+    last = history.kept(events, state.kernel)
+    if last is None or (last.site is None and history.trial(events, state.kernel) is None):
+        raise KernelError(
+            "the history does not know the table that is live, so a trial could not go back to it; "
+            "apply its site without --confirm first"
+        )
+    return last.site or ""
+
+
+def _start_timer(state: StateDir, change: int, back: str | None) -> None:
+    from nfcompile.deploy import timer
+
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    netns = os.path.abspath(state.netns) if state.netns and "/" in state.netns else state.netns or ""
+    command = [sys.executable, "-c", TIMER.format(here), state.path, netns, str(change), back or ""]
+    timer.start(command, state.path)
