@@ -85,7 +85,7 @@ def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
     if not pool.keeps_mapping_entries:
         if not pool.renews:
             return Sockets((), (), ())
-        return Sockets(tuple(refreshing(pool, slots)), (take_token(pool),), ())
+        return Sockets(tuple(refreshing(pool, slots)), take_token(pool), ())
     base = socket_marks(context, allocation)
     objects: list[Object] = [
         Counter(names.pool_counter(pool.name, word), pool.path) for word in ("conflict", "race")
@@ -95,7 +95,7 @@ def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
         objects += _learning(pool, protocol, base)
     objects += refreshing(pool, slots)
     jumps = [(NUMBER[protocol], jump(names.sockets(protocol, pool.name))) for protocol in PROTOCOLS]
-    look = (take_token(pool), pool_rule(pool, vmap(L4PROTO, jumps)))
+    look = (*take_token(pool), pool_rule(pool, vmap(L4PROTO, jumps)))
     inbound = _inbound(context, pool)
     if inbound:
         objects.append(_inbound_chain(pool))
@@ -207,4 +207,4 @@ def _inbound_chain(pool: Pool) -> Chain:
         )
         for protocol in PROTOCOLS
     )
-    return pool_chain(pool, names.inbound(pool.name), take_token(pool), *rules)
+    return pool_chain(pool, names.inbound(pool.name), *take_token(pool), *rules)
