@@ -141,7 +141,7 @@ def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: Wal
     pool, path = allocation.pool, allocation.pool.path
     gives = pool.type in ("cgnat", "nat")
     dynamic = gives and pool.allocation == "dynamic"
-    entries = [one for one in _filled(compiled, allocation) if one.name.word.startswith("eim_")]
+    entries = [one for one in _filled(compiled, allocation) if one.name.word == "eim"]
     assigned: int | None = min(allocation.demand, allocation.stock.capacity) if gives else None
     if dynamic:
         assigned = live.elements.get(f"taken_{pool.name}")
@@ -174,7 +174,7 @@ def _filled(compiled: Compiled, allocation: PoolAllocation) -> Iterator[Set | Ma
     """The sets and maps of a pool whose number of elements says something."""
     path = allocation.pool.path
     for one in compiled.table.objects:
-        if isinstance(one, Set | Map) and one.origin == path and one.name.word.startswith(("eim_", "taken")):
+        if isinstance(one, Set | Map) and one.origin == path and one.name.word in ("eim", "taken"):
             yield one
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.emit import Chain, Map, Object, Rule, Set
+from nfcompile.emit import Chain, Map, Name, Object, Rule, Set
 from nfcompile.emit.expressions import Bitwise, Concat, Field, Numgen, symbol
 from nfcompile.emit.statements import (
     ACCEPT,
@@ -54,8 +54,8 @@ FEW = 64
 """Elements of `now` and `young`: more than two CPUs can add in the seconds that each lives."""
 INSIDE = concat(Field("ct original ip saddr"), Field("ct original proto-src"))
 OUTSIDE = concat(Field("ct reply ip daddr"), Field("ct reply proto-dst"))
-"""Both ends of a mapping as conntrack has them. (With `th sport` in its place nft lists rules that it cannot
-read again.)"""
+"""Both ends of a mapping as conntrack has them; with the protocol they are keys. (With `th sport` in its
+place nft lists rules that it cannot read again.)"""
 
 
 def renewal(context: Context) -> Contribution:
@@ -94,7 +94,7 @@ def young_seconds(context: Context) -> int:
     return max(1, min(YOUNG_SECONDS, min(lifetimes) // 8))
 
 
-def refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
+def refreshing(context: Context, pool: Pool, slots: int) -> Iterator[Chain]:
     """Renew both entries from any packet of a connection, opened from inside or from outside.
 
     In a dynamic pool the blocks of the subscriber too, or they could go to another one while in use.
@@ -108,11 +108,11 @@ def refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
     }
     for side, (inside, outside) in ends.items():
         rules = [
-            pool_rule(pool, match(L4PROTO, protocol), renewed)
-            for protocol in (PROTOCOLS if pool.keeps_mapping_entries else ())
-            for renewed in (
-                update(names.eim(protocol, pool.name), inside, outside),
-                update(names.eif(protocol, pool.name), outside, inside),
+            pool_rule(pool, match(L4PROTO, *protocols), _renewed(name, key, data, seconds))
+            for protocols, seconds in lifetimes(context, pool)
+            for name, key, data in (
+                (names.eim(pool.name), inside, outside),
+                (names.eif(pool.name), outside, inside),
             )
         ]
         if slots:
@@ -122,10 +122,33 @@ def refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
                 rules.append(pool_rule(pool, update(names.owners(pool.name), address, subscriber)))
             rules.append(pool_rule(pool, set_mark(0)))
         yield pool_chain(pool, names.opened(side, pool.name), *rules)
+
+
+def entry_seconds(context: Context, pool: Pool) -> dict[str, int]:
+    """How long an entry of each protocol lives once renewed: its time, and what a young token spares."""
+    times, young = pool.timeouts, young_seconds(context)
+    return {"tcp": times.tcp_active + young, "udp": times.udp + young}
+
+
+def lifetimes(context: Context, pool: Pool) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Protocols with mapping entries, those together that live alike, and their seconds; 0: the map's own."""
     if not pool.keeps_mapping_entries:
         return
-    known = pool_rule(pool, set_mark(0)), pool_rule(pool, goto(names.opened("inside", pool.name)))
-    yield pool_chain(pool, names.known(pool.name), *known)
+    seconds = entry_seconds(context, pool)
+    if seconds["tcp"] == seconds["udp"]:
+        yield PROTOCOLS, 0
+        return
+    yield ("tcp",), seconds["tcp"]
+    yield ("udp",), 0
+
+
+def socket_key(end: Concat) -> Concat:
+    """The key of an entry: the protocol, and one end of the mapping."""
+    return concat(L4PROTO, *end.parts)
+
+
+def _renewed(name: Name, key: Concat, data: Concat, seconds: int) -> SetUpdate:
+    return SetUpdate("update", name, socket_key(key), data, timeout=seconds)
 
 
 def _address(end: Concat) -> Field:

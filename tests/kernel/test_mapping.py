@@ -175,11 +175,13 @@ def test_ports_at_random(lab: Lab) -> None:
         assert [outside(lab, TCP, (home, inside[n]), SERVERS[3]) for n in range(30)] == ends
 
 
-def entries(lab: Lab, name: str) -> dict[str, float]:
-    """The sockets that are keys of a map, and for how many seconds more it holds them."""
+def entries(lab: Lab, name: str, protocol: str = "udp") -> dict[str, float]:
+    """The sockets of a protocol that are keys of a map, and for how many seconds more it holds them."""
     said = lab.must("nft", "list", "map", "ip", "nfcompile", name)
     life = r"((?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?)"
-    found = re.findall(rf"([\d.]+ \. \d+)(?: limit [^:]*?)?(?: timeout \S+)? expires {life} :", said)
+    found = re.findall(
+        rf"{protocol} \. ([\d.]+ \. \d+)(?: limit [^:]*?)?(?: timeout \S+)? expires {life} :", said
+    )
     units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
     return {
         socket: sum(float(n) * units[unit] for n, unit in re.findall(r"(\d+)(ms|h|m|s)", time_left))
@@ -198,7 +200,7 @@ def test_new_sockets_are_learnt_while_tokens_are_young(lab: Lab) -> None:
     fresh = {(home, 50000 + n) for home in homes_ for n in range(10)}
     for socket in fresh:
         outside(lab, UDP, socket, SERVERS[1])
-    known = entries(lab, "eim_udp_homes")
+    known = entries(lab, "eim_homes")
     assert not {socket for socket in fresh if f"{address_text(socket[0])} . {socket[1]}" not in known}
 
 
@@ -211,11 +213,11 @@ def test_packets_from_outside_renew_an_entry_where_they_may(lab: Lab, refresh: s
     (opened,) = lab.exchange([packet(UDP, (HOME, 5000), (SERVERS[0], 53))])
     end, socket = opened.out[0].packet, f"{address_text(HOME)} . 5000"
     time.sleep(4)
-    before = entries(lab, "eim_udp_homes")[socket]
+    before = entries(lab, "eim_homes")[socket]
     assert before <= 14.5
     for far in (SERVERS[0], SERVERS[1]):
         (seen,) = lab.flight([("wan0", Packet(UDP, far, 53, end.source, end.source_port))])
         assert seen
-    assert (entries(lab, "eim_udp_homes")[socket] > before) == (refresh == "on")
+    assert (entries(lab, "eim_homes")[socket] > before) == (refresh == "on")
     lab.flight([packet(UDP, (HOME, 5000), (SERVERS[0], 53))])
-    assert entries(lab, "eim_udp_homes")[socket] > before
+    assert entries(lab, "eim_homes")[socket] > before
