@@ -79,11 +79,11 @@ class Continuity:
                 gone, held = self._assignments(allocation, changes, listed)
                 found |= gone
             given = Bindings(allocation, held)
-            for key, inside_first, protocol in _sockets(allocation):
+            for key, inside_first in _sockets(allocation):
                 found[key] = {
                     k: data
                     for k, data in listed.get(key, {}).items()
-                    if not _mapped(given, protocol, *((k, data) if inside_first else (data, k)))
+                    if not _mapped(given, k, data, inside_first)
                 }
         return found
 
@@ -203,10 +203,12 @@ def _held(served: Bindings, listed: Listed, meant: Callable[[str], Block | None]
     return blocks
 
 
-def _mapped(given: Bindings, protocol: int, inside: str, outside: str) -> bool:
-    """Whether a mapping entry, 'address . port' on both sides, still makes sense."""
+def _mapped(given: Bindings, key: str, data: str, inside_first: bool) -> bool:
+    """Whether a mapping entry, 'protocol . address . port' to 'address . port', still makes sense."""
+    protocol, _, end = key.partition(" . ")
+    inside, outside = (end, data) if inside_first else (data, end)
     source, global_ip = (address(text.partition(" . ")[0]) for text in (inside, outside))
-    return given.gives(protocol, source, global_ip, int(outside.partition(" . ")[2]))
+    return given.gives(protocols.NUMBERS[protocol], source, global_ip, int(outside.partition(" . ")[2]))
 
 
 def _assigned(allocation: PoolAllocation) -> list[str]:
@@ -215,13 +217,11 @@ def _assigned(allocation: PoolAllocation) -> list[str]:
     return [f"map assigned{slot}_{allocation.pool.name}" for slot in range(1, allocation.blocks_each + 1)]
 
 
-def _sockets(allocation: PoolAllocation) -> Iterator[tuple[str, bool, int]]:
-    """Maps of mapping entries; whether the inside is the key; and the protocol."""
+def _sockets(allocation: PoolAllocation) -> Iterator[tuple[str, bool]]:
+    """Maps of mapping entries, and whether the inside is the key."""
     if allocation.pool.keeps_mapping_entries:
-        for number in sorted(protocols.WITH_PORTS):
-            word = protocols.NAMES[number]
-            yield f"map eim_{word}_{allocation.pool.name}", True, number
-            yield f"map eif_{word}_{allocation.pool.name}", False, number
+        yield f"map {names.eim(allocation.pool.name)}", True
+        yield f"map {names.eif(allocation.pool.name)}", False
 
 
 def _remembered(allocation: PoolAllocation) -> list[str]:
@@ -229,7 +229,7 @@ def _remembered(allocation: PoolAllocation) -> list[str]:
     found = _assigned(allocation)
     if found:
         found += (f"set taken_{allocation.pool.name}", f"map owners_{allocation.pool.name}")
-    return [*found, *(key for key, _, _ in _sockets(allocation))]
+    return [*found, *(key for key, _ in _sockets(allocation))]
 
 
 def _renumbered(allocation: PoolAllocation, changes: Changes) -> set[int]:

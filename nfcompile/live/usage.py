@@ -142,7 +142,7 @@ def read(compiled: Compiled, namespace: str | None = None, full: bool = False, t
 def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: Walk | None) -> PoolUse:
     pool, path = allocation.pool, allocation.pool.path
     gives = pool.allocates
-    entries = [one for one in _filled(compiled, allocation) if one.name.word.startswith("eim_")]
+    entries = [one for one in _filled(compiled, allocation) if one.name.word == "eim"]
     assigned: int | None = min(allocation.demand, allocation.stock.capacity) if gives else None
     if pool.is_dynamic:
         assigned = live.elements.get(f"taken_{pool.name}")
@@ -175,7 +175,7 @@ def _filled(compiled: Compiled, allocation: PoolAllocation) -> Iterator[Set | Ma
     """The sets and maps of a pool whose number of elements says something."""
     path = allocation.pool.path
     for one in compiled.table.objects:
-        if isinstance(one, Set | Map) and one.origin == path and one.name.word.startswith(("eim_", "taken")):
+        if isinstance(one, Set | Map) and one.origin == path and one.name.word in ("eim", "taken"):
             yield one
 
 

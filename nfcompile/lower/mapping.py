@@ -1,11 +1,11 @@
 """Mapping entries of cgnat pools: endpoint-independent mapping, filtering and hairpin (RFC 4787).
 
-Two maps for each protocol: `eim` leads from an inside socket to its global one, `eif` back. A new connection
-asks `eim` first. A socket that is not in it takes a port of its block, and right after source NAT claims its
-place. Of two CPUs with packets of one socket, or with one port, one gets the token of the element in
-`asking` (a set without data: in a map one could get the token and the other write the data). `eif` then says
-whether another socket owns the port: with `limit rate over 1/week burst 1` the rule ends for who makes the
-element and goes on for all who find it made.
+Two maps: `eim` leads from an inside socket to its global one, `eif` back; the protocol is part of their keys.
+A new connection asks `eim` first. A socket that is not in it takes a port of its block, and claims its place
+right after source NAT. Of two CPUs with packets of one socket, or with one port, one gets the token of the
+element in `asking` (a set without data: in a map one could get the token and the other write the data). `eif`
+then says whether another socket owns the port: with `limit rate over 1/week burst 1` the rule ends for who
+makes the element and goes on for all who find it made.
 Who is too late, or meets a port that another socket owns, has its first packet dropped; the retransmission
 finds its place. (A limit is evaluated by every later look-up too: only the `over` form lets those pass.)
 """
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Chain, Counter, Map, Object, Rule, Set
-from nfcompile.emit.expressions import Field, Verdict
+from nfcompile.emit.expressions import Field
 from nfcompile.emit.statements import (
     CT_STATE,
     DROP,
@@ -26,10 +26,8 @@ from nfcompile.emit.statements import (
     L4PROTO,
     META_MARK,
     ONCE,
-    TCP,
     TH_DPORT,
     TH_SPORT,
-    UDP,
     Limit,
     Nat,
     SetUpdate,
@@ -42,30 +40,31 @@ from nfcompile.emit.statements import (
     match,
     set_mark,
     update,
-    vmap,
 )
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
-from nfcompile.lower.packet_marks import ANY_NUMBER, FRESH, KNOWN, socket_marks
+from nfcompile.lower.packet_marks import FRESH, KNOWN, TO_LEARN
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.lower.renewal import (
     INSIDE,
     OUTSIDE,
     PROTOCOLS,
+    entry_seconds,
+    lifetimes,
     refreshing,
+    socket_key,
     take_token,
-    young_seconds,
 )
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
 
 POOLS = ("pools",)
-SOCKET = ("ipv4_addr", "inet_service")
+SOCKET = ("inet_proto", "ipv4_addr", "inet_service")
+END = ("ipv4_addr", "inet_service")
 GLOBAL, LOCAL = Field("ct reply ip daddr"), Field("ct original ip saddr")
-ENTRIES = 1 << 20
+ENTRIES = 1 << 21
 CLAIM = Limit(1, "week", 1, over=True)
-NUMBER = {"tcp": TCP, "udp": UDP}
 ASKING_SECONDS = 1
 """Longer than a packet takes through the chain, shorter than any entry lives."""
 
@@ -85,17 +84,17 @@ def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
     if not pool.keeps_mapping_entries:
         if not pool.renews:
             return Sockets((), (), ())
-        return Sockets(tuple(refreshing(pool, slots)), (take_token(pool),), ())
-    base = socket_marks(context, allocation)
+        return Sockets(tuple(refreshing(context, pool, slots)), take_token(pool), ())
     objects: list[Object] = [
         Counter(names.pool_counter(pool.name, word), pool.path) for word in ("conflict", "race")
     ]
-    for protocol in PROTOCOLS:
-        objects += _maps(pool, protocol, young_seconds(context))
-        objects += _learning(pool, protocol, base)
-    objects += refreshing(pool, slots)
-    jumps = [(NUMBER[protocol], jump(names.sockets(protocol, pool.name))) for protocol in PROTOCOLS]
-    look = (take_token(pool), pool_rule(pool, vmap(L4PROTO, jumps)))
+    objects += _maps(context, pool)
+    objects += _learning(context, pool)
+    objects += refreshing(context, pool, slots)
+    look = (
+        *take_token(pool),
+        pool_rule(pool, match(L4PROTO, *PROTOCOLS), jump(names.sockets(pool.name))),
+    )
     inbound = _inbound(context, pool)
     if inbound:
         objects.append(_inbound_chain(pool))
@@ -103,89 +102,76 @@ def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
 
 
 def learning(context: Context) -> Contribution:
-    """Right after source NAT: to which pool and protocol a new connection's mark says it belongs."""
-    verdicts = [
-        verdict
-        for allocation in context.allocations
-        if allocation.pool.keeps_mapping_entries
-        for verdict in _verdicts(allocation.pool, socket_marks(context, allocation))
-    ]
-    objects: tuple[Object, ...] = ()
+    """Right after source NAT: the packet mark says whether a new connection's socket is known, its global
+    address to which pool it belongs."""
+    pools = [allocation.pool for allocation in context.allocations]
+    chains: list[Object] = []
     rules: list[Rule] = []
-    if verdicts:
-        rules.append(Rule((match(CT_STATE, "new"), vmap(META_MARK, verdicts)), POOLS))
-    numbered = tuple(
-        _by_address(allocation.pool) for allocation in context.allocations if _leaves_number(allocation.pool)
-    )
-    if numbered:
-        objects = (Chain(names.NUMBERED, numbered, POOLS),)
-        rules.append(Rule((match(CT_STATE, "new"), ANY_NUMBER, goto(names.NUMBERED)), POOLS))
-    return Contribution(objects, translated=tuple(rules))
+    if any(pool.keeps_mapping_entries for pool in pools):
+        known = Rule((set_mark(0),), POOLS), Rule((goto(names.RENEW_ENTRIES),), POOLS)
+        chains.append(Chain(names.KNOWN_SOCKETS, known, POOLS))
+        new = match(CT_STATE, "new"), match(META_MARK, KNOWN)
+        rules.append(Rule((*new, goto(names.KNOWN_SOCKETS)), POOLS))
+    learners = tuple(_by_address(pool) for pool in pools if _learns(pool))
+    if learners:
+        chains.append(Chain(names.LEARN, learners, POOLS))
+        rules.append(Rule((match(CT_STATE, "new"), TO_LEARN, goto(names.LEARN)), POOLS))
+    return Contribution(tuple(chains), translated=tuple(rules))
 
 
-def _verdicts(pool: Pool, base: int) -> Iterator[tuple[int, Verdict]]:
-    yield base + KNOWN, goto(names.known(pool.name))
-    for protocol in PROTOCOLS:
-        yield base + FRESH[protocol], goto(names.fresh(protocol, pool.name))
-
-
-def _leaves_number(pool: Pool) -> bool:
-    """Whether the packet mark holds a number of a pool that has something to learn: that of a block or an
-    address (dynamic), or of a port (in order)."""
-    if pool.allocation == "dynamic":
-        return pool.keeps_mapping_entries or pool.can_be_reached
-    return pool.keeps_mapping_entries and pool.randomize_ports is False
+def _learns(pool: Pool) -> bool:
+    """Whether a first packet leaves something to learn: a socket, or in a dynamic pool an owner."""
+    return pool.keeps_mapping_entries or (pool.allocation == "dynamic" and pool.can_be_reached)
 
 
 def _by_address(pool: Pool) -> Rule:
-    """Numbers are the same in all pools; the global address says which one it was."""
+    """Marks are the same in all pools; the global address says which one it was."""
     mine = match(GLOBAL, *union(pool.global_ip))
     if pool.can_be_reached:
         return pool_rule(pool, mine, update(names.owners(pool.name), GLOBAL, LOCAL))
-    fresh = [(NUMBER[protocol], goto(names.fresh(protocol, pool.name))) for protocol in PROTOCOLS]
-    return pool_rule(pool, mine, vmap(L4PROTO, fresh))
+    return pool_rule(pool, mine, match(L4PROTO, *PROTOCOLS), goto(names.fresh(pool.name)))
 
 
-def _maps(pool: Pool, protocol: str, young: int) -> Iterator[Object]:
-    lifetime = (pool.timeouts.tcp_active if protocol == "tcp" else pool.timeouts.udp) + young
-    yield Set(
-        names.asking(protocol, pool.name),
-        SOCKET,
-        pool.path,
-        (),
-        ("dynamic", "timeout"),
-        ASKING_SECONDS,
-        ENTRIES,
-    )
-    for name in (names.eim(protocol, pool.name), names.eif(protocol, pool.name)):
-        yield Map(name, SOCKET, SOCKET, pool.path, (), ("dynamic", "timeout"), lifetime, ENTRIES)
+def _maps(context: Context, pool: Pool) -> Iterator[Object]:
+    flags, lifetime = ("dynamic", "timeout"), entry_seconds(context, pool)["udp"]
+    yield Set(names.asking(pool.name), SOCKET, pool.path, (), flags, ASKING_SECONDS, ENTRIES)
+    for name in (names.eim(pool.name), names.eif(pool.name)):
+        yield Map(name, SOCKET, END, pool.path, (), flags, lifetime, ENTRIES)
 
 
-def _learning(pool: Pool, protocol: str, base: int) -> Iterator[Object]:
-    """Before the translation: look a socket up. After it: renew a known one, claim a fresh one."""
-    this, name = match(L4PROTO, protocol), pool.name
-    eim, eif, asking = (make(protocol, name) for make in (names.eim, names.eif, names.asking))
+def _learning(context: Context, pool: Pool) -> Iterator[Object]:
+    """Before the translation: look a socket up. After it: claim a fresh one."""
+    ported, name = match(L4PROTO, *PROTOCOLS), pool.name
+    eim, eif, asking = (make(name) for make in (names.eim, names.eif, names.asking))
     conflict, race = (names.pool_counter(name, word) for word in ("conflict", "race"))
+    known = Nat("snat", lookup(socket_key(concat(IP_SADDR, TH_SPORT)), eim))
     yield pool_chain(
         pool,
-        names.sockets(protocol, name),
-        pool_rule(pool, this, set_mark(base + KNOWN), Nat("snat", lookup(concat(IP_SADDR, TH_SPORT), eim))),
-        pool_rule(pool, set_mark(base + FRESH[protocol])),
+        names.sockets(name),
+        pool_rule(pool, ported, set_mark(KNOWN), known),
+        pool_rule(pool, set_mark(FRESH)),
     )
+    inside, outside = socket_key(INSIDE), socket_key(OUTSIDE)
     yield pool_chain(
         pool,
-        names.fresh(protocol, name),
-        pool_rule(pool, this, add(asking, INSIDE, ONCE), goto(names.entry_claim(protocol, name))),
+        names.fresh(name),
+        pool_rule(pool, ported, add(asking, inside, ONCE), goto(names.entry_claim(name))),
         pool_rule(pool, counter(race), DROP),
     )
-    give_back = SetUpdate("delete", asking, INSIDE), counter(conflict), DROP
+    give_back = SetUpdate("delete", asking, inside), counter(conflict), DROP
+    longer = [
+        pool_rule(pool, match(L4PROTO, *protocols), goto(names.opened("inside", name)))
+        for protocols, seconds in lifetimes(context, pool)
+        if seconds
+    ]
     yield pool_chain(
         pool,
-        names.entry_claim(protocol, name),
-        pool_rule(pool, this, add(asking, OUTSIDE, CLAIM), *give_back),
-        pool_rule(pool, this, SetUpdate("add", eif, OUTSIDE, INSIDE, CLAIM), *give_back),
-        pool_rule(pool, this, SetUpdate("add", eim, INSIDE, OUTSIDE)),
+        names.entry_claim(name),
+        pool_rule(pool, ported, add(asking, outside, CLAIM), *give_back),
+        pool_rule(pool, ported, SetUpdate("add", eif, outside, INSIDE, CLAIM), *give_back),
+        pool_rule(pool, ported, SetUpdate("add", eim, inside, OUTSIDE)),
         pool_rule(pool, set_mark(0)),
+        *longer,
     )
 
 
@@ -199,12 +185,6 @@ def _inbound(context: Context, pool: Pool) -> tuple[Rule, ...]:
 
 
 def _inbound_chain(pool: Pool) -> Chain:
-    rules = (
-        pool_rule(
-            pool,
-            match(L4PROTO, protocol),
-            Nat("dnat", lookup(concat(IP_DADDR, TH_DPORT), names.eif(protocol, pool.name))),
-        )
-        for protocol in PROTOCOLS
-    )
-    return pool_chain(pool, names.inbound(pool.name), take_token(pool), *rules)
+    found = Nat("dnat", lookup(socket_key(concat(IP_DADDR, TH_DPORT)), names.eif(pool.name)))
+    way_in = pool_rule(pool, match(L4PROTO, *PROTOCOLS), found)
+    return pool_chain(pool, names.inbound(pool.name), *take_token(pool), way_in)

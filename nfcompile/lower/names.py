@@ -31,10 +31,13 @@ FLOWTABLE = Name("shortcut")
 OFFLOAD = Name("into_shortcut")
 ARRIVING = Name("arriving")
 EXPECTED = Name("expected_flows")
-NUMBERED = Name("numbered")
+LEARN = Name("learn")
+KNOWN_SOCKETS = Name("known_sockets")
 STALE = Name("stale")
 RENEW = Name("renew")
+RENEW_CONNECTION = Name("renew_connection")
 RENEW_ENTRIES = Name("renew_entries")
+NEW_TOKEN = Name("new_token")
 VLAN_ZONES = Name("vlan_zones")
 VLAN_ANSWERS = Name("vlan_answers")
 
@@ -44,6 +47,7 @@ AMONG = "among"
 OWNED = Name("translated_sources")
 OFFLOADED = Name("shortcut_addresses")
 YOUNG = Name("young")
+NOW = Name("now")
 REFUSED = Name("refused")
 REFUSED_PORTS = Name("refused_ports")
 SESSIONS = Name("sessions")
@@ -194,39 +198,34 @@ def over_icmp(pool: str) -> Name:
 # ---- mapping entries
 
 
-def eim(protocol: str, pool: str) -> Name:
+def eim(pool: str) -> Name:
     """The map from inside sockets to global ones (endpoint-independent mapping)."""
-    return Name(f"eim_{protocol}", pool)
+    return Name("eim", pool)
 
 
-def eif(protocol: str, pool: str) -> Name:
+def eif(pool: str) -> Name:
     """The map from global sockets to inside ones (endpoint-independent filtering)."""
-    return Name(f"eif_{protocol}", pool)
+    return Name("eif", pool)
 
 
-def asking(protocol: str, pool: str) -> Name:
+def asking(pool: str) -> Name:
     """The set whose tokens decide which CPU makes an entry."""
-    return Name(f"asking_{protocol}", pool)
+    return Name("asking", pool)
 
 
-def sockets(protocol: str, pool: str) -> Name:
+def sockets(pool: str) -> Name:
     """The chain that looks a new connection's socket up."""
-    return Name(f"sockets_{protocol}", pool)
+    return Name("sockets", pool)
 
 
-def fresh(protocol: str, pool: str) -> Name:
+def fresh(pool: str) -> Name:
     """The chain, after the translation, of a socket without entries."""
-    return Name(f"fresh_{protocol}", pool)
+    return Name("fresh", pool)
 
 
-def entry_claim(protocol: str, pool: str) -> Name:
+def entry_claim(pool: str) -> Name:
     """The chain that makes a socket's entries."""
-    return Name(f"claim_{protocol}", pool)
-
-
-def known(pool: str) -> Name:
-    """The chain, after the translation, of a socket with entries."""
-    return Name("known", pool)
+    return Name("claim", pool)
 
 
 def opened(side: str, pool: str) -> Name:

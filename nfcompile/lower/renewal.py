@@ -1,15 +1,17 @@
 """What packets of running connections renew: mapping entries, and the blocks of dynamic pools.
 
-Entries live as long as somebody uses them: each connection carries a token in the top byte of its mark, good
-for YOUNG_SECONDS; a packet with a token that has run out renews the entries and takes another. Busy
-connections so renew twice a minute, sparse ones with every packet, and the others pay one look-up.
+Entries live as long as a connection uses them. Each connection carries a token in its mark, and all that take
+one within the same SLOT_SECONDS take the same: `now` holds it. A token is `young` for YOUNG_SECONDS, once in
+its life; a packet whose token is no longer young renews the entries and takes the token of now. Busy
+connections so renew two or three times a minute, sparse ones with every packet, whatever other connections
+do; every other packet pays one look-up in a set of a few elements.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.emit import Chain, Object, Rule, Set
+from nfcompile.emit import Chain, Map, Name, Object, Rule, Set
 from nfcompile.emit.expressions import Bitwise, Concat, Field, Numgen, symbol
 from nfcompile.emit.statements import (
     ACCEPT,
@@ -18,6 +20,7 @@ from nfcompile.emit.statements import (
     CT_STATUS,
     L4PROTO,
     META_MARK,
+    META_PROTOCOL,
     UDP,
     SetUpdate,
     concat,
@@ -38,14 +41,21 @@ from nfcompile.model.site import Pool
 
 PROTOCOLS = ("tcp", "udp")
 SNAT, DNAT = symbol("ct_status", "snat"), symbol("ct_status", "dnat")
-FIRST_TOKEN, TOKENS = 0x1000000, 512
-ANY_TOKEN = Numgen("random", TOKENS, FIRST_TOKEN)
+FIRST_TOKEN, TOKENS = 0x1000000, 0x1000000
+NEW_TOKEN = Numgen("random", TOKENS, FIRST_TOKEN)
+"""Drawn, not counted: a count begins again with every load, and would give out tokens that are held."""
 TOKEN_BYTE = 0xFF000000
+NOW = lookup(META_PROTOCOL, names.NOW)
+"""The token of this moment. The map has one element; every packet of the table has the same protocol."""
 YOUNG_SECONDS = 30
+SLOTS = 3
+"""A token is given out for a third of the time that it is young, so that it stays young for the rest."""
+FEW = 64
+"""Elements of `now` and `young`: more than two CPUs can add in the seconds that each lives."""
 INSIDE = concat(Field("ct original ip saddr"), Field("ct original proto-src"))
 OUTSIDE = concat(Field("ct reply ip daddr"), Field("ct reply proto-dst"))
-"""Both ends of a mapping as conntrack has them. (With `th sport` in its place nft lists rules that it cannot
-read again.)"""
+"""Both ends of a mapping as conntrack has them; with the protocol they are keys. (With `th sport` in its
+place nft lists rules that it cannot read again.)"""
 
 
 def renewal(context: Context) -> Contribution:
@@ -63,9 +73,13 @@ def renewal(context: Context) -> Contribution:
     return Contribution(tuple(_renewal(context, pools)), translated=rules)
 
 
-def take_token(pool: Pool) -> Rule:
+def take_token(pool: Pool) -> tuple[Rule, Rule]:
     """A connection with a mark of the operator keeps it; its entries are renewed by every 16th packet."""
-    return pool_rule(pool, match(CT_MARK, 0), set_mark(ANY_TOKEN, CT_MARK))
+    unmarked = match(CT_MARK, 0)
+    return (
+        pool_rule(pool, unmarked, set_mark(NOW, CT_MARK)),
+        pool_rule(pool, unmarked, jump(names.NEW_TOKEN)),
+    )
 
 
 def young_seconds(context: Context) -> int:
@@ -80,7 +94,7 @@ def young_seconds(context: Context) -> int:
     return max(1, min(YOUNG_SECONDS, min(lifetimes) // 8))
 
 
-def refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
+def refreshing(context: Context, pool: Pool, slots: int) -> Iterator[Chain]:
     """Renew both entries from any packet of a connection, opened from inside or from outside.
 
     In a dynamic pool the blocks of the subscriber too, or they could go to another one while in use.
@@ -94,11 +108,11 @@ def refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
     }
     for side, (inside, outside) in ends.items():
         rules = [
-            pool_rule(pool, match(L4PROTO, protocol), renewed)
-            for protocol in (PROTOCOLS if pool.keeps_mapping_entries else ())
-            for renewed in (
-                update(names.eim(protocol, pool.name), inside, outside),
-                update(names.eif(protocol, pool.name), outside, inside),
+            pool_rule(pool, match(L4PROTO, *protocols), _renewed(name, key, data, seconds))
+            for protocols, seconds in lifetimes(context, pool)
+            for name, key, data in (
+                (names.eim(pool.name), inside, outside),
+                (names.eif(pool.name), outside, inside),
             )
         ]
         if slots:
@@ -108,10 +122,33 @@ def refreshing(pool: Pool, slots: int) -> Iterator[Chain]:
                 rules.append(pool_rule(pool, update(names.owners(pool.name), address, subscriber)))
             rules.append(pool_rule(pool, set_mark(0)))
         yield pool_chain(pool, names.opened(side, pool.name), *rules)
+
+
+def entry_seconds(context: Context, pool: Pool) -> dict[str, int]:
+    """How long an entry of each protocol lives once renewed: its time, and what a young token spares."""
+    times, young = pool.timeouts, young_seconds(context)
+    return {"tcp": times.tcp_active + young, "udp": times.udp + young}
+
+
+def lifetimes(context: Context, pool: Pool) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Protocols with mapping entries, those together that live alike, and their seconds; 0: the map's own."""
     if not pool.keeps_mapping_entries:
         return
-    known = pool_rule(pool, set_mark(0)), pool_rule(pool, goto(names.opened("inside", pool.name)))
-    yield pool_chain(pool, names.known(pool.name), *known)
+    seconds = entry_seconds(context, pool)
+    if seconds["tcp"] == seconds["udp"]:
+        yield PROTOCOLS, 0
+        return
+    yield ("tcp",), seconds["tcp"]
+    yield ("udp",), 0
+
+
+def socket_key(end: Concat) -> Concat:
+    """The key of an entry: the protocol, and one end of the mapping."""
+    return concat(L4PROTO, *end.parts)
+
+
+def _renewed(name: Name, key: Concat, data: Concat, seconds: int) -> SetUpdate:
+    return SetUpdate("update", name, socket_key(key), data, timeout=seconds)
 
 
 def _address(end: Concat) -> Field:
@@ -134,7 +171,9 @@ def _renew_block(pool: Pool, slot: int, subscriber: Field) -> Rule:
 def _renewal(context: Context, pools: list[Pool]) -> Iterator[Object]:
     """A packet whose token has run out; inbound ones count only for udp, and where the site says so."""
     path, option = ("pools",), ("nat_defaults", "udp_inbound_refresh")
-    yield Set(names.YOUNG, ("mark",), path, (), ("dynamic", "timeout"), 0, 2 * TOKENS)
+    young, flags = young_seconds(context), ("dynamic", "timeout")
+    yield Set(names.YOUNG, ("mark",), path, (), flags, 0, FEW)
+    yield Map(names.NOW, ("ether_type",), ("mark",), path, (), flags, max(1, young // SLOTS), FEW)
     inbound_counts = Rule((match(L4PROTO, UDP), goto(names.RENEW)), option)
     original, reply = match(CT_DIRECTION, "original"), match(CT_DIRECTION, "reply")
     from_outside = original, match(CT_STATUS, "dnat"), match(Bitwise(CT_STATUS, SNAT), 0)
@@ -148,13 +187,19 @@ def _renewal(context: Context, pools: list[Pool]) -> Iterator[Object]:
         ),
         path,
     )
-    rules = [
-        Rule((set_mark(ANY_TOKEN, CT_MARK),), path),
-        Rule((SetUpdate("add", names.YOUNG, CT_MARK, timeout=young_seconds(context)),), path),
-        Rule((jump(names.RENEW_ENTRIES),), path),
-        Rule((ACCEPT,), path),
-    ]
-    yield Chain(names.RENEW, tuple(rules), path)
+    yield Chain(
+        names.RENEW,
+        (
+            Rule((set_mark(NOW, CT_MARK), goto(names.RENEW_CONNECTION)), path),
+            Rule((jump(names.NEW_TOKEN),), path),
+            Rule((goto(names.RENEW_CONNECTION),), path),
+        ),
+        path,
+    )
+    yield Chain(
+        names.RENEW_CONNECTION, (Rule((jump(names.RENEW_ENTRIES),), path), Rule((ACCEPT,), path)), path
+    )
+    yield _new_token(young)
     rules = []
     for pool in pools:
         globals_ = union(pool.global_ip)
@@ -165,3 +210,14 @@ def _renewal(context: Context, pools: list[Pool]) -> Iterator[Object]:
             mine = match(CT_STATUS, status), match(Field(field), *globals_)
             rules.append(pool_rule(pool, *mine, jump(names.opened(side, pool.name))))
     yield Chain(names.RENEW_ENTRIES, tuple(rules), path)
+
+
+def _new_token(young: int) -> Chain:
+    """The first packet of a slot makes its token. Of two CPUs that do, the second takes the first one's."""
+    path = ("pools",)
+    make = (
+        set_mark(NEW_TOKEN, CT_MARK),
+        SetUpdate("add", names.YOUNG, CT_MARK, timeout=young),
+        SetUpdate("add", names.NOW, META_PROTOCOL, CT_MARK),
+    )
+    return Chain(names.NEW_TOKEN, (Rule(make, path), Rule((set_mark(NOW, CT_MARK),), path)), path)

@@ -142,13 +142,13 @@ def test_one_pool_moves(lab: Lab) -> None:
 def test_some_subscribers_of_a_pool_move(lab: Lab) -> None:
     """The second half gets other addresses, the first half keeps what it has, mapping entries too."""
     before = start(lab)
-    entries = elements(lab, "map eim_udp_flats").keys()
+    entries = elements(lab, "map eim_flats").keys()
 
     result = bring(lab, SITE.replace("allow ip 100.64.1.0/24", "allow ip 100.64.1.0/28"))
 
     assert gone(before, lab) == addresses("100.64.1.20")
     assert result.flushed == 1
-    assert elements(lab, "map eim_udp_flats").keys() == entries - {"100.64.1.20 . 5000"}
+    assert elements(lab, "map eim_flats").keys() == entries - {"udp . 100.64.1.20 . 5000"}
 
 
 def test_a_pool_goes(lab: Lab) -> None:
@@ -197,8 +197,8 @@ pools:
 
     assert gone(before, lab) == addresses("100.64.0.1")
     assert elements(lab, "map assigned1_all").keys() == {"100.64.0.20"}
-    assert elements(lab, "map eim_udp_all").keys() == {"100.64.0.20 . 5000"}
-    assert len(elements(lab, "map eif_udp_all")) == 1
+    assert elements(lab, "map eim_all").keys() == {"udp . 100.64.0.20 . 5000"}
+    assert len(elements(lab, "map eif_all")) == 1
 
 
 def test_untranslated_sessions_of_who_is_translated_now(lab: Lab) -> None:

@@ -1,7 +1,7 @@
 """What connections renew, and when: mapping entries, blocks and addresses; and that no mark leaves with them.
 
-A busy gateway is one whose tokens are all young: whatever token a new connection draws, some other one has
-just renewed with it. What such a connection renews, its first packet renews by itself.
+A token that is young spares every connection that takes it the renewal. What such a connection renews, its
+first packet renews by itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import time
 
 import pytest
 
-from nfcompile.lower.renewal import FIRST_TOKEN, TOKENS
+from nfcompile.lower.renewal import FIRST_TOKEN
+from nfcompile.model.parse import address
+from nfcompile.model.ranges import address_text
 from support.dynamic_pools import BLOCKS, SHORT, expires, home
 from support.frames import SYN, TCP, UDP, Packet
 from support.lab import Lab, route
@@ -19,7 +21,8 @@ from support.sites import site
 
 DYNAMIC = BLOCKS.replace("TCP", "8").replace("HAIRPIN", "off")
 DYNAMIC_WITH_ENTRIES = DYNAMIC.replace("hairpin: off", "hairpin: on")
-EIM, EIF = "eim_udp_homes", "eif_udp_homes"
+EIM, EIF = "eim_homes", "eif_homes"
+HOMES = [address("100.64.0.20") + n for n in range(30)]
 
 
 def mapping(filtering: str = "address_and_port_dependent", keys: str = "", head: str = "") -> str:
@@ -29,14 +32,22 @@ def mapping(filtering: str = "address_and_port_dependent", keys: str = "", head:
 
 
 def busy(lab: Lab) -> None:
-    """Every token is young for the next half minute."""
-    tokens = ", ".join(f"0x{FIRST_TOKEN + n:x} timeout 30s" for n in range(TOKENS))
-    lab.must("nft", "-f", "-", stdin=f"add element ip nfcompile young {{ {tokens} }}\n")
+    """Whoever takes a token in the next half minute takes one that is young for as long."""
+    token = f"0x{FIRST_TOKEN:x}"
+    forget_tokens(lab)
+    lab.must("nft", "add", "element", "ip", "nfcompile", "young", f"{{ {token} timeout 30s }}")
+    lab.must("nft", "add", "element", "ip", "nfcompile", "now", f"{{ ip timeout 30s : {token} }}")
 
 
-def only(lab: Lab, name: str) -> float:
+def forget_tokens(lab: Lab) -> None:
+    """As when time has passed: no connection has a token that is young, and there is none to take."""
+    lab.must("nft", "flush", "set", "ip", "nfcompile", "young")
+    lab.must("nft", "flush", "map", "ip", "nfcompile", "now")
+
+
+def only(lab: Lab, name: str, protocol: str = "udp") -> float:
     """Seconds that the only entry of a map still has."""
-    (left,) = entries(lab, name).values()
+    (left,) = entries(lab, name, protocol).values()
     return left
 
 
@@ -73,9 +84,9 @@ def test_an_entry_has_its_whole_time_after_every_packet(lab: Lab) -> None:
     time.sleep(1.2)
     lab.flight(conversation)
     last = time.monotonic()
-    for name, least in ((EIM, 16), (EIF, 16), ("eim_tcp_homes", 40), ("eif_tcp_homes", 40)):
-        left = only(lab, name)
-        assert least - 0.1 <= left + time.monotonic() - last <= least + 4, name
+    for protocol, least in (("udp", 16), ("tcp", 40)):
+        left = min(only(lab, name, protocol) for name in (EIM, EIF))
+        assert least - 0.1 <= left + time.monotonic() - last <= least + 4, protocol
 
 
 @pytest.mark.parametrize("refresh", ["on", "off"])
@@ -114,14 +125,33 @@ def test_an_operators_mark_stays_and_its_connection_renews(lab: Lab) -> None:
 
 
 def test_who_renews_takes_another_token(lab: Lab) -> None:
-    """Two connections with one token would share it for ever, and only one of them would renew."""
+    """Or it would renew with every packet from then on."""
     lab.load(mapping())
     tokens = set()
     for _ in range(5):
         lab.flight([packet(UDP, (HOME, 5000), (SERVERS[0], 53))])
         tokens.add(lab.must("conntrack", "-L", "-p", "udp").split("mark=")[1].split()[0])
-        lab.must("nft", "flush", "set", "ip", "nfcompile", "young")
-    assert len(tokens) > 1
+        forget_tokens(lab)
+    assert len(tokens) == 5
+
+
+def test_entries_in_use_stay_while_others_are_busy(lab: Lab) -> None:
+    """A token that has run out stays so, however many connections take and renew theirs: the entries of who
+    sends a packet now and then never end."""
+    lab.load(mapping(keys="timeouts_inactivity: {udp: 16, tcp_active: 16}"))
+    sparse = [packet(UDP, (HOME, 5000 + n), (SERVERS[0], 53)) for n in range(20)]
+    others = [packet(UDP, (home, 9000 + n), (SERVERS[0], 53)) for home in HOMES for n in range(60)]
+    lab.flight(sparse)
+    time.sleep(2.2)  # their tokens have run out
+    for _ in range(3):
+        lab.flight(others)
+    before = entries(lab, EIM)
+    lab.flight(sparse)
+    after = entries(lab, EIM)
+    mine = [f"{address_text(HOME)} . {5000 + n}" for n in range(20)]
+    kept = [socket for socket in mine if socket in before and after[socket] > before[socket] + 1]
+    assert kept == [socket for socket in mine if socket in before]
+    assert len(kept) > 10
 
 
 def test_a_running_connection_keeps_the_number_as_long_as_the_block(lab: Lab) -> None:
@@ -191,7 +221,7 @@ def test_no_packet_leaves_with_a_mark_of_ours(lab: Lab, text) -> None:  # type: 
     for far in (SERVERS[0], SERVERS[1]):
         for protocol in (UDP, TCP):
             outside(lab, protocol, (HOME, 5000), far)
-    lab.must("nft", "flush", "set", "ip", "nfcompile", "young")
+    forget_tokens(lab)
     outside(lab, UDP, (HOME, 5000), SERVERS[0])
     counted = {name: lab.must("nft", "list", "counter", "ip", "watch", name) for name in ("left", "marked")}
     assert "packets 10 " in counted["left"], "five questions and their answers"

@@ -256,10 +256,10 @@ def test_counting_elements_without_the_kernels_help_gives_the_same(
     told = lab.ask(GATEWAY, _tally).elements
     walked = lab.ask(GATEWAY, _tally_of_an_old_kernel).elements
 
-    names = ["eim_udp_homes", "eim_tcp_homes", "taken_blocks", "taken_lines"]
-    assert [walked[name] for name in names] == [5, 1, 2, 1]
+    names = ["eim_homes", "taken_blocks", "taken_lines"]
+    assert [walked[name] for name in names] == [6, 2, 1]
     if told["taken_blocks"] is not None:
-        assert [told[name] for name in names] == [5, 1, 2, 1]
+        assert [told[name] for name in names] == [6, 2, 1]
     assert walked["global_addresses"] is None
 
 
@@ -270,7 +270,7 @@ def _tally() -> tally.Tally:
 def _tally_of_an_old_kernel() -> tally.Tally:
     tally._SET_COUNT = 999
     try:
-        return tally.read(walk=frozenset({"eim_udp_homes", "eim_tcp_homes", "taken_blocks", "taken_lines"}))
+        return tally.read(walk=frozenset({"eim_homes", "taken_blocks", "taken_lines"}))
     finally:
         tally._SET_COUNT = 20
 

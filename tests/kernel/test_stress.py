@@ -100,13 +100,13 @@ def without_asking(text: str) -> str:
 def without_sockets(text: str) -> str:
     """A new socket's port is written down, whoever else does so for it."""
     return replaced(
-        text, r"add @asking_(?:udp|tcp)_homes \{ ct original [^}]* limit [^}]*\} (goto claim_)", r"\1"
+        text, r"add @asking_homes \{ meta l4proto \. ct original [^}]* limit [^}]*\} (goto claim_)", r"\1"
     )
 
 
 def without_ports(text: str) -> str:
     """The owner of a port is written down, whoever else owns it."""
-    text = re.sub(r"\t\tmeta l4proto \w+ add @asking_\w+ \{ ct reply .* drop.*\n", "", text)
+    text = re.sub(r"\t\tmeta l4proto [^@]* add @asking_\w+ \{ meta l4proto \. ct reply .* drop.*\n", "", text)
     return replaced(text, r"(add @eif_\w+ \{[^}]*?) limit rate over [^}:]*?packets([^}]*\}) .* drop", r"\1\2")
 
 
@@ -498,8 +498,8 @@ def learn(
         ends_of[packet[1:3]].add(seen.ends[packet.token])
         sockets_of[seen.ends[packet.token]].add(packet[1:3])
     word = {TCP: "tcp", UDP: "udp"}[halves[0][0].protocol]
-    outside = {tuple(pair) for pair in elements(lab, "map", f"eim_{word}_homes")}
-    inside = {(socket, end) for end, socket in elements(lab, "map", f"eif_{word}_homes")}
+    outside = {(key[1:], end) for key, end in elements(lab, "map", "eim_homes") if key[0] == word}
+    inside = {(socket, key[1:]) for key, socket in elements(lab, "map", "eif_homes") if key[0] == word}
     found = SocketFaults(
         sum(len(found) > 1 for found in ends_of.values()),
         sum(len(found) > 1 for found in sockets_of.values()),

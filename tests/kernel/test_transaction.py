@@ -33,7 +33,7 @@ GOLDEN = sorted(path.parent for path in ROOT.glob("tests/golden/*/ruleset.nft"))
 LOADABLE = [path for path in GOLDEN if path.name != "alg-rtsp"]
 """No kernel.org kernel has a helper for RTSP."""
 
-WRITTEN = ("map assigned1_homes", "set taken_homes", "map eim_udp_homes", "map eif_udp_homes")
+WRITTEN = ("map assigned1_homes", "set taken_homes", "map eim_homes", "map eif_homes")
 
 
 def fill(lab: Lab, count: int = 20) -> None:
@@ -193,7 +193,7 @@ def test_another_lifetime_carries_the_contents_over(lab: Lab) -> None:
     assert sorted(data) == sorted(one.rpartition(" : ")[2] for one in before["map assigned1_homes"].values())
     packet = Packet(UDP, address("100.64.0.1"), 5000, address("198.18.0.77"), 53)
     ((seen,),) = lab.flight([("lan0", packet)])
-    known = before["map eim_udp_homes"]["100.64.0.1 . 5000"].rpartition(" : ")[2]
+    known = before["map eim_homes"]["udp . 100.64.0.1 . 5000"].rpartition(" : ")[2]
     assert f"{seen.packet.source_port}" == known.rpartition(" . ")[2]
 
 
@@ -202,19 +202,19 @@ def test_numbers_that_mean_something_else_are_forgotten(lab: Lab) -> None:
     empty(lab)
     bring(lab, SITE)
     fill(lab)
-    eim = elements(lab, "map eim_udp_homes")
+    eim = elements(lab, "map eim_homes")
     on_last = {key for key, one in eim.items() if " : 203.0.113.3 " in one}
     assert 0 < len(on_last) < len(eim)
 
     result = bring(lab, SITE.replace("203.0.113.0/30", "203.0.113.0-203.0.113.2"))
 
-    kept = elements(lab, "map eim_udp_homes")
+    kept = elements(lab, "map eim_homes")
     assert kept.keys() == eim.keys() - on_last
     assert result.flushed == len(on_last)
     subscribers = {key.partition(" ")[0] for key in kept}
     assert elements(lab, "map assigned1_homes").keys() == subscribers
     assert len(elements(lab, "set taken_homes")) == len(subscribers)
-    assert not [one for one in elements(lab, "map eif_udp_homes") if one.startswith("203.0.113.3 ")]
+    assert not [one for one in elements(lab, "map eif_homes") if one.startswith("udp . 203.0.113.3 ")]
 
 
 def test_an_appended_address_forgets_nobody(lab: Lab) -> None:
@@ -227,7 +227,7 @@ def test_an_appended_address_forgets_nobody(lab: Lab) -> None:
 
     assert result.flushed == 0
     assert elements(lab, "map assigned1_homes").keys() == before
-    assert len(elements(lab, "map eim_udp_homes")) == 20
+    assert len(elements(lab, "map eim_homes")) == 20
 
 
 # ---- at any moment

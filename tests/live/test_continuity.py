@@ -193,7 +193,7 @@ def test_nothing_is_reviewed_when_other_pools_change():
 def test_a_pool_that_asks_for_other_packets_concerns_those_after_it():
     found = Continuity(compiled()).reviewed(changes("chain pool_homes"))
 
-    assert "map eim_tcp_homes" in found
+    assert "map eim_homes" in found
     assert "map assigned2_shops" in found
     assert Continuity(compiled()).reviewed(changes("chain pool_office"))[0] == "map assigned1_office"
 
@@ -224,13 +224,13 @@ def test_stale_assignments_take_their_numbers_and_entries_with_them():
         },
         "map assigned2_shops": {"100.64.2.1": "0x02ffffff"},
         "set taken_shops": dict.fromkeys(("0x02000000", "0x02000001", "0x02000005", "0x02ffffff"), ""),
-        "map eim_udp_shops": {
-            "100.64.2.1 . 5000": "198.51.100.0 . 1030",
-            "100.64.2.2 . 5000": "198.51.100.0 . 1090",
+        "map eim_shops": {
+            "udp . 100.64.2.1 . 5000": "198.51.100.0 . 1030",
+            "udp . 100.64.2.2 . 5000": "198.51.100.0 . 1090",
         },
-        "map eif_udp_shops": {
-            "198.51.100.0 . 1030": "100.64.2.1 . 5000",
-            "198.51.100.0 . 1090": "100.64.2.2 . 5000",
+        "map eif_shops": {
+            "udp . 198.51.100.0 . 1030": "100.64.2.1 . 5000",
+            "udp . 198.51.100.0 . 1090": "100.64.2.2 . 5000",
         },
     }
 
@@ -240,6 +240,6 @@ def test_stale_assignments_take_their_numbers_and_entries_with_them():
         "map assigned1_shops": ["100.64.2.2", "9.9.9.9"],
         "map assigned2_shops": ["100.64.2.1"],
         "set taken_shops": ["0x02000001", "0x02000005", "0x02ffffff"],
-        "map eim_udp_shops": ["100.64.2.2 . 5000"],
-        "map eif_udp_shops": ["198.51.100.0 . 1090"],
+        "map eim_shops": ["udp . 100.64.2.2 . 5000"],
+        "map eif_shops": ["udp . 198.51.100.0 . 1090"],
     }

@@ -48,11 +48,13 @@ def outside(lab: Lab, protocol: int, source: tuple[int, int], far: int, tries: i
     raise AssertionError(f"never came out: {source}")
 
 
-def entries(lab: Lab, name: str) -> dict[str, float]:
-    """The sockets that are keys of a map, and for how many seconds more it holds them."""
+def entries(lab: Lab, name: str, protocol: str = "udp") -> dict[str, float]:
+    """The sockets of a protocol that are keys of a map, and for how many seconds more it holds them."""
     said = lab.must("nft", "list", "map", "ip", "nfcompile", name)
     life = r"((?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?)"
-    found = re.findall(rf"([\d.]+ \. \d+)(?: limit [^:]*?)?(?: timeout \S+)? expires {life} :", said)
+    found = re.findall(
+        rf"{protocol} \. ([\d.]+ \. \d+)(?: limit [^:]*?)?(?: timeout \S+)? expires {life} :", said
+    )
     units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
     return {
         socket: sum(float(n) * units[unit] for n, unit in re.findall(r"(\d+)(ms|h|m|s)", time_left))

@@ -19,7 +19,7 @@ from nfcompile.diagnostics import SiteError
 from nfcompile.emit import Chain, Element, Map, Rule, Table
 from nfcompile.emit.listing import read_key
 from nfcompile.emit.spelling import key_text, rule_text
-from nfcompile.emit.statements import ACCEPT, IP_SADDR, TH_SPORT, concat, match
+from nfcompile.emit.statements import ACCEPT, IP_SADDR, L4PROTO, TH_SPORT, concat, match
 from nfcompile.lower import names
 from nfcompile.model.ranges import Range
 from nfcompile.pipeline import Compiled, compile_site, parse
@@ -189,9 +189,9 @@ def test_two_blocks_that_meet_are_seen() -> None:
 def test_a_way_out_with_a_private_source_is_seen() -> None:
     """A lost race that lets a packet go on: no packet shows it while the sets are empty."""
     done = compiled(BARE.replace("hairpin: off,\n", "hairpin: on,\n"))
-    table = changed(done.table, "fresh_udp_homes", without("drop"))
+    table = changed(done.table, "fresh_homes", without("drop"))
     table = changed(
-        table, "sockets_udp_homes", lambda chain: chain._replace(rules=(accepting(chain), *chain.rules))
+        table, "sockets_homes", lambda chain: chain._replace(rules=(accepting(chain), *chain.rules))
     )
 
     found = proof.prove(done._replace(table=table))
@@ -201,7 +201,7 @@ def test_a_way_out_with_a_private_source_is_seen() -> None:
 
 
 def accepting(chain: Chain) -> Rule:
-    look = match(concat(IP_SADDR, TH_SPORT), names.asking("udp", "homes"))
+    look = match(concat(L4PROTO, IP_SADDR, TH_SPORT), names.asking("homes"))
     return Rule((look, ACCEPT), chain.origin)
 
 

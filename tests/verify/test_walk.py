@@ -168,8 +168,8 @@ pools:
     (stranger,) = walk.walk(program, answer, lambda _: "wan0")
     assert stranger.verdict == "drop"
 
-    key = (walk.one(address("203.0.113.1")), walk.one(1500))
-    entry = {(names.eif("udp", "homes"), key): (asked.source, asked.source_port)}
+    key = (walk.one(17), walk.one(address("203.0.113.1")), walk.one(1500))
+    entry = {(names.eif("homes"), key): (asked.source, asked.source_port)}
     known = first.state.after(entry)
     (invited,) = walk.walk(program, answer, lambda to: "lan0" if to == asked.source else "wan0", known)
     assert invited.verdict == "accept"

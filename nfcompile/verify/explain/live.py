@@ -66,11 +66,11 @@ def _elements(compiled: Compiled, found: Found) -> Iterator[Reason]:
 def _element(word: str, key: tuple[Value, ...], data: tuple[Value, ...] | None) -> str:
     if word.startswith("assigned"):
         return f"live: {_end(key)} has {'no block yet' if data is None else 'its block already'}"
-    if word in ("eim_tcp", "eim_udp"):
+    if word == "eim":
         held = "no mapping entry" if data is None else f"the mapping entry {_end(data)}"
-        return f"live: {_end(key)} has {held}"
-    if word in ("eif_tcp", "eif_udp"):
-        return f"live: {_end(key)} {'is nobody' if data is None else f'is mapped to {_end(data)}'}"
+        return f"live: {_end(key[1:])} has {held}"
+    if word == "eif":
+        return f"live: {_end(key[1:])} {'is nobody' if data is None else f'is mapped to {_end(data)}'}"
     if word == "owners":
         return f"live: {_end(key)} is {'nobody' if data is None else _end(data)}"
     return ""

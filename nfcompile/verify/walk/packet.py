@@ -13,6 +13,7 @@ from nfcompile.verify.walk.values import UnknownStatement, Value
 
 STATUS = {kind: symbol("ct_status", kind) for kind in ("snat", "dnat")}
 NEW, SYN, ACK = symbol("ct_state", "new"), symbol("tcp_flag", "syn"), symbol("tcp_flag", "ack")
+IPV4 = symbol("ether_type", "ip")
 LOCAL_TYPE, UNICAST = symbol("fib_addrtype", "local"), symbol("fib_addrtype", "unicast")
 
 
@@ -61,6 +62,7 @@ VALUES: dict[str, Callable[[Flight], Value]] = {
     "th sport": lambda flight: flight.now.source_port,
     "th dport": lambda flight: flight.now.destination_port,
     "tcp flags": lambda flight: number(SYN if flight.now.opens else ACK),
+    "meta protocol": lambda flight: number(IPV4),
     "meta l4proto": lambda flight: number(flight.now.protocol),
     "meta mark": lambda flight: flight.mark,
     "ct mark": lambda flight: flight.ct_mark,
