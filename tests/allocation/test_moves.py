@@ -44,12 +44,12 @@ def homes(global_ip="203.0.113.0/30", name="homes", limits=LIMITS, priority=1):
 ORIGINS = 300
 """So many random sites; each is compared with two changes of it, and these with each other, both ways."""
 OFTEN = {
-    "moved": 1500,
+    "moved": 2000,
     "new": 800,
     "gone": 800,
-    "to another pool": 100,
+    "to another pool": 80,
     "tagged moved": 15,
-    "two bindings": 60,
+    "two at once": 60,
 }
 """Runs that are met among them."""
 
