@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, seed, settings
 from hypothesis import strategies as st
 
 from nfcompile import report
@@ -164,17 +164,24 @@ def test_any_data_like_the_schema(data: Any) -> None:
 
 
 def test_the_data_reach_the_compiler() -> None:
-    """Of what `like` makes enough fits the schema to be read as a site."""
+    """Of what `like` makes enough fits the schema to be read as a site: about one in twelve."""
     fitting = 0
 
-    @settings(max_examples=300, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @seed(0)
+    @settings(
+        max_examples=300,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
     @given(like({key: value for key, value in SCHEMA.items() if key != "$defs"}))
     def count(data: Any) -> None:
         nonlocal fitting
         fitting += is_valid(SCHEMA, data, SCHEMA["$defs"])
 
     count()
-    assert fitting >= 5
+    assert fitting >= 8
 
 
 # ---- size

@@ -128,8 +128,7 @@ SAME_PORT = """
 interfaces: {inside: [lan0], outside: [wan0]}
 acls: {homes: {10: allow ip 10.0.0.0/26}}
 pools:
-  homes:
-    {type: nat, allocation: deterministic, priority: 1, acl: homes, hairpin: on, global_ip: [203.0.1.0/26]}
+  homes: {type: nat, allocation: deterministic, priority: 1, acl: homes, global_ip: [203.0.1.0/26]}
 dnat: {web: {protocol: tcp, dnat_port: 443}}
 """
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.ranges import PORT_LAST, Range, union
 from nfcompile.model.site import Pool, Site
-from nfcompile.model.vlans import tagged
 from nfcompile.verify.boxes import Part, Ranges
 from nfcompile.verify.proof.agreement import Compared
 from nfcompile.verify.proof.box import Box
@@ -23,7 +22,7 @@ ALL_PORTS = Range(0, PORT_LAST)
 
 class Owner(NamedTuple):
     """Who has a global address: in `pool` the subscriber `behind` that address (address + behind =
-    subscriber), in that VLAN where the pool names it in one. `behind` is None where the kernel
+    subscriber), in that VLAN where a static entry names it in one. `behind` is None where the kernel
     decides, or all share it."""
 
     pool: str
@@ -118,8 +117,11 @@ def _rectangles(one: Compared, pool: Pool, site: Site) -> Iterator[Rectangle]:
 
 
 def _vlan(site: Site, pool: Pool, box: Box, subscriber: int) -> str:
-    """The VLAN in which a pool names a subscriber, if it is the one that the packets come from."""
-    named = ((one, site.interfaces.vlan(vid)) for one, vid, _ in tagged(pool))
+    """The VLAN in which an entry of a static pool names a subscriber, if the packets come from there.
+
+    Of other pools an address is one subscriber wherever it comes from: `vlan-shared` refuses two VLANs.
+    """
+    named = ((one.local, site.interfaces.vlan(one.vid)) for one in pool.global_map if one.vid is not None)
     return next(
         (vlan for one, vlan in named if vlan in box.interface and one.first <= subscriber <= one.last), ""
     )
