@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
-from nfcompile.emit import Chain, Counter, CtHelper, CtTimeout, Map, Set, Table, object_lines
+from nfcompile.emit import Chain, Counter, CtHelper, CtTimeout, Flowtable, Map, Set, Table, object_lines
 
 KINDS = {
     Counter: "counter",
     CtTimeout: "ct timeout",
     CtHelper: "ct helper",
+    Flowtable: "flowtable",
     Set: "set",
     Map: "map",
     Chain: "chain",

@@ -129,7 +129,7 @@ def _source(source: Name | Elements, key: Expression, data: Sequence[str] = ()) 
     """`@name`, one value, or elements in braces."""
     if isinstance(source, Name):
         return f"@{source}"
-    types = datatypes(key)
+    types = datatypes(key) or ("",)
     words = [element_text(element, types, data) for element in source]
     return words[0] if len(words) == 1 and not source[0].data else "{ " + ", ".join(words) + " }"
 
@@ -139,18 +139,26 @@ def _match(statement: Match) -> str:
     text = expression_text(left)
     if op == "!=":
         text += " !="
-    elif isinstance(left, Bitwise) and not isinstance(right, Name):
+    if isinstance(right, Name):
+        return f"{text} @{right}"
+    datatype = (datatypes(left) or ("",))[0]
+    alone = len(right) == 1
+    if op == "in":
+        return f"{text} {_any_of(right, datatype)}"
+    # Without `==` a value of a field of bits asks for the bit: `ct state new`.
+    if op == "==" and (isinstance(left, Bitwise) or (alone and datatype in BITMASKS)):
         text += " =="
-    if (
-        isinstance(left, Bitwise)
-        and not isinstance(right, Name)
-        and FIELDS[left.field.name] in ("mark", *BITMASKS)
-    ):
+    if alone and isinstance(left, Bitwise) and datatype in ("mark", *BITMASKS):
         # A masked value is bits too.
-        return f"{text} {_masked_value(right, FIELDS[left.field.name])}"
-    if isinstance(left, Numgen) and not isinstance(right, Name):
-        return f"{text} {value_text(right[0].key[0], '')}"
+        return f"{text} {_masked_value(right, datatype)}"
     return f"{text} {_source(right, left)}"
+
+
+def _any_of(right: Elements, datatype: str) -> str:
+    """`established,new`: one of these bits."""
+    (value,) = right[0].key
+    assert isinstance(value, Range)
+    return ",".join(name for bit, name in SYMBOLS[datatype].items() if value.first & bit)
 
 
 def _masked_value(right: Elements, datatype: str) -> str:

@@ -103,9 +103,11 @@ def _statement(index: _Index, statement: Statement) -> Iterator[str]:
         if isinstance(statement.source, Name):
             yield from _keyed(index, statement.source, statement.key, ("verdict",))
     elif isinstance(statement, SetUpdate):
-        data = None if statement.data is None else datatypes(statement.data)
+        data = None if statement.data is None else datatypes(statement.data) or None
         yield from _keyed(index, statement.name, statement.key, data)
         found = index.elements(statement.name)
+        if statement.data is not None and isinstance(found, Set):
+            yield f"data in {statement.name}, which is a set"
         if found is not None and "dynamic" not in found.flags:
             yield f"packets write into {statement.name}, which is not dynamic"
     elif isinstance(statement, Mangle):
