@@ -141,15 +141,28 @@ SYMBOLS: dict[str, dict[int, str]] = {
 BITMASKS = {"tcp_flag", "ct_state", "ct_status", "ct_event"}
 """Types whose values are sets of bits."""
 
+WIDTHS = {"inet_service": 16, "inet_proto": 8, "ether_type": 16, "tcp_flag": 8, "zone": 16, "ct_dir": 8}
+"""Bits of a value where they are not 32."""
+
 
 def number(value: int) -> Range:
     """The range that holds one number."""
     return Range(value, value)
 
 
+def every_bit(datatype: str) -> int:
+    """The largest value of a type."""
+    return (1 << WIDTHS.get(datatype, 32)) - 1
+
+
+def symbols(datatype: str) -> dict[str, int]:
+    """The names of a type's values."""
+    return {text: value for value, text in SYMBOLS.get(datatype, {}).items()}
+
+
 def symbol(datatype: str, name: str) -> int:
     """The number behind a name of a type: symbol('ct_state', 'new') is 8."""
-    return next(value for value, text in SYMBOLS[datatype].items() if text == name)
+    return symbols(datatype)[name]
 
 
 def keys(values: Iterable[Value | int]) -> Elements:

@@ -26,12 +26,41 @@ class Rule(NamedTuple):
         return self.note or dotted(self.origin)
 
 
+PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
+"""nft's words for hook priorities (nft(8), family ip)."""
+NEAR = 10
+"""Priorities so far from a word are written as an offset from it."""
+
+
 class Hook(NamedTuple):
-    """Where a base chain hangs; `priority` is nft's word or an offset from one ('srcnat + 10')."""
+    """Where a base chain hangs; `priority` is nft's word, an offset from one ('srcnat + 10') or a number."""
 
     type: str
     hook: str
     priority: str
+
+    @property
+    def order(self) -> int:
+        """The priority as a number: chains of a hook meet packets in ascending order. Raises ValueError.
+
+        >>> Hook("filter", "postrouting", "srcnat + 1").order, Hook("filter", "forward", "-5").order
+        (101, -5)
+        """
+        word, *offset = self.priority.replace("+ ", "+").replace("- ", "-").split()
+        return (PRIORITIES[word] if word in PRIORITIES else int(word)) + sum(map(int, offset))
+
+
+def priority_text(number: int) -> str:
+    """The priority in nft's words.
+
+    >>> priority_text(101), priority_text(-5), priority_text(300)
+    ('srcnat + 1', 'filter - 5', '300')
+    """
+    word, base = min(PRIORITIES.items(), key=lambda one: abs(number - one[1]))
+    offset = number - base
+    if abs(offset) > NEAR:
+        return str(number)
+    return f"{word} {'+' if offset > 0 else '-'} {abs(offset)}" if offset else word
 
 
 class Chain(NamedTuple):
@@ -46,6 +75,10 @@ class Chain(NamedTuple):
     def comment(self) -> str:
         """The line of the site that it serves; base chains serve all of it."""
         return "" if self.hook else dotted(self.origin)
+
+    def comment_of(self, rule: Rule) -> str:
+        """The comment that is written beside a rule: none where it says what the chain's does."""
+        return "" if rule.comment == self.comment else rule.comment
 
 
 class Set(NamedTuple):

@@ -37,6 +37,7 @@ from nfcompile.emit.statements import (
     Reject,
     SetUpdate,
     Statement,
+    Unread,
     Use,
     VerdictMap,
 )
@@ -251,5 +252,6 @@ SPELLED: dict[type, Callable[[Any], str]] = {
     Use: _use,
     Log: lambda log: f'log prefix "{log.prefix}" group {log.group}',
     Reject: lambda reject: f"reject with icmp type {reject.icmp}",
+    Unread: lambda unread: unread.listed,
 }
 """Statement -> its text."""

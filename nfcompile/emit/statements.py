@@ -108,7 +108,13 @@ class Reject(NamedTuple):
     icmp: str
 
 
-Statement = Match | VerdictMap | Verdict | Mangle | Nat | SetUpdate | Limit | Use | Log | Reject
+class Unread(NamedTuple):
+    """JSON of a statement that nft lists and this vocabulary lacks; nothing renders or walks it."""
+
+    listed: str
+
+
+Statement = Match | VerdictMap | Verdict | Mangle | Nat | SetUpdate | Limit | Use | Log | Reject | Unread
 
 IIFNAME = Field("iifname")
 OIFNAME = Field("oifname")

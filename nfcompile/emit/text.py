@@ -18,6 +18,7 @@ from nfcompile.emit.objects import (
     Flowtable,
     Map,
     Object,
+    Rule,
     Set,
     Table,
 )
@@ -89,11 +90,14 @@ def _chain(chain: Chain) -> Iterator[Line]:
         type_, hook, priority = chain.hook
         yield f"\t\ttype {type_} hook {hook} priority {priority}; policy accept;", chain.origin
     for rule in chain.rules:
-        text = rule_text(rule.statements)
-        if rule.comment != chain.comment:
-            text += f' comment "{rule.comment}"'
-        yield f"\t\t{text}", rule.origin
+        yield f"\t\t{rule_line(chain, rule)}", rule.origin
     yield "\t}", chain.origin
+
+
+def rule_line(chain: Chain, rule: Rule) -> str:
+    """A rule of a chain, with its comment."""
+    comment = chain.comment_of(rule)
+    return rule_text(rule.statements) + (f' comment "{comment}"' if comment else "")
 
 
 def _elements(thing: Set | Map) -> Iterator[Line]:

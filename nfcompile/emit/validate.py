@@ -34,7 +34,7 @@ from nfcompile.emit.objects import (
     Set,
     Table,
 )
-from nfcompile.emit.statements import Mangle, Match, Nat, SetUpdate, Statement, Use, VerdictMap
+from nfcompile.emit.statements import Mangle, Match, Nat, SetUpdate, Statement, Unread, Use, VerdictMap
 
 NAMESPACES: dict[type, str] = {
     Chain: "chain",
@@ -118,6 +118,8 @@ def _statement(index: _Index, statement: Statement) -> Iterator[str]:
             yield from _value(index, statement.address, both)
         if statement.port is not None:
             yield from _value(index, statement.port, [("inet_service",)])
+    elif isinstance(statement, Unread):
+        yield f"nft lists {statement.listed}, which is not in the vocabulary of nfcompile"
     elif isinstance(statement, Use) and not index.has(statement.kind, statement.name):
         yield f"there is no {statement.kind} {statement.name}"
 

@@ -11,10 +11,7 @@ from nfcompile.emit.expressions import Elements
 from nfcompile.emit.validate import validate
 from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range
 from nfcompile.verify.boxes import Part, Ranges, alike, divided_once, within
-from nfcompile.verify.walk.values import Key, UnknownStatement, Value, key_within
-
-PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "srcnat": 100}
-"""nft's words for hook priorities (nft(8), family ip)."""
+from nfcompile.verify.walk.values import Key, Value, key_within
 
 
 class Program(NamedTuple):
@@ -84,7 +81,7 @@ def read(table: Table) -> Program:
     hooks: dict[str, list[tuple[int, Name]]] = {}
     for chain in chains:
         if chain.hook:
-            hooks.setdefault(chain.hook.hook, []).append((_priority(chain.hook.priority), chain.name))
+            hooks.setdefault(chain.hook.hook, []).append((chain.hook.order, chain.name))
     return Program(
         {chain.name: chain.rules for chain in chains},
         {hook: tuple(name for _, name in sorted(found)) for hook, found in hooks.items()},
@@ -149,10 +146,3 @@ def _overlap(key: Key, pattern: Key) -> int:
 
 def _first(value: Value) -> int:
     return value.first if isinstance(value, Range) else 0
-
-
-def _priority(text: str) -> int:
-    word, _, offset = text.partition(" + ")
-    if word not in PRIORITIES:
-        raise UnknownStatement(f"cannot read the priority '{text}'")
-    return PRIORITIES[word] + int(offset or 0)

@@ -42,6 +42,7 @@ from nfcompile.emit.statements import (
     Reject,
     SetUpdate,
     Statement,
+    Unread,
     Use,
     VerdictMap,
 )
@@ -217,6 +218,8 @@ class Walker:
             return self.decided(self.vmap(statement))
         elif isinstance(statement, Reject):
             return self.decided(Verdict("reject"))
+        elif isinstance(statement, Unread):
+            raise UnknownStatement(statement.listed)
         else:
             return self.decided(statement)
         return None

@@ -1,10 +1,10 @@
-"""nft's own listing -> the same values: elements as nft prints them."""
+"""Values in nft's own spelling, as `nft list` and `nft get element` print them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nfcompile.emit.expressions import SYMBOLS, Key, Value
+from nfcompile.emit.expressions import Key, Value, every_bit, symbols
 from nfcompile.model.ranges import ADDRESS_LAST, Range
 
 
@@ -24,18 +24,23 @@ def read_value(text: str, datatype: str) -> Value:
     """Read one value of a type. Raises ValueError."""
     if text.startswith('"'):
         return text[1:-1]
-    named = {name: value for value, name in SYMBOLS.get(datatype, {}).items()}
+    named = symbols(datatype)
     if text in named:
         return Range(named[text], named[text])
     network, slash, bits = text.partition("/")
     if slash:
-        first = _number(network)
-        return Range(first, first + (1 << 32 - int(bits)) - 1)
+        return prefix(read_number(network), int(bits), datatype)
     start, _, end = text.partition("-")
-    return Range(_number(start), _number(end or start))
+    return Range(read_number(start), read_number(end or start))
 
 
-def _number(text: str) -> int:
+def prefix(first: int, bits: int, datatype: str) -> Range:
+    """The range that begins with `first` and shares its `bits` highest bits."""
+    return Range(first, first + (every_bit(datatype) >> bits))
+
+
+def read_number(text: str) -> int:
+    """Read an address, or a decimal or hexadecimal number. Raises ValueError."""
     if "." not in text:
         return int(text, 0)
     parts = [int(part) for part in text.split(".")]
