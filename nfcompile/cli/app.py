@@ -254,6 +254,10 @@ def prove(
             "--most-boxes", min=1, metavar="N", help="Give up when there are more boxes of packets."
         ),
     ] = 200_000,
+    live: Annotated[
+        bool, typer.Option("--live", help="Prove the table that the kernel holds, and show where it differs.")
+    ] = False,
+    netns: Netns = None,
     format: As = Format.text,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -261,7 +265,7 @@ def prove(
     """Prove for every packet that the ruleset does what SITE says, and show where it does not."""
     from nfcompile.cli import prove as verb
 
-    _finish(lambda: verb.run(site, most_boxes=most_boxes, format=format, quiet=quiet, color=not no_color))
+    _finish(lambda: verb.run(site, verb.Wish(most_boxes, live, netns, format, quiet, not no_color)))
 
 
 @app.command()

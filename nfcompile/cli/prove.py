@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from nfcompile.cli import outcome
-from nfcompile.cli.guard import OK, REFUSED
+from nfcompile.cli import held, outcome
+from nfcompile.cli.guard import OK, REFUSED, UsageProblem, say
 from nfcompile.diagnostics import dotted
+from nfcompile.emit.validate import InvalidTable
+from nfcompile.kernel import KernelError
 from nfcompile.model import protocols
 from nfcompile.model.ranges import Range, address_text, range_text
 from nfcompile.pipeline import Compiled
@@ -22,34 +23,54 @@ SHOWN = 5
 """Counterexamples of each kind that are told in full."""
 
 
-def run(
-    site: str,
-    *,
-    most_boxes: int = MOST_BOXES,
-    format: str = "text",
-    quiet: bool = False,
-    color: bool = True,
-) -> int:
+class Wish(NamedTuple):
+    """How the operator wants it; `live`: the table that the kernel holds is proved."""
+
+    most_boxes: int = MOST_BOXES
+    live: bool = False
+    netns: str | None = None
+    format: str = "text"
+    quiet: bool = False
+    color: bool = True
+
+
+def run(site: str, wish: Wish) -> int:
     """Prove SITE; exit status 1 where something does not hold, or could not be looked at."""
+    if wish.netns is not None and not wish.live:
+        raise UsageProblem("--netns is for --live: without it no kernel is asked")
+    format, quiet = wish.format, wish.quiet
     result = outcome.compiled(site)
     if result.compiled is None:
         if format == "json":
             print(json.dumps({"proved": False, "diagnostics": outcome.as_data(result)}, indent=2))
         else:
-            outcome.tell(result, quiet, color)
+            outcome.tell(result, quiet, wish.color)
         return REFUSED
     try:
-        proof = prove(result.compiled, most_boxes)
-    except (TooManyBoxes, UnknownStatement, ValueError) as problem:
-        if format == "json":
-            print(json.dumps({"proved": False, "reason": str(problem)}))
-        print(f"nfcompile: error: not proved: {problem}", file=sys.stderr)
-        return REFUSED
+        live = held.compared(result.compiled, wish.netns) if wish.live else None
+    except KernelError as problem:
+        return _unproved(problem, None, wish)
+    compiled = live.compiled if live else result.compiled
+    differs = live is not None and bool(live.deviations)
+    if live and format == "text" and (differs or not quiet):
+        print("\n".join(held.as_text(live)))
+    try:
+        proof = prove(compiled, wish.most_boxes)
+    except (TooManyBoxes, UnknownStatement, InvalidTable, ValueError) as problem:
+        return _unproved(problem, live, wish)
+    proved = proof.holds and not differs
     if format == "json":
-        print(json.dumps(_as_data(result.compiled, proof), indent=2))
+        print(json.dumps({"proved": proved, **held.as_data(live), **_as_data(compiled, proof)}, indent=2))
     elif not quiet or not proof.holds:
-        print("\n".join(_text(result.compiled, proof)))
-    return OK if proof.holds else REFUSED
+        print("\n".join(_text(compiled, proof)))
+    return OK if proved else REFUSED
+
+
+def _unproved(problem: Exception, live: held.Held | None, wish: Wish) -> int:
+    """Say why there is no proof."""
+    if wish.format == "json":
+        print(json.dumps({"proved": False, "reason": str(problem), **held.as_data(live)}, indent=2))
+    return say(f"not proved: {problem}", REFUSED)
 
 
 # ---- as text
@@ -167,7 +188,6 @@ def _many(count: int, one: str, more: str) -> str:
 
 def _as_data(compiled: Compiled, proof: Proof) -> dict[str, Any]:
     return {
-        "proved": proof.holds,
         "packets": {
             "boxes": proof.boxes,
             "different": [_difference_data(compiled, one.box.one()) for one in proof.different],

@@ -63,9 +63,42 @@ def structure() -> str | None:
     return _table(library)
 
 
+def structure_json() -> list[Any] | None:
+    """As `structure`, as JSON (libnftables-json(5), the list under `nftables`)."""
+    library = _json_library()
+    library.set_terse_output(True)
+    text = _table(library)
+    return None if text is None else _entries(text)
+
+
+def contents_json(things: Iterable[str]) -> list[Any]:
+    """List sets and maps of ours ('map m') one by one as JSON; absent ones are left out."""
+    library = _json_library()
+    return [entry for text in _contents(library, things).values() for entry in _entries(text)]
+
+
+def _json_library() -> Any:
+    library = _library()
+    library.set_json_output(True)
+    library.set_stateless_output(True)
+    # Names of protocols are those of the machine's /etc/protocols.
+    library.set_numeric_proto_output(True)
+    return library
+
+
+def _entries(text: str) -> list[Any]:
+    import json
+
+    entries: list[Any] = json.loads(text)["nftables"]
+    return entries
+
+
 def contents(things: Iterable[str]) -> dict[str, str]:
     """List sets and maps of ours ('map m') one by one, expiry times and all; absent ones are left out."""
-    library = _library()
+    return _contents(_library(), things)
+
+
+def _contents(library: Any, things: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for thing in things:
         kind, _, name = thing.partition(" ")

@@ -162,7 +162,7 @@ def test_a_broken_ruleset_is_not_proved(
     monkeypatch.setattr(pipeline, "compile_site", broken)
     (tmp_path / "site.yaml").write_text(BARE)
 
-    assert verb.run(str(tmp_path / "site.yaml"), color=False) == 1
+    assert verb.run(str(tmp_path / "site.yaml"), verb.Wish(color=False)) == 1
 
     said = capsys.readouterr().out
     assert f"{says:<11}NO: " in said
@@ -250,7 +250,7 @@ def test_a_box_is_cut_until_nobody_asks() -> None:
 def test_the_verb_says_what_holds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(BARE)
 
-    assert verb.run(str(tmp_path / "site.yaml")) == 0
+    assert verb.run(str(tmp_path / "site.yaml"), verb.Wish()) == 0
 
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["packets", "leaks", "sharing", "appending"]
@@ -260,7 +260,7 @@ def test_the_verb_says_what_holds(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_the_verb_answers_in_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(BARE)
 
-    assert verb.run(str(tmp_path / "site.yaml"), format="json") == 0
+    assert verb.run(str(tmp_path / "site.yaml"), verb.Wish(format="json")) == 0
 
     found = json.loads(capsys.readouterr().out)
     assert found["proved"] is True
@@ -271,11 +271,11 @@ def test_the_verb_answers_in_json(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_what_was_not_looked_at_is_not_proved(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(BARE)
 
-    assert verb.run(str(tmp_path / "site.yaml"), most_boxes=10) == 1
+    assert verb.run(str(tmp_path / "site.yaml"), verb.Wish(most_boxes=10)) == 1
     assert "not proved: more than 10 boxes" in capsys.readouterr().err
-    assert verb.run(str(tmp_path / "site.yaml"), most_boxes=10, format="json") == 1
+    assert verb.run(str(tmp_path / "site.yaml"), verb.Wish(most_boxes=10, format="json")) == 1
     assert json.loads(capsys.readouterr().out)["reason"] == "more than 10 boxes of packets"
 
     (tmp_path / "site.yaml").write_text("version: 2\n")
-    assert verb.run(str(tmp_path / "site.yaml"), color=False) == 1
+    assert verb.run(str(tmp_path / "site.yaml"), verb.Wish(color=False)) == 1
     assert "error" in capsys.readouterr().err
