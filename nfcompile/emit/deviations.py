@@ -63,7 +63,8 @@ def deviations(site: Table, kernel: Listed) -> Iterator[Deviation]:
             yield Deviation(name, "foreign", (), tuple(_contents(one)))
     for name, listed in kernel.unread.items():
         if name not in wanted:
-            yield Deviation(name, "foreign", (), (Spot("object", "", listed),))
+            how = "changed" if name == f"table {site.name}" else "foreign"
+            yield Deviation(name, how, (), (Spot("object", "", listed),))
 
 
 def as_compiled(site: Table, kernel: Table) -> Table:

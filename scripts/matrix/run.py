@@ -29,7 +29,7 @@ TESTS = tuple(
     for name in (
         *("loads", "flowtable", "vlans", "packets_acl", "packets_static", "packets_cgnat", "packets_marks"),
         *("packets_guard", "packets_sides", "packets_reload", "mapping", "renewal", "dynamic"),
-        *("dynamic_full", "policy", "policy_outside", "alg"),
+        *("dynamic_full", "policy", "policy_outside", "alg", "listing"),
     )
 )
 """Rulesets, packet tables, and what differs between kernels. The rest measures races or starts many programs,
