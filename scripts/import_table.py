@@ -1,10 +1,11 @@
-"""How well `import` does on a directory of real files: one row a kind, and the allocation tables beside them.
+"""How well `import` does on a directory of real files: a row for each kind, and the pairs beside them.
 
     python scripts/import_table.py DIR [--list]
 
-Files below DIR/<kind>/ are of that kind, others of the kind that `auto` guesses; what it does not know is left
-out. A directory that holds `blocks.csv` (subscriber, global address, first and last port) and `input*` files is
-a pair: the allocation of the imported pools is compared with it row by row. `--list` names each file.
+Files below DIR/<kind>/ are of that kind, others of the kind that `auto` guesses; what it does not know is
+left out. A directory that holds `blocks.csv` (subscriber, global address, first and last port) and `input*`
+files is a pair: the allocation of the imported pools is compared with it row by row. `--list` names every
+file.
 """
 
 from __future__ import annotations

@@ -605,6 +605,9 @@ def import_(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1 when a line is not translated or not understood.")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare the site with the original, packet by packet.")
+    ] = False,
     inside: Annotated[
         list[str] | None, typer.Option("--inside", metavar="IF", help="An inside interface; may be repeated.")
     ] = None,
@@ -636,6 +639,7 @@ def import_(
         account,
         format,
         strict,
+        verify,
         tuple(inside or ()),
         tuple(outside or ()),
         tuple(address or ()),

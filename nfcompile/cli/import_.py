@@ -12,6 +12,7 @@ from nfcompile.cli.outcome import Outcome
 from nfcompile.diagnostics import SiteError
 
 if TYPE_CHECKING:
+    from nfcompile.cli.import_verify import Comparison
     from nfcompile.importers.account import Account, Entry
     from nfcompile.importers.importing import Imported
     from nfcompile.importers.reading import Options
@@ -27,6 +28,7 @@ class ImportOptions(NamedTuple):
     account: str | None = None
     format: str = "text"
     strict: bool = False
+    verify: bool = False
     inside: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
@@ -40,9 +42,15 @@ def run(kind: str, names: list[str], options: ImportOptions) -> int:
     """Import files of a kind; the site goes to stdout or `-o`, the account to stderr or `--account`."""
     found = _imported(kind, names, options)
     checked = _checked(found.text, options.output or "site.yaml")
-    _write_site(found.text, options.output)
-    _write_account(found.account, checked, options)
     refused = any(one.severity == "error" for one in checked.diagnostics)
+    compared = None
+    if options.verify:
+        from nfcompile.cli import import_verify
+
+        compared = import_verify.compare(found, None if refused else checked.document)
+        found = found._replace(account=found.account.refuted(compared.refuted))
+    _write_site(found.text, options.output)
+    _write_account(found.account, checked, compared, options)
     return REFUSED if refused or (options.strict and not found.account.complete) else OK
 
 
@@ -113,12 +121,18 @@ def _write_site(text: str, output: str | None) -> None:
 # ---- the account
 
 
-def _write_account(account: Account, checked: Outcome, options: ImportOptions) -> None:
+def _write_account(
+    account: Account, checked: Outcome, compared: Comparison | None, options: ImportOptions
+) -> None:
     if options.format == "json":
         data = account.as_data() | {"diagnostics": outcome.as_data(checked)}
+        if compared is not None:
+            data["verify"] = compared.as_data()
         text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     else:
-        text = "".join(f"{line}\n" for line in _lines(account, whole=options.account is not None))
+        lines = _lines(account, whole=options.account is not None)
+        lines += compared.as_text() if compared is not None else ()
+        text = "".join(f"{line}\n" for line in lines)
     if options.account is not None:
         files.write(options.account, text)
     elif not options.quiet or options.format == "json":
