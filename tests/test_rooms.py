@@ -30,7 +30,7 @@ ROOMS = {
     "lower": {"allocation", "emit", "ipalloc", "model"},
     "pipeline": {"allocation", "analysis", "emit", "lower", "model", "source"},
     "graph": {"allocation", "model"},
-    "verify": {"allocation", "emit", "ipalloc", "lower", "model", "pipeline"},
+    "verify": {"allocation", "emit", "importers", "ipalloc", "lower", "model", "pipeline"},
     "kernel": {"model"},
     "host": {"kernel", "model"},
     "records": {"allocation", "ipalloc", "kernel", "model", "pipeline"},

@@ -14,6 +14,7 @@ from nfcompile.cli.options import Options
 from nfcompile.diagnostics import SiteError
 
 if TYPE_CHECKING:
+    from nfcompile.cli.import_verify import Comparison
     from nfcompile.importers.account import Account, Entry
     from nfcompile.importers.importing import Imported
     from nfcompile.importers.reading import Options as ForeignOptions
@@ -33,9 +34,15 @@ def run(options: Options) -> int:
         raise UsageProblem(f"'{options.words[0]}' is not a kind: {', '.join(KINDS)}")
     found = _imported(options.words[0], options.words[1:], options)
     checked = _checked(found.text, options.output or "site.yaml")
-    _write_site(found.text, options.output)
-    _write_account(found.account, checked, options)
     refused = any(one.severity == "error" for one in checked.diagnostics)
+    compared = None
+    if options.verify:
+        from nfcompile.cli import import_verify
+
+        compared = import_verify.compare(found, None if refused else checked.document)
+        found = found._replace(account=found.account.refuted(compared.refuted))
+    _write_site(found.text, options.output)
+    _write_account(found.account, checked, compared, options)
     return REFUSED if refused or (options.strict and not found.account.complete) else OK
 
 
@@ -104,12 +111,18 @@ def _write_site(text: str, output: str | None) -> None:
 # ---- the account
 
 
-def _write_account(account: Account, checked: Compilation, options: Options) -> None:
+def _write_account(
+    account: Account, checked: Compilation, compared: Comparison | None, options: Options
+) -> None:
     if options.format == "json":
         data = account.as_data() | {"diagnostics": cli_site.as_data(checked)}
+        if compared is not None:
+            data["verify"] = compared.as_data()
         text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     else:
-        text = "".join(f"{line}\n" for line in _lines(account, whole=options.account is not None))
+        lines = _lines(account, whole=options.account is not None)
+        lines += compared.as_text() if compared is not None else ()
+        text = "".join(f"{line}\n" for line in lines)
     if options.account is not None:
         files.write(options.account, text)
     elif not options.quiet or options.format == "json":

@@ -61,6 +61,7 @@ class Options(NamedTuple):
     connections: tuple[str, ...] = ()
     gateway: str | None = None
     check: bool = False
+    verify: bool = False
 
     @property
     def site(self) -> str:

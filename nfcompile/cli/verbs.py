@@ -183,6 +183,7 @@ VERBS = (
             Option("output", ("-o", "--output"), "Write the site there, not to stdout.", "FILE"),
             Option("account", ("--account",), "Write the account there, not to stderr.", "FILE"),
             Option("strict", ("--strict",), "Exit 1 when a line is not translated or not understood."),
+            Option("verify", ("--verify",), "Compare the site with the original, packet by packet."),
             Option(
                 "inside_interfaces", ("--inside",), "An inside interface; may be repeated.", "IF", many=True
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nfcompile.importers.lines import Text, joined, shown
@@ -22,8 +22,9 @@ class Origin(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """Lines that share a fate. `to` names the entries of the site that they went into."""
+    """Lines that share a fate. `to` names the entries of the site; `number` is the file's, from 0."""
 
+    number: int
     file: str
     line: int
     end_line: int
@@ -65,12 +66,31 @@ class Account(NamedTuple):
         """Whether nothing was left out."""
         return not any(entry.fate in REFUSED_FATES for entry in self.entries)
 
+    @property
+    def left_out(self) -> frozenset[tuple[int, int]]:
+        """File number and first line of every entry that is not translated."""
+        refused = (entry for entry in self.entries if entry.fate in REFUSED_FATES)
+        return frozenset((entry.number, entry.line) for entry in refused)
+
+    def refuted(self, lines: Mapping[tuple[int, int], str]) -> Account:
+        """The account after a comparison has shown lines to do something else, with the reason of each."""
+        entries = tuple(
+            entry._replace(fate="not-translated", code="differs", reason=lines[(entry.number, entry.line)])
+            if (entry.number, entry.line) in lines
+            else entry
+            for entry in self.entries
+        )
+        return self._replace(entries=entries)
+
     def as_data(self) -> dict[str, Any]:
         """The JSON form."""
         return {
             "kind": self.kind,
             "files": list(self.files),
-            "lines": [entry._asdict() for entry in self.entries],
+            "lines": [
+                {key: value for key, value in entry._asdict().items() if key != "number"}
+                for entry in self.entries
+            ],
             "totals": self.totals,
             "guesses": [guess._asdict() for guess in self.guesses],
         }
@@ -152,7 +172,7 @@ class Ledger:
             note = notes[number - 1] or _blank(lines[number - 1])
             text = shown(joined(lines[number - 1 : end]))
             yield Entry(
-                name, number, end, note.column, text, note.fate, _named(note.to), note.code, note.reason
+                file, name, number, end, note.column, text, note.fate, _named(note.to), note.code, note.reason
             )
             number = end + 1
 

@@ -19,7 +19,7 @@ from nfcompile.importers.form import (
     Unsaid,
 )
 from nfcompile.importers.lines import Text
-from nfcompile.importers.reading import Options, Reading
+from nfcompile.importers.reading import Options, Reading, flat
 from nfcompile.importers.terraform import Expression, Value
 from nfcompile.importers.values import Unreadable
 from nfcompile.model.ranges import Range
@@ -52,7 +52,7 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
     names = tuple(dict.fromkeys(name for rule in rules for name in _interfaces(rule)))
     rules.sort(key=lambda rule: rule.stage)
     known = (*options.inside, *options.outside, *names)
-    return Reading(tuple(rules), (), known, options.addresses, gateway, one_armed=bool(rules))
+    return Reading(tuple(rules), (), known, options.addresses, gateway, bool(rules), {}, flat(rules))
 
 
 def _interfaces(rule: Rule) -> Iterator[str]:

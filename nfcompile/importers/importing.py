@@ -15,7 +15,7 @@ from nfcompile.importers.form import Pool, Rule
 from nfcompile.importers.kinds import guess_kind
 from nfcompile.importers.lines import Text, read_text
 from nfcompile.importers.prune import prune
-from nfcompile.importers.reading import Options, Reading
+from nfcompile.importers.reading import Options, Program, Reading
 from nfcompile.importers.sides import guess_sides
 
 Reader = Callable[[tuple[Text, ...], Options, Ledger], Reading]
@@ -39,6 +39,7 @@ class Imported(NamedTuple):
     pools: tuple[Pool, ...]
     rules: tuple[Rule, ...]
     gateway: Gateway
+    program: Program
 
 
 def import_files(kind: str, files: Sequence[tuple[str, bytes]], options: Options) -> Imported:
@@ -52,9 +53,9 @@ def import_files(kind: str, files: Sequence[tuple[str, bytes]], options: Options
     rules = prune(reading.rules, ledger)
     found = families.find_pools(rules)
     pools, left = inbound.find_inbound(found.pools, found.rules)
-    pools = (*reading.pools, *pools)
+    pools = site.named((*reading.pools, *pools))
     sides = guess_sides(reading._replace(pools=pools), left, options, ledger)
     gateway = Gateway(sides, {**reading.addresses, **options.addresses})
     left = (*left, *families.not_elsewhere(pools, sides.outside))
     text = site.write(kind, reading, pools, left, gateway, ledger)
-    return Imported(kind, text, ledger.account(kind), pools, left, gateway)
+    return Imported(kind, text, ledger.account(kind), pools, left, gateway, reading.program)

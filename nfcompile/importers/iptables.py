@@ -16,7 +16,7 @@ from nfcompile.importers.iptables_options import Surroundings
 from nfcompile.importers.iptables_table import BUILT_IN, Line, Table, change
 from nfcompile.importers.iptables_words import read_rule, words
 from nfcompile.importers.lines import Text, Token
-from nfcompile.importers.reading import Options, Reading
+from nfcompile.importers.reading import Options, Program, Reading
 from nfcompile.importers.values import Unreadable
 
 COUNTERS = re.compile(r"\s*\[\d+:\d+\]\s+(?=-)")
@@ -47,7 +47,9 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
             _read_commands(text, number, prefix, ledger, table)
     found.pop("lo", None)
     names = tuple(dict.fromkeys([*options.inside, *options.outside, *options.addresses, *found]))
-    return Reading(_rules(table, Surroundings(names, options.addresses), ledger), (), names)
+    chains = _chains(table, Surroundings(names, options.addresses), ledger)
+    starts = {stage: name for name, stage in BUILT_IN.items() if stage != "own"}
+    return Reading(_rules(chains, ledger), (), names, program=Program(chains, starts))
 
 
 def _commands(text: Text) -> bool:
@@ -205,11 +207,15 @@ def _forget(table: Table, ledger: Ledger, reason: str) -> None:
             ledger.note([line.origin], "ignored", "replaced", reason)
 
 
-def _rules(table: Table, around: Surroundings, ledger: Ledger) -> tuple[Rule, ...]:
+def _chains(table: Table, around: Surroundings, ledger: Ledger) -> dict[str, list[Statement]]:
     own = {name for name in table.chains if name not in BUILT_IN}
-    chains: dict[str, list[Statement]] = {}
-    for name, lines in table.chains.items():
-        chains[name] = [one for line in lines for one in _statements(line, name, own, around, ledger)]
+    return {
+        name: [one for line in lines for one in _statements(line, name, own, around, ledger)]
+        for name, lines in table.chains.items()
+    }
+
+
+def _rules(chains: chain_pass.Chains, ledger: Ledger) -> tuple[Rule, ...]:
     rules: list[Rule] = []
     met: set[Origin] = set()
     for name, stage in BUILT_IN.items():

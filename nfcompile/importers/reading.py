@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from nfcompile.importers.form import Pool, Rule
+from nfcompile.importers.chains import Chains, Statement
+from nfcompile.importers.form import Pool, Rule, Unsaid
 from nfcompile.source.layout import Node
 
 
@@ -19,6 +20,22 @@ class Options(NamedTuple):
     gateway: str | None = None
 
 
+class Program(NamedTuple):
+    """The foreign form as it is: its chains, and the one in which each stage begins."""
+
+    chains: Chains = {}
+    starts: Mapping[str, str] = {}
+
+
+def flat(rules: Sequence[Rule]) -> Program:
+    """The program of a kind without chains: the rules of each stage in their order."""
+    chains: dict[str, list[Statement]] = {"dnat": [], "snat": []}
+    for rule in rules:
+        doubt = rule.action if isinstance(rule.action, Unsaid) else None
+        chains[rule.stage].append(Statement(rule.match, rule.action, rule.lines[0], rule.name, doubt))
+    return Program(chains, {"dnat": "dnat", "snat": "snat"})
+
+
 class Reading(NamedTuple):
     """Rules of both stages in the order in which they are asked, pools that the input names as such, and what
     it says of the gateway.
@@ -28,6 +45,7 @@ class Reading(NamedTuple):
     site         a label
     one_armed    whether an interface may be on both sides
     sections     parts of a site that the input says in a site's own words
+    program      the input as it is walked to verify the site
     """
 
     rules: tuple[Rule, ...] = ()
@@ -37,3 +55,4 @@ class Reading(NamedTuple):
     site: str = ""
     one_armed: bool = False
     sections: Mapping[str, Node] = {}
+    program: Program = Program()

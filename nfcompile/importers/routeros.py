@@ -24,7 +24,7 @@ from nfcompile.importers.form import (
     Unsaid,
 )
 from nfcompile.importers.lines import Text
-from nfcompile.importers.reading import Options, Reading
+from nfcompile.importers.reading import Options, Program, Reading
 from nfcompile.importers.routeros_lines import Command, read_commands
 from nfcompile.importers.values import Unreadable
 from nfcompile.model.ranges import Range, union
@@ -70,7 +70,15 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
     label = next((one.values.get("name", "") for one in commands if one.menu == "/system identity"), "")
     listed = (name for members in box.interface_lists.values() for name in sorted(members))
     known = (*options.inside, *options.outside, *options.addresses, *names, *box.addresses, *listed)
-    return Reading(_rules(chains, ledger), (), tuple(dict.fromkeys(known)), box.addresses, label)
+    starts = {stage: name for name, stage in BUILT_IN.items()}
+    return Reading(
+        _rules(chains, ledger),
+        (),
+        tuple(dict.fromkeys(known)),
+        box.addresses,
+        label,
+        program=Program(chains, starts),
+    )
 
 
 def _rules(chains: dict[str, list[Statement]], ledger: Ledger) -> tuple[Rule, ...]:

@@ -37,7 +37,7 @@ def write(
     """The site; notes the fate of every line of the rules and pools."""
     names = _Names()
     sections: list[tuple[str, Node]] = list(reading.sections.items())
-    written = [(pool, names.free("pools", pool.name)) for pool in pools]
+    written = [(pool, pool.name) for pool in pools]
     for pool, name in written:
         ledger.note(pool.origins, "folded", to=f"pools.{name}", reason="; ".join(pool.notes))
     if written:
@@ -91,6 +91,12 @@ def _guessed(guess: Guess | None) -> str | None:
 
 
 # ---- rules
+
+
+def named(pools: Sequence[Pool]) -> tuple[Pool, ...]:
+    """Pools with the names that they have in the site."""
+    names = _Names()
+    return tuple(pool._replace(name=names.free("pools", pool.name)) for pool in pools)
 
 
 class _Names:

@@ -9,7 +9,7 @@ from nfcompile.importers import vyos_cgnat, vyos_nat
 from nfcompile.importers.account import Ledger
 from nfcompile.importers.form import Pool, Rule
 from nfcompile.importers.lines import Text
-from nfcompile.importers.reading import Options, Reading
+from nfcompile.importers.reading import Options, Reading, flat
 from nfcompile.importers.values import Unreadable, address
 from nfcompile.importers.vyos_tree import Leaf, Path, read_tree
 
@@ -46,7 +46,7 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
         (leaf.path[2] for leaf in leaves if leaf.path[:2] == ("system", "host-name") and len(leaf.path) == 3),
         "",
     )
-    return Reading(tuple(rules), pools, box.interfaces, addresses, label)
+    return Reading(tuple(rules), pools, box.interfaces, addresses, label, program=flat(rules))
 
 
 def _parts(leaves: list[Leaf], ledger: Ledger | None) -> dict[str, list[Leaf]]:

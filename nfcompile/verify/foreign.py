@@ -1,0 +1,136 @@
+"""A site against the foreign configuration that it was imported from, packet by packet, in boxes.
+
+Both sides are asked of every packet: the foreign form as it is written, and the compiled ruleset. What is
+announced to differ is not counted as a difference: docs/migrate.md, "What is never the same".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nfcompile.diagnostics import Path
+from nfcompile.importers.account import Origin
+from nfcompile.importers.importing import Imported
+from nfcompile.importers.inbound import bindings
+from nfcompile.model.protocols import ICMP, TCP, UDP
+from nfcompile.model.ranges import EVERYWHERE
+from nfcompile.pipeline import Compiled
+from nfcompile.verify import reference
+from nfcompile.verify.boxes import Packet, one_of
+from nfcompile.verify.foreign_walk import Fate, Unclear, Walk
+from nfcompile.verify.proof.box import NOTHING, PORTS, Box, explored
+from nfcompile.verify.walk import LOCAL, Outcome, read, walk
+
+MOST_BOXES = 100_000
+OTHER_PROTOCOLS = (47, 50)
+"""GRE and ESP stand for protocols without ports."""
+SECTIONS = (("dnat",), ("snat",), ("pools",))
+AGREE, ANNOUNCED, UNCLEAR, DIFFER = "agree", "announced", "unclear", "differ"
+
+
+class Difference(NamedTuple):
+    """Packets of which the site says something else.
+
+    `line` decides about them in the original, `entries` are the spots of the site that do.
+    """
+
+    box: Box
+    line: Origin | None
+    entries: tuple[Path, ...]
+    fate: Fate
+    outcome: Outcome
+
+
+class Verified(NamedTuple):
+    """Boxes by what came of the comparison, rows of pools, and the differences."""
+
+    boxes: dict[str, int]
+    rows: int
+    different: tuple[Difference, ...]
+    wrong_rows: tuple[tuple[str, int], ...]
+    complete: bool
+
+    @property
+    def holds(self) -> bool:
+        return not self.different and not self.wrong_rows
+
+
+def verify(found: Imported, compiled: Compiled, most_boxes: int = MOST_BOXES) -> Verified:
+    """Compare a site with what it was imported from. Raises UnknownStatement for what cannot be walked."""
+    boxes = dict.fromkeys((AGREE, ANNOUNCED, UNCLEAR, DIFFER), 0)
+    different: list[Difference] = []
+    complete = True
+    for number, (word, difference) in enumerate(_compared(found, compiled)):
+        boxes[word] += 1
+        if difference is not None:
+            different.append(difference)
+        if number + 1 == most_boxes:
+            complete = False
+            break
+    wrong = tuple(_wrong_rows(found, compiled))
+    rows = sum(run.size for pool in found.pools for run in pool.subscribers)
+    return Verified(boxes, rows, tuple(different), wrong, complete)
+
+
+def _compared(found: Imported, compiled: Compiled) -> Iterator[tuple[str, Difference | None]]:
+    foreign, program = Walk(found.program), read(compiled.table)
+    gate = reference.gateway(compiled.site, compiled.allocations)
+    left_out = found.account.left_out
+
+    def ask(box: Box) -> tuple[str, Difference | None]:
+        packet = box.packet
+        outcomes = walk(program, packet, box.route)
+        try:
+            fate = foreign.fate(packet, box.route)
+        except Unclear:
+            return UNCLEAR, None
+        if any((line.file, line.line) in left_out for line in fate.lines):
+            return UNCLEAR, None
+        said = [_said(gate, packet, fate, outcome) for outcome in outcomes]
+        for outcome, (word, line) in zip(outcomes, said, strict=True):
+            if word == DIFFER:
+                entries = tuple(step.origin for step in outcome.steps if step.origin[:1] in SECTIONS)
+                return DIFFER, Difference(box, line, entries, fate, outcome)
+        return (ANNOUNCED if (ANNOUNCED, None) in said else AGREE), None
+
+    interfaces = frozenset(found.gateway.sides.all)
+    for _, answer in explored(_everything(interfaces), ask):
+        yield answer
+
+
+def _everything(interfaces: frozenset[str]) -> Iterator[Box]:
+    """All first packets between the interfaces of the site; TCP begins with SYN."""
+    routes = interfaces | {LOCAL}
+    for protocol in (TCP, UDP, ICMP, *OTHER_PROTOCOLS):
+        ports = PORTS if protocol in (TCP, UDP) else NOTHING
+        ids = PORTS if protocol == ICMP else ports
+        yield Box(protocol, True, interfaces, (EVERYWHERE,), (ids,), (EVERYWHERE,), (ports,), routes, routes)
+
+
+def _said(gate: reference.Gateway, packet: Packet, fate: Fate, outcome: Outcome) -> tuple[str, Origin | None]:
+    """Whether one way through the ruleset ends where the original does; if not, the line that differs."""
+    asks_global = gate.globals.holds(packet.destination)
+    if outcome.verdict == "drop":
+        return (ANNOUNCED, None) if asks_global else (DIFFER, fate.snat or fate.dnat)
+    left = outcome.packet
+    if (left.destination, left.destination_port) != (fate.destination, fate.destination_port):
+        return DIFFER, fate.dnat
+    from_inside = one_of(gate.inside, packet.interface)
+    if not from_inside or one_of((LOCAL,), outcome.out):
+        return (AGREE if left.source == fate.source else ANNOUNCED), None
+    if fate.interface or left.source != fate.source:
+        return DIFFER, fate.snat
+    if packet.protocol == ICMP or fate.source_port is None or left.source_port == fate.source_port:
+        return AGREE, None
+    return DIFFER, fate.snat
+
+
+def _wrong_rows(found: Imported, compiled: Compiled) -> Iterator[tuple[str, int]]:
+    """Subscribers whose block in the compiled site is not the one of the imported pool."""
+    layouts = {one.pool.name: one.layout() for one in compiled.allocations}
+    for pool in found.pools:
+        layout = layouts.get(pool.name)
+        for subscriber, block in bindings(pool):
+            if layout is None or layout.binding(subscriber) != block:
+                yield pool.name, subscriber
