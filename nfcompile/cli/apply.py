@@ -7,10 +7,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfcompile.cli import files, site
+from nfcompile.cli import files, site, state
 from nfcompile.cli.exit_status import DIFFERS, OK, REFUSED, UsageProblem, note, say
 from nfcompile.cli.options import Options
 from nfcompile.cli.prompt import confirmed
+from nfcompile.deploy.host_warnings import host_warnings
 from nfcompile.diagnostics import Diagnostic, SiteError
 from nfcompile.pipeline import Compilation, Compiled, compile_text
 
@@ -55,6 +56,8 @@ def run(options: Options) -> int:
     done = ApplyResult()
     if compilation.compiled is not None:
         done = _applied(data, compilation.compiled, options)
+        if not done.refusals:
+            done = done._replace(warnings=host_warnings(compilation.compiled, options.netns))
     if text:
         site.tell(compilation._replace(diagnostics=done.refusals + done.warnings), options)
     compilation = compilation.refused(done.refusals) if done.refusals else compilation
@@ -78,6 +81,7 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
     from nfcompile.deploy import change, comparison, guards
 
     found = None
+    state.examine(options)
     try:
         events_seen = change.event_count(options.state_dir, options.netns)
         live = change.live_site(options.state_dir, options.netns)
@@ -97,16 +101,7 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
         return ApplyResult(found, refusals=error.diagnostics)
     if loaded is None:
         return ApplyResult(found)
-    return ApplyResult(found, loaded, options.confirm, warnings=_not_the_hosts(compiled, options.netns))
-
-
-def _not_the_hosts(compiled: Compiled, netns: str | None) -> tuple[Diagnostic, ...]:
-    """What the host has not done of its part."""
-    from nfcompile.emit import CtHelper
-    from nfcompile.host import modules, sysctls
-
-    helpers = [(one.type, one.origin) for one in compiled.table.objects if isinstance(one, CtHelper)]
-    return (*modules.missing(helpers), *sysctls.differing(compiled.sysctls, netns))
+    return ApplyResult(found, loaded, options.confirm)
 
 
 def _load(
@@ -117,11 +112,11 @@ def _load(
     from nfcompile.records import history, store
 
     if options.confirm is not None:
-        state = store.state_dir(options.state_dir, options.netns)
-        if differs or change.on_trial(state):
-            trial = change.apply_and_record(state, file, compiled, history.TRIAL, seconds=options.confirm)
+        records = store.state_dir(options.state_dir, options.netns)
+        if differs or change.on_trial(records):
+            trial = change.apply_and_record(records, file, compiled, history.TRIAL, seconds=options.confirm)
             return trial.result
-        change.record_live(state, file, events_seen)
+        change.record_live(records, file, events_seen)
         return None
     writable, reason = change.writable(options.state_dir, options.netns)
     if reason and not options.quiet:

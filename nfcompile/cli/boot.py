@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
-from nfcompile.cli import site
-from nfcompile.cli.exit_status import OK
+from nfcompile.cli import site, state
+from nfcompile.cli.exit_status import OK, note
 from nfcompile.cli.options import Options
 from nfcompile.deploy import boot
-from nfcompile.deploy.recorded_site import RejectedSite
+from nfcompile.deploy.host_warnings import host_warnings
+from nfcompile.deploy.recorded_site import RecordedSite, RejectedSite
 from nfcompile.diagnostics import SiteError
 from nfcompile.records import store
+from nfcompile.records.store import StateDir
 from nfcompile.report import visible
 
 UNIT = """\
@@ -38,19 +41,35 @@ def run(options: Options) -> int:
     """Load it; a site that was on trial is not loaded, and no history is no error."""
     if options.unit:
         return _unit(options.state_dir)
-    state = store.state_dir(options.state_dir, options.netns)
+    records = store.state_dir(options.state_dir, options.netns)
+    state.examine(options)
     try:
-        recorded = boot.site_to_boot(state)
+        recorded = boot.site_to_boot(records)
     except RejectedSite as problem:
         site.refuse(problem.compilation, options, str(problem))
     if recorded is None:
-        if not options.quiet:
-            print(f"no site to load in '{visible(state.path)}'")
+        if options.is_json:
+            nothing = {"loaded": False, "event": None, "unrecorded": None}
+            print(json.dumps({**nothing, "diagnostics": []}, indent=2))
+        elif not options.quiet:
+            print(f"no site to load in '{visible(records.path)}'")
         return OK
+    return _boot(records, recorded, options)
+
+
+def _boot(records: StateDir, recorded: RecordedSite, options: Options) -> int:
     try:
-        boot.boot(state, recorded)
+        done = boot.boot(records, recorded)
     except SiteError as error:
         site.refuse(recorded.compilation.refused(error.diagnostics), options)
+    warned = recorded.compilation._replace(diagnostics=host_warnings(recorded.compiled, options.netns))
+    if done.unrecorded:
+        note(f"the boot is not in the history: {done.unrecorded}")
+    if options.is_json:
+        data = {"loaded": True, "event": done.event._asdict(), "unrecorded": done.unrecorded or None}
+        print(json.dumps(data | {"diagnostics": site.as_data(warned)}, indent=2))
+        return OK
+    site.tell(warned, options)
     if not options.quiet:
         print(f"loaded {visible(recorded.name)}")
     return OK

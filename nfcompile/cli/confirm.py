@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from nfcompile.cli import state
 from nfcompile.cli.exit_status import OK
 from nfcompile.cli.options import Options
 from nfcompile.deploy import trial
@@ -13,6 +14,7 @@ from nfcompile.report import visible
 
 def run(options: Options) -> int:
     """End the trial; the site stays."""
+    state.examine(options, finish=False)
     event = trial.confirm(store.state_dir(options.state_dir, options.netns))
     if options.is_json:
         print(json.dumps(event._asdict(), indent=2))

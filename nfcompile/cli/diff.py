@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from nfcompile.cli import files, site
+from nfcompile.cli import files, site, state
 from nfcompile.cli.comparison import as_data, as_text
 from nfcompile.cli.exit_status import DIFFERS, OK, REFUSED, UsageProblem
 from nfcompile.cli.options import Options
@@ -52,6 +52,7 @@ def _compared(other: str | None, name: str, new: Compiled, options: Options) -> 
     if other is None and options.git is None:
         from nfcompile.deploy import change
 
+        state.examine(options)
         live = change.live_site(options.state_dir, options.netns)
         return comparison.with_kernel(new, live, options.netns)
     old = site.compiled(other) if other is not None else _at_revision(options.site, options.git or "")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from nfcompile.cli import site
+from nfcompile.cli import site, state
 from nfcompile.cli.exit_status import OK, UsageProblem
 from nfcompile.cli.lookup import question as end
 from nfcompile.cli.options import Options
@@ -78,6 +78,7 @@ def _answer(compiled: Compiled, question: Question, options: Options) -> Explana
 
     if not options.live:
         return explain(compiled, question)
+    state.examine(options)
     from nfcompile.kernel import NOT_LOADED, KernelError, netns, nft
     from nfcompile.verify.explain import explain_live
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nfcompile.cli import metrics, site
+from nfcompile.cli import metrics, site, state
 from nfcompile.cli.exit_status import OK, UsageProblem
 from nfcompile.cli.options import Options
 
@@ -21,6 +21,7 @@ def run(options: Options) -> int:
 
     host, port = address(options.listen)
     _, compiled = site.compiled_or_refused(options)
+    state.examine(options)
     _serve(host, port, lambda: usage.read(compiled, options.netns, options.full), options.quiet)
     return OK
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 
-from nfcompile.cli.exit_status import OK, note
+from nfcompile.cli import state
+from nfcompile.cli.exit_status import OK, to_stderr
 from nfcompile.cli.options import Options
 from nfcompile.cli.table import Section, show
 from nfcompile.records import history, store
@@ -19,6 +19,7 @@ DIGEST_SHOWN = 12
 
 def run(options: Options) -> int:
     """List the events, the oldest first."""
+    state.examine(options)
     path = store.directory(options.state_dir or store.DEFAULT, options.netns)
     log = store.read(path)
     if options.is_json:
@@ -31,9 +32,7 @@ def run(options: Options) -> int:
     if rows := [_row(event) for event in shown(log.events)]:
         show([Section(COLUMNS, rows)], color=options.color)
     elif not options.quiet:
-        print(f"no history in '{path}'", file=sys.stderr)
-    if log.damaged and not options.quiet:
-        note(f"damaged and left out: line {', '.join(map(str, log.damaged))} of the history")
+        to_stderr(f"no history in '{path}'")
     return OK
 
 

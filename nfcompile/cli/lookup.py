@@ -61,11 +61,12 @@ def _computed(options: Options) -> int:
     return OK if found else REFUSED
 
 
-def as_data(found: list[Answer]) -> dict[str, object]:
-    """The first answer as one object, the others in `also`."""
+def as_data(found: list[Answer], certain: bool | None = None) -> dict[str, object]:
+    """The first answer as one object, the others in `also`; `certain` is of a question with a time."""
     from nfcompile.allocation.lookup import NOBODY
 
-    first, *others = [one._asdict() for one in found] or [NOBODY._asdict()]
+    more = {} if certain is None else {"certain": certain}
+    first, *others = [one._asdict() | more for one in found or [NOBODY]]
     return first | {"also": others}
 
 

@@ -69,8 +69,8 @@ def run(options: Options) -> int:
     elif options.report:
         lookup_report.write(asked, question, found, moment_found, options.format)
     elif options.is_json:
-        certain = {} if moment_found is None else {"certain": not moment_found.doubt}
-        print(json.dumps(lookup.as_data([one.answer for one in found]) | certain))
+        certain = None if moment_found is None else not moment_found.doubt
+        print(json.dumps(lookup.as_data([one.answer for one in found], certain)))
     elif found:
         print("\n\n".join(lookup.text(one.answer) for one in found))
     for line in () if options.quiet else _notes(asked, question, found, moment_found, sources):
@@ -145,6 +145,7 @@ def opened_sources(options: Options, named: str | None, timed: bool) -> Sources:
     elif options.live:
         from nfcompile.live.owners import KernelOwners
 
+        state.examine(options)
         owners = KernelOwners(options.netns)
     return Sources(past, known, site_named, owners)
 

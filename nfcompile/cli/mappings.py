@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nfcompile.allocation import lookup
 from nfcompile.allocation.lookup import Holding, Row
-from nfcompile.cli import rows, site
+from nfcompile.cli import rows, site, state
 from nfcompile.cli.exit_status import OK, UsageProblem
 from nfcompile.cli.options import Options
 
@@ -22,6 +22,8 @@ def run(options: Options) -> int:
     if options.netns is not None and not options.live:
         raise UsageProblem("--netns goes with --live")
     _, compiled = site.compiled_or_refused(options)
+    if options.live:
+        state.examine(options)
     held = _held(compiled, options.netns) if options.live else None
     found = lookup.mappings(compiled.allocations, options.compact, held)
     rows.write(Row._fields, found, options.format)

@@ -33,6 +33,7 @@ class Options(NamedTuple):
     most_boxes: int = 200_000
     growth: float | None = None
     unit: bool = False
+    trial: bool = False
     proto: str | None = None
     at: str | None = None
     log: str | None = None

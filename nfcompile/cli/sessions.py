@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from nfcompile.cli import files, rows, site
+from nfcompile.cli import files, rows, site, state
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
 from nfcompile.cli.lookup import question
 from nfcompile.cli.options import Options
@@ -48,6 +48,7 @@ def run(options: Options) -> int:
     if len(rest) > 1:
         raise UsageProblem(f"one site at a time, not {len(rest)}")
     options = options._replace(words=tuple(rest))
+    state.examine(options)
     return _clear(options) if action == "clear" else _show(options)
 
 

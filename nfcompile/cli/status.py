@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nfcompile.cli import site
+from nfcompile.cli import site, state
 from nfcompile.cli.exit_status import OK, UsageProblem, to_stderr
 from nfcompile.cli.options import Options
 from nfcompile.cli.table import Section, drawn, plain, terminal
@@ -31,6 +31,7 @@ def run(options: Options) -> int:
     if not 0.1 <= options.interval <= MAX_INTERVAL_SECONDS:
         raise UsageProblem(f"--interval is 0.1 to {MAX_INTERVAL_SECONDS} seconds, not {options.interval:g}")
     compilation, compiled = site.compiled_or_refused(options)
+    state.examine(options)
 
     def read() -> Usage:
         return usage.read(compiled, options.netns, options.full, options.top)

@@ -220,7 +220,13 @@ VERBS = (
         "rollback",
         "Go back to a site that was live before, from the history.",
         (Word("number", "How many different sites to go back.", "1", "N", least=1),),
-        (NETNS, STATE_DIR, YES, TEXT_JSON),
+        (
+            Option("trial", ("--trial",), "Only end a trial; without one, do nothing."),
+            NETNS,
+            STATE_DIR,
+            YES,
+            TEXT_JSON,
+        ),
     ),
     Verb(
         "history",
@@ -232,7 +238,12 @@ VERBS = (
         "boot",
         "Load the last confirmed site at boot.",
         (),
-        (NETNS, STATE_DIR, Option("unit", ("--unit",), "Only print a systemd unit that does this at boot.")),
+        (
+            NETNS,
+            STATE_DIR,
+            Option("unit", ("--unit",), "Only print a systemd unit that does this at boot."),
+            TEXT_JSON,
+        ),
     ),
     Verb(
         "lookup",

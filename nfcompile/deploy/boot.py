@@ -1,4 +1,4 @@
-"""Load at boot what was live to stay."""
+"""Load at boot what was live to stay; the disk need not be writable."""
 
 from __future__ import annotations
 

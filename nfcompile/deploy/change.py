@@ -34,10 +34,14 @@ class SiteFile(NamedTuple):
 
 
 class AppliedChange(NamedTuple):
-    """A change that was made: its last event, and what it did in the kernel."""
+    """A change that was made: its last event, and what it did in the kernel.
+
+    `unrecorded` says why it is not in the history: a boot, or a rollback, needs no disk that can be written.
+    """
 
     event: Event
     result: Result
+    unrecorded: str = ""
 
 
 def writable(root: str | None, netns: str | None) -> tuple[StateDir | None, str]:
@@ -88,19 +92,52 @@ def apply_and_record(
         if events_seen is not None and len(events) != events_seen:
             raise KernelError(MEANWHILE)
         back = _way_back(state, events) if seconds is not None else None
-        digest = store.keep(state.path, site.data)
-        event = _event(state, _next(events), history.LOADING, digest, site.file, seconds)
-        store.append(state.path, event, reserve=False)
+        event = _event(state, _next(events), history.LOADING, site, seconds, back)
+        unrecorded = _begin(state, site, event, required=result not in (history.BOOT, history.ROLLBACK))
+        if unrecorded and history.trial(events, state.kernel):
+            _refuse_without_record(events, state, event, unrecorded)
+        if seconds is not None:
+            _start_timer(state, event)
         try:
-            if seconds is not None:
-                _start_timer(state, event.change, back)
             loaded = load_site(compiled, state.netns)
         except (SiteError, KernelError) as error:
-            store.append(state.path, stamped(event._replace(result=history.REFUSED, why=str(error))))
+            if not unrecorded:
+                store.append(state.path, stamped(event._replace(result=history.REFUSED, why=str(error))))
             raise
         event = stamped(event._replace(result=history.TRIAL if seconds is not None else result))
-        store.append(state.path, event)
-        return AppliedChange(event, loaded)
+        try:
+            store.append(state.path, event)
+        except store.StateError as error:
+            if not unrecorded:
+                raise
+            unrecorded = str(error)
+        return AppliedChange(event, loaded, unrecorded)
+
+
+def _begin(state: StateDir, site: SiteFile, event: Event, required: bool) -> str:
+    """Write that a change begins. What is only loaded again from the history needs no new line in it: why
+    there is none is returned."""
+    from nfcompile.deploy import timer
+
+    timer.sweep(state.path)
+    try:
+        store.keep(state.path, site.data)
+        store.append(state.path, event, reserve=False)
+    except store.StateError as error:
+        if required:
+            raise
+        return str(error)
+    return ""
+
+
+def _refuse_without_record(events: tuple[Event, ...], state: StateDir, event: Event, unrecorded: str) -> None:
+    """A timer learns from the history alone that its trial has ended; without it, it would load its own site
+    over another one."""
+    trial = history.trial(events, state.kernel)
+    if trial is not None and (trial.back or None) != event.site:
+        raise KernelError(
+            f"{unrecorded}; so only 'rollback --trial' or 'rollback' to the site before the trial is possible"
+        )
 
 
 def record_live(state: StateDir, site: SiteFile, events_seen: int) -> None:
@@ -114,7 +151,7 @@ def record_live(state: StateDir, site: SiteFile, events_seen: int) -> None:
         if last is None or last.site != digest or history.settled(events)[-1] != last:
             if len(events) != events_seen:
                 raise KernelError(MEANWHILE)
-            store.append(state.path, _event(state, _next(events), history.APPLIED, digest, site.file))
+            store.append(state.path, _event(state, _next(events), history.APPLIED, site))
 
 
 def event_count(root: str | None, netns: str | None) -> int:
@@ -131,18 +168,21 @@ def on_trial(state: StateDir) -> Event | None:
 
 
 def refuse_during_trial(state: StateDir, events: tuple[Event, ...]) -> None:
-    """Raise KernelError where a site is on trial."""
-    if trial := history.trial(events, state.kernel):
-        raise KernelError(
-            f"'{trial.file}' is on trial{time_left(trial)}; 'nfcompile confirm' keeps it, "
-            "'nfcompile rollback' goes back, 'apply --confirm' puts another site on trial"
-        )
+    """Raise KernelError where a site is on trial. One whose `apply` was killed while it loaded is in nobody's
+    way: whatever is loaded next replaces it."""
+    trial = history.trial(events, state.kernel)
+    if trial is None or trial.result == history.LOADING:
+        return
+    left = round(seconds_left(trial))
+    raise KernelError(
+        f"'{trial.file}' is on trial{f' for {left} s' if left > 0 else ''}; 'nfcompile confirm' keeps it, "
+        "'nfcompile rollback --trial' goes back, 'apply --confirm' puts another site on trial"
+    )
 
 
-def time_left(trial: Event) -> str:
-    """How long a trial has still to go, in words."""
-    seconds = round(trial.uptime + (trial.seconds or 0) - store.uptime())
-    return f" for {seconds} s" if seconds > 0 else ""
+def seconds_left(trial: Event) -> float:
+    """How long a trial has still to go; 0 or less where its time is over."""
+    return trial.uptime + (trial.seconds or 0) - store.uptime()
 
 
 def load_site(compiled: Compiled, netns: str | None) -> Result:
@@ -168,14 +208,19 @@ def stamped(event: Event) -> Event:
 
 
 def _event(
-    state: StateDir, change: int, result: str, site: str, file: str, seconds: int | None = None
+    state: StateDir,
+    change: int,
+    result: str,
+    site: SiteFile,
+    seconds: int | None = None,
+    back: str | None = None,
 ) -> Event:
     event = Event(
         change=change,
         at="",
         result=result,
-        site=site,
-        file=file,
+        site=store.digest(site.data),
+        file=site.file,
         user="",
         uid=0,
         host="",
@@ -183,6 +228,7 @@ def _event(
         kernel=state.kernel,
         uptime=0,
         seconds=seconds,
+        back=back,
     )
     return stamped(event)
 
@@ -218,10 +264,16 @@ def _way_back(state: StateDir, events: tuple[Event, ...]) -> str:
     return last.site or ""
 
 
-def _start_timer(state: StateDir, change: int, back: str | None) -> None:
+def _start_timer(state: StateDir, event: Event) -> None:
+    """Start the timer of a trial that begins; without one, the history says that nothing was loaded."""
     from nfcompile.deploy import timer
 
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     netns = os.path.abspath(state.netns) if state.netns and "/" in state.netns else state.netns or ""
-    command = [sys.executable, "-c", TIMER.format(here), state.path, netns, str(change), back or ""]
-    timer.start(command, state.path)
+    command = [sys.executable, "-c", TIMER.format(here), state.path, netns, str(event.change)]
+    try:
+        timer.start(command, state.path)
+    except BaseException as error:
+        why = str(error) or "interrupted"
+        store.append(state.path, stamped(event._replace(result=history.REFUSED, why=why)))
+        raise

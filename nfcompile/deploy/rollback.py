@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.deploy import change
+from nfcompile.deploy import change, trial
 from nfcompile.deploy.recorded_site import RecordedSite, recorded_site
 from nfcompile.kernel import KernelError
 from nfcompile.records import history, store
@@ -41,22 +41,28 @@ def diff(state: StateDir, site: RecordedSite) -> list[str]:
     return apply.survey(text.text, text.origin, state.netns).diff
 
 
-def roll_back(state: StateDir, plan: RollbackPlan) -> Event:
-    """Do what was planned. Raises SiteError where the kernel refuses it, and KernelError."""
+def roll_back(state: StateDir, plan: RollbackPlan) -> tuple[Event, str]:
+    """Do what was planned; the event, and why it is not in the history ('' where it is).
+
+    Raises SiteError where the kernel refuses it, and KernelError.
+    """
     if plan.site is None:
-        return _to_no_table(state)
+        event = trial.end(state)
+        if event is None:
+            raise KernelError("the trial is over")
+        return event, ""
     site = plan.site
     done = change.apply_and_record(
         state, site.file, site.compiled, history.ROLLBACK, events_seen=plan.events_seen
     )
-    return done.event
+    return done.event, done.unrecorded
 
 
 def _target(state: StateDir, events: tuple[Event, ...], number: int) -> Event | None:
     """The event of the site to go back to; None is no table (a first site on trial)."""
-    trial = history.trial(events, state.kernel)
+    on_trial = history.trial(events, state.kernel)
     before = history.kept(events, state.kernel)
-    if trial is not None and (before is None or before.site is None):
+    if on_trial is not None and (before is None or before.site is None):
         number -= 1
         if number == 0:
             return None
@@ -67,15 +73,3 @@ def _target(state: StateDir, events: tuple[Event, ...], number: int) -> Event | 
         count = "one earlier site" if len(sites) == 1 else f"{len(sites)} earlier sites"
         raise KernelError(f"the history has {count} to go back to, not {number}")
     return sites[number - 1]
-
-
-def _to_no_table(state: StateDir) -> Event:
-    """End the trial of a first site."""
-    with store.locked(state.path):
-        trial = history.trial(store.read(state.path).events, state.kernel)
-        if trial is None:
-            raise KernelError("the trial is over")
-        change.remove_table(state.netns)
-        event = change.stamped(trial._replace(result=history.REVERTED, site=None, seconds=None))
-        store.append(state.path, event)
-        return event

@@ -1,4 +1,4 @@
-"""Sysctls of a network namespace, read only: `apply` sets none, it says which ones are not as wanted."""
+"""Sysctls of a network namespace, read only: `apply` sets none, it warns of those that differ."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ from collections.abc import Iterable, Mapping
 
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.kernel import netns
+
+FORWARDING = "net.ipv4.ip_forward"
+
+
+def forwarding(namespace: str | None = None) -> tuple[Diagnostic, ...]:
+    """A warning where the namespace forwards nothing."""
+    if netns.inside(namespace, lambda: _read([FORWARDING])).get(FORWARDING, 1):
+        return ()
+    message = f"this host does not forward packets: {FORWARDING} is 0"
+    hint = f"sysctl -w {FORWARDING}=1"
+    return (Diagnostic("host-sysctl", message, ("interfaces",), key=True, hint=hint, severity="warning"),)
 
 
 def differing(wanted: Mapping[str, int], namespace: str | None = None) -> tuple[Diagnostic, ...]:
@@ -18,7 +29,7 @@ def differing(wanted: Mapping[str, int], namespace: str | None = None) -> tuple[
     return (
         Diagnostic(
             "host-sysctl",
-            f"this host has other timeouts than the pools ask for: {spelled}",
+            f"timeouts of this host differ from those of the pools: {spelled}",
             ("pools",),
             key=True,
             hint=f"sysctl -w {' '.join(f'{name}={wanted[name]}' for name in off)}",

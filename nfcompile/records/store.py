@@ -6,7 +6,8 @@
     DIR/lock             held while a change is made
     DIR/netns/<name>/    the same for a network namespace that was named
 
-Nothing is ever taken out. Knows no YAML and no ruleset.
+Nothing is ever taken out. Directories are made with mode 0700 whatever the umask; one that others can write,
+or that belongs to another user, is refused: its sites are loaded by root. Knows no YAML and no ruleset.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
@@ -28,7 +30,9 @@ from nfcompile.records.clock import Reading, microseconds
 from nfcompile.records.history import Event, EventLog
 
 DEFAULT = "/var/lib/nfcompile"
+NAMESPACES = "netns"
 RESERVE_BYTES = 4096
+UNWRITABLE = frozenset((errno.EROFS, errno.ENOSPC, errno.EDQUOT))
 SO_NETNS_COOKIE = 71
 """Linux 5.14, asm-generic/socket.h: a number that no two namespaces of a boot ever share."""
 
@@ -75,11 +79,12 @@ def directory(root: str, namespace: str | None) -> str:
     if folder and os.path.realpath(folder) == str(netns.NAMED):
         namespace = last
     name = quote(namespace, safe="")
-    return os.path.join(root, "netns", f"%{name}" if name in (".", "..") else name)
+    return os.path.join(root, NAMESPACES, f"%{name}" if name in (".", "..") else name)
 
 
 def read(path: str) -> EventLog:
     """The history of a state directory; empty where there is none."""
+    refuse_unsafe(path)
     try:
         with open(os.path.join(path, "history.jsonl"), "rb") as file:
             return history.read(file.read())
@@ -89,26 +94,26 @@ def read(path: str) -> EventLog:
         raise _unusable("read", path, error) from None
 
 
-def site(path: str, digest: str) -> bytes:
-    """The text of a site of the history. Raises StateError where it is not what it was."""
+def site(path: str, name: str) -> bytes:
+    """The text of a site of the history by its digest. Raises StateError where it is not what it was."""
+    refuse_unsafe(path)
     try:
-        with open(os.path.join(path, "sites", digest), "rb") as file:
+        with open(os.path.join(path, "sites", name), "rb") as file:
             data = file.read()
     except OSError as error:
         raise _unusable("read", path, error) from None
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise StateError(
-            f"'{os.path.join(path, 'sites', digest)}' is damaged: its content has another digest"
-        )
+    if digest(data) != name:
+        raise StateError(f"'{os.path.join(path, 'sites', name)}' is damaged: its content has another digest")
     return data
 
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Be the only one who makes a change; waits. Makes the directory, and room for the end of the change."""
+    """Wait until no other process makes a change, and make the directory."""
+    refuse_unsafe(path)
     try:
-        os.makedirs(os.path.join(path, "sites"), mode=0o700, exist_ok=True)
-        descriptor = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _make(os.path.join(path, "sites"))
+        descriptor = _lock(path)
     except OSError as error:
         raise _unusable("write", path, error) from None
     try:
@@ -118,16 +123,21 @@ def locked(path: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+def digest(data: bytes) -> str:
+    """The name of a site's text."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def keep(path: str, data: bytes) -> str:
     """Store a site, whole or not at all, and put the reserve by; its digest."""
-    digest = hashlib.sha256(data).hexdigest()
+    name = digest(data)
     try:
         _put(path, "reserve", b"\0" * RESERVE_BYTES)
-        if not os.path.exists(os.path.join(path, "sites", digest)):
-            _put(path, os.path.join("sites", digest), data)
+        if not os.path.exists(os.path.join(path, "sites", name)):
+            _put(path, os.path.join("sites", name), data)
     except OSError as error:
         raise _unusable("write", path, error) from None
-    return digest
+    return name
 
 
 def append(path: str, event: Event, reserve: bool = True) -> None:
@@ -209,6 +219,52 @@ def _put(path: str, name: str, data: bytes) -> None:
         os.unlink(temporary)
         raise
     _sync_folder(os.path.dirname(target))
+
+
+def refuse_unsafe(path: str) -> None:
+    """Raise StateError where another user could have written the history or its sites."""
+    checked = [path, os.path.join(path, "sites"), os.path.join(path, "history.jsonl")]
+    above, name = os.path.split(os.path.dirname(path))
+    if name == NAMESPACES:
+        checked += [above, os.path.join(above, name)]
+    for one in checked:
+        try:
+            found = os.stat(one)
+        except OSError:
+            continue
+        if found.st_uid not in (0, os.geteuid()):
+            raise StateError(f"the state directory is not used: '{one}' belongs to user {found.st_uid}")
+        sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky:
+            raise StateError(
+                f"the state directory is not used: other users can write '{one}'; "
+                "see that nothing was changed there, then 'chmod go-w' it"
+            )
+
+
+def _make(folder: str) -> None:
+    """Make a directory and those above it that are missing, for this user alone."""
+    folder = os.path.abspath(folder)
+    if os.path.isdir(folder):
+        return
+    _make(os.path.dirname(folder))
+    with suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+        os.chmod(folder, 0o700)
+
+
+def _lock(path: str) -> int:
+    """Open what is locked. On a disk that is full or read-only a lock is still possible: `boot` needs it."""
+    name = os.path.join(path, "lock")
+    try:
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+    try:
+        return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _sync_folder(path: str) -> None:
