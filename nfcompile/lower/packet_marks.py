@@ -12,6 +12,8 @@ from nfcompile.model.ranges import Range
 
 KNOWN = 0x1000001
 """The socket has mapping entries."""
+CANDIDATES = 0x1000010
+"""Which of the ports that were computed for a socket it has claimed, counted from here."""
 
 NUMBERS = 0x2000000
 NUMBERS_LAST = 0x2FFFFFF
