@@ -26,6 +26,7 @@ from nfcompile.emit.statements import (
     L4PROTO,
     META_MARK,
     ONCE,
+    RETURN,
     TH_DPORT,
     TH_SPORT,
     Limit,
@@ -42,6 +43,8 @@ from nfcompile.emit.statements import (
     update,
 )
 from nfcompile.lower import names
+from nfcompile.lower.cgnat import LOW_PORTS
+from nfcompile.lower.computed_ports import computed_ports
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.packet_marks import FRESH, KNOWN, TO_LEARN
@@ -89,7 +92,7 @@ def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
         Counter(names.pool_counter(pool.name, word), pool.path) for word in ("conflict", "race")
     ]
     objects += _maps(context, pool)
-    objects += _learning(context, pool)
+    objects += _learning(context, allocation)
     objects += refreshing(context, pool, slots)
     look = (
         *take_token(pool),
@@ -139,16 +142,22 @@ def _maps(context: Context, pool: Pool) -> Iterator[Object]:
         yield Map(name, SOCKET, END, pool.path, (), flags, lifetime, ENTRIES)
 
 
-def _learning(context: Context, pool: Pool) -> Iterator[Object]:
+def _learning(context: Context, allocation: PoolAllocation) -> Iterator[Object]:
     """Before the translation: look a socket up. After it: claim a fresh one."""
+    pool = allocation.pool
     ported, name = match(L4PROTO, *PROTOCOLS), pool.name
     eim, eif, asking = (make(name) for make in (names.eim, names.eif, names.asking))
     conflict, race = (names.pool_counter(name, word) for word in ("conflict", "race"))
     known = Nat("snat", lookup(socket_key(concat(IP_SADDR, TH_SPORT)), eim))
+    blocks, to_blocks = computed_ports(context, allocation)
+    yield from blocks
+    low = [pool_rule(pool, match(TH_SPORT, LOW_PORTS), set_mark(FRESH), RETURN)] if allocation.low else []
     yield pool_chain(
         pool,
         names.sockets(name),
         pool_rule(pool, ported, set_mark(KNOWN), known),
+        *(low if to_blocks else ()),
+        *to_blocks,
         pool_rule(pool, set_mark(FRESH)),
     )
     inside, outside = socket_key(INSIDE), socket_key(OUTSIDE)

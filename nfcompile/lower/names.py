@@ -223,6 +223,11 @@ def fresh(pool: str) -> Name:
     return Name("fresh", pool)
 
 
+def claimed_socket(pool: str) -> Name:
+    """The chain that translates a socket by the entry that it has just claimed."""
+    return Name("claimed_socket", pool)
+
+
 def entry_claim(pool: str) -> Name:
     """The chain that makes a socket's entries."""
     return Name("claim", pool)

@@ -147,6 +147,26 @@ class Part(Range):
         return {index: tuple(ranges) for index, ranges in found.items()}
 
 
+class Scrambled(Range):
+    """`field & mask ^ bits`, of the packets of a box: each has one number; as a Range all of them."""
+
+    of: tuple[str, int, int]
+
+    def __new__(cls, field: str, mask: int, bits: int) -> Scrambled:
+        made = super().__new__(cls, bits & ~mask, bits | mask)
+        made.of = field, mask, bits
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scrambled) and self.of == other.of
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.of)
+
+
 class Names(NamedTuple):
     """One of several interfaces; which one differs from packet to packet of the box."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
@@ -31,6 +32,28 @@ def test_a_socket_has_one_global_port(lab: Lab, protocol: int) -> None:
     block = lookups(compiled.allocations, HOME)[0]
     assert {address_text(a) for a, _ in ends} == {block.global_ip}
     assert all(block.port_first <= port <= block.port_last for _, port in ends)
+
+
+@pytest.mark.parametrize("size", [1024, 1008])
+def test_no_first_packet_is_lost_to_a_port_of_another_socket(lab: Lab, size: int) -> None:
+    """A household with 600 sockets alive, each to a server of its own: each has its own port, and its first
+    packet arrives. Where all ports that are computed for a socket are taken, one of 150 at worst, the kernel
+    chooses, and may meet the port of another socket."""
+    block = f"{{port_block_size: {size}}}\nacls"
+    text = CGNAT.replace("HAIRPIN", "on").replace("    filtering: FILTERING\n", "")
+    text = text.replace("{port_block_size: 128}\nacls", block).replace(": 128", f": {size}")
+    lab.load(site(text).text.text)
+    ports = random.Random(7).sample(range(32768, 61000), 600)
+    far = [SERVERS[0] + n % 200 for n in range(600)]
+    seen = lab.flight(packet(UDP, (HOME, port), (to, 53)) for port, to in zip(ports, far, strict=True))
+    ends = [places[0].packet.source_port for places in seen if places]
+    assert len(ends) == len(set(ends))
+    assert len(ends) >= 597
+    known = {entry: ends for entry, ends in zip(ports, seen, strict=True) if ends}
+    again = lab.flight(packet(UDP, (HOME, port), (SERVERS[0] + 220, 53)) for port in known)
+    assert [one[0].packet.source_port for one in again] == [
+        one[0].packet.source_port for one in known.values()
+    ]
 
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])

@@ -16,10 +16,21 @@ from nfcompile import pipeline
 from nfcompile.cli import prove as verb
 from nfcompile.cli.options import Options
 from nfcompile.emit import Chain, Element, Map, Rule, Table
+from nfcompile.emit.expressions import Bitwise, Concat
 from nfcompile.emit.listing import read_key
 from nfcompile.emit.spelling import key_text, rule_text
-from nfcompile.emit.statements import ACCEPT, IP_SADDR, L4PROTO, TH_SPORT, concat, match
+from nfcompile.emit.statements import (
+    ACCEPT,
+    IP_SADDR,
+    L4PROTO,
+    META_MARK,
+    TH_SPORT,
+    SetUpdate,
+    concat,
+    match,
+)
 from nfcompile.lower import names
+from nfcompile.lower.packet_marks import CANDIDATES
 from nfcompile.model.ranges import Range
 from nfcompile.pipeline import Compiled, compile_site, parse
 from nfcompile.verify import proof
@@ -301,3 +312,30 @@ def test_what_was_not_looked_at_is_not_proved(capsys: pytest.CaptureFixture[str]
     (tmp_path / "site.yaml").write_text("version: 2\n")
     assert verb.run(Options((str(tmp_path / "site.yaml"),), no_color=True)) == 1
     assert "error" in capsys.readouterr().err
+
+
+HAIRPIN = BARE.replace("hairpin: off", "hairpin: on", 1)
+
+
+@pytest.mark.parametrize("number", [0, 5])
+def test_a_computed_port_beside_the_block_is_seen(number: int) -> None:
+    """Also one that a packet gets only where other sockets have the ports that are tried before."""
+    done = compiled(HAIRPIN)
+    block = next(one for one in done.table.objects if isinstance(one, Chain) and one.name.word == "block")
+    rules = list(block.rules)
+    at = next(index for index, rule in enumerate(rules) if _claims(rule, number))
+    made = next(one for one in rules[at].statements if isinstance(one, SetUpdate))
+    assert isinstance(made.data, Concat)
+    address, port = made.data.parts
+    assert isinstance(port, Bitwise)
+    wrong = made._replace(data=Concat((address, port._replace(xor=port.xor + 4096))))
+    statements = tuple(wrong if one is made else one for one in rules[at].statements)
+    rules[at] = rules[at]._replace(statements=statements)
+    table = changed(done.table, str(block.name), lambda chain: chain._replace(rules=tuple(rules)))
+
+    assert not proof.prove(done).different
+    assert proof.prove(done._replace(table=table)).different
+
+
+def _claims(rule: Rule, number: int) -> bool:
+    return match(META_MARK, CANDIDATES + number) in rule.statements

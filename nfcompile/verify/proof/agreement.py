@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfcompile.model.protocols import IN_BLOCK
+from nfcompile.model.ranges import Range
 from nfcompile.model.site import Match, Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
+from nfcompile.verify.boxes import Scrambled, within
 from nfcompile.verify.proof.box import Box, everything, explored
 from nfcompile.verify.reference import ANY_PORT, Fate
 from nfcompile.verify.walk import Outcome, read, walk
@@ -52,8 +54,15 @@ def agrees(outcome: Outcome, fate: Fate) -> bool:
         return outcome.verdict == fate.action
     left = outcome.packet
     source_ports = fate.source_ports if fate.source_ports != ANY_PORT else left.source_port
+    if _computed(left.source_port) and within(left.source_port, fate.source_ports):
+        source_ports = left.source_port
     ends = (left.source, left.source_port, left.destination, left.destination_port)
     return ends == (fate.sources, source_ports, fate.destinations, fate.destination_ports)
+
+
+def _computed(port: Range) -> bool:
+    """Whether the ruleset has made one port for each packet, where the site lets it have any of a block."""
+    return isinstance(port, Scrambled) or port.first == port.last
 
 
 def _protocols(compiled: Compiled, points: list[int]) -> Iterator[int]:

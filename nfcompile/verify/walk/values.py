@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from nfcompile.model.ranges import Range, union
-from nfcompile.verify.boxes import Names, Part, Split, among
+from nfcompile.verify.boxes import Names, Part, Scrambled, Split, among
 from nfcompile.verify.boxes import within as number_within
 
 Value = Range | str | Names
@@ -24,7 +24,8 @@ class UnknownStatement(Exception):
 def certain(key: Key) -> bool:
     """Whether the kernel has no choice: every part is a name, one number, or what a packet of a box has."""
     return all(
-        not isinstance(part, Range) or part.first == part.last or isinstance(part, Part) for part in key
+        not isinstance(part, Range) or part.first == part.last or isinstance(part, Part | Scrambled)
+        for part in key
     )
 
 

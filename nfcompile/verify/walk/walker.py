@@ -47,7 +47,7 @@ from nfcompile.emit.statements import (
     VerdictMap,
 )
 from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import Names, Packet, Part, inverted, joined, masked, netmapped, taken
+from nfcompile.verify.boxes import Names, Packet, Part, Scrambled, inverted, joined, masked, netmapped, taken
 from nfcompile.verify.walk.packet import STATUS, Flight, is_local
 from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits
 from nfcompile.verify.walk.state import NOTHING, State
@@ -305,7 +305,11 @@ class Walker:
         if isinstance(expression, Field):
             return (self.field(expression),)
         if isinstance(expression, Bitwise):
-            value = masked(self.number(expression.field), expression.mask)
+            value = self.number(expression.field)
+            if expression.xor and isinstance(value, Part) and value.first < value.last:
+                assert not expression.bits, "no rule does both"
+                return (Scrambled(value.field, expression.mask, expression.xor),)
+            value = masked(value, expression.mask)
             return (joined(inverted(value, expression.xor), expression.bits),)
         if isinstance(expression, Concat):
             return tuple(part for field in expression.parts for part in self.key(field))
@@ -351,6 +355,9 @@ class Walker:
             self.learned[name, key] = None
             return
         known = self.dynamic(name, key)
+        if known is None and not self.state.unknown and any(isinstance(one, Scrambled) for one in key):
+            # Of the packets of a box some find such an element made by a packet of another one.
+            known = data if self.choose(2) else None
         if isinstance(update.condition, CtCount):
             self.count(update.condition, name, key, known)
             return
