@@ -47,7 +47,7 @@ class Piece(NamedTuple):
         return self.base | (subscriber & ((1 << self.bits) - 1))
 
 
-class Run(NamedTuple):
+class Straight(NamedTuple):
     """Neighbouring subscribers and their global addresses, neighbours too and as many; all have the block of
     that number."""
 
@@ -148,14 +148,14 @@ class Layout:
             if subscriber is not None:
                 yield subscriber
 
-    def runs(self) -> Iterator[Run]:
+    def runs(self) -> Iterator[Straight]:
         """Each piece as one straight run, or two where its addresses begin again at the base."""
         for piece in self.pieces:
             turn = min(piece.first | ((1 << piece.bits) - 1), piece.last)
             for first, last in ((piece.first, turn), (turn + 1, piece.last)):
                 if first <= last:
                     addresses = Range(piece.address(first), piece.address(last))
-                    yield Run(Range(first, last), addresses, piece.block)
+                    yield Straight(Range(first, last), addresses, piece.block)
 
 
 def _pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:

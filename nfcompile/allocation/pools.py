@@ -95,7 +95,7 @@ def allocations(site: Site) -> tuple[PoolAllocation, ...]:
     found: list[PoolAllocation] = []
     taken_before: Cover[None] = Cover()
     for pool in site.active_pools:
-        allocation = _claim(pool, site.defaults, taken_before)
+        allocation = _allocation(pool, site.defaults, taken_before)
         found.append(allocation)
         for run in allocation.taken:
             taken_before.add(run, None)
@@ -107,7 +107,7 @@ def rounded(limit: int, block_size: int) -> int:
     return -(-limit // block_size) * block_size
 
 
-def _claim(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> PoolAllocation:
+def _allocation(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> PoolAllocation:
     rules = pool.acl.rules if pool.acl else ()
     unbounded: tuple[AclRule, ...] = ()
     if pool.subscribers is not None:

@@ -1,6 +1,6 @@
 """What can be wrong with a well-formed site: one check, one file. `CHECKS` is their order.
 
-A check is a generator `check(survey) -> Diagnostic...`; its module docstring is its section in
+A check is a generator `check(checked) -> Diagnostic...`; its module docstring is its section in
 docs/errors.md. Finds faults only: knows nothing of nft and changes nothing.
 """
 
@@ -29,11 +29,11 @@ from nfcompile.analysis import (
     static_acl,
     vlans,
 )
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic
 from nfcompile.model.site import Site
 
-Check = Callable[[Survey], Iterator[Diagnostic]]
+Check = Callable[[CheckInput], Iterator[Diagnostic]]
 
 CHECKS: tuple[Check, ...] = (
     priorities.check,
@@ -56,20 +56,20 @@ CHECKS: tuple[Check, ...] = (
 LINTS: dict[str, Check] = {"rfc": rfc.check}
 
 
-class Finding(NamedTuple):
+class Analysis(NamedTuple):
     """All that the checks found, and what they looked at."""
 
-    survey: Survey
+    checked: CheckInput
     diagnostics: list[Diagnostic]
 
 
-def analyse(site: Site, lints: tuple[str, ...] = ()) -> Finding:
+def analyse(site: Site, lints: tuple[str, ...] = ()) -> Analysis:
     """Run every check, and the lints asked for."""
-    survey = Survey(site, allocations(site))
+    checked = CheckInput(site, allocations(site))
     found: list[Diagnostic] = []
     for check in (*CHECKS, *(LINTS[name] for name in lints)):
-        found += _enough(check(survey))
-    return Finding(survey, found)
+        found += _enough(check(checked))
+    return Analysis(checked, found)
 
 
 def _enough(found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:

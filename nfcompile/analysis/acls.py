@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for each ACL without a user or without rules."""
-    used = {pool.acl.name for pool in survey.site.pools if pool.acl is not None}
-    for acl in survey.site.acls:
+    used = {pool.acl.name for pool in checked.site.pools if pool.acl is not None}
+    for acl in checked.site.acls:
         if acl.name not in used:
             message = f"no pool uses acl '{acl.name}'"
             yield Diagnostic("acl-unused", message, acl.path, key=True, severity="warning")

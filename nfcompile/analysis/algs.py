@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning where rtsp is on."""
-    if survey.site.defaults.alg.rtsp:
+    if checked.site.defaults.alg.rtsp:
         yield Diagnostic(
             "alg-unavailable",
             "mainline kernels have no helper for rtsp",

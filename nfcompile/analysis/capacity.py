@@ -19,15 +19,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 
-DYNAMIC_BLOCKS_MOST = 1 << 20
+MAX_DYNAMIC_BLOCKS = 1 << 20
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """Count the subscribers of each cgnat and nat pool against what it has."""
-    for allocation in survey.allocations:
+    for allocation in checked.allocations:
         pool = allocation.pool
         if not pool.allocates:
             continue
@@ -38,14 +38,14 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
         else:
             yield from _unbounded(allocation)
             if not allocation.unbounded and allocation.demand > allocation.stock.capacity:
-                yield _too_many(allocation, survey.site.defaults.port_block_size)
+                yield _too_many(allocation, checked.site.defaults.port_block_size)
 
 
 def _too_large(allocation: PoolAllocation) -> Iterator[Diagnostic]:
-    if allocation.stock.capacity > DYNAMIC_BLOCKS_MOST:
+    if allocation.stock.capacity > MAX_DYNAMIC_BLOCKS:
         message = (
             f"dynamic pool '{allocation.pool.name}' has {allocation.stock.capacity} blocks, more than"
-            f" {DYNAMIC_BLOCKS_MOST}"
+            f" {MAX_DYNAMIC_BLOCKS}"
         )
         hint = "raise port_block_size, split the pool or make it deterministic"
         yield Diagnostic("dynamic-too-large", message, (*allocation.pool.path, "global_ip"), hint=hint)

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.site import Pool
 
 LOW = ("nat_defaults", "portlimit_low")
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for each pool that asks for ports in order, one for low ports that some pool has not."""
-    pools = [p for p in survey.site.active_pools if p.shares_addresses and p.is_dynamic]
+    pools = [p for p in checked.site.active_pools if p.shares_addresses and p.is_dynamic]
     for pool in pools:
         if pool.randomize_ports is False:
             yield _warning(pool, "'randomize_ports: off'", (*pool.path, "randomize_ports"))
-    if pools and survey.site.defaults.portlimit_low is not None:
+    if pools and checked.site.defaults.portlimit_low is not None:
         yield _warning(pools[0], "'portlimit_low'", LOW)
 
 

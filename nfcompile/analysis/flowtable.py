@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.vlans import shared_addresses
 
 PATH = ("nat_defaults", "flowtable")
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for the site."""
-    site = survey.site
+    site = checked.site
     if not site.defaults.flowtable:
         return
     if shared_addresses(site):

@@ -18,13 +18,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note, Path
 from nfcompile.model.ranges import Cover, Range, intersect, range_text
 from nfcompile.model.site import Site
 
 
-class Given(NamedTuple):
+class GlobalAddresses(NamedTuple):
     """A global range, who has it and where that is written."""
 
     range: Range
@@ -32,37 +32,37 @@ class Given(NamedTuple):
     path: Path
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """Sweep all global ranges once, ascending; then hold them against the subscribers."""
-    given = list(_given(survey.site))
+    given = list(_given(checked.site))
     order = {id(one): index for index, one in enumerate(given)}
-    widest: Given | None = None
+    widest: GlobalAddresses | None = None
     for one in sorted(given, key=lambda g: (g.range, order[id(g)])):
         if widest is not None and one.range.first <= widest.range.last:
             early, late = sorted((widest, one), key=lambda g: order[id(g)])
             yield _overlap(early, late)
         if widest is None or one.range.last > widest.range.last:
             widest = one
-    yield from _inside(survey, given)
-    yield from _snat(survey.site, given)
+    yield from _inside(checked, given)
+    yield from _snat(checked.site, given)
 
 
-def _given(site: Site) -> Iterator[Given]:
+def _given(site: Site) -> Iterator[GlobalAddresses]:
     if site.gateway.primary_ip is not None:
         primary = Range(site.gateway.primary_ip, site.gateway.primary_ip)
-        yield Given(primary, "gateway 'primary_ip'", ("gateway", "primary_ip"))
+        yield GlobalAddresses(primary, "gateway 'primary_ip'", ("gateway", "primary_ip"))
     for index, one in enumerate(site.gateway.secondary_ips):
-        yield Given(one, "gateway 'secondary_ips'", ("gateway", "secondary_ips", index))
+        yield GlobalAddresses(one, "gateway 'secondary_ips'", ("gateway", "secondary_ips", index))
     for pool in site.pools:
         if not pool.enable:
             continue
         for index, one in enumerate(pool.global_ip):
-            yield Given(one, f"pool '{pool.name}'", (*pool.path, "global_ip", index))
+            yield GlobalAddresses(one, f"pool '{pool.name}'", (*pool.path, "global_ip", index))
         for entry in pool.global_map:
-            yield Given(entry.globals, f"pool '{pool.name}'", entry.path)
+            yield GlobalAddresses(entry.globals, f"pool '{pool.name}'", entry.path)
 
 
-def _overlap(early: Given, late: Given) -> Diagnostic:
+def _overlap(early: GlobalAddresses, late: GlobalAddresses) -> Diagnostic:
     shared = Range(max(early.range.first, late.range.first), min(early.range.last, late.range.last))
     if early.owner == late.owner:
         message = f"{late.owner} has {range_text(shared)} twice"
@@ -73,11 +73,11 @@ def _overlap(early: Given, late: Given) -> Diagnostic:
     return Diagnostic("pool-overlap", message, late.path, hint=hint, notes=(note,))
 
 
-def _inside(survey: Survey, given: list[Given]) -> Iterator[Diagnostic]:
+def _inside(checked: CheckInput, given: list[GlobalAddresses]) -> Iterator[Diagnostic]:
     everything: Cover[None] = Cover()
     for one in given:
         everything.add(one.range, None)
-    for allocation in survey.allocations:
+    for allocation in checked.allocations:
         if allocation.unbounded:
             continue
         both = tuple(sorted(part for run in allocation.subscribers for part in everything.parts(run)))
@@ -100,7 +100,7 @@ def _part_of(one: Range, ranges: tuple[Range, ...]) -> Range | None:
     return Range(max(one.first, ranges[index].first), min(one.last, ranges[index].last))
 
 
-def _snat(site: Site, given: list[Given]) -> Iterator[Diagnostic]:
+def _snat(site: Site, given: list[GlobalAddresses]) -> Iterator[Diagnostic]:
     of_pools = sorted((one for one in given if one.path[0] == "pools"), key=lambda one: one.range)
     firsts = [one.range.first for one in of_pools]
     for rule in site.snat:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.ranges import Range, range_text
 from nfcompile.model.site import StaticEntry
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """Sweep the entries of each VLAN; an entry without a VLAN means every VLAN."""
-    entries = [e for pool in survey.site.pools if pool.enable for e in pool.global_map]
+    entries = [e for pool in checked.site.pools if pool.enable for e in pool.global_map]
     order = {id(entry): index for index, entry in enumerate(entries)}
     widest: dict[int | None, StaticEntry] = {}
     for entry in sorted(entries, key=lambda e: (e.local, order[id(e)])):

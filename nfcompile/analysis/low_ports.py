@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import LOW_PORT_LAST
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 
 SETTING = ("nat_defaults", "portlimit_low")
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One error for each cgnat pool with low ports of its own."""
-    for allocation in survey.allocations:
+    for allocation in checked.allocations:
         ports = allocation.stock.ports
         if allocation.low is not None and ports is not None and ports.first <= LOW_PORT_LAST:
             yield Diagnostic(

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.site import Pool
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One error for each pool that repeats the priority of a pool above it."""
     first: dict[int, Pool] = {}
-    used = {pool.priority for pool in survey.site.pools if pool.enable}
-    for pool in survey.site.pools:
+    used = {pool.priority for pool in checked.site.pools if pool.enable}
+    for pool in checked.site.pools:
         if not pool.enable:
             continue
         other = first.setdefault(pool.priority, pool)

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.ranges import Cover
 
-FEW_NAMES = 9
+MAX_NAMES_IN_HINT = 9
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for each enabled pool that nothing can reach."""
     takers: list[str] = []
     taken: Cover[None] = Cover()
-    for allocation in survey.allocations:
+    for allocation in checked.allocations:
         reason = _reason(allocation, taken, takers)
         if reason:
             yield Diagnostic(
@@ -47,7 +47,7 @@ def _reason(allocation: PoolAllocation, taken: Cover[None], takers: list[str]) -
         if not allowed:
             return f"acl '{pool.acl.name}' allows nothing"
     if allowed and all(taken.covers(one) for one in allowed):
-        names = ", ".join(takers[:FEW_NAMES])
-        more = f" and {len(takers) - FEW_NAMES} more" if len(takers) > FEW_NAMES else ""
+        names = ", ".join(takers[:MAX_NAMES_IN_HINT])
+        more = f" and {len(takers) - MAX_NAMES_IN_HINT} more" if len(takers) > MAX_NAMES_IN_HINT else ""
         return f"{names}{more} take all of its sources"
     return ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.site import Pool
 
@@ -25,9 +25,9 @@ MINIMUM_SECONDS = {
 }
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for each short translation timeout of each enabled pool that translates."""
-    for pool in survey.site.active_pools:
+    for pool in checked.site.active_pools:
         if not pool.translates:
             continue
         for key, (minimum, source) in MINIMUM_SECONDS.items():

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.ranges import union
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning where the list has a gap."""
-    parts = union(survey.site.gateway.secondary_ips)
+    parts = union(checked.site.gateway.secondary_ips)
     if len(parts) > 1:
         message = f"secondary_ips is {len(parts)} segments, not one consecutive list"
         yield Diagnostic(

@@ -10,38 +10,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Cover, Range
-from nfcompile.model.site import Acl, AclRule, DnatRule, Mark, Match, SnatRule
+from nfcompile.model.site import Acl, AclRule, DnatRule, Mark, Qualifiers, SnatRule
 
-PATIENCE = 500_000
-"""So many pairs of rules are compared, about a second; ports and protocols have no order to search in."""
-
-Condition = tuple[int, int | None, Range, tuple[Range, ...], tuple[Range, ...]]
+MAX_RULE_PAIRS = 500_000
+"""About a second: ports and protocols have no order to search in, so rules are compared in pairs."""
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+class Condition(NamedTuple):
+    """What an ACL rule asks besides the source address."""
+
+    protocol: int
+    vid: int | None
+    destination: Range
+    source_ports: tuple[Range, ...]
+    destination_ports: tuple[Range, ...]
+
+
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for each rule that earlier ones cover."""
-    for acl in survey.site.acls:
+    for acl in checked.site.acls:
         yield from _acl(acl)
-    yield from _rules(survey.site.dnat, "dnat")
-    yield from _rules(survey.site.snat, "snat")
+    yield from _rules(checked.site.dnat, "dnat")
+    yield from _rules(checked.site.snat, "snat")
 
 
 def _acl(acl: Acl) -> Iterator[Diagnostic]:
     """Earlier rules are kept by their conditions other than the source, so that long lists stay fast."""
     covers: dict[Condition, Cover[AclRule]] = {}
-    looks = PATIENCE
+    pairs_left = MAX_RULE_PAIRS
     for rule in acl.rules:
         condition = _condition(rule)
         same = covers.setdefault(condition, Cover())
-        for earlier, cover in ((condition, same), *covers.items()) if looks > 0 else ((condition, same),):
-            looks -= 1
-            if _wider(earlier, condition) and cover.covers(rule.source):
+        others = covers.items() if pairs_left > 0 else ()
+        for earlier, cover in ((condition, same), *others):
+            pairs_left -= 1
+            if _within(condition, earlier) and cover.covers(rule.source):
                 note = Note("this rule decides first", cover.nearest(rule.source).path)
                 message = f"rule {rule.number} of acl '{acl.name}' can never match"
                 yield Diagnostic("rule-shadowed", message, rule.path, notes=(note,), severity="warning")
@@ -51,17 +60,18 @@ def _acl(acl: Acl) -> Iterator[Diagnostic]:
 
 def _condition(rule: AclRule) -> Condition:
     ports = rule.source_ports, rule.destination_ports
-    return rule.protocol, rule.vid, rule.destination, *ports
+    return Condition(rule.protocol, rule.vid, rule.destination, *ports)
 
 
-def _wider(one: Condition, other: Condition) -> bool:
+def _within(inner: Condition, outer: Condition) -> bool:
+    """Whether every packet that meets `inner` meets `outer`."""
     return (
-        one[0] in (ANY_PROTOCOL, other[0])
-        and one[1] in (None, other[1])
-        and one[2].first <= other[2].first
-        and one[2].last >= other[2].last
-        and _ports_within(other[3], one[3])
-        and _ports_within(other[4], one[4])
+        outer.protocol in (ANY_PROTOCOL, inner.protocol)
+        and outer.vid in (None, inner.vid)
+        and outer.destination.first <= inner.destination.first
+        and outer.destination.last >= inner.destination.last
+        and _ports_within(inner.source_ports, outer.source_ports)
+        and _ports_within(inner.destination_ports, outer.destination_ports)
     )
 
 
@@ -79,10 +89,10 @@ Rule = TypeVar("Rule", DnatRule, SnatRule)
 
 def _rules(rules: Sequence[Rule], kind: str) -> Iterator[Diagnostic]:
     marked = kind == "snat"
-    looks = PATIENCE
+    pairs_left = MAX_RULE_PAIRS
     for index, rule in enumerate(rules):
-        for earlier in islice(rules, index) if looks > 0 else ():
-            looks -= 1
+        for earlier in islice(rules, index) if pairs_left > 0 else ():
+            pairs_left -= 1
             if _match_within(rule.match, earlier.match) and (
                 not marked or _mark_within(rule.mark, earlier.mark)
             ):
@@ -97,7 +107,7 @@ def _rules(rules: Sequence[Rule], kind: str) -> Iterator[Diagnostic]:
                 break
 
 
-def _match_within(inner: Match, outer: Match) -> bool:
+def _match_within(inner: Qualifiers, outer: Qualifiers) -> bool:
     pairs = (
         (inner.src_cidr, outer.src_cidr),
         (inner.src_port, outer.src_port),

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.ranges import EVERYWHERE
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for each `allow any any` of an ACL that a static pool uses."""
-    for pool in survey.site.pools:
+    for pool in checked.site.pools:
         if not pool.is_static or not pool.enable or pool.acl is None:
             continue
         for rule in pool.acl.rules:

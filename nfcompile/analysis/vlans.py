@@ -13,32 +13,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note, Path
 from nfcompile.model.ranges import Range, range_text
 from nfcompile.model.site import Pool, Site
-from nfcompile.model.vlans import pairs, tagged
+from nfcompile.model.vlans import pairs, tagged_addresses
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One error for each VLAN that cannot be, one for each address that two VLANs of a pool share."""
-    if survey.site.defaults.vlan_mode == "untagged":
-        yield from _untagged_site(survey.site)
+    if checked.site.defaults.vlan_mode == "untagged":
+        yield from _untagged_site(checked.site)
         return
-    for pool in survey.site.active_pools:
+    for pool in checked.site.active_pools:
         if pool.allocates:
             yield from _shared_in(pool)
 
 
 def _shared_in(pool: Pool) -> Iterator[Diagnostic]:
-    for first_vid, second_vid, first, second in pairs(list(tagged(pool))):
-        address = range_text(Range(second[0].first, min(first[0].last, second[0].last)))
+    for first, second in pairs(list(tagged_addresses(pool))):
+        last = min(first.addresses.last, second.addresses.last)
+        address = range_text(Range(second.addresses.first, last))
         yield Diagnostic(
             "vlan-shared",
-            f"pool '{pool.name}' serves {address} in VLANs {first_vid} and {second_vid}",
-            second[2],
+            f"pool '{pool.name}' serves {address} in VLANs {first.vid} and {second.vid}",
+            second.path,
             hint="give each VLAN a pool of its own",
-            notes=(Note(f"VLAN {first_vid} is named here", first[2]),),
+            notes=(Note(f"VLAN {first.vid} is named here", first.path),),
         )
 
 

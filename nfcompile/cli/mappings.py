@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from nfcompile.allocation import lookup
-from nfcompile.allocation.lookup import Holding, Row
+from nfcompile.allocation import mappings
+from nfcompile.allocation.mappings import Holding, MappingRow
 from nfcompile.cli import outcome, parquet
 from nfcompile.cli.guard import OK, REFUSED
 
@@ -37,7 +37,7 @@ def run(
     outcome.tell(result, quiet, color)
     if result.compiled is None:
         return REFUSED
-    rows = lookup.mappings(
+    rows = mappings.mappings(
         result.compiled.allocations, compact, _held(result.compiled, netns) if live else None
     )
     if format == "parquet":
@@ -57,14 +57,14 @@ def _held(compiled: Compiled, netns: str | None) -> dict[str, list[Holding]]:
     return Kernel(netns).holdings(Known(compiled))
 
 
-def _csv_lines(rows: Iterable[Row]) -> Iterator[str]:
+def _csv_lines(rows: Iterable[MappingRow]) -> Iterator[str]:
     """Nothing is quoted: addresses, numbers and the names of pools need none."""
-    yield ",".join(Row._fields) + "\n"
+    yield ",".join(MappingRow._fields) + "\n"
     for row in rows:
         yield f"{row[0]},{row[1]},{row[2]},{row[3]},{row[4]},{row[5]}\n"
 
 
-def _json_lines(rows: Iterable[Row]) -> Iterator[str]:
+def _json_lines(rows: Iterable[MappingRow]) -> Iterator[str]:
     """An array with one object a line; what is empty in csv is null."""
     encode = json.JSONEncoder().encode
     before = "[\n"

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterable
 from itertools import islice
 
-from nfcompile.allocation.lookup import Row
+from nfcompile.allocation.mappings import MappingRow
 from nfcompile.cli.guard import UsageProblem
 
 GROUP_ROWS = 1 << 16
 
 
-def write(rows: Iterable[Row]) -> None:
+def write(rows: Iterable[MappingRow]) -> None:
     """The columns of csv; where there are no ports they are null."""
     try:
         import pyarrow
@@ -22,7 +22,7 @@ def write(rows: Iterable[Row]) -> None:
     if sys.stdout.isatty():
         raise UsageProblem("parquet is not for terminals; write it to a file: ... --format parquet > FILE")
     types = {"port_first": pyarrow.int32(), "port_last": pyarrow.int32()}
-    schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in Row._fields])
+    schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in MappingRow._fields])
     waiting = iter(rows)
     with ParquetWriter(pyarrow.PythonFile(sys.stdout.buffer, "w"), schema) as file:
         while group := [*islice(waiting, GROUP_ROWS)]:

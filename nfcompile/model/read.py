@@ -12,7 +12,7 @@ from nfcompile.model.acl import read_rule
 from nfcompile.model.fields import Data, Fields, Problems
 from nfcompile.model.read_pool import read_pool
 from nfcompile.model.read_rule import read_dnat, read_snat
-from nfcompile.model.site import Acl, AclRule, Alg, Defaults, Gateway, Interfaces, Site
+from nfcompile.model.site import Acl, AclRule, Alg, Defaults, GatewayAddresses, Interfaces, Site
 
 
 def read_site(data: Data, defaults: Data) -> tuple[Site, list[Diagnostic]]:
@@ -59,8 +59,8 @@ def _interfaces(fields: Fields) -> Interfaces:
     return Interfaces(tuple(inside), tuple(outside), vlans)
 
 
-def _gateway(fields: Fields) -> Gateway:
-    return Gateway(
+def _gateway(fields: Fields) -> GatewayAddresses:
+    return GatewayAddresses(
         primary_ip=fields.read("primary_ip", parse.address),
         secondary_ips=fields.each("secondary_ips", parse.addresses),
     )

@@ -25,7 +25,7 @@ class Interfaces(NamedTuple):
         return dict(self.vlans).get(vid, f"{self.inside[0]}.{vid}")
 
 
-class Gateway(NamedTuple):
+class GatewayAddresses(NamedTuple):
     """Addresses of the gateway itself (Aviatrix steps 1 and 2)."""
 
     primary_ip: int | None = None
@@ -235,7 +235,7 @@ class Mark(NamedTuple):
     mask: int = 0xFFFFFFFF
 
 
-class Match(NamedTuple):
+class Qualifiers(NamedTuple):
     """The qualifiers that dnat and snat rules share; None and () mean any. Protocol -1 is `all`."""
 
     protocol: int
@@ -251,7 +251,7 @@ class DnatRule(NamedTuple):
 
     path: Path
     name: str
-    match: Match
+    match: Qualifiers
     mark: Mark | None
     dnat_ip: Range | None
     dnat_port: Range | None
@@ -262,7 +262,7 @@ class SnatRule(NamedTuple):
 
     path: Path
     name: str
-    match: Match
+    match: Qualifiers
     mark: Mark | None
     snat_ip: Range
     snat_port: Range | None
@@ -273,7 +273,7 @@ class Site(NamedTuple):
 
     name: str
     interfaces: Interfaces
-    gateway: Gateway
+    gateway: GatewayAddresses
     defaults: Defaults
     acls: tuple[Acl, ...]
     pools: tuple[Pool, ...]

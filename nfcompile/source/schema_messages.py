@@ -19,7 +19,7 @@ TYPES: Words = {
     "array": "a list",
     "object": "keys with values",
 }
-KEYS_IN_HINT = 9
+MAX_KEYS_IN_HINT = 9
 
 
 def diagnostics_of(error: Any, rule: Schema) -> Iterator[Diagnostic]:
@@ -51,7 +51,7 @@ def _unknown_key(path: Path, key: str, known: list[str], rule: Schema) -> Diagno
             hint = f"'{key}' belongs in {homes[key]}"
         elif elsewhere:
             hint = f"did you mean '{elsewhere}'? it belongs in {homes[elsewhere]}"
-        elif len(known) <= KEYS_IN_HINT:
+        elif len(known) <= MAX_KEYS_IN_HINT:
             hint = f"the keys here are {', '.join(known)}"
     return Diagnostic("unknown-key", message, (*path, key), key=True, hint=hint)
 

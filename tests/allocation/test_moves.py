@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nfcompile import pipeline
-from nfcompile.allocation.lookup import mappings
+from nfcompile.allocation.mappings import mappings
 from nfcompile.allocation.moves import (
     Binding,
     Forgotten,

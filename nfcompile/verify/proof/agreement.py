@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfcompile.model.protocols import IN_BLOCK
-from nfcompile.model.site import Match, Site
+from nfcompile.model.site import Qualifiers, Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.proof.box import Box, everything, explored
@@ -66,5 +66,5 @@ def _protocols(compiled: Compiled, points: list[int]) -> Iterator[int]:
     return iter(sorted(start for start in starts if 0 <= start < PROTOCOL_NUMBERS))
 
 
-def _matches(site: Site) -> list[Match]:
+def _matches(site: Site) -> list[Qualifiers]:
     return [*(rule.match for rule in site.dnat), *(rule.match for rule in site.snat)]

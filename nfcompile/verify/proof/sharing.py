@@ -13,7 +13,7 @@ from typing import NamedTuple
 from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.ranges import PORT_LAST, Range, union
 from nfcompile.model.site import Pool, Site
-from nfcompile.model.vlans import tagged
+from nfcompile.model.vlans import tagged_addresses
 from nfcompile.verify.boxes import Part, Ranges
 from nfcompile.verify.proof.agreement import Compared
 from nfcompile.verify.proof.box import Box
@@ -119,7 +119,7 @@ def _rectangles(one: Compared, pool: Pool, site: Site) -> Iterator[Rectangle]:
 
 def _vlan(site: Site, pool: Pool, box: Box, subscriber: int) -> str:
     """The VLAN in which a pool names a subscriber, if it is the one that the packets come from."""
-    named = ((one, site.interfaces.vlan(vid)) for one, vid, _ in tagged(pool))
+    named = ((one, site.interfaces.vlan(vid)) for one, vid, _ in tagged_addresses(pool))
     return next(
         (vlan for one, vlan in named if vlan in box.interface and one.first <= subscriber <= one.last), ""
     )

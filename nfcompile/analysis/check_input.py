@@ -8,7 +8,7 @@ from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.model.site import Site
 
 
-class Survey(NamedTuple):
+class CheckInput(NamedTuple):
     """One site and, in packet order, the allocations of its enabled pools."""
 
     site: Site
