@@ -1,7 +1,8 @@
 """What can be wrong with a well-formed site: one check, one file. `CHECKS` is their order.
 
-A check is a generator `check(checked) -> Diagnostic...`; its module docstring is its section in
-docs/errors.md. Finds faults only: knows nothing of nft and changes nothing.
+A check is a generator `check(checked) -> Diagnostic...`. The docstring of its module has a section for each
+of its codes; `make errors` copies them into docs/errors.md. Checks find faults only: they know nothing of
+nft and change nothing.
 """
 
 from __future__ import annotations

@@ -1,17 +1,59 @@
-"""pool-capacity: a pool has fewer blocks (or addresses) than subscribers.
+"""Whether a pool has enough blocks for its subscribers.
 
-A deterministic pool gives every subscriber a block beforehand, so all must fit: addresses times blocks
-per address. Add global addresses, lower the port limits, widen `port_range` or name fewer subscribers.
+### pool-capacity
 
-subscribers-unbounded: a deterministic pool whose ACL allows `any` source.
+A deterministic pool has fewer blocks (of type nat: addresses) than subscribers, or a block is larger than
+`port_range`. Every subscriber of a deterministic pool has a fixed block, so there must be one for each:
+addresses times blocks per address. The hint says how many addresses are missing, and which block size would
+be small enough.
 
-Blocks are handed out to addresses that can be counted. Name the networks in the ACL, or list them in
-`subscribers`.
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/24}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.1]}
+```
 
-dynamic-too-large: a dynamic pool has more than 1,048,576 blocks.
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/24}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/29]}
+```
 
-The kernel holds an element for each block that it may hand out. Raise `port_block_size`, split the pool, or
-make it deterministic, where the ruleset grows with the blocks of one address only.
+### subscribers-unbounded
+
+The ACL of a deterministic pool allows `any` source. The blocks of such a pool are computed from a list of
+addresses, and `any` is no list. Name the networks in the ACL, list them in `subscribers`, or make the pool
+dynamic.
+
+```yaml
+acls: {all: {10: allow ip any}}
+pools:
+  homes: {type: cgnat, acl: all, priority: 100, global_ip: [203.0.113.0/29]}
+```
+
+```yaml
+acls: {all: {10: allow ip any}}
+pools:
+  homes: {type: cgnat, acl: all, priority: 100, global_ip: [203.0.113.0/29], subscribers: [100.64.0.0/25]}
+```
+
+### dynamic-too-large
+
+A dynamic pool has more than 1,048,576 blocks (of type nat: addresses). The ruleset has elements for each
+block of a dynamic pool, and the kernel one for each block in use. Raise `port_block_size`, split the pool,
+or make it deterministic.
+
+```yaml
+acls: {all: {10: allow ip any}}
+pools:
+  homes: {type: cgnat, acl: all, priority: 100, allocation: dynamic, global_ip: [10.0.0.0/8]}
+```
+
+```yaml
+acls: {all: {10: allow ip any}}
+pools:
+  homes: {type: cgnat, acl: all, priority: 100, allocation: dynamic, global_ip: [203.0.113.0/29]}
+```
 """
 
 from __future__ import annotations

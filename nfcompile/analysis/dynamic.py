@@ -1,8 +1,26 @@
-"""not-in-dynamic: a setting that a dynamic pool cannot follow (a warning).
+"""Settings that a dynamic pool cannot follow.
 
-The kernel picks the port inside a block that it has just handed out: it knows `randomize_ports: on`, but no
-order (`off`), and it has no blocks below 1024 (`portlimit_low`). Leave the setting out, or make the pool
-deterministic.
+### not-in-dynamic
+
+A setting has no effect in a dynamic pool (a warning). The kernel chooses the port inside a block that it
+has just assigned: it can choose at random (`randomize_ports: on`), but not in order (`off`), and dynamic
+pools have no blocks below port 1024 (`portlimit_low`). Remove the setting, or make the pool deterministic.
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes:
+    {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/30], allocation: dynamic,
+     randomize_ports: off}
+```
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes:
+    {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/30], allocation: dynamic,
+     randomize_ports: on}
+```
 """
 
 from __future__ import annotations

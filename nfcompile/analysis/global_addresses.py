@@ -1,15 +1,61 @@
-"""pool-overlap: one global address is given twice.
+"""Global addresses: each has one owner, and none is a subscriber's own address.
 
-Global addresses of enabled pools, of static entries and of the gateway itself must be disjoint: two
-owners of one address would hand out the same ports, and no log could tell the subscribers apart.
+### pool-overlap
 
-global-inside: a global address is also somebody's subscriber address.
+One global address is given twice: in one pool, in two pools, in a static entry, or as an address of the
+gateway itself. Both owners would use the same ports of the address, and no log could tell their subscribers
+apart.
 
-Such a packet would be translated twice or come back to the wrong host (RFC 4787 REQ-7 asks that both
-realms stay apart).
+```yaml
+acls: {a: {10: allow ip 10.0.0.0/30}, b: {10: allow ip 10.1.0.0/30}}
+pools:
+  a: {type: cgnat, acl: a, priority: 100, global_ip: [203.0.113.0/28]}
+  b: {type: nat, acl: b, priority: 110, global_ip: [203.0.113.8/29]}
+```
 
-snat-in-pool: a customized SNAT rule leaves from an address that a pool hands out. The kernel keeps the
-connections apart, but the port no longer names the subscriber.
+```yaml
+acls: {a: {10: allow ip 10.0.0.0/30}, b: {10: allow ip 10.1.0.0/30}}
+pools:
+  a: {type: cgnat, acl: a, priority: 100, global_ip: [203.0.113.0/29]}
+  b: {type: nat, acl: b, priority: 110, global_ip: [203.0.113.8/29]}
+```
+
+### global-inside
+
+A global address is also the inside address of a subscriber. Packets of that subscriber could be translated
+twice, and replies could go to the wrong host; RFC 4787 REQ-7 requires that inside and global addresses do
+not overlap.
+
+```yaml
+acls: {homes: {10: allow ip 10.0.0.0/24}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [10.0.0.128/26]}
+```
+
+```yaml
+acls: {homes: {10: allow ip 10.0.0.0/24}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/26]}
+```
+
+### snat-in-pool
+
+An `snat` rule translates to an address of a pool (a warning). The kernel keeps the connections apart, but a
+port of that address no longer identifies the subscriber.
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/29]}
+snat: {mail: {protocol: tcp, dst_port: 25, snat_ip: 203.0.113.1}}
+```
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/29]}
+snat: {mail: {protocol: tcp, dst_port: 25, snat_ip: 203.0.113.9}}
+```
 """
 
 from __future__ import annotations

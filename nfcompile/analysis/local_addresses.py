@@ -1,7 +1,25 @@
-"""local-twice: one local address stands in two static entries.
+"""Local addresses of static entries: each is mapped once.
 
-A packet of that host could leave from either global address. Keep one entry; the same address on two
-VLANs is two hosts and needs `~vid` on both.
+### local-twice
+
+One local address is in two static entries, so its packets could leave from either global address. Keep one
+entry. The same address on two VLANs belongs to two hosts; then both entries need `~vid`.
+
+```yaml
+pools:
+  servers:
+    type: static
+    priority: 50
+    global_map: {192.168.8.0/28: 200.0.8.0/28, 192.168.8.5: 200.0.0.3}
+```
+
+```yaml
+pools:
+  servers:
+    type: static
+    priority: 50
+    global_map: {192.168.8.0/28: 200.0.8.0/28, 192.168.9.5: 200.0.0.3}
+```
 """
 
 from __future__ import annotations

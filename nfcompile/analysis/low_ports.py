@@ -1,7 +1,24 @@
-"""low-ports-overlap: `portlimit_low` is set, but a pool's `port_range` begins below 1024.
+"""Ports below 1024 that two kinds of blocks would have.
 
-Ports below 1024 would belong to ordinary blocks and to the low blocks at the same time. Start `port_range`
-at 1024, or leave `portlimit_low` at nolimit.
+### low-ports-overlap
+
+`portlimit_low` is set, but the `port_range` of a pool begins below 1024. The ports below 1024 would be in
+ordinary blocks and in the low blocks at the same time. Start `port_range` at 1024, or set `portlimit_low:
+nolimit`.
+
+```yaml
+nat_defaults: {portlimit_low: 64}
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, port_range: 1-65535, global_ip: [203.0.113.0/29]}
+```
+
+```yaml
+nat_defaults: {portlimit_low: 64}
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, port_range: 1024-65535, global_ip: [203.0.113.0/29]}
+```
 """
 
 from __future__ import annotations

@@ -1,14 +1,54 @@
-"""mark-unset: an snat rule waits for a mark that no dnat rule sets (a warning).
+"""Marks: the dnat rules that set them, and the snat rules that test them.
 
-mark-unused: a dnat rule sets a mark that no snat rule looks at (a warning).
+### mark-unset
 
-The mark is what ties the two steps together. Another program may set or read it; otherwise one of the two
-numbers is a slip.
+An `snat` rule tests a mark that no `dnat` rule sets (a warning). Unless another program sets the mark, one
+of the two numbers is wrong, and the traffic leaves from another address than intended.
 
-mark-reserved: a dnat rule sets a mark from 0x01000000 to 0x01ffffff, which pools use themselves.
+```yaml
+dnat: {web: {protocol: tcp, dst_port: 80, mark: 10}}
+snat: {web: {mark: 11, snat_ip: 172.32.0.201}}
+```
 
-Dynamic pools and those with hairpin, endpoint-independent filtering or randomize_ports see by the marks of
-that range which connections are in use. Take another number.
+```yaml
+dnat: {web: {protocol: tcp, dst_port: 80, mark: 10}}
+snat: {web: {mark: 10, snat_ip: 172.32.0.201}}
+```
+
+### mark-unused
+
+A `dnat` rule sets a mark that no `snat` rule tests (a warning).
+
+```yaml
+dnat: {web: {protocol: tcp, dst_port: 80, dnat_port: 8080, mark: 10}}
+```
+
+```yaml
+dnat: {web: {protocol: tcp, dst_port: 80, dnat_port: 8080}}
+```
+
+### mark-reserved
+
+A `dnat` rule sets a mark from 0x01000000 to 0x01ffffff, and a pool of the site uses these marks itself.
+Dynamic pools and pools with mapping entries (`hairpin`, `filtering: endpoint_independent`,
+`randomize_ports`) mark connections in that range to see which of their blocks and ports are in use; a
+foreign mark there would make them release a port in use. Choose another number.
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, hairpin: on, global_ip: [203.0.113.0/30]}
+dnat: {web: {protocol: tcp, dst_port: 80, mark: 0x01000005}}
+snat: {web: {mark: 0x01000005, snat_ip: 192.0.2.1}}
+```
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, hairpin: on, global_ip: [203.0.113.0/30]}
+dnat: {web: {protocol: tcp, dst_port: 80, mark: 0x5}}
+snat: {web: {mark: 0x5, snat_ip: 192.0.2.1}}
+```
 """
 
 from __future__ import annotations

@@ -1,7 +1,20 @@
-"""pool-unreachable: no packet can ever reach an enabled pool (a warning).
+"""Pools that no packet reaches.
 
-The pool has no ACL (only static pools have an implied one), its ACL allows nothing, or pools with a
-smaller priority take everything that it allows.
+### pool-unreachable
+
+No packet reaches an enabled pool (a warning): it has no ACL (only static pools have an implied one), its
+ACL allows nothing, or pools with a smaller priority take every source that it allows.
+
+```yaml
+pools:
+  homes: {type: cgnat, priority: 100, global_ip: [203.0.113.0/29]}
+```
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/29]}
+```
 """
 
 from __future__ import annotations

@@ -1,7 +1,17 @@
-"""secondary-list: the secondary addresses are not one consecutive list (a warning).
+"""The gateway's secondary addresses.
 
-Aviatrix asks for one consecutive segment that leaves out the primary address; a gateway that is moved
-there, or back, keeps its rules only then.
+### secondary-list
+
+The secondary addresses are not one consecutive list (a warning). Aviatrix requires one segment without the
+primary address; the rules of a gateway that moves there, or comes from there, are the same only then.
+
+```yaml
+gateway: {secondary_ips: [172.32.0.201-172.32.0.204, 172.32.0.210]}
+```
+
+```yaml
+gateway: {secondary_ips: [172.32.0.201-172.32.0.205]}
+```
 """
 
 from __future__ import annotations

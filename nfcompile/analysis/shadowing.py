@@ -1,9 +1,23 @@
-"""rule-shadowed: an earlier rule already decides everything that this rule names (a warning).
+"""Rules that an earlier rule makes useless.
 
-In an ACL the first hit wins, and so it does among dnat and snat rules. A rule that nothing can reach is
-mostly a wrong number or a wrong prefix. Move it up, or delete it.
+### rule-shadowed
 
-Where more than about 700 rules of one list differ in more than their source, not every such rule is found.
+Earlier rules match every packet that this rule matches (a warning). In an ACL, and among `dnat` and `snat`
+rules, the first match decides, so this rule never does. Usually a rule number or a prefix is wrong. Move
+the rule up, or delete it. In a list of more than about 700 rules that differ in more than their source,
+some of these rules may not be found.
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/24, 20: deny ip 100.64.0.9}}
+pools:
+  homes: {type: fake, acl: homes, priority: 100}
+```
+
+```yaml
+acls: {homes: {10: deny ip 100.64.0.9, 20: allow ip 100.64.0.0/24}}
+pools:
+  homes: {type: fake, acl: homes, priority: 100}
+```
 """
 
 from __future__ import annotations

@@ -1,7 +1,22 @@
-"""static-permit-any: the ACL of a static pool permits every source (a warning).
+"""ACLs of static pools.
 
-A static pool has an implied rule for each of its entries; its ACL is tested first and is there to exclude
-traffic. EcoNAT warns against `permit any any`: deny rules below it can never be reached.
+### static-permit-any
+
+The ACL of a static pool permits every source (a warning). A static pool has an implied rule for each of its
+entries; its ACL is tested before those and is there to exclude traffic. EcoNAT warns against `permit any
+any` in it: deny rules below it never match.
+
+```yaml
+acls: {servers: {10: permit any any}}
+pools:
+  servers: {type: static, acl: servers, priority: 50, global_map: {192.168.0.5: 200.0.0.3}}
+```
+
+```yaml
+acls: {servers: {10: deny tcp any dst any dport 25}}
+pools:
+  servers: {type: static, acl: servers, priority: 50, global_map: {192.168.0.5: 200.0.0.3}}
+```
 """
 
 from __future__ import annotations

@@ -1,12 +1,38 @@
-"""vlan-untagged: `~vid` is used although `vlan_mode` is untagged.
+"""Addresses in VLANs.
 
-An untagged gateway passes tagged frames through untouched, so the rule could never match. Set
-`nat_defaults.vlan_mode` to vlan (one tag) or qinq (two tags).
+### vlan-untagged
 
-vlan-shared: one pool serves the same address in two VLANs.
+`~vid` is used although `vlan_mode` is `untagged`. An untagged gateway does not look at tagged frames, so
+the rule could never match, and the host in that VLAN would not be translated.
 
-Two hosts would share a block, and no log could tell them apart. Give each VLAN a pool of its own; the same
-addresses may then be used in both.
+```yaml
+acls: {office: {10: allow ip 10.0.0.1~102}}
+```
+
+```yaml
+nat_defaults: {vlan_mode: vlan}
+acls: {office: {10: allow ip 10.0.0.1~102}}
+```
+
+### vlan-shared
+
+One cgnat or nat pool serves the same address in two VLANs. Both hosts would have the same block, and no log
+could tell them apart. Give each VLAN a pool of its own; the same addresses can then be used in both.
+
+```yaml
+nat_defaults: {vlan_mode: vlan}
+acls: {homes: {10: allow ip 10.0.0.0/24~101, 20: allow ip 10.0.0.128/25~102}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/27]}
+```
+
+```yaml
+nat_defaults: {vlan_mode: vlan}
+acls: {red: {10: allow ip 10.0.0.0/24~101}, blue: {10: allow ip 10.0.0.128/25~102}}
+pools:
+  red: {type: cgnat, acl: red, priority: 100, global_ip: [203.0.113.0/28]}
+  blue: {type: cgnat, acl: blue, priority: 110, global_ip: [203.0.113.16/28]}
+```
 """
 
 from __future__ import annotations
