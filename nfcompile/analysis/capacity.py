@@ -112,7 +112,7 @@ def _block_too_large(allocation: PoolAllocation) -> Diagnostic:
         f"pool '{allocation.pool.name}' has {size} ports per address, "
         f"but a block needs {allocation.stock.block_size}",
         (*allocation.pool.path, "port_range"),
-        hint="widen port_range or lower limits_peruser",
+        hint="widen port_range, or lower the limits of limits_peruser",
     )
 
 

@@ -35,7 +35,7 @@ LOW = ("nat_defaults", "portlimit_low")
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
-    """One warning for each pool that asks for ports in order, one for low ports that some pool has not."""
+    """One warning for each dynamic pool with ports in order, and one where low ports are set."""
     pools = [p for p in checked.site.active_pools if p.shares_addresses and p.is_dynamic]
     for pool in pools:
         if pool.randomize_ports is False:
@@ -47,9 +47,9 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
 def _warning(pool: Pool, setting: str, path: tuple[str | int, ...]) -> Diagnostic:
     return Diagnostic(
         "not-in-dynamic",
-        f"{setting} does nothing in dynamic pool '{pool.name}'",
+        f"{setting} has no effect in dynamic pool '{pool.name}'",
         path,
-        hint="leave it out, or make the pool deterministic",
+        hint="remove it, or make the pool deterministic",
         notes=(Note("this makes the pool dynamic", (*pool.path, "allocation")),),
         severity="warning",
     )

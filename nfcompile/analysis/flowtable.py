@@ -40,10 +40,10 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     if not site.defaults.flowtable:
         return
     if shared_addresses(site):
-        why, hint = "VLANs share addresses, and are routed by marks", "leave it off"
+        why, hint = "VLANs share addresses, and packets are routed by marks", "turn it off"
     elif not any(pool.can_be_offloaded for pool in site.active_pools):
-        why = "packets of every pool renew something, or are not translated"
-        hint = "leave it off, or turn hairpin off in a deterministic cgnat pool"
+        why = "every pool refreshes entries by packets, or translates none"
+        hint = "turn it off, or turn hairpin off in a deterministic cgnat pool"
     else:
         return
     message = f"no connection can use the flowtable: {why}"

@@ -71,7 +71,7 @@ from nfcompile.model.site import Site
 
 
 class GlobalAddresses(NamedTuple):
-    """A global range, who has it and where that is written."""
+    """A global range, its owner, and where it is written."""
 
     range: Range
     owner: str
@@ -79,7 +79,7 @@ class GlobalAddresses(NamedTuple):
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
-    """Sweep all global ranges once, ascending; then hold them against the subscribers."""
+    """Compare all global ranges with each other in one ascending pass, then with the subscribers."""
     given = list(_given(checked.site))
     order = {id(one): index for index, one in enumerate(given)}
     widest: GlobalAddresses | None = None
@@ -110,12 +110,13 @@ def _given(site: Site) -> Iterator[GlobalAddresses]:
 
 def _overlap(early: GlobalAddresses, late: GlobalAddresses) -> Diagnostic:
     shared = Range(max(early.range.first, late.range.first), min(early.range.last, late.range.last))
+    hint = "give each global address to one owner"
     if early.owner == late.owner:
         message = f"{late.owner} has {range_text(shared)} twice"
+        hint = "remove one of them"
     else:
         message = f"{early.owner} and {late.owner} share {range_text(shared)}"
     note = Note(f"{early.owner} has it here", early.path)
-    hint = "give each global address once"
     return Diagnostic("pool-overlap", message, late.path, hint=hint, notes=(note,))
 
 
@@ -156,7 +157,7 @@ def _snat(site: Site, given: list[GlobalAddresses]) -> Iterator[Diagnostic]:
             shared = intersect([rule.snat_ip], [one.range])
             if not shared:
                 break
-            message = f"snat rule '{rule.name}' leaves from {range_text(shared[0])} of {one.owner}"
+            message = f"snat rule '{rule.name}' translates to {range_text(shared[0])} of {one.owner}"
             yield Diagnostic(
                 "snat-in-pool",
                 message,

@@ -33,7 +33,7 @@ from nfcompile.model.site import StaticEntry
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
-    """Sweep the entries of each VLAN; an entry without a VLAN means every VLAN."""
+    """One ascending pass over the entries of each VLAN; an entry without a VLAN is in every VLAN."""
     entries = [e for pool in checked.site.pools if pool.enable for e in pool.global_map]
     order = {id(entry): index for index, entry in enumerate(entries)}
     widest: dict[int | None, StaticEntry] = {}

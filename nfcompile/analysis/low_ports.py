@@ -33,7 +33,7 @@ SETTING = ("nat_defaults", "portlimit_low")
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
-    """One error for each cgnat pool with low ports of its own."""
+    """One error for each cgnat pool whose ordinary blocks would have ports below 1024."""
     for allocation in checked.allocations:
         ports = allocation.stock.ports
         if allocation.low is not None and ports is not None and ports.first <= LOW_PORT_LAST:

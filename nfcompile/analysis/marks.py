@@ -62,18 +62,18 @@ from nfcompile.model.site import Mark
 
 RESERVED_TOP_BYTE = 0x01
 MAX_MARKS_IN_HINT = 20
-"""As many may be in a hint."""
+"""More marks are not listed in a hint."""
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
-    """One warning for each mark without its counterpart, one error for each that is taken."""
+    """One warning for each mark without its counterpart, one error for each in the pools' range."""
     yield from _reserved(checked)
     sets = {rule.mark for rule in checked.site.dnat if rule.mark}
     used: dict[int, set[int]] = defaultdict(set)
     for rule in checked.site.snat:
         if rule.mark:
             used[rule.mark.mask].add(rule.mark.value)
-    # A connection passes a test when the bits that it looks at are set so; bits that nobody set are 0.
+    # A test looks at the bits of its mask only; bits that no rule sets are 0.
     passed = {mask: {mark.value & mask for mark in sets} for mask in used}
     hint = _near(sets)
     for rule in checked.site.snat:
@@ -84,7 +84,7 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     for other in checked.site.dnat:
         mark = other.mark
         if mark and not any(mark.value & mask in values for mask, values in used.items()):
-            message = f"no snat rule uses mark {_text(mark)}"
+            message = f"no snat rule tests mark {_text(mark)}"
             yield Diagnostic("mark-unused", message, (*other.path, "mark"), severity="warning")
 
 
@@ -93,14 +93,14 @@ def _reserved(checked: CheckInput) -> Iterator[Diagnostic]:
         return
     for rule in checked.site.dnat:
         if rule.mark and rule.mark.value >> 24 == RESERVED_TOP_BYTE:
-            message = f"mark {_text(rule.mark)} is in the range that pools use themselves"
-            hint = "take a mark below 0x01000000 or from 0x02000000 on"
+            message = f"mark {_text(rule.mark)} is in the range 0x01000000-0x01ffffff, which pools use"
+            hint = "choose a mark below 0x01000000 or from 0x02000000 on"
             yield Diagnostic("mark-reserved", message, (*rule.path, "mark"), hint=hint)
 
 
 def _near(sets: set[Mark]) -> str:
     words = sorted(map(_text, sets))
-    return f"marks that are set: {', '.join(words)}" if 0 < len(words) <= MAX_MARKS_IN_HINT else ""
+    return f"marks that dnat rules set: {', '.join(words)}" if 0 < len(words) <= MAX_MARKS_IN_HINT else ""
 
 
 def _text(mark: Mark) -> str:

@@ -30,7 +30,7 @@ MAX_NAMES_IN_HINT = 9
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
-    """One warning for each enabled pool that nothing can reach."""
+    """One warning for each enabled pool that no packet reaches."""
     takers: list[str] = []
     taken: Cover[None] = Cover()
     for allocation in checked.allocations:
@@ -38,7 +38,7 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
         if reason:
             yield Diagnostic(
                 "pool-unreachable",
-                f"nothing can reach pool '{allocation.pool.name}': {reason}",
+                f"no packet reaches pool '{allocation.pool.name}': {reason}",
                 (*allocation.pool.path, "acl") if "acl" in allocation.pool.given else allocation.pool.path,
                 key="acl" not in allocation.pool.given,
                 severity="warning",
@@ -62,5 +62,9 @@ def _reason(allocation: PoolAllocation, taken: Cover[None], takers: list[str]) -
     if allowed and all(taken.covers(one) for one in allowed):
         names = ", ".join(takers[:MAX_NAMES_IN_HINT])
         more = f" and {len(takers) - MAX_NAMES_IN_HINT} more" if len(takers) > MAX_NAMES_IN_HINT else ""
-        return f"{names}{more} take all of its sources"
+        return (
+            f"pool {names} takes all its sources"
+            if len(takers) == 1
+            else f"pools {names}{more} take all its sources"
+        )
     return ""

@@ -61,7 +61,7 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
 def _short(pool: Pool, key: str, seconds: int, minimum: int, source: str) -> Diagnostic:
     own = f"timeouts_inactivity.{key}" in pool.given
     path = (*pool.path, "timeouts_inactivity", key) if own else pool.path
-    where = "" if own else " (from nat_defaults)"
+    where = "" if own else " (inherited)"
     return Diagnostic(
         "rfc-timeout",
         f"pool '{pool.name}' has {key} {seconds}{where}, below the {minimum} of {source}",

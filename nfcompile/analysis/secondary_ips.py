@@ -27,7 +27,7 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning where the list has a gap."""
     parts = union(checked.site.gateway.secondary_ips)
     if len(parts) > 1:
-        message = f"secondary_ips is {len(parts)} segments, not one consecutive list"
+        message = f"secondary_ips has {len(parts)} segments, not one consecutive list"
         yield Diagnostic(
             "secondary-list", message, ("gateway", "secondary_ips"), key=True, severity="warning"
         )

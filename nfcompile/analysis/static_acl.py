@@ -37,9 +37,9 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
             if rule.allow and rule.only_source and rule.source == EVERYWHERE:
                 yield Diagnostic(
                     "static-permit-any",
-                    f"static pool '{pool.name}' has an acl that permits any source",
+                    f"the acl of static pool '{pool.name}' permits every source",
                     rule.path,
-                    hint="delete the rule: each entry of global_map is allowed anyway",
+                    hint="delete the rule: every entry of global_map is allowed without it",
                     notes=(Note("the acl is used here", (*pool.path, "acl")),),
                     severity="warning",
                 )

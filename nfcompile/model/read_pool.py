@@ -139,6 +139,6 @@ def _local(text: str) -> tuple[Range, int | None]:
 def _static_addresses(text: str) -> Range:
     """An address or a prefix; a range cannot be mapped one to one by the kernel's NETMAP."""
     if "-" in text:
-        hint = "write a prefix, or one entry an address"
+        hint = "write a prefix, or one entry for each address"
         raise Fault("bad-address", f"'{text}' is a range", 0, len(text), hint)
     return parse.addresses(text)
