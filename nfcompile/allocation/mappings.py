@@ -25,7 +25,7 @@ class MappingRow(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """A block of a dynamic pool that somebody holds, and which of his blocks it is: 1 is the first."""
+    """A block of a dynamic pool that a subscriber holds; `slot` counts the subscriber's blocks from 1."""
 
     subscriber: int
     slot: int
@@ -39,7 +39,7 @@ def mappings(
 ) -> Iterator[MappingRow]:
     """The whole allocation: pool by pool in packet order, subscribers ascending.
 
-    Dynamic pools have what is `held` of them, by the names of the pools. With `compact` one row stands for
+    `held` has the assigned blocks of dynamic pools, by pool name. With `compact` one row stands for
     a whole CIDR prefix of subscribers that keep their host bits in a global prefix.
     """
     for allocation in allocations:

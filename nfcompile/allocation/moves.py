@@ -1,15 +1,15 @@
-"""Who moves from one site to another: subscribers that had a binding and have another, in runs.
+"""Subscribers that move between two sites: they had a binding and have another one, in runs.
 
 The allocation of both sites is cut into straight runs, in which neighbours have neighbouring global
 addresses and the same ports, so the work grows with the pieces and not with the subscribers. Old and new
 runs are then laid over each other three times, and what finds its like is taken out:
 
-    the same binding, whatever its pool is called    stays (a renamed pool moves nobody)
+    the same binding, in a pool of any name          stays (renaming a pool moves no subscriber)
     another binding in the pool of the same name     moves
     a binding in another pool                        moves from pool to pool
 
-What is left is gone or new. Dynamic pools have no binding that could be computed; `forgotten` says which
-of their assignments lose their meaning.
+The rest is gone or new. The bindings of dynamic pools cannot be computed; `forgotten` yields the pools whose
+assignments end.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class BindingRun(NamedTuple):
 
 
 class Binding(NamedTuple):
-    """What a run of subscribers has: one global address each, in order, and ports of it."""
+    """The binding of a run of subscribers: one global address each, in order, and ports of it."""
 
     pool: str
     global_ip: Range
@@ -56,7 +56,7 @@ class Binding(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A run of subscribers with the same fate; `before` or `after` is None for who is new or gone."""
+    """A run of subscribers that change alike; `before` is None for new ones, `after` for removed ones."""
 
     subscribers: Range
     vid: int | None
@@ -65,14 +65,14 @@ class Move(NamedTuple):
 
     @property
     def pool(self) -> str:
-        """The pool that serves them now, or did."""
+        """The pool that serves them now, or did before."""
         binding = self.after or self.before
         assert binding is not None
         return binding.pool
 
 
 class Moves(NamedTuple):
-    """Everybody whose binding is not what it was, pool by pool in packet order."""
+    """All subscribers whose binding changes, pool by pool in packet order."""
 
     moved: tuple[Move, ...]
     new: tuple[Move, ...]
@@ -80,7 +80,7 @@ class Moves(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """A dynamic pool of which the kernel's assignments do not all keep their meaning.
+    """A dynamic pool whose assignments in the kernel end, all or some.
 
     `kept` are the global addresses whose assignments stay as they are.
     """

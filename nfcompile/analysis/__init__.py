@@ -58,14 +58,14 @@ LINTS: dict[str, Check] = {"rfc": rfc.check}
 
 
 class Analysis(NamedTuple):
-    """All that the checks found, and what they looked at."""
+    """The diagnostics of all checks, and their input."""
 
     checked: CheckInput
     diagnostics: list[Diagnostic]
 
 
 def analyse(site: Site, lints: tuple[str, ...] = ()) -> Analysis:
-    """Run every check, and the lints asked for."""
+    """Run every check, and the lints named."""
     checked = CheckInput(site, allocations(site))
     found: list[Diagnostic] = []
     for check in (*CHECKS, *(LINTS[name] for name in lints)):

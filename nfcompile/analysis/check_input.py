@@ -1,4 +1,4 @@
-"""What the checks look at: the site and the allocations of its pools, worked out once."""
+"""The input of the checks: the site and the allocations of its pools, computed once."""
 
 from __future__ import annotations
 

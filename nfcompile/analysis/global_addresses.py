@@ -151,7 +151,7 @@ def _snat(site: Site, given: list[GlobalAddresses]) -> Iterator[Diagnostic]:
     of_pools = sorted((one for one in given if one.path[0] == "pools"), key=lambda one: one.range)
     firsts = [one.range.first for one in of_pools]
     for rule in site.snat:
-        # What is given once only is disjoint: nothing further back reaches this rule's addresses.
+        # Addresses with one owner are disjoint: no range further back reaches this rule's addresses.
         for index in range(bisect_right(firsts, rule.snat_ip.last) - 1, -1, -1):
             one = of_pools[index]
             shared = intersect([rule.snat_ip], [one.range])

@@ -37,7 +37,7 @@ MAX_RULE_PAIRS = 500_000
 
 
 class Condition(NamedTuple):
-    """What an ACL rule asks besides the source address."""
+    """The conditions of an ACL rule besides the source address."""
 
     protocol: int
     vid: int | None

@@ -1,7 +1,7 @@
 """Plain data that the schema accepted -> the values of `model.site`. The only room that knows YAML keys.
 
-Collects every wrong value; what it returns cannot be wrong in itself (what is wrong between values is
-for `analysis`). Pools are read in `read_pool`, dnat and snat rules in `read_rule`.
+Collects every faulty value. A returned value has no fault in itself; faults between values are found in
+`analysis`. Pools are read in `read_pool`, dnat and snat rules in `read_rule`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nfcompile.model.site import Acl, AclRule, Alg, Defaults, GatewayAddresses, 
 
 
 def read_site(data: Data, defaults: Data) -> tuple[Site, list[Diagnostic]]:
-    """Read a whole site; the second value lists what is wrong, and then the site must not be used.
+    """Read a whole site; the second value lists its faults, and with any of them the site must not be used.
 
     `defaults` are the schema's, by section. Raises SiteError at the thousandth problem.
     """

@@ -128,7 +128,7 @@ def _advice(rule: Schema) -> str:
 def _wrong_type(path: Path, error: Any) -> Diagnostic:
     expected = error.validator_value
     types = [expected] if isinstance(expected, str) else expected
-    # A section may be empty (null), but that is no advice for a reader who wrote something there.
+    # An empty section (null) is valid too, but is no advice where something is written.
     allowed = " or ".join(TYPES[one] for one in types if one != "null")
     message = f"{_subject(path)} must be {allowed}, not {_found(error.instance)}"
     if error.instance is None:
