@@ -1,7 +1,6 @@
-"""What is wrong with a site, as values; and the forms in which a person or a program reads it.
+"""A fault of a site as a value: code, message, path, notes, hint.
 
-Knows nothing of YAML, NAT or nft: a diagnostic names a path, and whoever holds the document turns it
-into a line.
+Knows nothing of YAML, NAT or nft: a diagnostic names a path, and the document turns it into a line.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ Path = tuple[str | int, ...]
 
 
 PROBLEMS_LIMIT = 1000
-"""A search for problems ends with the thousandth: nobody reads on, and a wrong file may hold millions."""
+"""A search for problems ends with the thousandth: a wrong file may have millions."""
 
 
 class Place(NamedTuple):
@@ -25,7 +24,7 @@ class Place(NamedTuple):
 
 
 class Note(NamedTuple):
-    """A second place that a diagnostic speaks of."""
+    """A second place of a diagnostic."""
 
     message: str
     path: Path
@@ -52,7 +51,7 @@ class Diagnostic(NamedTuple):
 
 
 class SiteError(Exception):
-    """A stage refused the site; carries every problem that it found."""
+    """The site is refused; `diagnostics` has every problem."""
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         super().__init__("; ".join(one.message for one in diagnostics))

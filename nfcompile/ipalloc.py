@@ -3,7 +3,7 @@
 A *block* is one global address with a contiguous range of its ports. The blocks of one `global_ip`
 entry are laid out block-major: first the first block of every address, then the second block of every
 address. Subscriber number i of an entry with A addresses therefore gets block i div A, and the addresses
-fill equally. Entries are used up one after the other, so that an entry appended later moves nobody.
+fill equally. Entries are used one after the other, so that an appended entry moves no subscriber.
 
 Inside a CIDR prefix of 2^n addresses the kernel's NETMAP keeps the low n bits of the source, so any 2^n
 neighbouring subscribers, aligned or not, take one block of each address: one *piece*, one map element.
@@ -47,7 +47,7 @@ class Piece(NamedTuple):
         return self.base | (subscriber & ((1 << self.bits) - 1))
 
 
-class Run(NamedTuple):
+class Straight(NamedTuple):
     """Neighbouring subscribers and their global addresses, neighbours too and as many; all have the block of
     that number."""
 
@@ -57,7 +57,7 @@ class Run(NamedTuple):
 
 
 class Stock(NamedTuple):
-    """What a pool has to give: global addresses in order, and how each is cut into blocks.
+    """The blocks of a pool: its global addresses in order, and how each is cut.
 
     `ports` is the usable range of each address, `block_size` the ports of a block. Without `ports`
     the whole address is the block.
@@ -96,7 +96,7 @@ class Stock(NamedTuple):
 
 
 class Layout:
-    """Who has which block. Both directions cost O(log pieces).
+    """The block of each subscriber, and the subscriber of each block. Both directions cost O(log pieces).
 
     >>> layout = Layout(Stock((Range(8, 11),), Range(1024, 3071), 1024), [Range(100, 107)])
     >>> layout.pieces
@@ -117,7 +117,7 @@ class Layout:
         self._taken: list[tuple[int, int, int, Piece]] | None = None
 
     def binding(self, subscriber: int) -> Block | None:
-        """The block of a subscriber, None for who has none."""
+        """The block of a subscriber, None where it has none."""
         index = bisect_right(self._firsts, subscriber) - 1
         if index < 0 or subscriber > self.pieces[index].last:
             return None
@@ -125,7 +125,7 @@ class Layout:
         return self.stock.block(piece.address(subscriber), piece.block)
 
     def owner(self, address: int, port: int) -> int | None:
-        """The subscriber that has a global address and port, None where nobody has."""
+        """The subscriber with a global address and port, None where there is none."""
         number = self.stock.number(port)
         if number is None:
             return None
@@ -148,14 +148,14 @@ class Layout:
             if subscriber is not None:
                 yield subscriber
 
-    def runs(self) -> Iterator[Run]:
+    def runs(self) -> Iterator[Straight]:
         """Each piece as one straight run, or two where its addresses begin again at the base."""
         for piece in self.pieces:
             turn = min(piece.first | ((1 << piece.bits) - 1), piece.last)
             for first, last in ((piece.first, turn), (turn + 1, piece.last)):
                 if first <= last:
                     addresses = Range(piece.address(first), piece.address(last))
-                    yield Run(Range(first, last), addresses, piece.block)
+                    yield Straight(Range(first, last), addresses, piece.block)
 
 
 def _pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:

@@ -1,6 +1,6 @@
 """The compiler as one short function after the other: read it first.
 
-    bytes -> Document -> data that fits the schema -> Site -> Survey -> Table -> Text
+    bytes -> Document -> data that fits the schema -> Site -> CheckInput -> Table -> Text
 
 Each stage collects all its problems and raises SiteError with them; a later stage never sees a site that
 an earlier one refused.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.analysis import Finding, analyse
+from nfcompile.analysis import Analysis, analyse
 from nfcompile.diagnostics import Diagnostic, SiteError
 from nfcompile.emit import Table, Text, render
 from nfcompile.lower import lower, sysctls
@@ -80,18 +80,18 @@ def read(document: Document) -> Site:
     return site
 
 
-def check(document: Document, lints: tuple[str, ...] = ()) -> Finding:
+def check(document: Document, lints: tuple[str, ...] = ()) -> Analysis:
     """Everything that analysis finds, errors too. Raises SiteError where the site cannot be read."""
     return analyse(read(document), lints)
 
 
 def compile_site(document: Document) -> Compiled:
     """The whole way. Raises SiteError with the problems of the first stage that has errors."""
-    finding = check(document)
-    _refuse(finding.diagnostics)
-    site, allocations = finding.survey
+    analysis = check(document)
+    _refuse(analysis.diagnostics)
+    site, allocations = analysis.checked
     table = lower(site, allocations)
-    return Compiled(site, tuple(finding.diagnostics), allocations, table, render(table), sysctls(site))
+    return Compiled(site, tuple(analysis.diagnostics), allocations, table, render(table), sysctls(site))
 
 
 def _refuse(problems: list[Diagnostic] | tuple[Diagnostic, ...]) -> None:

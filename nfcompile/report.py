@@ -1,6 +1,6 @@
-"""Diagnostics in the forms in which people and programs read them: text, json, github, sarif.
+"""Diagnostics as text, json, github and sarif.
 
-Knows nothing of sites: places come from the document, words from whoever found the problem.
+Knows nothing of sites: the document has the places, the diagnostics have the words.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nfcompile.source.document import Document
 
 NOWHERE = Place(1, 1, 1)
-"""Stands for an unknown place in the forms that must name one."""
+"""An unknown place, in the forms that need one."""
 LINE_LIMIT = 160
 BEFORE_CARET = 60
 COLORS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[1;36m"}
@@ -38,7 +38,7 @@ def render(
     format: str,
     color: bool = False,
 ) -> str:
-    """Spell diagnostics in order of place and code; what is not empty ends with a line end."""
+    """Render diagnostics in order of place and code; ends with a line end unless empty."""
     placed = [_placed(one, document) for one in diagnostics]
     placed.sort(key=lambda one: (one.place or NOWHERE, one.diagnostic.code, one.diagnostic.message))
     if format == "text":
@@ -106,7 +106,7 @@ def _excerpt(line: str, column: int, end: int) -> tuple[str, int, int]:
 
 
 def visible(text: str) -> str:
-    r"""Spell out what a terminal would obey or hide.
+    r"""Escape the characters that a terminal obeys or hides.
 
     >>> visible("a\x1b[1m\tb")
     'a\\x1b[1m\\tb'

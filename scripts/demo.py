@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nfcompile import pipeline
-from nfcompile.allocation.lookup import mappings
+from nfcompile.allocation.mappings import mappings
 from nfcompile.model.site import Interfaces
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,1 +1,1 @@
-"""Who gets what, computed: what pools serve and have, bindings and their owners, moves, capacity."""
+"""Who gets what, computed: pools, numbering, lookup, mappings, ownership, moves, capacity."""

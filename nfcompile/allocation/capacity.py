@@ -1,10 +1,10 @@
-"""How full each pool is, what of it lies idle, and what other block sizes would need. Pure arithmetic.
+"""How full each pool is, what it leaves unused, and what other block sizes would need. Pure arithmetic.
 
-Counts what the layout hands out. A dynamic pool's use is known to the kernel alone, so of it there is only
-what it could serve.
+Counts the blocks of the deterministic layout. Only the kernel knows the use of a dynamic pool, so its plan
+has the capacity alone.
 
-What a block is held against: RFC 6888 REQ-4 asks for a limit of ports for each subscriber and names none;
-EcoNAT's manual recommends 1024 to 4096 ports for an ordinary subscriber.
+Recommended block sizes: RFC 6888 REQ-4 requires a port limit for each subscriber without naming one; EcoNAT's
+manual recommends 1024 to 4096 ports for an ordinary subscriber.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ class Resize(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """One pool. None stands for what a pool of its type has not, or what cannot be counted.
+    """One pool. None: pools of its type do not have the value, or it cannot be counted.
 
-    subscribers       who belongs to it; None where the ACL allows any source
+    subscribers       number of subscribers; None where the ACL allows any source
     addresses         global addresses
     ports             usable ports of each (`port_range`)
     ports_each        ports of a block
     per_address       blocks of an address: subscribers that share it (the compression, or sharing ratio)
     blocks_most       blocks that one subscriber may have
-    capacity          subscribers that it serves, with one block each
-    capacity_at_limit the same if all have as many blocks as they may
-    addresses_used    addresses of which at least one block is handed out
-    left_over         ports of each address that make no whole block
-    largest           the largest block with which today's subscribers fit into today's addresses
-    larger            what larger blocks would need
-    missing           addresses without which not all subscribers fit
-    months            whole months at that growth in which all still fit
+    capacity          subscribers that it serves with one block each
+    capacity_at_limit the same with the largest number of blocks each
+    addresses_used    addresses with at least one assigned block
+    left_over         ports of each address that are in no block
+    largest           the largest block with which the subscribers fit into the addresses
+    larger            addresses that larger blocks would need
+    missing           addresses to add before all subscribers fit
+    months            whole months of that growth until the pool is full
     """
 
     pool: str

@@ -1,15 +1,15 @@
-"""Who moves from one site to another: subscribers that had a binding and have another, in runs.
+"""Subscribers that move between two sites: they had a binding and have another one, in runs.
 
 The allocation of both sites is cut into straight runs, in which neighbours have neighbouring global
 addresses and the same ports, so the work grows with the pieces and not with the subscribers. Old and new
 runs are then laid over each other three times, and what finds its like is taken out:
 
-    the same binding, whatever its pool is called    stays (a renamed pool moves nobody)
+    the same binding, in a pool of any name          stays (renaming a pool moves no subscriber)
     another binding in the pool of the same name     moves
     a binding in another pool                        moves from pool to pool
 
-What is left is gone or new. Dynamic pools have no binding that could be computed; `forgotten` says which
-of their assignments lose their meaning.
+The rest is gone or new. The bindings of dynamic pools cannot be computed; `forgotten` yields the pools whose
+assignments end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bisect import insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from nfcompile.allocation.lookup import protocol_ports
+from nfcompile.allocation.mappings import protocol_ports
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.model.ranges import Range, union
 
@@ -26,7 +26,7 @@ Ports = tuple[tuple[int, int, str], ...]
 """First port, last port and protocols ('tcp+udp'), as `mappings` lists them; () is the whole address."""
 
 
-class Run(NamedTuple):
+class BindingRun(NamedTuple):
     """Subscribers `first` to `last` of a pool: global addresses from `base` on, the same ports each."""
 
     rank: int
@@ -37,7 +37,7 @@ class Run(NamedTuple):
     base: int
     ports: Ports
 
-    def part(self, first: int, last: int) -> Run:
+    def part(self, first: int, last: int) -> BindingRun:
         """The subscribers `first` to `last` of it."""
         if (first, last) == (self.first, self.last):
             return self
@@ -48,7 +48,7 @@ class Run(NamedTuple):
 
 
 class Binding(NamedTuple):
-    """What a run of subscribers has: one global address each, in order, and ports of it."""
+    """The binding of a run of subscribers: one global address each, in order, and ports of it."""
 
     pool: str
     global_ip: Range
@@ -56,7 +56,7 @@ class Binding(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A run of subscribers with the same fate; `before` or `after` is None for who is new or gone."""
+    """A run of subscribers that change alike; `before` is None for new ones, `after` for removed ones."""
 
     subscribers: Range
     vid: int | None
@@ -65,14 +65,14 @@ class Move(NamedTuple):
 
     @property
     def pool(self) -> str:
-        """The pool that serves them now, or did."""
+        """The pool that serves them now, or did before."""
         binding = self.after or self.before
         assert binding is not None
         return binding.pool
 
 
 class Moves(NamedTuple):
-    """Everybody whose binding is not what it was, pool by pool in packet order."""
+    """All subscribers whose binding changes, pool by pool in packet order."""
 
     moved: tuple[Move, ...]
     new: tuple[Move, ...]
@@ -80,7 +80,7 @@ class Moves(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """A dynamic pool of which the kernel's assignments do not all keep their meaning.
+    """A dynamic pool whose assignments in the kernel end, all or some.
 
     `kept` are the global addresses whose assignments stay as they are.
     """
@@ -90,7 +90,7 @@ class Forgotten(NamedTuple):
     kept: tuple[Range, ...] = ()
 
 
-Pair = tuple[Run | None, Run | None]
+Pair = tuple[BindingRun | None, BindingRun | None]
 
 
 def moves(before: Sequence[PoolAllocation], after: Sequence[PoolAllocation]) -> Moves:
@@ -172,35 +172,35 @@ def _common_start(before: Iterable[Range], after: Iterable[Range]) -> Iterator[R
             return
 
 
-def _runs(allocations: Sequence[PoolAllocation]) -> Iterator[Run]:
+def _runs(allocations: Sequence[PoolAllocation]) -> Iterator[BindingRun]:
     """The allocation as straight runs, pool by pool in packet order."""
     for rank, allocation in enumerate(allocations):
         pool = allocation.pool
         for entry in pool.global_map:
-            yield Run(rank, pool.name, entry.vid, *entry.local, entry.globals.first, ())
+            yield BindingRun(rank, pool.name, entry.vid, *entry.local, entry.globals.first, ())
         if pool.is_deterministic:
             yield from _laid_out(rank, allocation)
 
 
-def _laid_out(rank: int, allocation: PoolAllocation) -> Iterator[Run]:
+def _laid_out(rank: int, allocation: PoolAllocation) -> Iterator[BindingRun]:
     layout = allocation.layout()
     for run in layout.runs():
         block = layout.stock.block(run.addresses.first, run.block)
         allowed = tuple(protocol_ports(allocation, block)) if allocation.stock.ports else ()
-        yield Run(rank, allocation.pool.name, None, *run.subscribers, run.addresses.first, allowed)
+        yield BindingRun(rank, allocation.pool.name, None, *run.subscribers, run.addresses.first, allowed)
 
 
 def _overlaid(
-    old: list[Run], new: list[Run], likeness: Callable[[Run], Hashable]
-) -> tuple[list[Pair], list[Run], list[Run]]:
+    old: list[BindingRun], new: list[BindingRun], likeness: Callable[[BindingRun], Hashable]
+) -> tuple[list[Pair], list[BindingRun], list[BindingRun]]:
     """Pair old and new runs of one likeness subscriber by subscriber; and what finds no partner."""
-    groups: dict[Hashable, tuple[list[Run], list[Run]]] = {}
+    groups: dict[Hashable, tuple[list[BindingRun], list[BindingRun]]] = {}
     for side, runs in enumerate((old, new)):
         for run in runs:
             groups.setdefault(likeness(run), ([], []))[side].append(run)
     pairs: list[Pair] = []
-    old_left: list[Run] = []
-    new_left: list[Run] = []
+    old_left: list[BindingRun] = []
+    new_left: list[BindingRun] = []
     for befores, afters in groups.values():
         if not befores or not afters:
             old_left += befores
@@ -216,14 +216,14 @@ def _overlaid(
     return pairs, old_left, new_left
 
 
-def _stretches(old: list[Run], new: list[Run]) -> Iterator[Pair]:
+def _stretches(old: list[BindingRun], new: list[BindingRun]) -> Iterator[Pair]:
     """Cut runs where any begins or ends; in each stretch pair them in packet order."""
-    events: list[tuple[int, int, int, Run]] = []
+    events: list[tuple[int, int, int, BindingRun]] = []
     for side, runs in enumerate((old, new)):
         for run in runs:
             events += ((run.first, side, 1, run), (run.last + 1, side, 0, run))
     events.sort(key=lambda event: event[0])
-    here: tuple[list[Run], list[Run]] = ([], [])
+    here: tuple[list[BindingRun], list[BindingRun]] = ([], [])
     start = 0
     for at, side, begins, run in events:
         if at > start:
@@ -255,18 +255,18 @@ def _joined(pairs: Iterable[Pair]) -> tuple[Move, ...]:
     return tuple(_move(*pair) for pair in done)
 
 
-def _goes_on(run: Run | None, next_one: Run | None) -> bool:
+def _goes_on(run: BindingRun | None, next_one: BindingRun | None) -> bool:
     if run is None or next_one is None:
         return run is next_one
     whole = next_one.part(run.first, next_one.last)
     return run.last + 1 == next_one.first and whole == run._replace(last=next_one.last)
 
 
-def _longer(run: Run | None, next_one: Run | None) -> Run | None:
+def _longer(run: BindingRun | None, next_one: BindingRun | None) -> BindingRun | None:
     return run and next_one and run._replace(last=next_one.last)
 
 
-def _move(before: Run | None, after: Run | None) -> Move:
+def _move(before: BindingRun | None, after: BindingRun | None) -> Move:
     run = after or before
     assert run is not None
     return Move(Range(run.first, run.last), run.vid, before and before.binding(), after and after.binding())

@@ -1,8 +1,8 @@
 """Numbers of the blocks of a dynamic pool: what the kernel keeps in `assigned`, and what it logs as a mark.
 
-nft computes no address from a number, so the ruleset looks numbers up; whoever reads a number back (`lookup`,
-the log of assignments, the review of live state) computes the block here. Number a * K + b is block b of
-address a, where each address has K blocks: an address that is appended renumbers nobody.
+nft computes no address from a number, so the ruleset looks numbers up in maps. `lookup`, the log of
+assignments and the review of live state compute the block here. Number a * K + b is block b of address a,
+where each address has K blocks: an appended address changes no number.
 
 Knows nothing of nft.
 """

@@ -1,7 +1,7 @@
-"""Whether a pool gives a subscriber a global address and port: the question behind every kept session.
+"""Whether a subscriber has a global address and port: decides which sessions a new site keeps.
 
-Deterministic pools answer from their layout, static ones from their entries, dynamic ones from what packets
-were assigned. Knows nothing of nft.
+Deterministic pools compute it from their layout, static ones from their entries, dynamic ones from the
+assignments in the kernel. Knows nothing of nft.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nfcompile.model.site import StaticEntry
 
 
 def cover(ranges: Iterable[Range]) -> Cover[None]:
-    """A union of ranges to ask for single values."""
+    """A union of ranges, for `has`."""
     found: Cover[None] = Cover()
     for one in union(ranges):
         found.add(one, None)
@@ -25,12 +25,12 @@ def cover(ranges: Iterable[Range]) -> Cover[None]:
 
 
 def has(found: Cover[None], value: int) -> bool:
-    """Whether a union of ranges has a value."""
+    """Whether a union of ranges contains a value."""
     return found.covers(Range(value, value))
 
 
 class Bindings:
-    """What one pool gives to whom; `held` are the blocks assigned in a dynamic pool, by subscriber."""
+    """The bindings of one pool; `held` are the assigned blocks of a dynamic pool, by subscriber."""
 
     __slots__ = ("_entries", "_firsts", "_globals", "_layout", "_sources", "allocation", "held")
 

@@ -1,10 +1,10 @@
-"""Which sources each pool serves and what it has to give them: the ACLs read as sets of addresses.
+"""The subscribers of each pool, and the blocks that it has for them: the ACLs read as sets of addresses.
 
-A packet asks the pools in ascending priority, and in each the rules of its ACL; so a pool serves what
-its allow rules name, less what its own deny rules and the pools before it take away for every
+A packet is compared with the pools in ascending priority, and in each with the rules of its ACL. So a pool
+serves the sources of its allow rules, less those that its own deny rules and earlier pools take for every
 destination. A subscriber that an earlier pool takes for some destinations only belongs to both.
 
-Knows nothing of nft and finds no fault; `analysis` does.
+Knows nothing of nft, and finds no faults.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ LOW_PORT_LAST = 1023
 
 
 class PoolAllocation(NamedTuple):
-    """One enabled pool: whom it serves, with what.
+    """One enabled pool: its subscribers and its blocks.
 
-    subscribers   runs of addresses in the order in which blocks are handed out, none twice
+    subscribers   runs of addresses in the order in which they get blocks, none twice
     unbounded     allow rules whose source cannot be enumerated (`any`), if `subscribers` is not given
-    taken         sources that no later pool ever sees
+    taken         sources of which no packet reaches a later pool
     stock         global addresses and their blocks (cgnat and nat pools)
     tcp, udp      ports of a block that the protocol may use, from its first port on
     low           blocks of ports below 1024 for source ports below 1024 (`portlimit_low`), if any
@@ -49,14 +49,14 @@ class PoolAllocation(NamedTuple):
         return Layout(self.stock, self.subscribers)
 
     def low_block(self, block: Block) -> Block | None:
-        """The ports below 1024 of a subscriber who has `block`, if there are enough for it."""
+        """The ports below 1024 of the subscriber with that block, if there are enough."""
         number = self.stock.number(block.first)
         if self.low is None or number is None or number >= self.low.blocks_per_address:
             return None
         return self.low.block(block.address, number)
 
     def owner(self, layout: Layout, address: int, port: int) -> int | None:
-        """Who has a global address and port, low ports included."""
+        """The subscriber with a global address and port, low ports included."""
         number = self.low.number(port) if self.low else None
         if number is not None and self.stock.ports and port < self.stock.ports.first:
             port = self.stock.block(address, number).first
@@ -71,12 +71,12 @@ class PoolAllocation(NamedTuple):
 
     @property
     def blocks_each(self) -> int:
-        """How many blocks a subscriber may have: one, or in a dynamic pool as many as its limit holds."""
+        """How many blocks a subscriber may have: one, or in a dynamic pool as many as the limit allows."""
         return max(1, max(self.tcp, self.udp) // self.stock.block_size)
 
     @property
     def protocol_blocks_each(self) -> tuple[tuple[str, int], ...]:
-        """How many of those blocks each protocol may use: from the first one on, so many."""
+        """How many of those blocks each protocol may use, from the first one on."""
         size = self.stock.block_size
         icmp = min(self.blocks_each, -(-self.pool.limits.portlimit_icmp // size))
         return ("tcp", self.tcp // size), ("udp", self.udp // size), ("icmp", icmp)
@@ -95,7 +95,7 @@ def allocations(site: Site) -> tuple[PoolAllocation, ...]:
     found: list[PoolAllocation] = []
     taken_before: Cover[None] = Cover()
     for pool in site.active_pools:
-        allocation = _claim(pool, site.defaults, taken_before)
+        allocation = _allocation(pool, site.defaults, taken_before)
         found.append(allocation)
         for run in allocation.taken:
             taken_before.add(run, None)
@@ -107,7 +107,7 @@ def rounded(limit: int, block_size: int) -> int:
     return -(-limit // block_size) * block_size
 
 
-def _claim(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> PoolAllocation:
+def _allocation(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> PoolAllocation:
     rules = pool.acl.rules if pool.acl else ()
     unbounded: tuple[AclRule, ...] = ()
     if pool.subscribers is not None:
@@ -162,7 +162,7 @@ def _allowed(rules: Iterable[AclRule], taken_before: Cover[None]) -> tuple[Range
 
 
 def _taken(pool: Pool, rules: Iterable[AclRule]) -> tuple[Range, ...]:
-    """Sources of which every packet is decided by this pool, whatever its destination."""
+    """Sources of which this pool takes every packet, to any destination."""
     taken: list[Range] = []
     denied: Cover[None] = Cover()
     for rule in rules:

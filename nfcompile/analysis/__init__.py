@@ -1,7 +1,8 @@
 """What can be wrong with a well-formed site: one check, one file. `CHECKS` is their order.
 
-A check is a generator `check(survey) -> Diagnostic...`; its module docstring is its section in
-docs/errors.md. Finds faults only: knows nothing of nft and changes nothing.
+A check is a generator `check(checked) -> Diagnostic...`. The docstring of its module has a section for each
+of its codes; `make errors` copies them into docs/errors.md. Checks find faults only: they know nothing of
+nft and change nothing.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from nfcompile.analysis import (
     static_acl,
     vlans,
 )
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic
 from nfcompile.model.site import Site
 
-Check = Callable[[Survey], Iterator[Diagnostic]]
+Check = Callable[[CheckInput], Iterator[Diagnostic]]
 
 CHECKS: tuple[Check, ...] = (
     priorities.check,
@@ -56,20 +57,20 @@ CHECKS: tuple[Check, ...] = (
 LINTS: dict[str, Check] = {"rfc": rfc.check}
 
 
-class Finding(NamedTuple):
-    """All that the checks found, and what they looked at."""
+class Analysis(NamedTuple):
+    """The diagnostics of all checks, and their input."""
 
-    survey: Survey
+    checked: CheckInput
     diagnostics: list[Diagnostic]
 
 
-def analyse(site: Site, lints: tuple[str, ...] = ()) -> Finding:
-    """Run every check, and the lints asked for."""
-    survey = Survey(site, allocations(site))
+def analyse(site: Site, lints: tuple[str, ...] = ()) -> Analysis:
+    """Run every check, and the lints named."""
+    checked = CheckInput(site, allocations(site))
     found: list[Diagnostic] = []
     for check in (*CHECKS, *(LINTS[name] for name in lints)):
-        found += _enough(check(survey))
-    return Finding(survey, found)
+        found += _enough(check(checked))
+    return Analysis(checked, found)
 
 
 def _enough(found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:

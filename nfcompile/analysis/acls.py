@@ -1,22 +1,49 @@
-"""acl-unused: no pool uses an ACL (a warning).
+"""ACLs that decide nothing.
 
-Mostly a pool was deleted, or `acl` names another one. A disabled pool counts as a user.
+### acl-unused
 
-acl-empty: an ACL that a pool uses has no rules, so the pool serves nobody (a warning).
+No pool uses an ACL (a warning). Usually its pool was deleted, or the pool's `acl` names another ACL. A
+disabled pool counts as a user.
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+```
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: fake, acl: homes, priority: 100, enable: off}
+```
+
+### acl-empty
+
+An ACL that a pool uses has no rules, so the pool matches no packet (a warning).
+
+```yaml
+acls: {homes: {}}
+pools:
+  homes: {type: fake, acl: homes, priority: 100}
+```
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: fake, acl: homes, priority: 100}
+```
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for each ACL without a user or without rules."""
-    used = {pool.acl.name for pool in survey.site.pools if pool.acl is not None}
-    for acl in survey.site.acls:
+    used = {pool.acl.name for pool in checked.site.pools if pool.acl is not None}
+    for acl in checked.site.acls:
         if acl.name not in used:
             message = f"no pool uses acl '{acl.name}'"
             yield Diagnostic("acl-unused", message, acl.path, key=True, severity="warning")

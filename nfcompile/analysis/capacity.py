@@ -1,17 +1,59 @@
-"""pool-capacity: a pool has fewer blocks (or addresses) than subscribers.
+"""Whether a pool has enough blocks for its subscribers.
 
-A deterministic pool gives every subscriber a block beforehand, so all must fit: addresses times blocks
-per address. Add global addresses, lower the port limits, widen `port_range` or name fewer subscribers.
+### pool-capacity
 
-subscribers-unbounded: a deterministic pool whose ACL allows `any` source.
+A deterministic pool has fewer blocks (of type nat: addresses) than subscribers, or a block is larger than
+`port_range`. Every subscriber of a deterministic pool has a fixed block, so there must be one for each:
+addresses times blocks per address. The hint says how many addresses are missing, and which block size would
+be small enough.
 
-Blocks are handed out to addresses that can be counted. Name the networks in the ACL, or list them in
-`subscribers`.
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/24}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.1]}
+```
 
-dynamic-too-large: a dynamic pool has more than 1,048,576 blocks.
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/24}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/29]}
+```
 
-The kernel holds an element for each block that it may hand out. Raise `port_block_size`, split the pool, or
-make it deterministic, where the ruleset grows with the blocks of one address only.
+### subscribers-unbounded
+
+The ACL of a deterministic pool allows `any` source. The blocks of such a pool are computed from a list of
+addresses, and `any` is no list. Name the networks in the ACL, list them in `subscribers`, or make the pool
+dynamic.
+
+```yaml
+acls: {all: {10: allow ip any}}
+pools:
+  homes: {type: cgnat, acl: all, priority: 100, global_ip: [203.0.113.0/29]}
+```
+
+```yaml
+acls: {all: {10: allow ip any}}
+pools:
+  homes: {type: cgnat, acl: all, priority: 100, global_ip: [203.0.113.0/29], subscribers: [100.64.0.0/25]}
+```
+
+### dynamic-too-large
+
+A dynamic pool has more than 1,048,576 blocks (of type nat: addresses). The ruleset has elements for each
+block of a dynamic pool, and the kernel one for each block in use. Raise `port_block_size`, split the pool,
+or make it deterministic.
+
+```yaml
+acls: {all: {10: allow ip any}}
+pools:
+  homes: {type: cgnat, acl: all, priority: 100, allocation: dynamic, global_ip: [10.0.0.0/8]}
+```
+
+```yaml
+acls: {all: {10: allow ip any}}
+pools:
+  homes: {type: cgnat, acl: all, priority: 100, allocation: dynamic, global_ip: [203.0.113.0/29]}
+```
 """
 
 from __future__ import annotations
@@ -19,15 +61,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 
-DYNAMIC_BLOCKS_MOST = 1 << 20
+MAX_DYNAMIC_BLOCKS = 1 << 20
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """Count the subscribers of each cgnat and nat pool against what it has."""
-    for allocation in survey.allocations:
+    for allocation in checked.allocations:
         pool = allocation.pool
         if not pool.allocates:
             continue
@@ -38,14 +80,14 @@ def check(survey: Survey) -> Iterator[Diagnostic]:
         else:
             yield from _unbounded(allocation)
             if not allocation.unbounded and allocation.demand > allocation.stock.capacity:
-                yield _too_many(allocation, survey.site.defaults.port_block_size)
+                yield _too_many(allocation, checked.site.defaults.port_block_size)
 
 
 def _too_large(allocation: PoolAllocation) -> Iterator[Diagnostic]:
-    if allocation.stock.capacity > DYNAMIC_BLOCKS_MOST:
+    if allocation.stock.capacity > MAX_DYNAMIC_BLOCKS:
         message = (
             f"dynamic pool '{allocation.pool.name}' has {allocation.stock.capacity} blocks, more than"
-            f" {DYNAMIC_BLOCKS_MOST}"
+            f" {MAX_DYNAMIC_BLOCKS}"
         )
         hint = "raise port_block_size, split the pool or make it deterministic"
         yield Diagnostic("dynamic-too-large", message, (*allocation.pool.path, "global_ip"), hint=hint)
@@ -70,7 +112,7 @@ def _block_too_large(allocation: PoolAllocation) -> Diagnostic:
         f"pool '{allocation.pool.name}' has {size} ports per address, "
         f"but a block needs {allocation.stock.block_size}",
         (*allocation.pool.path, "port_range"),
-        hint="widen port_range or lower limits_peruser",
+        hint="widen port_range, or lower the limits of limits_peruser",
     )
 
 

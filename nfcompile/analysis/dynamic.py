@@ -1,37 +1,55 @@
-"""not-in-dynamic: a setting that a dynamic pool cannot follow (a warning).
+"""Settings that a dynamic pool cannot follow.
 
-The kernel picks the port inside a block that it has just handed out: it knows `randomize_ports: on`, but no
-order (`off`), and it has no blocks below 1024 (`portlimit_low`). Leave the setting out, or make the pool
-deterministic.
+### not-in-dynamic
+
+A setting has no effect in a dynamic pool (a warning). The kernel chooses the port inside a block that it
+has just assigned: it can choose at random (`randomize_ports: on`), but not in order (`off`), and dynamic
+pools have no blocks below port 1024 (`portlimit_low`). Remove the setting, or make the pool deterministic.
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes:
+    {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/30], allocation: dynamic,
+     randomize_ports: off}
+```
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes:
+    {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/30], allocation: dynamic,
+     randomize_ports: on}
+```
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.site import Pool
 
 LOW = ("nat_defaults", "portlimit_low")
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
-    """One warning for each pool that asks for ports in order, one for low ports that some pool has not."""
-    pools = [p for p in survey.site.active_pools if p.shares_addresses and p.is_dynamic]
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
+    """One warning for each dynamic pool with ports in order, and one where low ports are set."""
+    pools = [p for p in checked.site.active_pools if p.shares_addresses and p.is_dynamic]
     for pool in pools:
         if pool.randomize_ports is False:
             yield _warning(pool, "'randomize_ports: off'", (*pool.path, "randomize_ports"))
-    if pools and survey.site.defaults.portlimit_low is not None:
+    if pools and checked.site.defaults.portlimit_low is not None:
         yield _warning(pools[0], "'portlimit_low'", LOW)
 
 
 def _warning(pool: Pool, setting: str, path: tuple[str | int, ...]) -> Diagnostic:
     return Diagnostic(
         "not-in-dynamic",
-        f"{setting} does nothing in dynamic pool '{pool.name}'",
+        f"{setting} has no effect in dynamic pool '{pool.name}'",
         path,
-        hint="leave it out, or make the pool deterministic",
+        hint="remove it, or make the pool deterministic",
         notes=(Note("this makes the pool dynamic", (*pool.path, "allocation")),),
         severity="warning",
     )

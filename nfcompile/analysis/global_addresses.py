@@ -1,15 +1,61 @@
-"""pool-overlap: one global address is given twice.
+"""Global addresses: each has one owner, and none is a subscriber's own address.
 
-Global addresses of enabled pools, of static entries and of the gateway itself must be disjoint: two
-owners of one address would hand out the same ports, and no log could tell the subscribers apart.
+### pool-overlap
 
-global-inside: a global address is also somebody's subscriber address.
+One global address is given twice: in one pool, in two pools, in a static entry, or as an address of the
+gateway itself. Both owners would use the same ports of the address, and no log could tell their subscribers
+apart.
 
-Such a packet would be translated twice or come back to the wrong host (RFC 4787 REQ-7 asks that both
-realms stay apart).
+```yaml
+acls: {a: {10: allow ip 10.0.0.0/30}, b: {10: allow ip 10.1.0.0/30}}
+pools:
+  a: {type: cgnat, acl: a, priority: 100, global_ip: [203.0.113.0/28]}
+  b: {type: nat, acl: b, priority: 110, global_ip: [203.0.113.8/29]}
+```
 
-snat-in-pool: a customized SNAT rule leaves from an address that a pool hands out. The kernel keeps the
-connections apart, but the port no longer names the subscriber.
+```yaml
+acls: {a: {10: allow ip 10.0.0.0/30}, b: {10: allow ip 10.1.0.0/30}}
+pools:
+  a: {type: cgnat, acl: a, priority: 100, global_ip: [203.0.113.0/29]}
+  b: {type: nat, acl: b, priority: 110, global_ip: [203.0.113.8/29]}
+```
+
+### global-inside
+
+A global address is also the inside address of a subscriber. Packets of that subscriber could be translated
+twice, and replies could go to the wrong host; RFC 4787 REQ-7 requires that inside and global addresses do
+not overlap.
+
+```yaml
+acls: {homes: {10: allow ip 10.0.0.0/24}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [10.0.0.128/26]}
+```
+
+```yaml
+acls: {homes: {10: allow ip 10.0.0.0/24}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/26]}
+```
+
+### snat-in-pool
+
+An `snat` rule translates to an address of a pool (a warning). The kernel keeps the connections apart, but a
+port of that address no longer identifies the subscriber.
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/29]}
+snat: {mail: {protocol: tcp, dst_port: 25, snat_ip: 203.0.113.1}}
+```
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/29]}
+snat: {mail: {protocol: tcp, dst_port: 25, snat_ip: 203.0.113.9}}
+```
 """
 
 from __future__ import annotations
@@ -18,66 +64,67 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note, Path
 from nfcompile.model.ranges import Cover, Range, intersect, range_text
 from nfcompile.model.site import Site
 
 
-class Given(NamedTuple):
-    """A global range, who has it and where that is written."""
+class GlobalAddresses(NamedTuple):
+    """A global range, its owner, and where it is written."""
 
     range: Range
     owner: str
     path: Path
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
-    """Sweep all global ranges once, ascending; then hold them against the subscribers."""
-    given = list(_given(survey.site))
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
+    """Compare all global ranges with each other in one ascending pass, then with the subscribers."""
+    given = list(_given(checked.site))
     order = {id(one): index for index, one in enumerate(given)}
-    widest: Given | None = None
+    widest: GlobalAddresses | None = None
     for one in sorted(given, key=lambda g: (g.range, order[id(g)])):
         if widest is not None and one.range.first <= widest.range.last:
             early, late = sorted((widest, one), key=lambda g: order[id(g)])
             yield _overlap(early, late)
         if widest is None or one.range.last > widest.range.last:
             widest = one
-    yield from _inside(survey, given)
-    yield from _snat(survey.site, given)
+    yield from _inside(checked, given)
+    yield from _snat(checked.site, given)
 
 
-def _given(site: Site) -> Iterator[Given]:
+def _given(site: Site) -> Iterator[GlobalAddresses]:
     if site.gateway.primary_ip is not None:
         primary = Range(site.gateway.primary_ip, site.gateway.primary_ip)
-        yield Given(primary, "gateway 'primary_ip'", ("gateway", "primary_ip"))
+        yield GlobalAddresses(primary, "gateway 'primary_ip'", ("gateway", "primary_ip"))
     for index, one in enumerate(site.gateway.secondary_ips):
-        yield Given(one, "gateway 'secondary_ips'", ("gateway", "secondary_ips", index))
+        yield GlobalAddresses(one, "gateway 'secondary_ips'", ("gateway", "secondary_ips", index))
     for pool in site.pools:
         if not pool.enable:
             continue
         for index, one in enumerate(pool.global_ip):
-            yield Given(one, f"pool '{pool.name}'", (*pool.path, "global_ip", index))
+            yield GlobalAddresses(one, f"pool '{pool.name}'", (*pool.path, "global_ip", index))
         for entry in pool.global_map:
-            yield Given(entry.globals, f"pool '{pool.name}'", entry.path)
+            yield GlobalAddresses(entry.globals, f"pool '{pool.name}'", entry.path)
 
 
-def _overlap(early: Given, late: Given) -> Diagnostic:
+def _overlap(early: GlobalAddresses, late: GlobalAddresses) -> Diagnostic:
     shared = Range(max(early.range.first, late.range.first), min(early.range.last, late.range.last))
+    hint = "give each global address to one owner"
     if early.owner == late.owner:
         message = f"{late.owner} has {range_text(shared)} twice"
+        hint = "remove one of them"
     else:
         message = f"{early.owner} and {late.owner} share {range_text(shared)}"
     note = Note(f"{early.owner} has it here", early.path)
-    hint = "give each global address once"
     return Diagnostic("pool-overlap", message, late.path, hint=hint, notes=(note,))
 
 
-def _inside(survey: Survey, given: list[Given]) -> Iterator[Diagnostic]:
+def _inside(checked: CheckInput, given: list[GlobalAddresses]) -> Iterator[Diagnostic]:
     everything: Cover[None] = Cover()
     for one in given:
         everything.add(one.range, None)
-    for allocation in survey.allocations:
+    for allocation in checked.allocations:
         if allocation.unbounded:
             continue
         both = tuple(sorted(part for run in allocation.subscribers for part in everything.parts(run)))
@@ -100,17 +147,17 @@ def _part_of(one: Range, ranges: tuple[Range, ...]) -> Range | None:
     return Range(max(one.first, ranges[index].first), min(one.last, ranges[index].last))
 
 
-def _snat(site: Site, given: list[Given]) -> Iterator[Diagnostic]:
+def _snat(site: Site, given: list[GlobalAddresses]) -> Iterator[Diagnostic]:
     of_pools = sorted((one for one in given if one.path[0] == "pools"), key=lambda one: one.range)
     firsts = [one.range.first for one in of_pools]
     for rule in site.snat:
-        # What is given once only is disjoint: nothing further back reaches this rule's addresses.
+        # Addresses with one owner are disjoint: no range further back reaches this rule's addresses.
         for index in range(bisect_right(firsts, rule.snat_ip.last) - 1, -1, -1):
             one = of_pools[index]
             shared = intersect([rule.snat_ip], [one.range])
             if not shared:
                 break
-            message = f"snat rule '{rule.name}' leaves from {range_text(shared[0])} of {one.owner}"
+            message = f"snat rule '{rule.name}' translates to {range_text(shared[0])} of {one.owner}"
             yield Diagnostic(
                 "snat-in-pool",
                 message,

@@ -1,22 +1,40 @@
-"""local-twice: one local address stands in two static entries.
+"""Local addresses of static entries: each is mapped once.
 
-A packet of that host could leave from either global address. Keep one entry; the same address on two
-VLANs is two hosts and needs `~vid` on both.
+### local-twice
+
+One local address is in two static entries, so its packets could leave from either global address. Keep one
+entry. The same address on two VLANs belongs to two hosts; then both entries need `~vid`.
+
+```yaml
+pools:
+  servers:
+    type: static
+    priority: 50
+    global_map: {192.168.8.0/28: 200.0.8.0/28, 192.168.8.5: 200.0.0.3}
+```
+
+```yaml
+pools:
+  servers:
+    type: static
+    priority: 50
+    global_map: {192.168.8.0/28: 200.0.8.0/28, 192.168.9.5: 200.0.0.3}
+```
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.ranges import Range, range_text
 from nfcompile.model.site import StaticEntry
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
-    """Sweep the entries of each VLAN; an entry without a VLAN means every VLAN."""
-    entries = [e for pool in survey.site.pools if pool.enable for e in pool.global_map]
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
+    """One ascending pass over the entries of each VLAN; an entry without a VLAN is in every VLAN."""
+    entries = [e for pool in checked.site.pools if pool.enable for e in pool.global_map]
     order = {id(entry): index for index, entry in enumerate(entries)}
     widest: dict[int | None, StaticEntry] = {}
     for entry in sorted(entries, key=lambda e: (e.local, order[id(e)])):

@@ -1,7 +1,24 @@
-"""low-ports-overlap: `portlimit_low` is set, but a pool's `port_range` begins below 1024.
+"""Ports below 1024 that two kinds of blocks would have.
 
-Ports below 1024 would belong to ordinary blocks and to the low blocks at the same time. Start `port_range`
-at 1024, or leave `portlimit_low` at nolimit.
+### low-ports-overlap
+
+`portlimit_low` is set, but the `port_range` of a pool begins below 1024. The ports below 1024 would be in
+ordinary blocks and in the low blocks at the same time. Start `port_range` at 1024, or set `portlimit_low:
+nolimit`.
+
+```yaml
+nat_defaults: {portlimit_low: 64}
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, port_range: 1-65535, global_ip: [203.0.113.0/29]}
+```
+
+```yaml
+nat_defaults: {portlimit_low: 64}
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, port_range: 1024-65535, global_ip: [203.0.113.0/29]}
+```
 """
 
 from __future__ import annotations
@@ -9,15 +26,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import LOW_PORT_LAST
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 
 SETTING = ("nat_defaults", "portlimit_low")
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
-    """One error for each cgnat pool with low ports of its own."""
-    for allocation in survey.allocations:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
+    """One error for each cgnat pool whose ordinary blocks would have ports below 1024."""
+    for allocation in checked.allocations:
         ports = allocation.stock.ports
         if allocation.low is not None and ports is not None and ports.first <= LOW_PORT_LAST:
             yield Diagnostic(

@@ -1,23 +1,40 @@
-"""equal-priority: two enabled pools have the same priority.
+"""Priorities of the enabled pools: all different.
 
-A packet asks the pools in ascending priority; with equal ones nobody can say which pool it meets. EcoNAT
-then silently uses the pool created first. Give each enabled pool a priority of its own, or disable one.
+### equal-priority
+
+Two enabled pools have the same priority. A packet is compared with the pools in ascending priority; between
+equal ones there is no order. (EcoNAT then uses the pool that was created first and ignores the other
+without a message.) Give each enabled pool a priority of its own, or disable one.
+
+```yaml
+acls: {a: {10: allow ip 10.0.0.0/30}, b: {10: allow ip 10.1.0.0/30}}
+pools:
+  a: {type: fake, acl: a, priority: 100}
+  b: {type: fake, acl: b, priority: 100}
+```
+
+```yaml
+acls: {a: {10: allow ip 10.0.0.0/30}, b: {10: allow ip 10.1.0.0/30}}
+pools:
+  a: {type: fake, acl: a, priority: 100}
+  b: {type: fake, acl: b, priority: 110}
+```
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.site import Pool
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One error for each pool that repeats the priority of a pool above it."""
     first: dict[int, Pool] = {}
-    used = {pool.priority for pool in survey.site.pools if pool.enable}
-    for pool in survey.site.pools:
+    used = {pool.priority for pool in checked.site.pools if pool.enable}
+    for pool in checked.site.pools:
         if not pool.enable:
             continue
         other = first.setdefault(pool.priority, pool)

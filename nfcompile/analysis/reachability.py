@@ -1,7 +1,20 @@
-"""pool-unreachable: no packet can ever reach an enabled pool (a warning).
+"""Pools that no packet reaches.
 
-The pool has no ACL (only static pools have an implied one), its ACL allows nothing, or pools with a
-smaller priority take everything that it allows.
+### pool-unreachable
+
+No packet reaches an enabled pool (a warning): it has no ACL (only static pools have an implied one), its
+ACL allows nothing, or pools with a smaller priority take every source that it allows.
+
+```yaml
+pools:
+  homes: {type: cgnat, priority: 100, global_ip: [203.0.113.0/29]}
+```
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/29]}
+```
 """
 
 from __future__ import annotations
@@ -9,23 +22,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.ranges import Cover
 
-FEW_NAMES = 9
+MAX_NAMES_IN_HINT = 9
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
-    """One warning for each enabled pool that nothing can reach."""
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
+    """One warning for each enabled pool that no packet reaches."""
     takers: list[str] = []
     taken: Cover[None] = Cover()
-    for allocation in survey.allocations:
+    for allocation in checked.allocations:
         reason = _reason(allocation, taken, takers)
         if reason:
             yield Diagnostic(
                 "pool-unreachable",
-                f"nothing can reach pool '{allocation.pool.name}': {reason}",
+                f"no packet reaches pool '{allocation.pool.name}': {reason}",
                 (*allocation.pool.path, "acl") if "acl" in allocation.pool.given else allocation.pool.path,
                 key="acl" not in allocation.pool.given,
                 severity="warning",
@@ -47,7 +60,11 @@ def _reason(allocation: PoolAllocation, taken: Cover[None], takers: list[str]) -
         if not allowed:
             return f"acl '{pool.acl.name}' allows nothing"
     if allowed and all(taken.covers(one) for one in allowed):
-        names = ", ".join(takers[:FEW_NAMES])
-        more = f" and {len(takers) - FEW_NAMES} more" if len(takers) > FEW_NAMES else ""
-        return f"{names}{more} take all of its sources"
+        names = ", ".join(takers[:MAX_NAMES_IN_HINT])
+        more = f" and {len(takers) - MAX_NAMES_IN_HINT} more" if len(takers) > MAX_NAMES_IN_HINT else ""
+        return (
+            f"pool {names} takes all its sources"
+            if len(takers) == 1
+            else f"pools {names}{more} take all its sources"
+        )
     return ""

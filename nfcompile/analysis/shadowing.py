@@ -1,47 +1,70 @@
-"""rule-shadowed: an earlier rule already decides everything that this rule names (a warning).
+"""Rules that an earlier rule makes useless.
 
-In an ACL the first hit wins, and so it does among dnat and snat rules. A rule that nothing can reach is
-mostly a wrong number or a wrong prefix. Move it up, or delete it.
+### rule-shadowed
 
-Where more than about 700 rules of one list differ in more than their source, not every such rule is found.
+Earlier rules match every packet that this rule matches (a warning). In an ACL, and among `dnat` and `snat`
+rules, the first match decides, so this rule never does. Usually a rule number or a prefix is wrong. Move
+the rule up, or delete it. In a list of more than about 700 rules that differ in more than their source,
+some of these rules may not be found.
+
+```yaml
+acls: {homes: {10: allow ip 100.64.0.0/24, 20: deny ip 100.64.0.9}}
+pools:
+  homes: {type: fake, acl: homes, priority: 100}
+```
+
+```yaml
+acls: {homes: {10: deny ip 100.64.0.9, 20: allow ip 100.64.0.0/24}}
+pools:
+  homes: {type: fake, acl: homes, priority: 100}
+```
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Cover, Range
-from nfcompile.model.site import Acl, AclRule, DnatRule, Mark, Match, SnatRule
+from nfcompile.model.site import Acl, AclRule, DnatRule, Mark, Qualifiers, SnatRule
 
-PATIENCE = 500_000
-"""So many pairs of rules are compared, about a second; ports and protocols have no order to search in."""
-
-Condition = tuple[int, int | None, Range, tuple[Range, ...], tuple[Range, ...]]
+MAX_RULE_PAIRS = 500_000
+"""About a second: ports and protocols have no order to search in, so rules are compared in pairs."""
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+class Condition(NamedTuple):
+    """The conditions of an ACL rule besides the source address."""
+
+    protocol: int
+    vid: int | None
+    destination: Range
+    source_ports: tuple[Range, ...]
+    destination_ports: tuple[Range, ...]
+
+
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for each rule that earlier ones cover."""
-    for acl in survey.site.acls:
+    for acl in checked.site.acls:
         yield from _acl(acl)
-    yield from _rules(survey.site.dnat, "dnat")
-    yield from _rules(survey.site.snat, "snat")
+    yield from _rules(checked.site.dnat, "dnat")
+    yield from _rules(checked.site.snat, "snat")
 
 
 def _acl(acl: Acl) -> Iterator[Diagnostic]:
     """Earlier rules are kept by their conditions other than the source, so that long lists stay fast."""
     covers: dict[Condition, Cover[AclRule]] = {}
-    looks = PATIENCE
+    pairs_left = MAX_RULE_PAIRS
     for rule in acl.rules:
         condition = _condition(rule)
         same = covers.setdefault(condition, Cover())
-        for earlier, cover in ((condition, same), *covers.items()) if looks > 0 else ((condition, same),):
-            looks -= 1
-            if _wider(earlier, condition) and cover.covers(rule.source):
+        others = covers.items() if pairs_left > 0 else ()
+        for earlier, cover in ((condition, same), *others):
+            pairs_left -= 1
+            if _within(condition, earlier) and cover.covers(rule.source):
                 note = Note("this rule decides first", cover.nearest(rule.source).path)
                 message = f"rule {rule.number} of acl '{acl.name}' can never match"
                 yield Diagnostic("rule-shadowed", message, rule.path, notes=(note,), severity="warning")
@@ -51,17 +74,18 @@ def _acl(acl: Acl) -> Iterator[Diagnostic]:
 
 def _condition(rule: AclRule) -> Condition:
     ports = rule.source_ports, rule.destination_ports
-    return rule.protocol, rule.vid, rule.destination, *ports
+    return Condition(rule.protocol, rule.vid, rule.destination, *ports)
 
 
-def _wider(one: Condition, other: Condition) -> bool:
+def _within(inner: Condition, outer: Condition) -> bool:
+    """Whether every packet that meets `inner` meets `outer`."""
     return (
-        one[0] in (ANY_PROTOCOL, other[0])
-        and one[1] in (None, other[1])
-        and one[2].first <= other[2].first
-        and one[2].last >= other[2].last
-        and _ports_within(other[3], one[3])
-        and _ports_within(other[4], one[4])
+        outer.protocol in (ANY_PROTOCOL, inner.protocol)
+        and outer.vid in (None, inner.vid)
+        and outer.destination.first <= inner.destination.first
+        and outer.destination.last >= inner.destination.last
+        and _ports_within(inner.source_ports, outer.source_ports)
+        and _ports_within(inner.destination_ports, outer.destination_ports)
     )
 
 
@@ -79,10 +103,10 @@ Rule = TypeVar("Rule", DnatRule, SnatRule)
 
 def _rules(rules: Sequence[Rule], kind: str) -> Iterator[Diagnostic]:
     marked = kind == "snat"
-    looks = PATIENCE
+    pairs_left = MAX_RULE_PAIRS
     for index, rule in enumerate(rules):
-        for earlier in islice(rules, index) if looks > 0 else ():
-            looks -= 1
+        for earlier in islice(rules, index) if pairs_left > 0 else ():
+            pairs_left -= 1
             if _match_within(rule.match, earlier.match) and (
                 not marked or _mark_within(rule.mark, earlier.mark)
             ):
@@ -97,7 +121,7 @@ def _rules(rules: Sequence[Rule], kind: str) -> Iterator[Diagnostic]:
                 break
 
 
-def _match_within(inner: Match, outer: Match) -> bool:
+def _match_within(inner: Qualifiers, outer: Qualifiers) -> bool:
     pairs = (
         (inner.src_cidr, outer.src_cidr),
         (inner.src_port, outer.src_port),

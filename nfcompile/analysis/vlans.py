@@ -1,44 +1,71 @@
-"""vlan-untagged: `~vid` is used although `vlan_mode` is untagged.
+"""Addresses in VLANs.
 
-An untagged gateway passes tagged frames through untouched, so the rule could never match. Set
-`nat_defaults.vlan_mode` to vlan (one tag) or qinq (two tags).
+### vlan-untagged
 
-vlan-shared: one pool serves the same address in two VLANs.
+`~vid` is used although `vlan_mode` is `untagged`. An untagged gateway does not look at tagged frames, so
+the rule could never match, and the host in that VLAN would not be translated.
 
-Two hosts would share a block, and no log could tell them apart. Give each VLAN a pool of its own; the same
-addresses may then be used in both.
+```yaml
+acls: {office: {10: allow ip 10.0.0.1~102}}
+```
+
+```yaml
+nat_defaults: {vlan_mode: vlan}
+acls: {office: {10: allow ip 10.0.0.1~102}}
+```
+
+### vlan-shared
+
+One cgnat or nat pool serves the same address in two VLANs. Both hosts would have the same block, and no log
+could tell them apart. Give each VLAN a pool of its own; the same addresses can then be used in both.
+
+```yaml
+nat_defaults: {vlan_mode: vlan}
+acls: {homes: {10: allow ip 10.0.0.0/24~101, 20: allow ip 10.0.0.128/25~102}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/27]}
+```
+
+```yaml
+nat_defaults: {vlan_mode: vlan}
+acls: {red: {10: allow ip 10.0.0.0/24~101}, blue: {10: allow ip 10.0.0.128/25~102}}
+pools:
+  red: {type: cgnat, acl: red, priority: 100, global_ip: [203.0.113.0/28]}
+  blue: {type: cgnat, acl: blue, priority: 110, global_ip: [203.0.113.16/28]}
+```
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.analysis.survey import Survey
+from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note, Path
 from nfcompile.model.ranges import Range, range_text
 from nfcompile.model.site import Pool, Site
-from nfcompile.model.vlans import pairs, tagged
+from nfcompile.model.vlans import pairs, tagged_addresses
 
 
-def check(survey: Survey) -> Iterator[Diagnostic]:
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One error for each VLAN that cannot be, one for each address that two VLANs of a pool share."""
-    if survey.site.defaults.vlan_mode == "untagged":
-        yield from _untagged_site(survey.site)
+    if checked.site.defaults.vlan_mode == "untagged":
+        yield from _untagged_site(checked.site)
         return
-    for pool in survey.site.active_pools:
+    for pool in checked.site.active_pools:
         if pool.allocates:
             yield from _shared_in(pool)
 
 
 def _shared_in(pool: Pool) -> Iterator[Diagnostic]:
-    for first_vid, second_vid, first, second in pairs(list(tagged(pool))):
-        address = range_text(Range(second[0].first, min(first[0].last, second[0].last)))
+    for first, second in pairs(list(tagged_addresses(pool))):
+        last = min(first.addresses.last, second.addresses.last)
+        address = range_text(Range(second.addresses.first, last))
         yield Diagnostic(
             "vlan-shared",
-            f"pool '{pool.name}' serves {address} in VLANs {first_vid} and {second_vid}",
-            second[2],
+            f"pool '{pool.name}' serves {address} in VLANs {first.vid} and {second.vid}",
+            second.path,
             hint="give each VLAN a pool of its own",
-            notes=(Note(f"VLAN {first_vid} is named here", first[2]),),
+            notes=(Note(f"VLAN {first.vid} is named here", first.path),),
         )
 
 

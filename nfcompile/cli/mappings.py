@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nfcompile.allocation import lookup
-from nfcompile.allocation.lookup import Holding, Row
+from nfcompile.allocation import mappings
+from nfcompile.allocation.mappings import Holding, MappingRow
 from nfcompile.cli import rows, site, state
 from nfcompile.cli.exit_status import OK, UsageProblem
 from nfcompile.cli.options import Options
@@ -25,8 +25,8 @@ def run(options: Options) -> int:
     if options.live:
         state.examine(options)
     held = _held(compiled, options.netns) if options.live else None
-    found = lookup.mappings(compiled.allocations, options.compact, held)
-    rows.write(Row._fields, found, options.format)
+    found = mappings.mappings(compiled.allocations, options.compact, held)
+    rows.write(MappingRow._fields, found, options.format)
     return OK
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from nfcompile.model.protocols import ANY_PROTOCOL, protocol_name
 from nfcompile.model.ranges import EVERYWHERE, Range, port_text, range_text
-from nfcompile.model.site import AclRule, DnatRule, Mark, Match, SnatRule, StaticEntry
+from nfcompile.model.site import AclRule, DnatRule, Mark, Qualifiers, SnatRule, StaticEntry
 
 WHOLE_MARK = Mark(0).mask
 
@@ -51,7 +51,7 @@ def pair(entry: StaticEntry) -> str:
     return f"{range_text(entry.local)}{vid} → {range_text(entry.globals)}"
 
 
-def _match(match: Match) -> str:
+def _match(match: Qualifiers) -> str:
     words = [] if match.protocol == ANY_PROTOCOL else [protocol_name(match.protocol)]
     for key in ("src_cidr", "src_port", "dst_cidr", "dst_port"):
         value: Range | None = getattr(match, key)

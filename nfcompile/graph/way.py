@@ -12,7 +12,7 @@ from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.graph.spelling import acl_rule, dnat_rule, pair, snat_rule
 from nfcompile.model.ranges import range_text
 from nfcompile.model.site import DnatRule, Site
-from nfcompile.model.vlans import tagged
+from nfcompile.model.vlans import tagged_addresses
 
 LINES_MOST = 8
 """Lines of a box; what is more is counted."""
@@ -84,7 +84,7 @@ def _inwards(site: Site, allocations: Sequence[PoolAllocation]) -> Flow:
 
 def _inside(site: Site) -> Box:
     """Interfaces that VLANs are named by count as inside."""
-    used = {vid for pool in site.active_pools for _, vid, _ in tagged(pool)}
+    used = {tagged.vid for pool in site.active_pools for tagged in tagged_addresses(pool)}
     vlans = (site.interfaces.vlan(vid) for vid in sorted(used))
     return Box("inside", _few(dict.fromkeys((*site.interfaces.inside, *vlans))), "side")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.allocation.lookup import Holding
+from nfcompile.allocation.mappings import Holding
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Block
 from nfcompile.kernel import NOT_LOADED, KernelError, elements, netns, nft

@@ -38,8 +38,7 @@ from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Range
-from nfcompile.model.site import DnatRule, Mark, SnatRule
-from nfcompile.model.site import Match as Qualifiers
+from nfcompile.model.site import DnatRule, Mark, Qualifiers, SnatRule
 
 WHOLE_MARK = 0xFFFFFFFF
 

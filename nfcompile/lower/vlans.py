@@ -58,7 +58,7 @@ def zone_remarks(site: Site) -> tuple[str, ...]:
 
 def shared_vids(site: Site) -> tuple[int, ...]:
     """VLANs that share an address with another one."""
-    return tuple(sorted({vid for pair in shared_addresses(site) for vid in pair[:2]}))
+    return tuple(sorted({tagged.vid for pair in shared_addresses(site) for tagged in pair}))
 
 
 def pool_vid(pool: Pool) -> int | None:

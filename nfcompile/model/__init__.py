@@ -1,1 +1,1 @@
-"""What the operator said, as frozen values. Knows nothing of nft."""
+"""The site as frozen values, in the words of site.yaml. Knows nothing of nft."""

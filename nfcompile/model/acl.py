@@ -43,7 +43,7 @@ class _Words:
         return self.words[self.next][0] if self.next < len(self.words) else ""
 
     def take(self, expected: str) -> tuple[str, int]:
-        """The next word; its absence is a fault that says what was `expected`."""
+        """Return the next word. Raises Fault at the end of the text; `expected` names what is missing."""
         if self.next == len(self.words):
             end = len(self.text.rstrip())
             raise Fault("acl-syntax", f"{expected} is missing at the end", max(end - 1, 0), end or 1)

@@ -1,4 +1,4 @@
-"""Keys of one part of a site, read one by one: what is wrong is collected, what is missing has its default.
+"""The keys of one part of a site, read one by one: faults are collected, a missing key has its default.
 
 The defaults come from the schema, which is the only place that has them.
 """

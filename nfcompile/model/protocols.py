@@ -16,7 +16,7 @@ class Protocol(NamedTuple):
 
     has_ports   a rule may test its source and destination port
     in_block    in a cgnat pool it leaves with a port, or an ICMP id, of the subscriber's block
-    tracked_by  conntrack tells its connections apart by two numbers: ports, or the keys of GRE
+    tracked_by  conntrack distinguishes its connections by two numbers: ports, or the keys of GRE
     """
 
     number: int

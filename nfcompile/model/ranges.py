@@ -83,7 +83,7 @@ def union(ranges: Iterable[Range]) -> tuple[Range, ...]:
 
 
 def intersect(left: Iterable[Range], right: Iterable[Range]) -> tuple[Range, ...]:
-    """What two sets of ranges have in common; both are joined first."""
+    """The intersection of two sets of ranges; both are joined first."""
     found: list[Range] = []
     a, b = union(left), union(right)
     i = j = 0
@@ -123,7 +123,7 @@ Owner = TypeVar("Owner")
 
 
 class Cover(Generic[Owner]):
-    """A growing union of ranges that answers in O(log n) whether, and where, it covers a range.
+    """A growing union of ranges; each question costs O(log n).
 
     >>> cover = Cover()
     >>> cover.add(Range(1, 5), "a"); cover.add(Range(6, 9), "b"); cover.covers(Range(2, 8))
@@ -143,11 +143,11 @@ class Cover(Generic[Owner]):
         return index >= 0 and value.last <= self._lasts[index]
 
     def nearest(self, value: Range) -> Owner:
-        """Who opened the stretch that holds the first member of `value`; only where it is covered."""
+        """The owner of the stretch with the first member of `value`, which must be covered."""
         return self._owners[bisect_right(self._firsts, value.first) - 1]
 
     def parts(self, value: Range) -> Iterator[Range]:
-        """What of a range has been added, ascending."""
+        """The parts of a range that have been added, ascending."""
         for index in range(bisect_left(self._lasts, value.first), len(self._firsts)):
             first, last = max(value.first, self._firsts[index]), min(value.last, self._lasts[index])
             if first > last:
@@ -155,7 +155,7 @@ class Cover(Generic[Owner]):
             yield Range(first, last)
 
     def rest(self, value: Range) -> Iterator[Range]:
-        """What of a range has not been added, ascending."""
+        """The parts of a range that have not been added, ascending."""
         first = value.first
         for part in self.parts(value):
             if first < part.first:

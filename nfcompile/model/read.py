@@ -1,7 +1,7 @@
 """Plain data that the schema accepted -> the values of `model.site`. The only room that knows YAML keys.
 
-Collects every wrong value; what it returns cannot be wrong in itself (what is wrong between values is
-for `analysis`). Pools are read in `read_pool`, dnat and snat rules in `read_rule`.
+Collects every faulty value. A returned value has no fault in itself; faults between values are found in
+`analysis`. Pools are read in `read_pool`, dnat and snat rules in `read_rule`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from nfcompile.model.acl import read_rule
 from nfcompile.model.fields import Data, Fields, Problems
 from nfcompile.model.read_pool import read_pool
 from nfcompile.model.read_rule import read_dnat, read_snat
-from nfcompile.model.site import Acl, AclRule, Alg, Defaults, Gateway, Interfaces, Site
+from nfcompile.model.site import Acl, AclRule, Alg, Defaults, GatewayAddresses, Interfaces, Site
 
 
 def read_site(data: Data, defaults: Data) -> tuple[Site, list[Diagnostic]]:
-    """Read a whole site; the second value lists what is wrong, and then the site must not be used.
+    """Read a whole site; the second value lists its faults, and with any of them the site must not be used.
 
     `defaults` are the schema's, by section. Raises SiteError at the thousandth problem.
     """
@@ -59,8 +59,8 @@ def _interfaces(fields: Fields) -> Interfaces:
     return Interfaces(tuple(inside), tuple(outside), vlans)
 
 
-def _gateway(fields: Fields) -> Gateway:
-    return Gateway(
+def _gateway(fields: Fields) -> GatewayAddresses:
+    return GatewayAddresses(
         primary_ip=fields.read("primary_ip", parse.address),
         secondary_ips=fields.each("secondary_ips", parse.addresses),
     )

@@ -9,7 +9,7 @@ from nfcompile.model.parse import Fault
 from nfcompile.model.ranges import Range
 from nfcompile.model.site import Acl, Limits, Pool, StaticEntry, Timeouts
 
-NEAR_ACLS = 200
+MAX_ACLS_COMPARED = 200
 """So many names of ACLs are compared with an unknown one for the hint: each takes 10 microseconds."""
 
 FIELD_TYPES = {
@@ -77,7 +77,7 @@ def _acl(fields: Fields, acls: dict[str, Acl]) -> Acl | None:
         return acls.get(name)
     import difflib
 
-    near = difflib.get_close_matches(name, list(acls)[:NEAR_ACLS], 1)
+    near = difflib.get_close_matches(name, list(acls)[:MAX_ACLS_COMPARED], 1)
     hint = f"did you mean '{near[0]}'?" if near else ""
     message = f"acl '{name}' is not defined"
     fields.problems.refuse(Diagnostic("unknown-acl", message, (*fields.path, "acl"), hint=hint))
@@ -139,6 +139,6 @@ def _local(text: str) -> tuple[Range, int | None]:
 def _static_addresses(text: str) -> Range:
     """An address or a prefix; a range cannot be mapped one to one by the kernel's NETMAP."""
     if "-" in text:
-        hint = "write a prefix, or one entry an address"
+        hint = "write a prefix, or one entry for each address"
         raise Fault("bad-address", f"'{text}' is a range", 0, len(text), hint)
     return parse.addresses(text)

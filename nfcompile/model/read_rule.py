@@ -6,7 +6,7 @@ from nfcompile.diagnostics import Diagnostic
 from nfcompile.model import parse, protocols
 from nfcompile.model.fields import Fields
 from nfcompile.model.ranges import Range
-from nfcompile.model.site import DnatRule, Match, SnatRule
+from nfcompile.model.site import DnatRule, Qualifiers, SnatRule
 
 PROTOCOLS = {"all": protocols.ANY_PROTOCOL, **protocols.NUMBERS}
 
@@ -37,9 +37,9 @@ def read_snat(fields: Fields) -> SnatRule | None:
     return SnatRule(fields.path, str(fields.path[-1]), match, mark, snat_ip, snat_port)
 
 
-def _match(fields: Fields) -> Match:
+def _match(fields: Fields) -> Qualifiers:
     protocol = PROTOCOLS[fields.plain("protocol")]
-    return Match(
+    return Qualifiers(
         protocol=protocol,
         src_cidr=fields.read("src_cidr", parse.addresses),
         src_port=_ports(fields, "src_port", protocol),

@@ -25,7 +25,7 @@ class Interfaces(NamedTuple):
         return dict(self.vlans).get(vid, f"{self.inside[0]}.{vid}")
 
 
-class Gateway(NamedTuple):
+class GatewayAddresses(NamedTuple):
     """Addresses of the gateway itself (Aviatrix steps 1 and 2)."""
 
     primary_ip: int | None = None
@@ -133,7 +133,7 @@ class StaticEntry(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """One pool; parameters that its type does not have keep their defaults and mean nothing.
+    """One pool; parameters that its type does not have keep their defaults and have no effect.
 
     `given` holds the keys that the operator wrote, dotted below the pool ('timeouts_inactivity.udp').
     """
@@ -213,12 +213,12 @@ class Pool(NamedTuple):
 
     @property
     def renews(self) -> bool:
-        """Whether packets of running connections renew what the kernel holds for a subscriber."""
+        """Whether packets of running connections refresh entries of the ruleset."""
         return self.keeps_mapping_entries or self.is_dynamic
 
     @property
     def can_be_offloaded(self) -> bool:
-        """Whether packets of running connections may pass unseen (`flowtable`)."""
+        """Whether packets of running connections may pass without meeting a rule (`flowtable`)."""
         return self.translates and not self.renews
 
     @property
@@ -235,7 +235,7 @@ class Mark(NamedTuple):
     mask: int = 0xFFFFFFFF
 
 
-class Match(NamedTuple):
+class Qualifiers(NamedTuple):
     """The qualifiers that dnat and snat rules share; None and () mean any. Protocol -1 is `all`."""
 
     protocol: int
@@ -247,22 +247,22 @@ class Match(NamedTuple):
 
 
 class DnatRule(NamedTuple):
-    """Aviatrix step 3: what matches gets a mark, another destination address, another port."""
+    """Aviatrix step 3: packets that match get a mark, another destination address or port."""
 
     path: Path
     name: str
-    match: Match
+    match: Qualifiers
     mark: Mark | None
     dnat_ip: Range | None
     dnat_port: Range | None
 
 
 class SnatRule(NamedTuple):
-    """Aviatrix step 4: what matches (a mark too) leaves from an address or a segment."""
+    """Aviatrix step 4: packets that match, also by their mark, leave from an address or a segment."""
 
     path: Path
     name: str
-    match: Match
+    match: Qualifiers
     mark: Mark | None
     snat_ip: Range
     snat_port: Range | None
@@ -273,7 +273,7 @@ class Site(NamedTuple):
 
     name: str
     interfaces: Interfaces
-    gateway: Gateway
+    gateway: GatewayAddresses
     defaults: Defaults
     acls: tuple[Acl, ...]
     pools: tuple[Pool, ...]
@@ -282,5 +282,5 @@ class Site(NamedTuple):
 
     @property
     def active_pools(self) -> tuple[Pool, ...]:
-        """Enabled pools in the order in which a packet asks them."""
+        """Enabled pools in packet order: ascending priority."""
         return tuple(sorted((pool for pool in self.pools if pool.enable), key=lambda p: p.priority))

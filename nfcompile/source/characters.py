@@ -9,7 +9,7 @@ from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Place
 from nfcompile.source.nodes import offset_place
 
 # Line separators other than LF and CRLF are refused because editors disagree with YAML about what
-# line they are in, and a byte order mark inside the file because nobody sees it.
+# line they are in, and a byte order mark inside the file because it is invisible.
 INVISIBLE = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff"
 INVISIBLE_IN_FILE = re.compile(rf"[{INVISIBLE}]|\r(?!\n)")
 INVISIBLE_IN_VALUE = re.compile(rf"[{INVISIBLE}\t\r\n]")

@@ -60,12 +60,12 @@ class Loader:
         self.lines = lines
         self.problems: list[Diagnostic] = []
         self.nodes: Node | None = None
-        # libyaml is 30 times faster; PyYAML without it says the same in slightly other words.
+        # libyaml is 30 times faster; PyYAML without it differs in the wording of its errors only.
         loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         self.events: Iterator[Any] = iter(loader.get_event, None)
 
     def run(self) -> Any:
-        """Return the data of the text; what is wrong is in `problems`."""
+        """Return the data of the text; its faults are in `problems`."""
         try:
             return self.document()
         except yaml.YAMLError as error:

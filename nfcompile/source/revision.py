@@ -1,4 +1,4 @@
-"""A file as it was at a revision of git; asks the `git` command, and knows nothing of sites."""
+"""The content of a file at a git revision, read with the `git` command. Knows nothing of sites."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 
 
 class RevisionError(Exception):
-    """There is no such file at that revision, or no git to ask. Its text is one sentence."""
+    """The revision has no such file, or git cannot be run. The text is one sentence."""
 
 
 def content(file: str, revision: str) -> bytes:
@@ -20,7 +20,7 @@ def content(file: str, revision: str) -> bytes:
     folder, name = os.path.split(os.path.realpath(file))
     command = ["git", "-C", folder, "cat-file", "blob", f"{revision}:./{name}"]
     try:
-        asked = subprocess.run(
+        result = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -29,8 +29,8 @@ def content(file: str, revision: str) -> bytes:
         )
     except OSError as error:
         raise RevisionError(f"cannot run git: {error.strerror}") from None
-    if asked.returncode:
-        reason = asked.stderr.decode(errors="replace").strip().splitlines()[:1]
-        said = reason[0].removeprefix("fatal: ") if reason else f"git ended with {asked.returncode}"
-        raise RevisionError(f"cannot read '{file}' at revision '{revision}': {said}")
-    return asked.stdout
+    if result.returncode:
+        reason = result.stderr.decode(errors="replace").strip().splitlines()[:1]
+        message = reason[0].removeprefix("fatal: ") if reason else f"git ended with {result.returncode}"
+        raise RevisionError(f"cannot read '{file}' at revision '{revision}': {message}")
+    return result.stdout

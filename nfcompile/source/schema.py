@@ -1,8 +1,8 @@
 """schemas/site.schema.json: whether the data of a site fits it, and the defaults that it has.
 
 Importing jsonschema costs more than compiling a small site, so a walker over the same schema first answers
-whether anything is wrong at all; jsonschema then finds what, and `schema_messages` says it. Knows keys only
-from the schema.
+whether the data are valid; jsonschema then finds the faults, and `schema_messages` words them. Knows keys
+only from the schema.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _defaults(rule: Schema) -> Schema:
 
 
 def _entry(rule: Schema) -> Schema:
-    """What a rule says of a mapping's keys: itself, what it refers to, or what holds for every name in it."""
+    """The rule that has the keys of a mapping: itself, its `$ref`, or the rule for every name in it."""
     if "$ref" in rule:
         rule = schema()["$defs"][rule["$ref"].removeprefix("#/$defs/")]
     entry = rule.get("additionalProperties")
@@ -91,7 +91,7 @@ def _entry(rule: Schema) -> Schema:
 
 
 def is_valid(rule: Schema, value: Any, defs: Schema) -> bool:
-    """Whether a value fits a rule; says the same as jsonschema for the keywords that the schema uses."""
+    """Whether a value fits a rule; equal to jsonschema for the keywords that the schema uses."""
     for keyword, argument in rule.items():
         test = KEYWORDS.get(keyword)
         if test is not None and not test(argument, value, rule, defs):
@@ -147,7 +147,7 @@ def repeated(values: list[Any]) -> tuple[int, int] | None:
     """The indexes of the first two equal entries of a list."""
     seen: dict[str, int] = {}
     for second, value in enumerate(values):
-        first = seen.setdefault(repr(value), second)  # what is spelt the same is the same: 1, not '1'
+        first = seen.setdefault(repr(value), second)  # equal spelling is equality: 1 is not '1'
         if first != second:
             return first, second
     return None

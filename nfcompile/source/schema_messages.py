@@ -19,7 +19,7 @@ TYPES: Words = {
     "array": "a list",
     "object": "keys with values",
 }
-KEYS_IN_HINT = 9
+MAX_KEYS_IN_HINT = 9
 
 
 def diagnostics_of(error: Any, rule: Schema) -> Iterator[Diagnostic]:
@@ -51,7 +51,7 @@ def _unknown_key(path: Path, key: str, known: list[str], rule: Schema) -> Diagno
             hint = f"'{key}' belongs in {homes[key]}"
         elif elsewhere:
             hint = f"did you mean '{elsewhere}'? it belongs in {homes[elsewhere]}"
-        elif len(known) <= KEYS_IN_HINT:
+        elif len(known) <= MAX_KEYS_IN_HINT:
             hint = f"the keys here are {', '.join(known)}"
     return Diagnostic("unknown-key", message, (*path, key), key=True, hint=hint)
 
@@ -128,7 +128,7 @@ def _advice(rule: Schema) -> str:
 def _wrong_type(path: Path, error: Any) -> Diagnostic:
     expected = error.validator_value
     types = [expected] if isinstance(expected, str) else expected
-    # A section may be empty (null), but that is no advice for a reader who wrote something there.
+    # An empty section (null) is valid too, but is no advice where something is written.
     allowed = " or ".join(TYPES[one] for one in types if one != "null")
     message = f"{_subject(path)} must be {allowed}, not {_found(error.instance)}"
     if error.instance is None:

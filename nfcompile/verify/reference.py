@@ -16,7 +16,7 @@ from typing import NamedTuple
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.model.protocols import IN_BLOCK, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
-from nfcompile.model.site import Acl, AclRule, DnatRule, Match, Pool, Site, SnatRule
+from nfcompile.model.site import Acl, AclRule, DnatRule, Pool, Qualifiers, Site, SnatRule
 from nfcompile.verify.boxes import LOCAL, Names, Packet, Table, has, one_of, taken
 
 ANY_PORT = Range(0, PORT_LAST)
@@ -234,7 +234,7 @@ def first_snat(gate: Gateway, probe: Packet, mark: int, out: str | Names) -> Sna
     return None
 
 
-def qualifies(match: Match, probe: Packet) -> bool:
+def qualifies(match: Qualifiers, probe: Packet) -> bool:
     return (
         match.protocol in (-1, probe.protocol)
         and has(match.src_cidr, probe.source)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nfcompile import pipeline
-from nfcompile.allocation.lookup import NOBODY, lookups, mappings
+from nfcompile.allocation.lookup import NOBODY, lookups
+from nfcompile.allocation.mappings import mappings
 from nfcompile.emit import Map
 from nfcompile.model import parse
 from nfcompile.model.ranges import ADDRESS_LAST, Range, address_text, range_text

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from nfcompile import pipeline
-from nfcompile.allocation.lookup import mappings
+from nfcompile.allocation.mappings import mappings
 from nfcompile.allocation.moves import (
     Binding,
     Forgotten,

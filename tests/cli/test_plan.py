@@ -22,7 +22,7 @@ TOO_LARGE = GOOD.replace("    priority", "    port_range: 1024-1500\n    priorit
 
 def plans(text, growth=None):
     finding = pipeline.check(pipeline.parse(text.encode(), "site.yaml"))
-    site, allocations = finding.survey
+    site, allocations = finding.checked
     return [plan(allocation, site.defaults.port_block_size, growth) for allocation in allocations]
 
 
@@ -80,7 +80,7 @@ def test_the_figures_are_those_of_the_layout(sizes, subscribers, ports, unit):
         unit,
     )
     finding = pipeline.check(pipeline.parse(text.encode(), "site.yaml"))
-    (allocation,) = finding.survey.allocations
+    (allocation,) = finding.checked.allocations
     found = plan(allocation, unit)
     layout = Layout(allocation.stock, allocation.subscribers)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.ranges import Range
-from nfcompile.model.site import Match, Site
+from nfcompile.model.site import Qualifiers, Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.boxes import Scrambled, within
@@ -75,5 +75,5 @@ def _protocols(compiled: Compiled, points: list[int]) -> Iterator[int]:
     return iter(sorted(start for start in starts if 0 <= start < PROTOCOL_NUMBERS))
 
 
-def _matches(site: Site) -> list[Match]:
+def _matches(site: Site) -> list[Qualifiers]:
     return [*(rule.match for rule in site.dnat), *(rule.match for rule in site.snat)]

@@ -1,4 +1,4 @@
-"""What the checks look at: the site and the allocations of its pools, worked out once."""
+"""The input of the checks: the site and the allocations of its pools, computed once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.model.site import Site
 
 
-class Survey(NamedTuple):
+class CheckInput(NamedTuple):
     """One site and, in packet order, the allocations of its enabled pools."""
 
     site: Site
