@@ -210,10 +210,24 @@ def _reached(table: Table, index: _Index) -> set[Name]:
 
 
 def pruned(table: Table) -> Table:
-    """The table without chains that no packet gets to (those of a pool whose ACL allows nothing)."""
+    """The table without chains that no packet gets to (those of a pool whose ACL allows nothing), and without
+    verdict maps that only such chains look up."""
     reached = _reached(table, _index(table))
-    kept = (one for one in table.objects if not isinstance(one, Chain) or one.name in reached)
-    return table._replace(objects=tuple(kept))
+    asked = {
+        statement.source
+        for chain in table.objects
+        if isinstance(chain, Chain) and chain.name in reached
+        for rule in chain.rules
+        for statement in rule.statements
+        if isinstance(statement, VerdictMap)
+    }
+
+    def kept(one: Object) -> bool:
+        if isinstance(one, Map) and one.data == ("verdict",):
+            return one.name in asked
+        return not isinstance(one, Chain) or one.name in reached
+
+    return table._replace(objects=tuple(one for one in table.objects if kept(one)))
 
 
 def _index(table: Table) -> _Index:

@@ -159,7 +159,7 @@ def allocations_of(site):
     }
     finding = pipeline.check(pipeline.parse(json.dumps(data).encode(), "site.yaml"))
     refused = any(one.severity == "error" for one in finding.diagnostics)
-    return None if refused else finding.survey[1]
+    return None if refused else finding.checked[1]
 
 
 def allocation(allocations):
