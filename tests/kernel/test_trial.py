@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from lab import cannot
-from test_apply import ENVIRONMENT, NFCOMPILE, OTHER, REFUSED, SITE, gateway  # noqa: F401
 
 from nfcompile.records import history, store
+from support.bare_gateway import OTHER, REFUSED, SITE
+from support.command import NFCOMPILE
+from support.lab import cannot
 
 THIRD = SITE.replace("203.0.113.0/30", "192.0.2.0/30")
 GLOBALS = {"203.0.113.0/30": SITE, "198.51.100.0/30": OTHER, "192.0.2.0/30": THIRD}
@@ -24,7 +25,7 @@ PATIENCE_SECONDS = 30
 class Operator:
     """Somebody who works on one gateway, with a state directory of their own."""
 
-    def __init__(self, gateway, folder):  # noqa: F811
+    def __init__(self, gateway, folder):
         self.gateway = gateway
         self.state = str(folder / "state")
         self.path = store.directory(self.state, gateway.path)
@@ -34,7 +35,7 @@ class Operator:
 
     def does(self, verb, *arguments, site="", **options):
         command = self.command(verb, *arguments)
-        options = {"env": ENVIRONMENT, "capture_output": True, "text": True} | options
+        options = {"capture_output": True, "text": True} | options
         return subprocess.run(command, input=site, check=False, **options)
 
     def must(self, *arguments, **options):
@@ -65,7 +66,7 @@ class Operator:
 
 
 @pytest.fixture
-def operator(gateway, tmp_path):  # noqa: F811
+def operator(gateway, tmp_path):
     return Operator(gateway, tmp_path)
 
 
@@ -99,7 +100,6 @@ def test_a_trial_goes_back_though_everybody_who_made_it_is_killed(operator):
         ["sh", "-c", 'exec 3<&0; "$@" <&3; echo done; exec sleep 60', "sh", *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=ENVIRONMENT,
         text=True,
         start_new_session=True,
     )
@@ -125,7 +125,6 @@ def test_a_trial_goes_back_when_apply_is_killed_while_it_loads(operator):
     ran = subprocess.run(
         command,
         input=OTHER,
-        env=ENVIRONMENT,
         text=True,
         capture_output=True,
         start_new_session=True,
@@ -162,7 +161,7 @@ def test_a_trial_goes_back_though_the_state_directory_vanishes(operator):
     operator.waits(lambda: operator.results() == ["reverted"])
 
 
-def test_the_timer_ends_with_its_namespace(gateway, tmp_path):  # noqa: F811
+def test_the_timer_ends_with_its_namespace(gateway, tmp_path):
     """It holds nothing of it: a namespace that is taken away while a site is on trial is gone at once."""
     name = f"nfcompile-trial-{os.getpid()}"
     if subprocess.run(["ip", "netns", "add", name], check=False).returncode:
@@ -283,7 +282,6 @@ def test_what_was_live_when_it_was_asked_is_not_written_after_another_change(ope
             operator.command("apply", "-"),
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=ENVIRONMENT,
             text=True,
         )
         waiting.stdin.write(SITE)
@@ -415,7 +413,7 @@ def test_a_full_disk_is_said_before_the_kernel_is_touched(operator, tmp_path, pa
     wanted = {"SITE": SITE, "OTHER": OTHER, "FREE": str(4096 * pages), "CONFIRM": confirm}
     ran = subprocess.run(
         ["unshare", "-m", "sh", "-c", FULL, str(small), *command],
-        env=ENVIRONMENT | wanted,
+        env=os.environ | wanted,
         capture_output=True,
         text=True,
         check=False,
@@ -486,14 +484,14 @@ def test_history_in_json(operator):
     assert listed["damaged"] == []
 
 
-def test_who_may_not_write_to_the_default_directory_has_no_history(gateway, tmp_path):  # noqa: F811
+def test_who_may_not_write_to_the_default_directory_has_no_history(gateway, tmp_path):
     """An ordinary user in a user namespace; here root without the right to write where others own."""
     forbidden = tmp_path / "lib"
     forbidden.mkdir()
     os.chown(forbidden, 65534, 65534)
     program = "from nfcompile.cli import main; from nfcompile.records import store; "
     program += f"store.DEFAULT = {str(forbidden / 'nfcompile')!r}; main()"
-    environment = {k: v for k, v in ENVIRONMENT.items() if k != "NFCOMPILE_STATE_DIR"}
+    environment = {k: v for k, v in os.environ.items() if k != "NFCOMPILE_STATE_DIR"}
 
     def apply_(*arguments):
         command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", NFCOMPILE[0], "-c", program]
