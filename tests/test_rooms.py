@@ -32,7 +32,7 @@ ROOMS = {
     "graph": {"allocation", "model"},
     "verify": {"allocation", "emit", "ipalloc", "lower", "model", "pipeline"},
     "kernel": {"model"},
-    "host": {"kernel", "model"},
+    "host": {"allocation", "emit", "kernel", "model", "pipeline"},
     "records": {"allocation", "emit", "ipalloc", "kernel", "model", "pipeline"},
     "live": {"allocation", "emit", "ipalloc", "kernel", "lower", "model", "pipeline", "records"},
     "importers": {"model", "source"},

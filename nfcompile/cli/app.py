@@ -585,3 +585,60 @@ def schema(quiet: Quiet = False, no_color: NoColor = False) -> None:
     from nfcompile.cli import schema as verb
 
     _finish(verb.run)
+
+
+host = typer.Typer(
+    help="The host's half: what a site needs of this machine besides the ruleset.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(host, name="host")
+
+
+@host.command("check")
+def host_check(
+    site: Site = "site.yaml",
+    netns: Netns = None,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Show for each thing that SITE needs what is, what should be, and the command that mends it."""
+    from nfcompile.cli import host as verb
+
+    wish = verb.Wish(netns, format=format, quiet=quiet, color=not no_color)
+    _finish(lambda: verb.check(site, wish))
+
+
+@host.command("apply")
+def host_apply(
+    site: Site = "site.yaml",
+    netns: Netns = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")
+    ] = False,
+    state_dir: StateDir = None,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Do what SITE needs of this machine now, and remember it."""
+    from nfcompile.cli import host as verb
+
+    wish = verb.Wish(netns, dry_run, state_dir, format, quiet, not no_color)
+    _finish(lambda: verb.apply(site, wish))
+
+
+@host.command("revert")
+def host_revert(
+    netns: Netns = None,
+    state_dir: StateDir = None,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Undo what `host apply` has done, and nothing else."""
+    from nfcompile.cli import host as verb
+
+    wish = verb.Wish(netns, state_dir=state_dir, format=format, quiet=quiet, color=not no_color)
+    _finish(lambda: verb.revert(wish))

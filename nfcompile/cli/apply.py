@@ -59,6 +59,8 @@ def run(site: str, wish: Wish) -> int:
     if text:
         outcome.tell(result, wish.quiet, wish.color)
     done = Done() if result.compiled is None else _bring(site, data, result, wish)
+    if result.compiled is not None and not done.refusals:
+        done = done._replace(warnings=_not_the_hosts(result.compiled, wish.netns))
     if text and (done.refusals or done.warnings):
         outcome.tell(result._replace(diagnostics=done.refusals + done.warnings), wish.quiet, wish.color)
     result = result.refused(done.refusals) if done.refusals else result
@@ -100,16 +102,15 @@ def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
         return Done(found, refusals=error.diagnostics)
     if loaded is None:
         return Done(found)
-    return Done(found, loaded, wish.confirm, warnings=_not_the_hosts(result.compiled, wish.netns))
+    return Done(found, loaded, wish.confirm)
 
 
 def _not_the_hosts(compiled: Compiled, netns: str | None) -> tuple[Diagnostic, ...]:
-    """What the host has not done of its part."""
-    from nfcompile.emit import CtHelper
-    from nfcompile.host import modules, sysctls
+    """What the host has not done of its part. Asked after loading: a ruleset brings modules with it."""
+    from nfcompile.host.planning import plan
+    from nfcompile.host.warnings import warnings
 
-    helpers = [(one.type, one.origin) for one in compiled.table.objects if isinstance(one, CtHelper)]
-    return (*modules.missing(helpers), *sysctls.differing(compiled.sysctls, netns))
+    return warnings(plan(compiled), netns)
 
 
 def _too_many_moves(found: Found, most: int | None) -> str:

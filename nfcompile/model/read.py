@@ -331,4 +331,6 @@ def _defaults(data: Data) -> Defaults:
         lldp=_flag(data, "lldp", True),
         permit_invalid_flow=_flag(data, "permit_invalid_flow", False),
         flowtable=_flag(data, "flowtable", False),
+        given=frozenset(_given(data)),
+        timeouts=_timeouts(data.get("timeouts_inactivity")),
     )

@@ -87,6 +87,10 @@ class Defaults(NamedTuple):
     lldp_hostname: str = ""
     permit_invalid_flow: bool = False
     flowtable: bool = False
+    given: frozenset[str] = frozenset()
+    """The keys below `nat_defaults` that the operator wrote, dotted ('timeouts_inactivity.udp')."""
+    timeouts: Timeouts = Timeouts()
+    """For what no pool translates; the pools have their own."""
 
 
 class AclRule(NamedTuple):
