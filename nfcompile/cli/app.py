@@ -90,6 +90,14 @@ class Template(StrEnum):
     static = "static"
 
 
+class Network(StrEnum):
+    """What sets interfaces up on a Debian."""
+
+    networkd = "networkd"
+    netplan = "netplan"
+    ifupdown = "ifupdown"
+
+
 class Protocol(StrEnum):
     """The protocols that have ports, or ids, in a block."""
 
@@ -171,11 +179,30 @@ def build(
         str | None,
         typer.Option("-o", "--output", metavar="FILE", help="Write there instead of to stdout."),
     ] = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option("--bundle", metavar="DIR", help="The host's files too, laid out below DIR as below /."),
+    ] = None,
+    network: Annotated[
+        Network | None, typer.Option("--network", help="With --bundle: what sets interfaces up (networkd).")
+    ] = None,
     format: As = Format.text,
     quiet: Quiet = False,
     no_color: NoColor = False,
 ) -> None:
     """Write the ruleset as text for `nft -f`."""
+    if output is not None and bundle is not None:
+        raise typer.BadParameter("the ruleset is in the bundle: --output and --bundle do not go together")
+    if network is not None and bundle is None:
+        raise typer.BadParameter("--network goes with --bundle")
+    if bundle is not None:
+        from nfcompile.cli import bundle as bundled
+
+        chosen = (network or Network.networkd).value
+        folder = bundle
+        _finish(
+            lambda: bundled.run(site, folder, network=chosen, format=format, quiet=quiet, color=not no_color)
+        )
     from nfcompile.cli import build as verb
 
     _finish(lambda: verb.run(site, output, format=format, quiet=quiet, color=not no_color))

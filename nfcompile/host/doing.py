@@ -81,13 +81,17 @@ def _undo(step: Step) -> str:
         case WriteLldp():
             return _undo_lldp(step)
         case _:
-            with _linked() as link:
-                try:
-                    _network(link, step)("del")
-                except OSError as error:
-                    if error.errno not in GONE:
-                        raise
+            _take_away(step)
     return ""
+
+
+def _take_away(step: Step) -> None:
+    try:
+        with _linked() as link:
+            _network(link, step)("del")
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
 
 
 def _network(link: IPRoute, step: Step) -> Callable[[str], Any]:
