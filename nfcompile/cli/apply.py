@@ -59,8 +59,7 @@ def run(site: str, wish: Wish) -> int:
     if text:
         outcome.tell(result, wish.quiet, wish.color)
     done = Done() if result.compiled is None else _bring(site, data, result, wish)
-    if result.compiled is not None and not done.refusals:
-        done = done._replace(warnings=_not_the_hosts(result.compiled, wish.netns))
+    done = done._replace(warnings=_not_the_hosts(result, done, wish))
     if text and (done.refusals or done.warnings):
         outcome.tell(result._replace(diagnostics=done.refusals + done.warnings), wish.quiet, wish.color)
     result = result.refused(done.refusals) if done.refusals else result
@@ -105,12 +104,16 @@ def _bring(site: str, data: bytes, result: Outcome, wish: Wish) -> Done:
     return Done(found, loaded, wish.confirm)
 
 
-def _not_the_hosts(compiled: Compiled, netns: str | None) -> tuple[Diagnostic, ...]:
-    """What the host has not done of its part. Asked after loading: a ruleset brings modules with it."""
+def _not_the_hosts(result: Outcome, done: Done, wish: Wish) -> tuple[Diagnostic, ...]:
+    """What the host has not done of its part, where the site is live, or would be. Asked after loading,
+    since a ruleset brings modules with it; not asked where it would not be told."""
+    live = done.result is not None or not done.differed or wish.dry_run
+    if result.compiled is None or done.refusals or not live or (wish.quiet and wish.format == "text"):
+        return ()
     from nfcompile.host.planning import plan
     from nfcompile.host.warnings import warnings
 
-    return warnings(plan(compiled), netns)
+    return warnings(plan(result.compiled), wish.netns)
 
 
 def _too_many_moves(found: Found, most: int | None) -> str:

@@ -165,12 +165,14 @@ def _daemons(plan: HostPlan, page: Render) -> Iterator[BundleFile]:
 
 
 def _units(plan: HostPlan, page: Render) -> Iterator[BundleFile]:
-    units = {"nfcompile": "loads the ruleset at boot", "nfcompile-exporter": "serves figures to Prometheus"}
+    units = {
+        "nfcompile.service": "loads the ruleset at boot",
+        "nfcompile-exporter.service": "serves figures to Prometheus",
+    }
     if plan.log is not None:
-        units["nfcompile-log"] = "runs ulogd2 for this gateway"
+        units["nfcompile-log.service"] = "runs ulogd2 for this gateway"
     for name, purpose in units.items():
-        text = page(f"{name}.service")
-        yield BundleFile(f"etc/systemd/system/{name}.service", PLAIN, purpose, text)
+        yield BundleFile(f"etc/systemd/system/{name}", PLAIN, purpose, page(name))
 
 
 def _blocks(ranges: Iterable[Range]) -> Iterator[str]:

@@ -62,7 +62,7 @@ def forget(text: str) -> None:
         if line.startswith("configure system hostname"):
             _client("unconfigure", "system", "hostname")
         elif line.endswith("lldp status disabled"):
-            _client(*line.replace("disabled", "rx-and-tx").split())
+            _client(*line.replace("status disabled", "status rx-and-tx").split())
     _client("-c", FOLDER)
 
 
