@@ -70,7 +70,7 @@ def _commands(wanted: Lldp) -> Iterator[str]:
     if not wanted.on:
         yield f"configure ports {','.join(wanted.interfaces)} lldp status disabled"
     elif wanted.hostname:
-        yield f"configure system hostname '{wanted.hostname}'"
+        yield f'configure system hostname "{wanted.hostname}"'
 
 
 def _file() -> str | None:

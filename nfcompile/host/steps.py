@@ -102,7 +102,7 @@ class WriteLldp(NamedTuple):
 
     @property
     def command(self) -> str:
-        return f"printf %s {shlex.quote(self.after)} >{lldp.FILE} && lldpcli -c {lldp.FILE}"
+        return f"echo {shlex.quote(self.after.rstrip())} >{lldp.FILE} && lldpcli -c {lldp.FILE}"
 
 
 Step = AddAddress | AddLocalRoute | AddMarkRoute | AddRule | SetMtu | SetSysctl | LoadModule | WriteLldp

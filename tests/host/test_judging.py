@@ -161,7 +161,7 @@ def test_interfaces():
 
 
 NAMED = Lldp(True, "gw", ("lan0", "wan0"), HERE)
-TEXT = "configure system hostname 'gw'\n"
+TEXT = 'configure system hostname "gw"\n'
 
 
 @pytest.mark.parametrize(

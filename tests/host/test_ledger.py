@@ -27,7 +27,7 @@ STEPS = (
     SetMtu("lan0", 1500, 9000),
     SetSysctl("net.ipv4.ip_forward", 0, 1, (("net.ipv4.conf.all.accept_redirects", 1),)),
     LoadModule("nf_nat_ftp"),
-    WriteLldp(None, "configure system hostname 'gw'\n"),
+    WriteLldp(None, 'configure system hostname "gw"\n'),
 )
 
 

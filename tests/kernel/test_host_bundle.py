@@ -330,7 +330,7 @@ def test_host_apply_tells_lldpd_and_host_revert_takes_it_back(tmp_path):
     assert run(script, folder, tmp_path / "out").splitlines() == [
         "as-before",
         "nat-1.example.net",
-        "configure system hostname 'nat-1.example.net'",
+        'configure system hostname "nat-1.example.net"',
         "ok       LLDP daemon: runs",
         "ok       name in LLDP: nat-1.example.net",
         "as-before",
