@@ -669,3 +669,36 @@ def host_revert(
 
     wish = verb.Wish(netns, state_dir=state_dir, format=format, quiet=quiet, color=not no_color)
     _finish(lambda: verb.revert(wish))
+
+
+cloud = typer.Typer(
+    help="What a cloud has to do for a site.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+host.add_typer(cloud, name="cloud")
+
+
+@cloud.command("aws")
+def cloud_aws(
+    site: Site = "site.yaml",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")
+    ] = False,
+    instance: Annotated[
+        str | None, typer.Option("--instance", metavar="ID", help="That instance, instead of this machine.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="NAME", help="With --instance: where it is.")
+    ] = None,
+    format: As = Format.text,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+) -> None:
+    """Give an instance of AWS the site's secondary addresses, an Elastic IP for each, and let it forward."""
+    from nfcompile.cli import cloud as verb
+
+    if (instance is None) != (region is None):
+        raise typer.BadParameter("--instance and --region go together")
+    wish = verb.Wish(dry_run, instance, region, format, quiet, not no_color)
+    _finish(lambda: verb.aws(site, wish))

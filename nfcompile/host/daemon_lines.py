@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from nfcompile.host import lldp
 from nfcompile.host.daemons import Daemons
 from nfcompile.host.lines import DIFFERS, MISSING, Finding, Line, faulty, good
+from nfcompile.host.metadata import CloudSeen
 from nfcompile.host.plan import HostPlan, Lldp, Log
 from nfcompile.host.steps import WriteLldp
+from nfcompile.model.ranges import address_text
 
 
 def findings(plan: HostPlan, daemons: Daemons) -> Iterator[Finding]:
@@ -20,6 +22,8 @@ def findings(plan: HostPlan, daemons: Daemons) -> Iterator[Finding]:
     path = plan.default_route.path[:1]
     yield _clock(daemons, path)
     yield _boot(daemons, path)
+    if daemons.cloud is not None:
+        yield from _cloud(plan, daemons.cloud)
 
 
 def _lldp(wanted: Lldp, seen: lldp.LldpSeen) -> Iterator[Finding]:
@@ -88,3 +92,15 @@ def _boot(daemons: Daemons, path: tuple[str | int, ...]) -> Finding:
         "nfcompile boot --unit >/etc/systemd/system/nfcompile.service && systemctl enable nfcompile.service"
     )
     return faulty(Line(code, MISSING, what, "no unit is enabled", "nfcompile.service", mend, path))
+
+
+def _cloud(plan: HostPlan, seen: CloudSeen) -> Iterator[Finding]:
+    """The cloud delivers only what it has assigned itself."""
+    code = "host-cloud"
+    for wanted in plan.addresses:
+        what = f"{address_text(wanted.address)} in the cloud"
+        if address_text(wanted.address) in seen.addresses:
+            yield good(code, what, "assigned", wanted.path)
+        else:
+            mend = "" if wanted.own else "nfcompile host cloud aws"
+            yield faulty(Line(code, MISSING, what, "not assigned", "assigned", mend, wanted.path))

@@ -1,4 +1,4 @@
-"""What is there besides the kernel's network: LLDP and log daemons, the clock, the unit that loads at boot.
+"""What is there besides the kernel's network: LLDP and log daemons, the clock, the boot unit, the cloud.
 
 None of it belongs to a network namespace. Read only; `lldp` changes what there is to change.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import glob
 from typing import NamedTuple
 
-from nfcompile.host import lldp
+from nfcompile.host import lldp, metadata
 from nfcompile.host.lldp import LldpSeen
+from nfcompile.host.metadata import CloudSeen
 from nfcompile.host.plan import HostPlan
 
 NFLOG_GROUPS = "/proc/net/netfilter/nfnetlink_log"
@@ -24,13 +25,15 @@ TIMEX_BYTES, TIME_ERROR = 256, 5
 
 
 class Daemons(NamedTuple):
-    """What runs. The two logs are None where this user may not know."""
+    """What runs. The two logs are None where this user may not know; `cloud` is None on a machine of one's
+    own."""
 
     lldp: LldpSeen
     assignments_heard: bool | None
     connections_heard: bool | None
     clock_right: bool
     boots: bool
+    cloud: CloudSeen | None = None
 
 
 def observe(plan: HostPlan) -> Daemons:
@@ -41,6 +44,7 @@ def observe(plan: HostPlan) -> Daemons:
         _hears_connections(),
         _clock_is_right(),
         bool(glob.glob(BOOT_UNIT)),
+        metadata.observe(plan.default_route.interfaces[0]),
     )
 
 
