@@ -186,6 +186,10 @@ def build(
     network: Annotated[
         Network | None, typer.Option("--network", help="With --bundle: what sets interfaces up (networkd).")
     ] = None,
+    routed: Annotated[
+        bool,
+        typer.Option("--routed", help="With --bundle: the routers outside route the global addresses here."),
+    ] = False,
     format: As = Format.text,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -193,8 +197,8 @@ def build(
     """Write the ruleset as text for `nft -f`."""
     if output is not None and bundle is not None:
         raise typer.BadParameter("the ruleset is in the bundle: --output and --bundle do not go together")
-    if network is not None and bundle is None:
-        raise typer.BadParameter("--network goes with --bundle")
+    if (network is not None or routed) and bundle is None:
+        raise typer.BadParameter("--network and --routed go with --bundle")
     if bundle is not None:
         from nfcompile.cli import bundle as bundled
 

@@ -14,6 +14,7 @@ def run(
     folder: str,
     *,
     network: str,
+    routed: bool = False,
     format: str = "text",
     quiet: bool = False,
     color: bool = True,
@@ -28,7 +29,7 @@ def run(
         from nfcompile.host import bundle
         from nfcompile.host.planning import plan
 
-        made = bundle.files(plan(result.compiled), data, result.compiled.text.text, network)
+        made = bundle.files(plan(result.compiled), data, result.compiled.text.text, network, routed)
         _clear(folder, bundle.MANIFEST, {one.path for one in made})
         for one in made:
             _write(os.path.join(folder, one.path), one.data, int(one.mode, 8))

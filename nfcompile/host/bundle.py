@@ -45,12 +45,12 @@ class InterfaceFiles(NamedTuple):
     vid: int
     mtu: int
     addresses: tuple[str, ...]
-    local_routes: tuple[str, ...]
+    global_blocks: tuple[str, ...]
     marks: tuple[MarkFiles, ...]
 
     @property
     def has_routes(self) -> bool:
-        return bool(self.local_routes or self.marks)
+        return bool(self.global_blocks or self.marks)
 
     @property
     def says_something(self) -> bool:
@@ -64,17 +64,31 @@ class Interfaces(NamedTuple):
     interfaces: tuple[InterfaceFiles, ...]
 
 
+class Ending(NamedTuple):
+    """The type of the routes by which global addresses end here. What else it takes: for ip, and for
+    netplan."""
+
+    type: str
+    device: str = ""
+    scope: str = ""
+    table: int = 0
+
+
+LOCAL, NULL = Ending("local", " dev lo", "host", 255), Ending("blackhole")
 Render = Callable[..., bytes]
 
 
-def files(plan: HostPlan, site: bytes, ruleset: str, network: str) -> tuple[BundleFile, ...]:
-    """All files of a site and, last, the manifest that lists them."""
+def files(
+    plan: HostPlan, site: bytes, ruleset: str, network: str, routed: bool = False
+) -> tuple[BundleFile, ...]:
+    """All files of a site and, last, the manifest that lists them. `routed`: the routers outside route the
+    global addresses here, so nobody asks for them by ARP; a null route does then, and costs nothing."""
     page = _pages()
     found = [
         BundleFile(SITE, PLAIN, "the site", site),
         BundleFile(RULESET, PLAIN, "the ruleset, as 'build' writes it", ruleset.encode()),
         *_kernel(plan, page),
-        *FORMS[network](interfaces(plan), page),
+        *FORMS[network](interfaces(plan), page, NULL if routed else LOCAL),
         *_daemons(plan, page),
         *_units(plan, page),
     ]
@@ -122,32 +136,32 @@ def _at_boot(setting: Sysctl) -> int:
     return max(setting.value, USUAL_SIZE) if setting.at_least else setting.value
 
 
-def _networkd(found: Iterable[InterfaceFiles], page: Render) -> Iterator[BundleFile]:
+def _networkd(found: Iterable[InterfaceFiles], page: Render, routes: Ending) -> Iterator[BundleFile]:
     for one in found:
         path = f"etc/systemd/network/{one.name}.network.d/nfcompile.conf"
         purpose = f"what {one.name} has besides what its own {one.name}.network says"
-        yield BundleFile(path, PLAIN, purpose, page("networkd.conf", interface=one))
+        yield BundleFile(path, PLAIN, purpose, page("networkd.conf", interface=one, routes=routes))
 
 
-def _netplan(found: tuple[InterfaceFiles, ...], page: Render) -> Iterator[BundleFile]:
+def _netplan(found: tuple[InterfaceFiles, ...], page: Render, routes: Ending) -> Iterator[BundleFile]:
     kinds = (
         Interfaces("ethernets", tuple(one for one in found if not one.vid)),
         Interfaces("vlans", tuple(one for one in found if one.vid)),
     )
-    text = page("netplan.yaml", kinds=[kind for kind in kinds if kind.interfaces])
+    text = page("netplan.yaml", kinds=[kind for kind in kinds if kind.interfaces], routes=routes)
     purpose = "what the interfaces have besides what other files say"
     if found:
         yield BundleFile("etc/netplan/60-nfcompile.yaml", SECRET, purpose, text)
 
 
-def _ifupdown(found: tuple[InterfaceFiles, ...], page: Render) -> Iterator[BundleFile]:
+def _ifupdown(found: tuple[InterfaceFiles, ...], page: Render, routes: Ending) -> Iterator[BundleFile]:
     if found:
         purpose = "what the interfaces have besides what /etc/network/interfaces says"
-        text = page("ifupdown", interfaces=found)
+        text = page("ifupdown", interfaces=found, routes=routes)
         yield BundleFile("etc/network/interfaces.d/nfcompile", PLAIN, purpose, text)
 
 
-FORMS: dict[str, Callable[[tuple[InterfaceFiles, ...], Render], Iterator[BundleFile]]] = {
+FORMS: dict[str, Callable[[tuple[InterfaceFiles, ...], Render, Ending], Iterator[BundleFile]]] = {
     "networkd": _networkd,
     "netplan": _netplan,
     "ifupdown": _ifupdown,

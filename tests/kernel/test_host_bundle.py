@@ -105,11 +105,11 @@ def run(script: str, folder: Path, out: Path) -> str:
     return done.stdout
 
 
-def made(folder: Path, network: str = "networkd", site: str = SITE) -> Path:
+def made(folder: Path, network: str = "networkd", site: str = SITE, routed: bool = False) -> Path:
     """A bundle below a folder."""
     (folder / "site.yaml").write_text(site)
     (folder / "out").mkdir()
-    bundle.run(str(folder / "site.yaml"), str(folder / "bundle"), network=network, quiet=True)
+    bundle.run(str(folder / "site.yaml"), str(folder / "bundle"), network=network, routed=routed, quiet=True)
     return folder / "bundle"
 
 
@@ -135,9 +135,10 @@ sys.exit(bool(wrong))
 """
 
 
-def test_networkd_makes_of_it_what_the_site_needs(tmp_path):
+@pytest.mark.parametrize("routed", [False, True], ids=["local", "null"])
+def test_networkd_makes_of_it_what_the_site_needs(tmp_path, routed):
     need("/lib/systemd/systemd-networkd")
-    folder = made(tmp_path)
+    folder = made(tmp_path, routed=routed)
     for name, text in BASE.items():
         main = folder / f"etc/systemd/network/{name}.network"
         main.write_text(f"[Match]\nName={name}\n\n{text}")
@@ -150,9 +151,10 @@ def test_networkd_makes_of_it_what_the_site_needs(tmp_path):
     )  # it complains of what it cannot read
 
 
-def test_netplan_makes_of_it_what_the_site_needs(tmp_path):
+@pytest.mark.parametrize("routed", [False, True], ids=["local", "null"])
+def test_netplan_makes_of_it_what_the_site_needs(tmp_path, routed):
     need("netplan", "/lib/systemd/systemd-networkd")
-    folder = made(tmp_path, "netplan", FLAT)
+    folder = made(tmp_path, "netplan", FLAT, routed)
     main = folder / "etc/netplan/50-own.yaml"
     main.write_text("""network:
   version: 2
@@ -187,9 +189,10 @@ def test_netplan_takes_vlans(tmp_path):
     assert "[Route]\nDestination=192.168.1.0/25\nScope=link\nTable=102\n" in text
 
 
-def test_ifupdown_makes_of_it_what_the_site_needs(tmp_path):
+@pytest.mark.parametrize("routed", [False, True], ids=["local", "null"])
+def test_ifupdown_makes_of_it_what_the_site_needs(tmp_path, routed):
     need("ifup")
-    folder = made(tmp_path, "ifupdown")
+    folder = made(tmp_path, "ifupdown", routed=routed)
     (folder / "etc/network/interfaces").write_text("""
 auto lan0 lan1 lan2 wan0
 iface lan0 inet static
