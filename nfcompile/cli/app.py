@@ -618,91 +618,30 @@ def schema(quiet: Quiet = False, no_color: NoColor = False) -> None:
     _finish(verb.run)
 
 
-host = typer.Typer(
-    help="The host's half: what a site needs of this machine besides the ruleset.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(host, name="host")
-
-
-@host.command("check")
-def host_check(
-    site: Site = "site.yaml",
+@app.command()
+def host(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="check|apply|revert|cloud aws [SITE]", help="What to do, and the site."),
+    ] = None,
     netns: Netns = None,
-    format: As = Format.text,
-    quiet: Quiet = False,
-    no_color: NoColor = False,
-) -> None:
-    """Show for each thing that SITE needs what is, what should be, and the command that mends it."""
-    from nfcompile.cli import host as verb
-
-    wish = verb.Wish(netns, format=format, quiet=quiet, color=not no_color)
-    _finish(lambda: verb.check(site, wish))
-
-
-@host.command("apply")
-def host_apply(
-    site: Site = "site.yaml",
-    netns: Netns = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")
-    ] = False,
-    state_dir: StateDir = None,
-    format: As = Format.text,
-    quiet: Quiet = False,
-    no_color: NoColor = False,
-) -> None:
-    """Do what SITE needs of this machine now, and remember it."""
-    from nfcompile.cli import host as verb
-
-    wish = verb.Wish(netns, dry_run, state_dir, format, quiet, not no_color)
-    _finish(lambda: verb.apply(site, wish))
-
-
-@host.command("revert")
-def host_revert(
-    netns: Netns = None,
-    state_dir: StateDir = None,
-    format: As = Format.text,
-    quiet: Quiet = False,
-    no_color: NoColor = False,
-) -> None:
-    """Undo what `host apply` has done, and nothing else."""
-    from nfcompile.cli import host as verb
-
-    wish = verb.Wish(netns, state_dir=state_dir, format=format, quiet=quiet, color=not no_color)
-    _finish(lambda: verb.revert(wish))
-
-
-cloud = typer.Typer(
-    help="What a cloud has to do for a site.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-host.add_typer(cloud, name="cloud")
-
-
-@cloud.command("aws")
-def cloud_aws(
-    site: Site = "site.yaml",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")
     ] = False,
     instance: Annotated[
-        str | None, typer.Option("--instance", metavar="ID", help="That instance, instead of this machine.")
+        str | None,
+        typer.Option("--instance", metavar="ID", help="cloud aws: that instance, not this machine."),
     ] = None,
     region: Annotated[
         str | None, typer.Option("--region", metavar="NAME", help="With --instance: where it is.")
     ] = None,
+    state_dir: StateDir = None,
     format: As = Format.text,
     quiet: Quiet = False,
     no_color: NoColor = False,
 ) -> None:
-    """Give an instance of AWS the site's secondary addresses, an Elastic IP for each, and let it forward."""
-    from nfcompile.cli import cloud as verb
+    """Show, do or undo what a site needs of this machine besides the ruleset."""
+    from nfcompile.cli import host as verb
 
-    if (instance is None) != (region is None):
-        raise typer.BadParameter("--instance and --region go together")
-    wish = verb.Wish(dry_run, instance, region, format, quiet, not no_color)
-    _finish(lambda: verb.aws(site, wish))
+    wish = verb.Wish(netns, dry_run, state_dir, format, quiet, not no_color, instance, region)
+    _finish(lambda: verb.run(words or [], wish))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile.cli import outcome
 from nfcompile.cli.guard import OK, REFUSED, UsageProblem
@@ -11,16 +11,8 @@ from nfcompile.cli.outcome import Outcome
 from nfcompile.diagnostics import SiteError
 from nfcompile.kernel import KernelError
 
-
-class Wish(NamedTuple):
-    """How the operator wants it done; instance and region None: those of this machine."""
-
-    dry_run: bool = False
-    instance: str | None = None
-    region: str | None = None
-    format: str = "text"
-    quiet: bool = False
-    color: bool = True
+if TYPE_CHECKING:
+    from nfcompile.cli.host import Wish
 
 
 class Done(NamedTuple):
@@ -32,6 +24,8 @@ class Done(NamedTuple):
 
 def aws(site: str, wish: Wish) -> int:
     """Do for SITE what the cloud has to do; REFUSED where the site or the cloud does not allow it."""
+    if (wish.instance is None) != (wish.region is None):
+        raise UsageProblem("--instance and --region go together")
     try:
         result = outcome.compiled(site)
         done = Done()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nfcompile.cli import outcome
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Wish(NamedTuple):
-    """How the operator wants it done."""
+    """How the operator wants it done; `instance` and `region` are for clouds, None is this machine."""
 
     netns: str | None = None
     dry_run: bool = False
@@ -28,6 +28,40 @@ class Wish(NamedTuple):
     format: str = "text"
     quiet: bool = False
     color: bool = True
+    instance: str | None = None
+    region: str | None = None
+
+
+SITE = "site.yaml"
+OPTIONS = {
+    "check": ("netns",),
+    "apply": ("netns", "dry_run"),
+    "revert": ("netns",),
+    "cloud": ("dry_run", "instance", "region"),
+}
+"""What each action may be asked besides what all may."""
+
+
+def run(words: Sequence[str], wish: Wish) -> int:
+    """`check`, `apply`, `revert` or `cloud aws`, and the site."""
+    action, *rest = words or [""]
+    if action == "cloud" and rest[:1] == ["aws"]:
+        rest = rest[1:]
+    elif action not in OPTIONS or action == "cloud":
+        raise UsageProblem("host what? check, apply, revert or cloud aws")
+    if len(rest) > (action != "revert"):
+        raise UsageProblem(f"'host {action}' does not take '{rest[-1]}'")
+    for option in {"netns", "dry_run", "instance", "region"}.difference(OPTIONS[action]):
+        if getattr(wish, option):
+            raise UsageProblem(f"'host {action}' has no --{option.replace('_', '-')}")
+    site = rest[0] if rest else SITE
+    if action == "cloud":
+        from nfcompile.cli import cloud
+
+        return cloud.aws(site, wish)
+    return (
+        revert(wish) if action == "revert" else check(site, wish) if action == "check" else apply(site, wish)
+    )
 
 
 def check(site: str, wish: Wish) -> int:

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from nfcompile.cli import cloud
+from nfcompile.cli import host
 from nfcompile.host import aws, metadata
 from nfcompile.kernel import KernelError
 
@@ -93,8 +93,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Cloud]]:
 def run(tmp_path, there: Cloud, capsys, text: str = SITE, **wish: Any) -> tuple[int, dict[str, Any]]:
     file = tmp_path / "site.yaml"
     file.write_text(there.site(text))
-    asked = cloud.Wish(instance=there.instance, region=REGION, format="json", **wish)
-    status = cloud.aws(str(file), asked)
+    asked = host.Wish(instance=there.instance, region=REGION, format="json", **wish)
+    status = host.run(["cloud", "aws", str(file)], asked)
     return status, json.loads(capsys.readouterr().out)
 
 

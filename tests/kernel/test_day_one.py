@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab import cannot
+
+from support.lab import cannot
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs/day-one.md").read_text(encoding="utf-8")

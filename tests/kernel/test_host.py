@@ -6,12 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import cannot
 
 from nfcompile import pipeline
 from nfcompile.host import change, doing, ledger
@@ -21,9 +19,9 @@ from nfcompile.host.planning import plan
 from nfcompile.host.steps import Step
 from nfcompile.kernel import KernelError
 from nfcompile.records import store
+from support.command import nfcompile
+from support.lab import cannot
 
-ROOT = Path(__file__).parent.parent.parent
-NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
 gateway: {primary_ip: 192.0.2.2, secondary_ips: [192.0.2.10-192.0.2.12]}
@@ -109,14 +107,10 @@ class Gateway:
     def host(self, verb: str, *options: str, site: str = SITE) -> subprocess.CompletedProcess[str]:
         words = [] if verb == "revert" else ["-"]
         state = [] if verb == "check" else ["--state-dir", str(self.folder)]
-        return subprocess.run(
-            [*NFCOMPILE, "host", verb, *words, "--netns", self.path, *state, *options],
-            input=site,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+        found: subprocess.CompletedProcess[str] = nfcompile(
+            "host", verb, *words, "--netns", self.path, *state, *options, input=site
         )
+        return found
 
     def lines(self, site: str = SITE) -> dict[str, str]:
         """What `host check` says, by what each line is about."""

@@ -7,18 +7,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from lab import cannot
 
 from nfcompile.cli import bundle
+from support.command import NFCOMPILE
+from support.lab import cannot
 
-ROOT = Path(__file__).parent.parent.parent
-NFCOMPILE = f"{sys.executable} -c 'from nfcompile.cli import main; main()'"
+COMMAND = shlex.join(NFCOMPILE)
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0], vlans: {101: lan1, 102: lan2}}
 gateway: {primary_ip: 192.0.2.2, secondary_ips: [192.0.2.10-192.0.2.12]}
@@ -52,7 +53,7 @@ for name in lan0 lan1 lan2 wan0; do
     ip link set far-$name up
 done
 """
-CHECK = f"{NFCOMPILE} host check $BUNDLE/etc/nfcompile/site.yaml --netns /proc/self/ns/net --format json"
+CHECK = f"{COMMAND} host check $BUNDLE/etc/nfcompile/site.yaml --netns /proc/self/ns/net --format json"
 NETWORK = ("host-interface", "host-mtu", "host-address", "host-route", "host-rule", "host-default-route")
 NETWORK = (*NETWORK, "host-subscriber-route")
 NETWORKD = """
@@ -89,7 +90,6 @@ def run(script: str, folder: Path, out: Path) -> str:
         "BUNDLE": str(folder),
         "OUT": str(out),
         "FAULTS": FAULTS,
-        "PYTHONPATH": str(ROOT),
         "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
     }
     done = subprocess.run(
@@ -306,7 +306,7 @@ def test_lldpd_announces_the_sites_name_on_the_wire(tmp_path):
 
 
 NAME = "lldpcli show chassis | sed -n 's/.*SysName: *//p'"
-HOST = f"{NFCOMPILE} host"
+HOST = f"{COMMAND} host"
 
 
 def test_host_apply_tells_lldpd_and_host_revert_takes_it_back(tmp_path):

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from frames import ECHO, GRE, ICMP, UDP, Packet
-from lab import Lab, route
-from table import site
 
 from nfcompile.model.parse import address
+from support.command import NFCOMPILE
+from support.frames import ECHO, GRE, ICMP, UDP, Packet
+from support.lab import Lab, route
+from support.sites import site
 
-ROOT = Path(__file__).parent.parent.parent
-NFCOMPILE = (sys.executable, "-c", "from nfcompile.cli import main; main()")
 SERVER, HOME, FAR = address("192.168.0.5"), address("100.64.0.5"), address("198.18.0.1")
 ESP = 50
 SITE = """
@@ -37,13 +35,13 @@ snat:
 def told(lab: Lab, tmp_path: Path) -> Iterator[str]:
     """Where `host apply` remembers what it did to the lab's gateway; undone in the end."""
     yield str(tmp_path)
-    lab.must("env", f"PYTHONPATH={ROOT}", *NFCOMPILE, "host", "revert", "--state-dir", str(tmp_path))
+    lab.must(*NFCOMPILE, "host", "revert", "--state-dir", str(tmp_path))
 
 
 def apply(lab: Lab, text: str, folder: str) -> None:
     head = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n"
     command = (*NFCOMPILE, "host", "apply", "-", "--state-dir", folder)
-    lab.must("env", f"PYTHONPATH={ROOT}", *command, stdin=head + text)
+    lab.must(*command, stdin=head + text)
 
 
 def seconds(lab: Lab, protocol: str) -> int:
