@@ -48,7 +48,7 @@ def test_the_wheel_has_the_licence_the_types_and_what_the_verbs_read(wheel):
     [licence] = [one for one in names if one.endswith(".dist-info/licenses/LICENSE")]
     read = {f"nfcompile/{one}" for one in ("py.typed", "site.schema.json", "examples/isp/site.yaml")}
     code = {one.relative_to(ROOT).as_posix() for one in (ROOT / "nfcompile").rglob("*.py")}
-    pages = {one.relative_to(ROOT).as_posix() for one in (ROOT / "nfcompile" / "templates").iterdir()}
+    pages = {one.relative_to(ROOT).as_posix() for one in (ROOT / "nfcompile" / "templates").rglob("*.j2")}
 
     assert wheel.read(licence).startswith(b"                    GNU GENERAL PUBLIC LICENSE\n")
     assert read | code | pages <= names

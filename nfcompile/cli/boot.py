@@ -62,7 +62,9 @@ def _boot(records: StateDir, recorded: RecordedSite, options: Options) -> int:
         done = boot.boot(records, recorded)
     except SiteError as error:
         site.refuse(recorded.compilation.refused(error.diagnostics), options)
-    warned = recorded.compilation._replace(diagnostics=host_warnings(recorded.compiled, options.netns))
+    warned = recorded.compilation._replace(
+        diagnostics=host_warnings(recorded.compiled, options.netns, booting=True)
+    )
     if done.unrecorded:
         note(f"the boot is not in the history: {done.unrecorded}")
     if options.is_json:

@@ -6,7 +6,7 @@ import json
 import sys
 
 from nfcompile.cli import files, site
-from nfcompile.cli.exit_status import OK, REFUSED
+from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
 from nfcompile.cli.options import Options
 
 STDOUT = "-"
@@ -14,6 +14,14 @@ STDOUT = "-"
 
 def run(options: Options) -> int:
     """Compile SITE to stdout or, whole or not at all, to the file of `--output`."""
+    if options.bundle is None and (options.network is not None or options.routed):
+        raise UsageProblem("--network and --routed go with --bundle")
+    if options.bundle is not None:
+        if options.output is not None:
+            raise UsageProblem("the ruleset is in the bundle: --output and --bundle do not go together")
+        from nfcompile.cli import bundle
+
+        return bundle.run(options)
     compilation = site.compiled(options.site)
     text = None if compilation.compiled is None else compilation.compiled.text.text
     file = None if options.output == STDOUT else options.output

@@ -63,6 +63,11 @@ class Options(NamedTuple):
     gateway: str | None = None
     check: bool = False
     verify: bool = False
+    bundle: str | None = None
+    network: str | None = None
+    routed: bool = False
+    instance: str | None = None
+    region: str | None = None
 
     @property
     def site(self) -> str:

@@ -95,7 +95,18 @@ VERBS = (
         "build",
         "Write the ruleset as text for `nft -f`.",
         (SITE,),
-        (Option("output", ("-o", "--output"), "Write to FILE instead of stdout.", "FILE"), TEXT_JSON),
+        (
+            Option("output", ("-o", "--output"), "Write to FILE instead of stdout.", "FILE"),
+            Option("bundle", ("--bundle",), "Write the host's files too, below DIR as below /.", "DIR"),
+            Option(
+                "network",
+                ("--network",),
+                "With --bundle: what sets interfaces up (networkd).",
+                choices=("networkd", "netplan", "ifupdown"),
+            ),
+            Option("routed", ("--routed",), "With --bundle: routers outside route global addresses here."),
+            TEXT_JSON,
+        ),
     ),
     Verb(
         "apply",
@@ -213,6 +224,19 @@ VERBS = (
         (
             Option("output", ("-o", "--output"), "Write to FILE instead of stdout.", "FILE"),
             Option("check", ("--check",), "Write nothing; exit 1 when the layout would change."),
+        ),
+    ),
+    Verb(
+        "host",
+        "Check, apply or revert what a site needs of the machine besides the ruleset.",
+        (Word("words", "check, apply, revert or cloud aws; SITE.", None, "ACTION [SITE]", many=True),),
+        (
+            NETNS,
+            Option("dry_run", ("--dry-run",), "Show what would be done, and change nothing."),
+            Option("instance", ("--instance",), "cloud: that instance, instead of this machine.", "ID"),
+            Option("region", ("--region",), "cloud: with --instance, where it is.", "NAME"),
+            STATE_DIR,
+            TEXT_JSON,
         ),
     ),
     Verb("confirm", "Keep the site that is on trial.", (), (NETNS, STATE_DIR, TEXT_JSON)),

@@ -1,29 +1,14 @@
-"""What the host has not done of its part, as warnings: every time, also where nothing is loaded."""
+"""What this machine has not done of the site's host half, as warnings of `apply` and `boot`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from nfcompile.diagnostics import Diagnostic, Path
-from nfcompile.emit import CtHelper
-from nfcompile.host import interfaces, modules, sysctls
+from nfcompile.diagnostics import Diagnostic
+from nfcompile.host.planning import plan
+from nfcompile.host.warnings import WHEN_BOOTING, warnings
 from nfcompile.pipeline import Compiled
 
 
-def host_warnings(compiled: Compiled, netns: str | None) -> tuple[Diagnostic, ...]:
-    """Interfaces, forwarding, modules and timeouts that are not as the site needs them."""
-    helpers = [(one.type, one.origin) for one in compiled.table.objects if isinstance(one, CtHelper)]
-    return (
-        *interfaces.missing(_interfaces(compiled), netns),
-        *sysctls.forwarding(netns),
-        *modules.missing(helpers),
-        *sysctls.differing(compiled.sysctls, netns),
-    )
-
-
-def _interfaces(compiled: Compiled) -> Iterator[tuple[str, Path]]:
-    """The interfaces that the site names, each with its place."""
-    named = compiled.site.interfaces
-    for side, names in (("inside", named.inside), ("outside", named.outside)):
-        yield from ((name, ("interfaces", side, index)) for index, name in enumerate(names))
-    yield from ((name, ("interfaces", "vlans", str(vid))) for vid, name in named.vlans)
+def host_warnings(compiled: Compiled, netns: str | None, booting: bool = False) -> tuple[Diagnostic, ...]:
+    """The lines of `host check` that are not ok, a warning for each code; `booting`: what must be right before
+    the network is up."""
+    return warnings(plan(compiled), netns, WHEN_BOOTING if booting else None)

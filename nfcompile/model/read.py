@@ -10,7 +10,7 @@ from nfcompile.diagnostics import Diagnostic, Note, Path
 from nfcompile.model import parse
 from nfcompile.model.acl import read_rule
 from nfcompile.model.fields import Data, Fields, Problems
-from nfcompile.model.read_pool import read_pool
+from nfcompile.model.read_pool import merged, read_pool, timeouts, written
 from nfcompile.model.read_rule import read_dnat, read_snat
 from nfcompile.model.site import Acl, AclRule, Alg, Defaults, GatewayAddresses, Interfaces, Site
 
@@ -92,4 +92,6 @@ def _defaults(fields: Fields) -> Defaults:
         lldp_hostname=fields.plain("lldp_hostname"),
         permit_invalid_flow=fields.flag("permit_invalid_flow"),
         flowtable=fields.flag("flowtable"),
+        timeouts=timeouts(merged("timeouts_inactivity", fields, fields)),
+        given=frozenset(written(fields.data)),
     )

@@ -48,10 +48,10 @@ def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool:
         allow_external_connect=fields.flag("allow_external_connect"),
         connection_logging=fields.flag("connection_logging"),
         randomize_ports=fields.flag("randomize_ports") if fields.has("randomize_ports") else None,
-        timeouts=_timeouts(_merged("timeouts_inactivity", inherited, fields)),
-        limits=Limits(**_merged("limits_peruser", inherited, fields)),
+        timeouts=timeouts(merged("timeouts_inactivity", inherited, fields)),
+        limits=Limits(**merged("limits_peruser", inherited, fields)),
         global_map=_global_map(fields),
-        given=frozenset(_written(fields.data)),
+        given=frozenset(written(fields.data)),
     )
 
 
@@ -88,23 +88,23 @@ def _port_range(text: str) -> Range:
     return parse.ports(text, 0, "-:")
 
 
-def _merged(key: str, inherited: Fields, fields: Fields) -> Data:
+def merged(key: str, inherited: Fields, fields: Fields) -> Data:
     """A section's values: the pool's over those of nat_defaults over the schema's."""
     layers = (inherited.defaults[key], inherited.data.get(key), fields.data.get(key))
     return {name: value for layer in layers for name, value in (layer or {}).items()}
 
 
-def _timeouts(merged: Data) -> Timeouts:
+def timeouts(merged: Data) -> Timeouts:
     return Timeouts(**merged)._replace(special_tcp_ports=tuple(sorted(set(merged["special_tcp_ports"]))))
 
 
-def _written(data: Data, above: str = "") -> list[str]:
-    """The keys that the operator wrote, dotted below the pool."""
+def written(data: Data, above: str = "") -> list[str]:
+    """The keys that the operator wrote, dotted below their section."""
     found = []
     for key, value in data.items():
         found.append(above + key)
         if isinstance(value, dict) and key != "global_map":
-            found += _written(value, f"{above}{key}.")
+            found += written(value, f"{above}{key}.")
     return found
 
 

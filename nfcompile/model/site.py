@@ -88,6 +88,10 @@ class Defaults(NamedTuple):
     lldp_hostname: str
     permit_invalid_flow: bool
     flowtable: bool
+    timeouts: Timeouts
+    """For what no pool translates; the pools have their own."""
+    given: frozenset[str]
+    """The keys below `nat_defaults` that the operator wrote, dotted ('timeouts_inactivity.udp')."""
 
 
 class AclRule(NamedTuple):

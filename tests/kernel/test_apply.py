@@ -30,7 +30,7 @@ def test_apply_shows_the_change_and_makes_it(gateway):
     ran = apply(gateway)
 
     assert ran.returncode == 0
-    assert "[host-sysctl]" in ran.stderr  # apply sets no sysctl, it says which ones differ
+    assert "[host-sysctl]" in ran.stderr  # apply sets nothing of the host, it says what differs
     assert "error" not in ran.stderr
     assert ran.stdout.startswith("--- live table ip nfcompile\n+++ desired table ip nfcompile\n@@")
     assert ran.stdout.endswith("\napplied\n")
@@ -82,7 +82,18 @@ def test_json_says_the_same(gateway):
     assert (done["objects"], done["flushed"]) == (dry["objects"], 0)
     assert {"kind": "map", "name": "blocks_home", "path": "pools.home"} in done["objects"]["added"]
     assert (again["changed"], again["applied"], again["flushed"]) == (False, False, 0)
-    assert (again["diff"], again["objects"], again["moved"], again["diagnostics"]) == ([], nothing, [], [])
+    assert (again["diff"], again["objects"], again["moved"]) == ([], nothing, [])
+    assert {one["code"] for one in again["diagnostics"]} == {
+        *("host-sysctl", "host-interface", "host-route", "host-default-route", "host-subscriber-route")
+    }
+    assert dry["diagnostics"] == done["diagnostics"] == again["diagnostics"]
+
+
+def test_what_the_host_lacks_is_said_each_time(gateway):
+    """Also when nothing changes; not where the site is refused."""
+    for _ in range(2):
+        assert "[host-sysctl]" in apply(gateway).stderr
+    assert "[host-" not in apply(gateway, site=REFUSED).stderr
 
 
 def test_other_tables_are_left_alone(gateway):

@@ -3,7 +3,6 @@
 import pytest
 
 from nfcompile.diagnostics import Diagnostic
-from nfcompile.host import modules
 from nfcompile.kernel import KernelError, errors, netns, nft
 from nfcompile.kernel.listing import difference, normalised
 from nfcompile.kernel.nft import Refusal
@@ -199,26 +198,3 @@ def test_a_large_result_comes_back_whole(monkeypatch):
     monkeypatch.setattr(netns, "_unshare", lambda: None)
 
     assert netns.in_scratch(lambda: "x" * 1_000_000) == "x" * 1_000_000
-
-
-@pytest.mark.parametrize(
-    ("loaded", "named"),
-    [
-        ("nf_conntrack_ftp 24576 1", ["nf_nat_ftp"]),
-        ("nf_conntrack_ftp 24576 1 nf_nat_ftp\nnf_nat_ftp 16384 0", []),
-        ("nf_conntrack_ftp 1 0\nnf_conntrack_sip 1 0", ["nf_nat_ftp", "nf_nat_sip"]),
-        ("veth 1 0", []),
-    ],
-    ids=["one half", "both", "two helpers", "built in"],
-)
-def test_half_a_helper_is_named(monkeypatch, tmp_path, loaded, named):
-    """sip has two objects, for tcp and udp, and one module."""
-    (tmp_path / "modules").write_text(loaded + "\n")
-    monkeypatch.setattr(modules, "MODULES", str(tmp_path / "modules"))
-    alg = ("nat_defaults", "alg")
-
-    found = modules.missing([("ftp", (*alg, "ftp")), ("sip", (*alg, "sip")), ("sip", (*alg, "sip"))])
-
-    assert [(one.code, one.severity) for one in found] == [("host-module", "warning")] * len(named)
-    assert [one.hint.split(",")[0] for one in found] == [f"modprobe {name}" for name in named]
-    assert [one.path[-1] for one in found] == [name.removeprefix("nf_nat_") for name in named]

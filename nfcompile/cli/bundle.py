@@ -1,0 +1,63 @@
+"""`nfcompile build --bundle DIR`: the ruleset and the host's half as files below DIR."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from nfcompile.cli import files
+from nfcompile.cli import site as cli_site
+from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
+from nfcompile.cli.options import Options
+from nfcompile.pipeline import compile_text
+
+
+def run(options: Options) -> int:
+    """Compile SITE and write its bundle; files of an earlier bundle that are no longer in it are removed."""
+    folder = options.bundle or "."
+    data = files.read(options.site)
+    result = compile_text(data, files.shown(options.site))
+    if not options.is_json:
+        cli_site.tell(result, options)
+    written: list[dict[str, str]] = []
+    if result.compiled is not None:
+        from nfcompile.host import bundle
+        from nfcompile.host.planning import plan
+
+        ruleset, network = result.compiled.text.text, options.network or "networkd"
+        made = bundle.files(plan(result.compiled), data, ruleset, network, options.routed)
+        _clear(folder, bundle.MANIFEST, {one.path for one in made})
+        for one in made:
+            _write(os.path.join(folder, one.path), one.data, int(one.mode, 8))
+        written = [{"path": one.path, "mode": one.mode, "for": one.purpose} for one in made[:-1]]
+    if options.is_json:
+        answer = {"bundle": folder, "files": written, "diagnostics": cli_site.as_data(result)}
+        print(json.dumps(answer, indent=2))
+    elif written and not options.quiet:
+        print(f"wrote {len(written)} files below {files.shown(folder)}; {bundle.MANIFEST} lists them")
+    return OK if written else REFUSED
+
+
+def _clear(folder: str, manifest: str, kept: set[str]) -> None:
+    """Take away what the manifest of an earlier bundle lists and this one has not."""
+    try:
+        with open(os.path.join(folder, manifest), encoding="utf-8") as file:
+            paths = [str(one["path"]) for one in json.load(file)]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageProblem(f"'{folder}' has a {manifest} that no bundle of ours has") from None
+    for path in paths:
+        inside = not os.path.isabs(path) and ".." not in path.split("/")
+        if inside and path not in kept and os.path.isfile(os.path.join(folder, path)):
+            os.unlink(os.path.join(folder, path))
+
+
+def _write(path: str, data: bytes, mode: int) -> None:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(data)
+            os.fchmod(file.fileno(), mode)
+    except OSError as error:
+        raise UsageProblem(f"cannot write '{path}': {error.strerror}") from None

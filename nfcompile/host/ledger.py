@@ -1,0 +1,93 @@
+"""What `host apply` has done and `host revert` undoes: steps in their order, in a file of the state
+directory.
+
+    DIR/host.json    {"identity": boot and namespace, "steps": [...]}
+
+Written before the steps are made, so that one that was cut off can be undone. After a start of the machine
+the kernel has forgotten all of them but the files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from nfcompile.host.steps import SetMtu, SetSysctl, Step, WriteLldp, as_data, from_data, target
+from nfcompile.kernel import KernelError
+
+FILE = "host.json"
+
+
+class Ledger(NamedTuple):
+    """The steps that stand, in the order in which they were made."""
+
+    identity: str
+    steps: tuple[Step, ...] = ()
+
+
+def read(folder: str, identity: str) -> Ledger:
+    """What was done in this namespace since the machine was started. `identity` names both."""
+    path = os.path.join(folder, FILE)
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+        steps = tuple(from_data(one) for one in data["steps"])
+        if data["identity"] != identity:
+            steps = tuple(one for one in steps if isinstance(one, WriteLldp))
+        return Ledger(identity, steps)
+    except FileNotFoundError:
+        return Ledger(identity)
+    except OSError as error:
+        raise KernelError(f"cannot read '{path}': {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise KernelError(f"'{path}' is damaged: it cannot be told what 'host apply' has done") from None
+
+
+def write(folder: str, ledger: Ledger) -> None:
+    """Put it in the place of the last one, on the disk when this returns; without steps there is no file."""
+    path = os.path.join(folder, FILE)
+    try:
+        if ledger.steps:
+            _put(path, json.dumps({"identity": ledger.identity, "steps": [*map(as_data, ledger.steps)]}))
+        elif os.path.exists(path):
+            os.unlink(path)
+    except OSError as error:
+        raise KernelError(f"cannot write '{path}': {error.strerror}") from None
+
+
+def joined(before: Iterable[Step], made: Iterable[Step]) -> tuple[Step, ...]:
+    """Steps and later ones: of two changes of one value there remains one, from the first to the last value.
+
+    >>> joined([SetMtu("lan0", 1500, 9000)], [SetMtu("lan0", 9000, 2000)])
+    (SetMtu(interface='lan0', before=1500, after=2000),)
+    """
+    found = {target(one): one for one in before}
+    for one in made:
+        known = found.get(target(one))
+        if known is None:
+            found[target(one)] = one
+        elif isinstance(one, SetMtu | SetSysctl | WriteLldp):
+            found[target(one)] = from_data({**as_data(known), "after": one.after})
+    return tuple(found.values())
+
+
+def _put(path: str, text: str) -> None:
+    folder = os.path.dirname(path)
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    synced = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(synced)
+    finally:
+        os.close(synced)

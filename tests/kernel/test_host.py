@@ -1,0 +1,382 @@
+"""`host check`, `host apply`, `host revert` in namespaces: what is missing is seen, done, undone exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nfcompile import pipeline
+from nfcompile.host import change, doing, ledger
+from nfcompile.host.change import Place
+from nfcompile.host.plan import HostPlan
+from nfcompile.host.planning import plan
+from nfcompile.host.steps import Step
+from nfcompile.kernel import KernelError
+from nfcompile.records import store
+from support.command import nfcompile
+from support.lab import cannot
+
+SITE = """version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+gateway: {primary_ip: 192.0.2.2, secondary_ips: [192.0.2.10-192.0.2.12]}
+nat_defaults:
+  l2mtu: 1822
+  lldp: on
+  permit_invalid_flow: on
+  timeouts_inactivity: {icmp: 41, other: 333}
+acls:
+  home: {10: allow ip 100.64.0.0/24}
+pools:
+  home: {type: cgnat, acl: home, priority: 1, global_ip: [203.0.113.0/30, 192.0.2.64/27], hairpin: off}
+snat:
+  servers: {src_cidr: 10.1.0.0/24, snat_ip: 192.0.2.11}
+  others: {src_cidr: 10.2.0.0/24, snat_ip: 198.51.100.7}
+"""
+LINKS = """
+link add lan0 type veth peer name l1
+link add wan0 type veth peer name w1
+link set l1 up
+link set w1 up
+link set lan0 up
+link set wan0 up
+address add 100.64.0.1/10 dev lan0
+address add 192.0.2.2/24 dev wan0
+route add default via 192.0.2.1
+"""
+# What an operator may have set, and must find again: forwarding switches these too.
+SETTINGS = {
+    "net.ipv4.ip_forward": 0,
+    "net.ipv4.conf.all.accept_redirects": 0,
+    "net.ipv4.conf.l1.forwarding": 1,
+    "net.netfilter.nf_conntrack_tcp_loose": 0,
+    "net.netfilter.nf_conntrack_icmp_timeout": 17,
+}
+VLANS = """version: 1
+interfaces: {inside: [lan0], outside: [wan0], vlans: {101: l1, 102: w1}}
+nat_defaults: {vlan_mode: vlan}
+acls:
+  one: {10: allow ip 192.168.1.0/25~101}
+  two: {10: allow ip 192.168.1.0/25~102}
+pools:
+  one: {type: cgnat, acl: one, priority: 1, global_ip: [203.0.113.0/30]}
+  two: {type: cgnat, acl: two, priority: 2, global_ip: [203.0.113.4/30]}
+"""
+
+
+class Gateway:
+    """A namespace with two interfaces, an address on each and a way out; a state directory of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        command = ["unshare", "-n", "sh", "-c", "echo ready; exec sleep infinity"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.path = f"/proc/{self.process.pid}/ns/net"
+        self.folder = folder
+
+    def run(self, *command: str, text: str = "") -> str:
+        """Run a command there that has to succeed."""
+        done = subprocess.run(
+            ["nsenter", f"--net={self.path}", *command],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        return done.stdout
+
+    def sysctl(self, name: str) -> int:
+        return int(self.run("sysctl", "-n", name))
+
+    def state(self) -> list[str]:
+        """Addresses, routes of all tables, rules and settings."""
+        settings = self.run("sysctl", "-a", "--pattern", r"^net\.")
+        return [
+            *self.run("ip", "-d", "-4", "address").splitlines(),
+            *self.run("ip", "-4", "route", "show", "table", "all").splitlines(),
+            *self.run("ip", "-4", "rule").splitlines(),
+            # counted, not set
+            *(line for line in settings.splitlines() if "nf_conntrack_count" not in line),
+        ]
+
+    def host(self, verb: str, *options: str, site: str = SITE) -> subprocess.CompletedProcess[str]:
+        words = [] if verb == "revert" else ["-"]
+        state = [] if verb == "check" else ["--state-dir", str(self.folder)]
+        found: subprocess.CompletedProcess[str] = nfcompile(
+            "host", verb, *words, "--netns", self.path, *state, *options, input=site
+        )
+        return found
+
+    def lines(self, site: str = SITE) -> dict[str, str]:
+        """What `host check` says, by what each line is about."""
+        found = json.loads(self.host("check", "--format", "json", site=site).stdout)["host"]
+        return {line["what"]: line["state"] for line in found}
+
+    def place(self) -> Place:
+        folder = store.directory(str(self.folder), self.path)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        return Place(folder, self.path, store.identity(self.path))
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    made = Gateway(tmp_path)
+    try:
+        if made.process.stdout is None or made.process.stdout.readline() != "ready\n":
+            cannot("no network namespace can be made here")
+        # Without IPv6 addresses: they come by themselves, some seconds later.
+        made.run("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1", "net.ipv6.conf.all.disable_ipv6=1")
+        made.run("ip", "-batch", "-", text=LINKS)
+        made.run("sysctl", "-qw", *(f"{name}={value}" for name, value in SETTINGS.items()))
+        yield made
+    finally:
+        made.process.kill()
+        made.process.communicate()
+
+
+def planned(site: str = SITE) -> HostPlan:
+    return plan(pipeline.compile_site(pipeline.parse(site.encode(), "site.yaml")))
+
+
+def test_from_a_bare_namespace_to_all_ok_and_back(gateway):
+    before = gateway.state()
+    assert gateway.host("check").returncode == 1
+
+    ran = gateway.host("apply")
+
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "applied"), ran.stderr
+    checked = gateway.host("check")
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "all is as needed"), checked.stdout
+    assert gateway.sysctl("net.netfilter.nf_conntrack_icmp_timeout") == 41
+    assert gateway.sysctl("net.ipv4.ip_forward") == 1
+    assert "192.0.2.12/32" in gateway.run("ip", "address", "show", "wan0")
+    assert gateway.host("revert").returncode == 0
+    assert gateway.state() == before
+    assert gateway.host("revert").stdout == "nothing to undo\n"
+
+
+def test_what_is_missing_is_seen(gateway):
+    lines = gateway.lines()
+
+    assert {what for what, state in lines.items() if state == "ok"} == {
+        *("interface lan0", "interface wan0", "address 192.0.2.2"),
+        *("route to the Internet", "route to the subscribers of home"),
+    }
+    assert {what for what, state in lines.items() if state == "missing"} == {
+        *("address 192.0.2.10", "address 192.0.2.11", "address 192.0.2.12"),
+        *("route of 203.0.113.0/30", "route of 192.0.2.64/27", "route of 198.51.100.7"),
+    }
+    conntrack = "net.netfilter.nf_conntrack_"
+    assert {what for what, state in lines.items() if state == "differs"} == {
+        *("MTU of lan0", "MTU of wan0", "net.ipv4.ip_forward", f"{conntrack}tcp_loose"),
+        *(f"{conntrack}{name}" for name in ("icmp_timeout", "gre_timeout", "gre_timeout_stream")),
+        *(f"{conntrack}{name}" for name in ("generic_timeout", "sctp_timeout_established")),
+    }
+
+
+def test_each_command_mends_its_line(gateway):
+    """The commands are what they say: given to a shell, one after the other, they make all lines ok."""
+    answer = json.loads(gateway.host("check", "--format", "json").stdout)["host"]
+    mends = [line["mend"] for line in answer if line["state"] != "ok"]
+    assert mends
+    assert all(mends)
+    for command in mends:
+        gateway.run("sh", "-c", command)
+
+    assert set(gateway.lines().values()) == {"ok"}
+    assert gateway.host("apply").stdout == "nothing to change\n"
+
+
+def test_a_dry_run_changes_nothing_and_says_what_it_would(gateway):
+    before = gateway.state()
+
+    ran = gateway.host("apply", "--dry-run")
+
+    assert ran.returncode == 0
+    assert "ip address add 192.0.2.10/32 dev wan0\n" in ran.stdout
+    assert ran.stdout.endswith("not applied (dry run)\n")
+    assert gateway.state() == before
+
+
+def test_once_more_is_nothing(gateway):
+    gateway.host("apply")
+    remembered = (Path(gateway.place().folder) / "host.json").read_text()
+    before = gateway.state()
+
+    assert gateway.host("apply").stdout == "nothing to change\n"
+
+    assert gateway.state() == before
+    assert (Path(gateway.place().folder) / "host.json").read_text() == remembered
+
+
+def test_what_the_site_asks_for_no_longer_is_undone(gateway):
+    before = gateway.state()
+    gateway.host("apply")
+    smaller = SITE.replace("192.0.2.10-192.0.2.12", "192.0.2.11").replace("icmp: 41, ", "")
+    smaller = smaller.replace("  l2mtu: 1822\n", "").replace("other: 333", "other: 222")
+
+    ran = gateway.host("apply", site=smaller)
+
+    assert ran.returncode == 0, ran.stderr
+    addresses = gateway.run("ip", "address", "show", "wan0")
+    assert "mtu 1500" in addresses
+    assert [a for a in ("192.0.2.10/32", "192.0.2.11/32", "192.0.2.12/32") if a in addresses] == [
+        "192.0.2.11/32"
+    ]
+    assert (
+        gateway.sysctl("net.netfilter.nf_conntrack_icmp_timeout")
+        == SETTINGS["net.netfilter.nf_conntrack_icmp_timeout"]
+    )
+    assert gateway.sysctl("net.netfilter.nf_conntrack_generic_timeout") == 222
+    gateway.host("revert")
+    assert gateway.state() == before
+
+
+def test_what_was_changed_since_stays(gateway):
+    gateway.host("apply")
+    gateway.run("sysctl", "-qw", "net.netfilter.nf_conntrack_icmp_timeout=77")
+    gateway.run("ip", "address", "del", "192.0.2.11/32", "dev", "wan0")
+
+    ran = gateway.host("revert")
+
+    assert ran.returncode == 0
+    assert "note: net.netfilter.nf_conntrack_icmp_timeout is 77 by now, not 41: left as it is\n" in ran.stdout
+    assert gateway.sysctl("net.netfilter.nf_conntrack_icmp_timeout") == 77
+    assert gateway.sysctl("net.ipv4.ip_forward") == 0
+
+
+def test_the_kernels_refusal_undoes_what_came_before(gateway):
+    """A macvlan's MTU cannot be larger than that of the interface below: lan0 has it by then."""
+    gateway.run("ip", "link", "del", "wan0")
+    gateway.run("ip", "-batch", "-", text="link add below type veth peer name w1\nlink set below up\n")
+    gateway.run("ip", "link", "add", "wan0", "link", "below", "type", "macvlan")
+    gateway.run("ip", "-batch", "-", text="link set wan0 up\naddress add 192.0.2.2/24 dev wan0\n")
+    before = gateway.state()
+
+    ran = gateway.host("apply")
+
+    assert ran.returncode == 1
+    problem = "'ip link set wan0 mtu 1800' failed: Invalid argument"
+    assert ran.stderr == f"nfcompile: error: {problem}; what had been done of the host's part is undone\n"
+    assert gateway.state() == before
+    assert gateway.host("revert").stdout == "nothing to undo\n"
+
+
+def steps(gateway: Gateway) -> tuple[Step, ...]:
+    return change.foreseen(planned(), gateway.place()).made
+
+
+def test_a_failure_at_any_step_is_undone(gateway, monkeypatch):
+    before, all_steps, make = gateway.state(), steps(gateway), doing.make
+    assert len(all_steps) > 10
+
+    for failing in all_steps:
+
+        def refused(step: Step, failing: Step = failing) -> None:
+            if step == failing:
+                raise KernelError("no")
+            make(step)
+
+        monkeypatch.setattr(doing, "make", refused)
+        with pytest.raises(KernelError, match="no; what had been done"):
+            change.bring(planned(), gateway.place())
+        assert gateway.state() == before, failing
+        assert ledger.read(gateway.place().folder, gateway.place().identity).steps == ()
+
+
+def test_a_kill_at_any_step_can_be_reverted(gateway, monkeypatch):
+    """The process is killed before the step, or right after it; `host revert` finds what was begun."""
+    before, make = gateway.state(), doing.make
+    for at, killing in enumerate(steps(gateway)):
+
+        def killed(step: Step, killing: Step = killing, after: int = at % 2) -> None:
+            if step != killing or after:
+                make(step)
+            if step == killing:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        monkeypatch.setattr(doing, "make", killed)
+        child = os.fork()
+        if child == 0:
+            try:
+                change.bring(planned(), gateway.place())
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        monkeypatch.setattr(doing, "make", make)
+        assert not [one for one in change.revert(gateway.place()) if one.failure]
+        assert gateway.state() == before, killing
+
+
+def test_answers_find_their_vlan_by_mark(gateway):
+    gateway.run("ip", "-batch", "-", text="link set l1 up\nlink set w1 up\n")
+    gateway.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1")
+    before = gateway.state()
+
+    assert gateway.host("apply", site=VLANS).returncode == 0
+
+    assert set(gateway.lines(VLANS).values()) == {"ok"}
+    for mark, interface in ((101, "l1"), (102, "w1")):
+        assert f"dev {interface} " in gateway.run("ip", "route", "get", "192.168.1.7", "mark", str(mark))
+        assert gateway.sysctl(f"net.ipv4.conf.{interface}.rp_filter") == 2
+    gateway.host("revert")
+    assert gateway.state() == before
+
+
+def test_a_missing_interface_is_nobodys_to_make(gateway):
+    site = SITE.replace("lan0", "lan9")
+
+    ran = gateway.host("apply", site=site)
+
+    assert ran.returncode == 0
+    assert (
+        "missing  interface lan9: no such interface; there are: l1, lan0, w1, wan0, should be: up\n"
+        in ran.stdout
+    )
+    assert "lan9" not in gateway.run("ip", "link")
+    assert gateway.lines(site)["interface lan9"] == "missing"
+
+
+def test_a_keys_absence_asks_for_nothing(gateway):
+    """The defaults of keys that the site does not write are no demand: only forwarding and routes are."""
+    site = """version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+acls: {home: {10: allow ip 100.64.0.0/25}}
+pools:
+  home: {type: cgnat, acl: home, priority: 1, global_ip: [203.0.113.0/30]}
+"""
+    gateway.host("apply", site=site)
+
+    assert set(gateway.lines(site)) == {
+        *("interface lan0", "interface wan0", "route of 203.0.113.0/30", "route to the Internet"),
+        *("route to the subscribers of home", "net.ipv4.ip_forward"),
+    }
+    assert gateway.sysctl("net.netfilter.nf_conntrack_icmp_timeout") == 17
+    assert "mtu 1500" in gateway.run("ip", "link", "show", "wan0")
+
+
+def test_an_address_inside_the_wans_subnet_is_answered_for(gateway, tmp_path):
+    """Who is on the WAN asks by ARP for a global address that no interface has."""
+    outside = Gateway(tmp_path)
+    assert outside.process.stdout is not None
+    outside.process.stdout.readline()
+    try:
+        gateway.run("ip", "link", "set", "w1", "netns", str(outside.process.pid))
+        outside.run("ip", "-batch", "-", text="link set w1 up\naddress add 192.0.2.1/24 dev w1\n")
+
+        def known() -> bool:
+            outside.run("ip", "neighbour", "flush", "dev", "w1")  # or it waits before it asks again
+            outside.run("bash", "-c", "echo >/dev/udp/192.0.2.70/9; sleep 1")
+            return "lladdr" in outside.run("ip", "neighbour", "show", "192.0.2.70")
+
+        assert not known()
+        assert gateway.host("apply").returncode == 0
+        assert known()
+    finally:
+        outside.process.kill()
+        outside.process.communicate()
