@@ -500,10 +500,13 @@ def learn(
     word = {TCP: "tcp", UDP: "udp"}[halves[0][0].protocol]
     outside = {(key[1:], end) for key, end in elements(lab, "map", "eim_homes") if key[0] == word}
     inside = {(socket, key[1:]) for key, socket in elements(lab, "map", "eif_homes") if key[0] == word}
+    # Of two packets of one socket that claim a port each, the second uses the first one's; the other port is
+    # the socket's too, for the life of its entry.
+    spare = {(socket, end) for socket, end in inside - outside if socket in dict(outside)}
     found = SocketFaults(
         sum(len(found) > 1 for found in ends_of.values()),
         sum(len(found) > 1 for found in sockets_of.values()),
-        len(outside ^ inside),
+        len(outside ^ (inside - spare)),
     )
     counters = {name: counted(lab, name) for name in ("conflict", "race")}
     print(f"{summary(seen, halves)}, {found}, {counters}, {processors.met}")
@@ -553,7 +556,7 @@ def test_every_port_one_socket(lab: Lab, processors: Processors, protocol: int) 
 
 def test_the_storm_finds_two_ports_of_a_socket(lab: Lab, processors: Processors) -> None:
     """Without the claim of the socket, both processors give it a port."""
-    lab.load(without_sockets(static()))
+    lab.load(without_sockets(on_demand()))
     assert learn(lab, processors, same_sockets(lab, 1), 3).sockets_of_two
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.model.protocols import IN_BLOCK
+from nfcompile.model.protocols import IN_BLOCK, TCP, UDP
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
@@ -66,7 +66,32 @@ def explain(
     outcomes = walk(read(compiled.table), packet, route or sited, state)
     if len({(each.verdict, each.packet, each.dnat, each.snat) for each in outcomes}) > 1:
         raise Undecided("the answer depends on a port that is not given; write --src A:P and --dst A:P")
-    return _answer(compiled, packet, outcomes[0])
+    outcome = outcomes[0] if state.ask else _any_port(compiled, outcomes[0])
+    return _answer(compiled, packet, outcome)
+
+
+def _any_port(compiled: Compiled, outcome: Outcome) -> Outcome:
+    """A socket gets the port that is computed for it if no other one has it, which the kernel alone knows:
+    without the kernel the answer is every port of the block."""
+    pool, left = pool_of(compiled.site, outcome), outcome.packet
+    if pool is None or pool.type != "cgnat" or left.source_port.size > 1 or not outcome.snat:
+        return outcome
+    stock, limits = next((a.stock, {TCP: a.tcp, UDP: a.udp}) for a in compiled.allocations if a.pool == pool)
+    number, limit = stock.number(left.source_port.first), limits.get(left.protocol)
+    if pool.allocation == "dynamic" or number is None or limit is None:
+        return outcome
+    first = stock.block(left.source.first, number).first
+    ports = Range(first, first + limit - 1)
+    steps = (
+        step._replace(
+            effects=tuple(
+                one._replace(values=(one.values[0], ports)) if one.kind == "snat" else one
+                for one in step.effects
+            )
+        )
+        for step in outcome.steps
+    )
+    return outcome._replace(packet=left._replace(source_port=ports), steps=tuple(steps))
 
 
 def towards(compiled: Compiled, address: int) -> str:
