@@ -56,8 +56,10 @@ def elements(lab: Lab, thing: str) -> dict[str, str]:
 
 
 def _concatenated(element: str) -> tuple[str, str]:
-    address, _, port, rest = element.split(" ", 3)
-    return f"{address} . {port}", rest
+    """A key of several parts, and the rest."""
+    key = re.match(r"\S+(?: \. \S+)*", element)
+    assert key is not None
+    return key[0], element[key.end() + 1 :]
 
 
 def left(element: str) -> float:
