@@ -9,6 +9,8 @@ from nfcompile.pipeline import Compiled
 
 
 def host_warnings(compiled: Compiled, netns: str | None, booting: bool = False) -> tuple[Diagnostic, ...]:
-    """The lines of `host check` that are not ok, a warning for each code; `booting`: what must be right before
-    the network is up."""
+    """The lines of `host check` that are not ok, a warning for each code.
+
+    With `booting` only what must be right before the network is up.
+    """
     return warnings(plan(compiled), netns, WHEN_BOOTING if booting else None)
