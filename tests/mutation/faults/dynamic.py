@@ -14,48 +14,46 @@ FAULTS = (
     ),
     Fault(
         "lower/dynamic.py",
-        "ct count {allocation.stock.block_size} }}",
-        "ct count over {allocation.stock.block_size} }}",
+        "CtCount(allocation.stock.block_size)",
+        "CtCount(allocation.stock.block_size, over=True)",
         DYNAMIC,
     ),
     Fault(
         "lower/dynamic.py",
-        '(f"update @taken_{name} {{ meta mark }}",),',
+        "        (update(names.taken(name), META_MARK),),\n",
         "",
         (*DYNAMIC, *kernel("packets_reload")),
     ),
-    Fault(
-        "lower/search.py", "meta mark != @taken_{pool.name} {token}", "{token}", (*DYNAMIC, *kernel("stress"))
-    ),
+    Fault("lower/search.py", "return free, token, goto", "return token, goto", (*DYNAMIC, *kernel("stress"))),
     Fault("allocation/numbering.py", "first + (block + 1) % self.each", "first + block + 1", DYNAMIC),
     Fault("lower/numbering.py", "first + each - 1", "first + each - 2", DYNAMIC),
     Fault("lower/dynamic.py", "lifetime + GRACE_SECONDS, size", "lifetime, size", DYNAMIC),
     Fault("lower/dynamic.py", "for slot in range(1, last):", "for slot in range(1, 1):", DYNAMIC),
-    Fault("lower/dynamic.py", "*([(beside,)] if slot > 1 else []),", "", DYNAMIC),
-    Fault("lower/dynamic.py", "            (walk.missing, *exhausted),\n", "", DYNAMIC),
-    Fault("lower/dynamic.py", "        (search.missing, *exhausted),\n", "", DYNAMIC),
+    Fault("lower/dynamic.py", '*([numbered(1, "beside")] if slot > 1 else []),', "", DYNAMIC),
+    Fault("lower/dynamic.py", "            (walk.missing, exhausted),\n", "", DYNAMIC),
+    Fault("lower/dynamic.py", "        (search.missing, exhausted),\n", "", DYNAMIC),
+    Fault("lower/dynamic.py", "match(L4PROTO, *PORTED, ICMP)", "match(L4PROTO, *PORTED)", DYNAMIC),
     Fault(
-        "lower/dynamic.py",
-        'yield "meta l4proto { tcp, udp, icmp }"',
-        'yield "meta l4proto { tcp, udp }"',
-        DYNAMIC,
-    ),
-    Fault(
-        "lower/dynamic.py", '        (f"jump wait{slot}x{WAIT_LOOKS}_{name}",),\n', "", (*kernel("stress"),)
+        "lower/dynamic.py", '        (jump(chain(f"wait{slot}x{WAIT_LOOKS}")),),\n', "", (*kernel("stress"),)
     ),
     Fault("lower/dynamic.py", "if not allocation.pool.connection_logging:", "if False:", kernel("logging")),
     Fault(
         "lower/dynamic.py",
-        "    if pool.can_be_reached:\n        inbound",
-        "    if False:\n        inbound",
+        "    if pool.can_be_reached:\n        statement",
+        "    if False:\n        statement",
         DYNAMIC,
     ),
     Fault("lower/search.py", "if sizes[-1] > shallow:", "if False:", DYNAMIC),
-    Fault("lower/search.py", 'look.append((done, "return"))', "pass", DYNAMIC),
-    Fault("lower/search.py", "meta mark {ONCE} }}", "meta mark }}", kernel("stress")),
+    Fault("lower/search.py", "look.append((done, RETURN))", "pass", DYNAMIC),
     Fault(
         "lower/search.py",
-        '        draw.append((f"meta mark set meta mark map @turns_{pool.name}",))',
+        "add(names.claimed(pool.name), META_MARK, ONCE)",
+        "add(names.claimed(pool.name), META_MARK)",
+        kernel("stress"),
+    ),
+    Fault(
+        "lower/search.py",
+        "        draw.append((set_mark(lookup(META_MARK, names.turns(pool.name))),))",
         "        pass",
         DYNAMIC,
     ),
@@ -69,22 +67,24 @@ FAULTS = (
     # What has no room.
     Fault(
         "lower/exhaustion.py",
-        'pool_rule(pool, f"add @{REFUSED} {{ {key} }}"),',
-        "",
+        "name, pool_rule(pool, remember), drop)",
+        "name, drop)",
         kernel("dynamic", "policy", "packets_cgnat", "packets_guard"),
     ),
-    Fault("lower/exhaustion.py", "        pool_rule(pool, PORTED, ported),\n", "", DYNAMIC),
+    Fault("lower/exhaustion.py", "        pool_rule(pool, match(L4PROTO, *PORTED), ported),\n", "", DYNAMIC),
+    Fault(
+        "lower/exhaustion.py", "        pool_rule(pool, unlike(L4PROTO, *PORTED), remember),\n", "", DYNAMIC
+    ),
     Fault(
         "lower/exhaustion.py",
-        '        pool_rule(pool, "meta l4proto != { tcp, udp }", f"add @{REFUSED} {{ {key} }}"),\n',
-        "",
+        'hosts = L4PROTO, IP_SADDR, Field("ct original ip daddr")',
+        "hosts = L4PROTO, IP_SADDR, IP_DADDR",
         DYNAMIC,
     ),
-    Fault("lower/exhaustion.py", 'ip saddr . ct original ip daddr"', 'ip saddr . ip daddr"', DYNAMIC),
     Fault(
         "lower/exhaustion.py",
-        '@{REFUSED}"\n    match = ()',
-        '@{REFUSED}"\n    match = ("meta l4proto icmp",)',
+        "only = () if all_protocols else (match(L4PROTO, ICMP),)",
+        "only = (match(L4PROTO, ICMP),)",
         DYNAMIC,
     ),
 )

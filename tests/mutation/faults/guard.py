@@ -6,27 +6,47 @@ from mutation.faults.fault import FLOWTABLE, GUARD, HOST, POLICY, VLANS, Fault, 
 
 FAULTS = (
     # The guard.
-    Fault("lower/guard.py", 'Rule(("ct direction reply return",), POOLS, "pools"),', "", GUARD),
+    Fault("lower/guard.py", '        Rule((match(CT_DIRECTION, "reply"), RETURN), POOLS),\n', "", GUARD),
     Fault(
         "lower/guard.py",
-        '(*match, f"counter name {names.MIDSTREAM_COUNTER} drop")',
-        '(*match, "accept")',
+        "globals_, NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP",
+        "globals_, NOT_SYN, counter(names.MIDSTREAM_COUNTER), ACCEPT",
         GUARD,
     ),
-    Fault("lower/guard.py", "outgoing = [invalid]", "outgoing = []", GUARD),
-    Fault("lower/guard.py", "rules.append(_unsolicited(gate, gate.from_either, *_on(gate)))", "pass", GUARD),
-    Fault("lower/table.py", "[*unsolicited(this), *elsewhere]", "[*elsewhere]", GUARD),
-    Fault("lower/table.py", "(*before_inbound(this), *inbound) if inbound", "inbound if inbound", GUARD),
-    Fault("lower/guard.py", "        objects.append(_local(gate))\n", "        pass\n", GUARD),
     Fault(
         "lower/guard.py",
-        "return () if shared_vids(gate.site) else (gate.to_outside,)",
-        "return (gate.to_outside,)",
+        'outgoing = [Rule((match(CT_STATE, "invalid"), counter(names.INVALID_COUNTER), DROP), POOLS)]',
+        "outgoing = []",
+        GUARD,
+    ),
+    Fault(
+        "lower/guard.py",
+        "translated.append(_unsolicited(context, context.from_either, *_on(context)))",
+        "pass",
+        GUARD,
+    ),
+    Fault("lower/guard.py", "postrouting=unsolicited(context), outbound", "outbound", GUARD),
+    Fault(
+        "lower/pools.py",
+        "prerouting=(*before_inbound(context), *rules) if rules else (),",
+        "prerouting=rules,",
+        GUARD,
+    ),
+    Fault(
+        "lower/guard.py",
+        "        gateway = (_unsolicited(context, context.from_either, new),)\n",
+        "        pass\n",
+        GUARD,
+    ),
+    Fault(
+        "lower/guard.py",
+        "return () if shared_vids(context.site) else (context.to_outside,)",
+        "return (context.to_outside,)",
         VLANS,
     ),
     Fault(
         "lower/guard.py",
-        '        outgoing.append(Rule((f"ip saddr @{names.OWNED}", f"goto {names.LEAK}"), POOLS, "pools"))\n',
+        "        outgoing.append(Rule((match(IP_SADDR, names.OWNED), goto(names.LEAK)), POOLS))\n",
         "",
         GUARD,
     ),
@@ -34,21 +54,23 @@ FAULTS = (
         "lower/guard.py", "            passed += subtract(allocation.taken, owned)", "            pass", GUARD
     ),
     Fault("lower/guard.py", "        *passed,\n", "", GUARD),
-    Fault("lower/guard.py", "return (Rule((NOT_SYN, drop), PERMIT, dotted(PERMIT)),)", "return ()", GUARD),
     Fault(
-        "lower/table.py",
-        'original = f"ct original ip daddr @{names.GLOBALS}"',
-        'original = "ct state new"',
+        "lower/guard.py",
+        "        midstream = (Rule((NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)\n",
+        "        pass\n",
         GUARD,
     ),
-    Fault("lower/table.py", "rules = list(refuse)", "rules = []", kernel("policy")),
-    Fault("lower/table.py", "    rules += policies\n", "", POLICY),
+    Fault(
+        "lower/pools.py",
+        'asked = match(Field("ct original ip daddr"), names.GLOBALS)',
+        'asked = match(Field("ct state"), "new")',
+        GUARD,
+    ),
+    Fault("lower/table.py", "    session_limit,\n", "", kernel("policy")),
+    Fault("lower/table.py", "    arriving,\n", "", POLICY),
     # Timeouts, helpers, events, limits.
     Fault(
-        "lower/connection_policy.py",
-        '("fin_wait", times.tcp_final)',
-        '("fin_wait", times.tcp_active)',
-        POLICY,
+        "lower/connection_policy.py", '"fin_wait": times.tcp_final', '"fin_wait": times.tcp_active', POLICY
     ),
     Fault(
         "lower/connection_policy.py",
@@ -58,14 +80,14 @@ FAULTS = (
     ),
     Fault(
         "lower/session_limits.py",
-        'ct count over {limit} }}"\n    over',
-        'ct count over {limit + 1} }}"\n    over',
+        "CtCount(limit, over=True)), goto(over)",
+        "CtCount(limit + 1, over=True)), goto(over)",
         kernel("packets_cgnat", "policy", "packets_guard"),
     ),
     Fault(
         "lower/session_limits.py",
-        "th sport ct count over {limit}",
-        "ct count over {limit}",
+        "TH_SPORT), CtCount(limit, over=True))",
+        "TH_SPORT), CtCount(limit))",
         kernel("policy", "packets_guard", "packets_cgnat"),
     ),
     Fault(
@@ -82,8 +104,8 @@ FAULTS = (
     ),
     Fault(
         "lower/connection_policy.py",
-        '"new,destroy" if pool.connection_logging else "0"',
-        '"new,destroy"',
+        "event = LOGGED if pool.connection_logging else SILENT",
+        "event = LOGGED",
         POLICY,
     ),
     Fault(
@@ -93,34 +115,26 @@ FAULTS = (
         kernel("alg"),
     ),
     Fault("lower/connection_policy.py", ', ("sip", "tcp", 5060)),', "),", POLICY),
+    Fault("lower/connection_policy.py", "_tcp(pool, times.special)", "_tcp(pool, established)", POLICY),
     Fault(
-        "lower/connection_policy.py",
-        "_tcp_policy(pool, times.special)",
-        "_tcp_policy(pool, established)",
-        POLICY,
+        "lower/connection_policy.py", "if logging else (SILENT,)", "if True else (SILENT,)", kernel("logging")
     ),
     Fault(
         "lower/connection_policy.py",
-        "lines = phrases if logging else",
-        "lines = phrases if True else",
-        kernel("logging"),
-    ),
-    Fault(
-        "lower/connection_policy.py",
-        'jump = Rule((f"ct state related ct status expected jump {EXPECTED}",)',
-        'jump = Rule((f"ct state new ct status expected jump {EXPECTED}",)',
+        'expected = match(CT_STATE, "related")',
+        'expected = match(CT_STATE, "new")',
         kernel("policy_outside", "logging"),
     ),
     Fault(
         "lower/connection_policy.py",
-        '(("unreplied", udp), ("replied", udp))',
-        '(("unreplied", 30), ("replied", udp))',
+        '{"unreplied": udp, "replied": udp}',
+        '{"unreplied": 30, "replied": udp}',
         POLICY,
     ),
     Fault(
         "lower/session_limits.py",
-        '        source = ("ip saddr @limited_sources",)\n',
-        "        source = ()\n",
+        "source = (match(IP_SADDR, names.LIMITED),)",
+        "source = ()",
         kernel("policy", "packets_sides"),
     ),
     Fault(
@@ -131,8 +145,8 @@ FAULTS = (
     ),
     Fault(
         "lower/session_limits.py",
-        'match = (*gate.outward, "ct',
-        'match = ("ct',
+        "new = *context.outward, match",
+        "new = match",
         kernel("policy", "packets_sides"),
     ),
     Fault("lower/session_limits.py", 'if pool.type != "cgnat":', "if True:", POLICY),
@@ -145,7 +159,12 @@ FAULTS = (
         "    if False:",
         POLICY,
     ),
-    Fault("lower/arriving.py", ', f"ct original ip daddr @{names.GLOBALS}"\n', "\n", POLICY),
+    Fault(
+        "lower/arriving.py",
+        'match(CT_STATUS, "dnat"), match(ASKED, names.GLOBALS)\n',
+        'match(CT_STATUS, "dnat")\n',
+        POLICY,
+    ),
     # What the host sets, and connections that take the short way.
     Fault(
         "lower/host_timeouts.py",
@@ -170,10 +189,15 @@ FAULTS = (
     Fault("lower/flowtable.py", "(*keep, *fill)", "(*fill,)", FLOWTABLE),
     Fault(
         "lower/flowtable.py",
-        'ENDS = ("ct reply ip daddr", "ct original ip daddr")',
-        'ENDS = ("ct reply ip daddr",)',
+        'ENDS = (Field("ct reply ip daddr"), Field("ct original ip daddr"))',
+        'ENDS = (Field("ct reply ip daddr"),)',
         FLOWTABLE,
     ),
     Fault("lower/flowtable.py", "or shared_addresses(site):", "or False:", FLOWTABLE),
-    Fault("lower/flowtable.py", "ct state established meta", "ct state { new, established } meta", FLOWTABLE),
+    Fault(
+        "lower/flowtable.py",
+        'established = match(CT_STATE, "established")',
+        'established = match(CT_STATE, "new", "established")',
+        FLOWTABLE,
+    ),
 )

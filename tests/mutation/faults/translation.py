@@ -6,10 +6,10 @@ from mutation.faults.fault import CGNAT, MAPPING, STATIC, Fault
 
 FAULTS = (
     # Deterministic cgnat and nat.
-    Fault("lower/cgnat.py", '{first}-{first + size - 1}"', '{first}-{first + size}"', CGNAT),
+    Fault("lower/cgnat.py", "Range(first, first + size - 1)", "Range(first, first + size)", CGNAT),
     Fault("lower/cgnat.py", "ADDRESS_LAST >> bits << bits", "ADDRESS_LAST", CGNAT),
     Fault("lower/cgnat.py", "if aligned and bits else None", "if bits else None", CGNAT),
-    Fault("lower/cgnat.py", "th sport < 1024", "th sport < 1025", CGNAT),
+    Fault("lower/cgnat.py", "LOW_PORTS = Range(0, 1023)", "LOW_PORTS = Range(0, 1024)", CGNAT),
     Fault(
         "lower/cgnat.py",
         "if piece.block >= stock.blocks_per_address:",
@@ -18,14 +18,14 @@ FAULTS = (
     ),
     Fault(
         "lower/port_selection.py",
-        'number = f"meta mark set numgen inc mod {size} ',
-        'number = f"meta mark set numgen inc mod {size * 2} ',
+        'Numgen("inc", size, NUMBERS + first)',
+        'Numgen("inc", size * 2, NUMBERS + first)',
         (*CGNAT, *MAPPING),
     ),
     Fault(
         "lower/port_selection.py",
-        '{first}-{first + size - 1}"',
-        '{first}-{first + size}"',
+        "Range(first, first + size - 1)",
+        "Range(first, first + size)",
         (*CGNAT, *MAPPING),
     ),
     Fault("lower/nat.py", "last = min(piece.last, prefix + size - 1)", "last = piece.last", STATIC),
@@ -37,22 +37,19 @@ FAULTS = (
     ),
     Fault("lower/cgnat.py", "(piece.base, piece.bits) == (base, bits):", "piece.bits == bits:", CGNAT),
     Fault(
-        "lower/cgnat.py",
-        'rules.append(Rule(("meta l4proto udp", over, "return"), path',
-        'rules.append(Rule(("meta l4proto { tcp, udp }", over, "return"), path',
-        CGNAT,
+        "lower/cgnat.py", "match(L4PROTO, UDP), over, RETURN", "match(L4PROTO, *PORTED), over, RETURN", CGNAT
     ),
-    Fault(
-        "lower/cgnat.py",
-        '"meta l4proto { tcp, udp } th sport < 1024"',
-        '"meta l4proto udp th sport < 1024"',
-        CGNAT,
-    ),
-    Fault("lower/port_selection.py", '-{32 - piece.bits}_{piece.block}"', '-{32 - piece.bits}"', MAPPING),
+    Fault("lower/cgnat.py", "match(L4PROTO, *PORTED), below", "match(L4PROTO, UDP), below", CGNAT),
     Fault(
         "lower/port_selection.py",
-        '((1 << piece.bits) - 1)} | {base}"',
-        '((2 << piece.bits) - 1)} | {base}"',
+        "names.block_chain(pool.name, piece.base, piece.bits, piece.block)",
+        "names.block_chain(pool.name, piece.base, piece.bits, 0)",
+        MAPPING,
+    ),
+    Fault(
+        "lower/port_selection.py",
+        "(1 << piece.bits) - 1, piece.base",
+        "(2 << piece.bits) - 1, piece.base",
         MAPPING,
     ),
     Fault(
@@ -78,16 +75,16 @@ FAULTS = (
     ),
     Fault(
         "lower/static.py",
-        "Element(range_text(e.globals), spell(e.local), e.path) for e in ordered",
-        "Element(range_text(e.globals), spell(e.globals), e.path) for e in ordered",
+        "Element((e.globals,), (e.local,), e.path)",
+        "Element((e.globals,), (e.globals,), e.path)",
         STATIC,
     ),
     Fault("lower/static.py", "entry.local.size > 1 for", "entry.local.size > 2 for", STATIC),
-    Fault("lower/static.py", 'flags = ("interval",) if _prefix(tagged) else ()', "flags = ()", STATIC),
+    Fault("lower/static.py", 'flags = ("interval",) if _has_prefix(tagged) else ()', "flags = ()", STATIC),
     Fault(
         "lower/static.py",
-        "elements = tuple(Element(_key(gate, e), spell(e.globals), e.path) for e in ordered)",
-        "elements = tuple(Element(_key(gate, e), spell(e.globals), e.path) for e in ordered[:1])",
+        "Element(_key(context, e), (e.globals,), e.path) for e in ordered)",
+        "Element(_key(context, e), (e.globals,), e.path) for e in ordered[:1])",
         STATIC,
     ),
 )
