@@ -171,7 +171,6 @@ def _many(count: int, one: str, more: str) -> str:
 
 def _as_data(compiled: Compiled, proof: Proof) -> dict[str, Any]:
     return {
-        "proved": proof.holds,
         "packets": {
             "boxes": proof.boxes,
             "different": [_difference_data(compiled, one.box.one()) for one in proof.different],

@@ -68,11 +68,25 @@ def deviations(site: Table, kernel: Listed) -> Iterator[Deviation]:
 
 
 def as_compiled(site: Table, kernel: Table) -> Table:
-    """The kernel's table with the names that the site has; objects that are alike are the site's own."""
+    """The kernel's table with the names that the site has; what is alike is the site's own."""
     wanted, held = _sides(site), _sides(kernel)
-    both = {name: one for name, one in wanted.items() if name in held and one.normal == held[name].normal}
-    objects = tuple(both[name].written if name in both else one.written for name, one in held.items())
+    objects = tuple(_as_compiled(wanted.get(name), one) for name, one in held.items())
     return _renamed(kernel._replace(objects=objects), {str(one.name): one.name for one in site.objects})
+
+
+def _as_compiled(site: _Side | None, kernel: _Side) -> Object:
+    if site is None:
+        return kernel.written
+    if site.normal == kernel.normal:
+        return site.written
+    if not isinstance(site.written, Chain) or not isinstance(kernel.written, Chain):
+        return kernel.written
+    assert isinstance(site.normal, Chain)
+    assert isinstance(kernel.normal, Chain)
+    own = dict(zip(site.normal.rules, site.written.rules, strict=True))
+    pairs = zip(kernel.normal.rules, kernel.written.rules, strict=True)
+    rules = tuple(own.get(normal, written) for normal, written in pairs)
+    return kernel.written._replace(rules=rules, origin=site.written.origin)
 
 
 def _sides(table: Table) -> dict[str, _Side]:

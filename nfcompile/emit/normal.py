@@ -238,10 +238,10 @@ def _expression(value: Any) -> Any:
 
 
 def _bitwise(one: Bitwise) -> Field | Bitwise:
-    """Each bit kept, turned over, or a constant; the field where all are kept."""
+    """`^` where a bit that is kept is turned over, otherwise `|`; the field where none is changed."""
     whole = every_bit(FIELDS[one.field.name])
-    flipped = (one.xor & ~one.bits | one.bits) & whole
+    flipped = ((one.xor & ~one.bits) | one.bits) & whole
     mask = one.mask & ~one.bits & whole
     if mask == whole and not flipped:
         return one.field
-    return Bitwise(one.field, mask, flipped & ~mask, flipped & mask)
+    return Bitwise(one.field, mask, 0, flipped) if flipped & mask else Bitwise(one.field, mask, flipped)

@@ -167,3 +167,6 @@ def test_the_kernels_table_has_the_names_and_paths_of_the_site() -> None:
 
     validate(table)
     assert set(table.objects) - set(SITE.objects) == {one for one in table.objects if one.name == BASE}
+    (base,) = (one for one in table.objects if one.name == BASE)
+    assert isinstance(base, Chain)
+    assert [rule.origin for rule in base.rules] == [(), PATH]

@@ -216,6 +216,7 @@ VALUES: tuple[Expression, ...] = (
     Bitwise(CT_MARK, 0xFFFFFF0F, 0x10),
     Bitwise(META_MARK, xor=0xFF),
     Bitwise(META_MARK, 0xFF, xor=0x10),
+    Bitwise(META_MARK, 0xFF, xor=0x8010),
 )
 UPDATES: tuple[tuple[Statement, ...], ...] = (
     (SetUpdate("add", SEEN, META_MARK, timeout=3723),),

@@ -72,16 +72,18 @@ def applied(left: Field | Bitwise, operator: str, operand: int) -> Bitwise:
 
     >>> applied(applied(Field("meta mark"), "&", 0x1FF), "|", 0x100)
     Bitwise(field=Field(name='meta mark'), mask=255, bits=256, xor=0)
+    >>> applied(applied(Field("th sport"), "&", 0x3F), "^", 0x8001)
+    Bitwise(field=Field(name='th sport'), mask=63, bits=0, xor=32769)
     """
     field, mask, bits, xor = left if isinstance(left, Bitwise) else Bitwise(left)
-    mask, flipped = mask & ~bits, xor & ~bits | bits
+    mask, flipped = mask & ~bits, (xor & ~bits) | bits
     if operator == "&":
         mask, flipped = mask & operand, flipped & operand
     elif operator == "|":
         mask, flipped = mask & ~operand, flipped | operand
     else:
         flipped ^= operand
-    return Bitwise(field, mask, flipped & ~mask, flipped & mask)
+    return Bitwise(field, mask, 0, flipped) if flipped & mask else Bitwise(field, mask, flipped)
 
 
 def _bitwise(operator: str, operands: Any) -> Bitwise:

@@ -306,9 +306,9 @@ class Walker:
             return (self.field(expression),)
         if isinstance(expression, Bitwise):
             value = self.number(expression.field)
-            if expression.xor and isinstance(value, Part) and value.first < value.last:
-                assert not expression.bits, "no rule does both"
-                return (Scrambled(value.field, expression.mask, expression.xor),)
+            if isinstance(value, Part) and value.first < value.last and _scrambles(expression, value):
+                bits = (expression.xor & ~expression.bits) | expression.bits
+                return (Scrambled(value.field, expression.mask & ~expression.bits, bits),)
             value = masked(value, expression.mask)
             return (joined(inverted(value, expression.xor), expression.bits),)
         if isinstance(expression, Concat):
@@ -401,6 +401,11 @@ class Walker:
         ends = {"snat": (now.source, now.source_port), "dnat": (now.destination, now.destination_port)}
         self.effects.append(Effect(nat.kind, None, ends[nat.kind]))
         return ACCEPT
+
+
+def _scrambles(expression: Bitwise, value: Part) -> bool:
+    """Whether a port is computed: nft lists `& mask ^ bits` as `& mask | bits` where the bits are others."""
+    return bool(expression.xor or (expression.bits and value.field in ("source_port", "destination_port")))
 
 
 def _hit(key: Key, data: Key) -> Hit:
