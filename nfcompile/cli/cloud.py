@@ -9,7 +9,6 @@ from nfcompile.cli import site as cli_site
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
 from nfcompile.cli.options import Options
 from nfcompile.diagnostics import SiteError
-from nfcompile.kernel import KernelError
 from nfcompile.pipeline import Compilation
 
 
@@ -24,22 +23,13 @@ def aws(options: Options) -> int:
     """Do for SITE what the cloud has to do; REFUSED where the site or the cloud does not allow it."""
     if (options.instance is None) != (options.region is None):
         raise UsageProblem("--instance and --region go together")
-    try:
-        result = cli_site.compiled(options.site)
-        done = Done()
-        if result.compiled is not None:
-            try:
-                done = _done(result, options)
-            except SiteError as error:
-                result = result.refused(error.diagnostics)
-    except (KernelError, UsageProblem) as problem:
-        if options.format == "json":
-            print(
-                json.dumps(
-                    {"done": [], "elastic_ips": {}, "diagnostics": [], "error": str(problem)}, indent=2
-                )
-            )
-        raise
+    result = cli_site.compiled(options.site)
+    done = Done()
+    if result.compiled is not None:
+        try:
+            done = _done(result, options)
+        except SiteError as error:
+            result = result.refused(error.diagnostics)
     if options.format == "json":
         answer = {"done": [*done.steps], "elastic_ips": done.elastic, "diagnostics": cli_site.as_data(result)}
         print(json.dumps(answer, indent=2))

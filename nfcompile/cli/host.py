@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from nfcompile.cli import site as cli_site
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
 from nfcompile.cli.options import Options
 from nfcompile.diagnostics import dotted
-from nfcompile.kernel import KernelError
 from nfcompile.records import store
 
 if TYPE_CHECKING:
@@ -51,21 +50,6 @@ def run(options: Options) -> int:
     return {"check": check, "apply": apply, "revert": revert}[action](asked)
 
 
-def check(options: Options) -> int:
-    """Compare what SITE needs with what there is; REFUSED unless all of it is there."""
-    return _always_json(options, lambda: _check(options))
-
-
-def apply(options: Options) -> int:
-    """Bring about what SITE needs, and remember it; REFUSED where something stays undone."""
-    return _always_json(options, lambda: _apply(options))
-
-
-def revert(options: Options) -> int:
-    """Undo all that `host apply` has done."""
-    return _always_json(options, lambda: _revert(options))
-
-
 def place(state_dir: str | None, netns: str | None) -> Place:
     """The host or a namespace of it, and where it is remembered what was done there."""
     from nfcompile.host.change import Place
@@ -74,7 +58,8 @@ def place(state_dir: str | None, netns: str | None) -> Place:
     return Place(folder, netns, store.identity(netns))
 
 
-def _check(options: Options) -> int:
+def check(options: Options) -> int:
+    """Compare what SITE needs with what there is; REFUSED unless all of it is there."""
     plan, diagnostics = _plan(options)
     if plan is None:
         return _say_json(options, REFUSED, host=[], diagnostics=diagnostics)
@@ -93,7 +78,8 @@ def _check(options: Options) -> int:
     return status
 
 
-def _apply(options: Options) -> int:
+def apply(options: Options) -> int:
+    """Bring about what SITE needs, and remember it; REFUSED where something stays undone."""
     plan, diagnostics = _plan(options)
     if plan is None:
         return _say_json(options, REFUSED, done=[], undone=[], left=[], host=[], diagnostics=diagnostics)
@@ -114,7 +100,8 @@ def _apply(options: Options) -> int:
     return status
 
 
-def _revert(options: Options) -> int:
+def revert(options: Options) -> int:
+    """Undo all that `host apply` has done."""
     from nfcompile.host import change
 
     here = place(options.state_dir, options.netns)
@@ -140,16 +127,6 @@ def _plan(options: Options) -> tuple[HostPlan | None, list[Any]]:
     from nfcompile.host.planning import plan
 
     return plan(compilation.compiled), cli_site.as_data(compilation)
-
-
-def _always_json(options: Options, verb: Callable[[], int]) -> int:
-    """Do it; with `--format json` stdout is a JSON document also where it fails."""
-    try:
-        return verb()
-    except (KernelError, UsageProblem) as problem:
-        if options.format == "json":
-            print(json.dumps({"host": [], "diagnostics": [], "error": str(problem)}, indent=2))
-        raise
 
 
 def _say_json(options: Options, status: int, **answer: Any) -> int:

@@ -16,10 +16,10 @@ pools:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "host what? check, apply, revert or cloud aws"),
-        (["mend"], "host what? check, apply, revert or cloud aws"),
-        (["cloud"], "host what? check, apply, revert or cloud aws"),
-        (["cloud", "azure", "site.yaml"], "host what? check, apply, revert or cloud aws"),
+        ([], "missing action: check, apply, revert or cloud aws"),
+        (["mend"], "missing action: check, apply, revert or cloud aws"),
+        (["cloud"], "missing action: check, apply, revert or cloud aws"),
+        (["cloud", "azure", "site.yaml"], "missing action: check, apply, revert or cloud aws"),
         (["check", "a.yaml", "b.yaml"], "'host check' does not take 'b.yaml'"),
         (["revert", "a.yaml"], "'host revert' does not take 'a.yaml'"),
         (["check", "--dry-run"], "'host check' has no --dry-run"),

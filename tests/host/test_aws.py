@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 
 from nfcompile.cli import host
+from nfcompile.cli.options import Options
 from nfcompile.host import aws, metadata
 from nfcompile.kernel import KernelError
 
@@ -90,11 +91,11 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Cloud]]:
         yield partial(Cloud, monkeypatch)
 
 
-def run(tmp_path, there: Cloud, capsys, text: str = SITE, **wish: Any) -> tuple[int, dict[str, Any]]:
+def run(tmp_path, there: Cloud, capsys, text: str = SITE, **options: Any) -> tuple[int, dict[str, Any]]:
     file = tmp_path / "site.yaml"
     file.write_text(there.site(text))
-    asked = host.Wish(instance=there.instance, region=REGION, format="json", **wish)
-    status = host.run(["cloud", "aws", str(file)], asked)
+    words = ("cloud", "aws", str(file))
+    status = host.run(Options(words, "json", instance=there.instance, region=REGION, **options))
     return status, json.loads(capsys.readouterr().out)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from nfcompile.cli import bundle
+from nfcompile.cli.options import Options
 from support.command import NFCOMPILE
 from support.lab import cannot
 
@@ -109,7 +110,8 @@ def made(folder: Path, network: str = "networkd", site: str = SITE, routed: bool
     """A bundle below a folder."""
     (folder / "site.yaml").write_text(site)
     (folder / "out").mkdir()
-    bundle.run(str(folder / "site.yaml"), str(folder / "bundle"), network=network, routed=routed, quiet=True)
+    words, to = (str(folder / "site.yaml"),), str(folder / "bundle")
+    bundle.run(Options(words, quiet=True, bundle=to, network=network, routed=routed))
     return folder / "bundle"
 
 

@@ -383,7 +383,7 @@ ODD = "\"'`{};#\n\t\\$&|!"
 hostile = st.sampled_from(HOSTILE) | st.text(alphabet=f"{ODD}az09.-/ ", min_size=1, max_size=20).filter(
     lambda text: any(one in ODD for one in text)
 )
-OUTSIDE_QUOTES = re.compile(r"[A-Za-z0-9_.,:;{}()|&!=<>@/+\-\s]*")
+OUTSIDE_QUOTES = re.compile(r"[A-Za-z0-9_.,:;{}()|&^!=<>@/+\-\s]*")
 INSIDE_QUOTES = re.compile(r"[A-Za-z0-9_.@~\[\] -]*")
 
 

@@ -325,7 +325,8 @@ def test_defaults_written_out_change_nothing() -> None:
     full = bare | {"nat_defaults": {**defaults()["nat_defaults"]}}
     needed = {"type": "cgnat", "priority": 1, "global_ip": ["203.0.113.0/24"]}
 
-    assert read_site(full, defaults())[0].defaults == read_site(bare, defaults())[0].defaults
+    written, silent = (read_site(data, defaults())[0].defaults for data in (full, bare))
+    assert written._replace(given=silent.given) == silent
     (pool,) = read_site(full | {"pools": {"p": {**defaults()["pools"], **needed}}}, defaults())[0].pools
     (same,) = read_site(bare | {"pools": {"p": needed}}, defaults())[0].pools
     assert pool._replace(given=same.given) == same

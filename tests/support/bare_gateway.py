@@ -22,6 +22,7 @@ pools:
     acl: home
     priority: 1
     global_ip: [203.0.113.0/30]
+    hairpin: off
     limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896, portlimit_icmp: 896}
 """
 OTHER = SITE.replace("203.0.113.0/30", "198.51.100.0/30")
