@@ -32,6 +32,7 @@ def read_commands(texts: tuple[Text, ...], ledger: Ledger) -> list[Command]:
     commands: list[Command] = []
     for number, text in enumerate(texts):
         menu = ""
+        program = any(PROGRAM.match(line.strip()) for line in text.lines)
         for origin, line in _joined(text, number):
             ledger.join(origin)
             if not line or line.startswith("#"):
@@ -45,7 +46,7 @@ def read_commands(texts: tuple[Text, ...], ledger: Ledger) -> list[Command]:
             command = _command(menu, line, origin)
             if command is not None:
                 commands.append(command)
-            elif PROGRAM.match(line) or "$" in line:
+            elif program:
                 reason = "this is a script: run it, and import what '/ip firewall nat export' shows then"
                 ledger.note([origin], "not-translated", "shell", reason)
             else:
