@@ -13,6 +13,7 @@ VERBS = ("add", "set", "remove", "print", "export", "enable", "disable", "move",
 PROPERTY = re.compile(
     r"""([A-Za-z0-9-]+)=("(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^\s"]*)|(\[[^\]]*\]|"(?:[^"\\]|\\.)*"|\S+)"""
 )
+MENU_WORD = re.compile(r"[^/\s]+")
 ESCAPE = re.compile(r"\\([0-9A-F]{2}|.)")
 PROGRAM = re.compile(r"[:{}]|\$|\bdo=")
 
@@ -72,11 +73,11 @@ def _joined(text: Text, file: int) -> Iterator[tuple[Origin, str]]:
 
 def _menu(line: str) -> tuple[str, str]:
     """'/ip firewall nat add ...': the menu, and what follows it."""
-    words = line[1:].replace("/", " ").split(" ")
+    words = list(MENU_WORD.finditer(line))
     for at, word in enumerate(words):
-        if word in VERBS:
-            return "/" + " ".join(one for one in words[:at] if one), line[line.index(f" {word}") + 1 :]
-    return "/" + " ".join(one for one in words if one), ""
+        if word[0] in VERBS:
+            return "/" + " ".join(one[0] for one in words[:at]), line[word.start() :]
+    return "/" + " ".join(one[0] for one in words), ""
 
 
 def _command(menu: str, line: str, origin: Origin) -> Command | None:
