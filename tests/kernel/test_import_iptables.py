@@ -11,14 +11,14 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from frames import ICMP, SYN, TCP, UDP, Packet
-from lab import Lab, Seen, cannot, route
-from support.imported import compiled, imported, site_of
-from support.imported_site import Probe, outcome
 
 from nfcompile.diagnostics import SiteError
 from nfcompile.importers.importing import Imported
 from nfcompile.model.ranges import Range
+from support.frames import ICMP, SYN, TCP, UDP, Packet
+from support.imported import compiled, imported, site_of
+from support.imported_site import Probe, outcome
+from support.lab import Lab, Seen, cannot, route
 
 SIDES = {"inside": ("lan0", "lan1"), "outside": ("wan0", "wan1")}
 PROBES = 200
