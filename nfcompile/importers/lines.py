@@ -46,7 +46,12 @@ def _decoded(data: bytes) -> str:
 def _seen(line: str) -> str:
     if line.isprintable():
         return line
-    return "".join(one if one.isprintable() or one == "\t" else _escape(one) for one in line)
+    return "".join(one if one.isprintable() or one == "\t" else _visible(one) for one in line)
+
+
+def _visible(character: str) -> str:
+    """Spaces of any kind are spaces: terminals and web pages write no-break spaces."""
+    return " " if character.isspace() else _escape(character)
 
 
 def joined(lines: Sequence[str]) -> str:
