@@ -84,7 +84,7 @@ class _Site:
 
     def quoted(self, path: Path) -> tuple[str, ...]:
         """Where a branch begins in the input."""
-        lines = [one for value in self.tree.branches[path].values() for one in value.origins]
+        lines = [one for value in self.tree.branches.get(path, {}).values() for one in value.origins]
         first = sorted([*self.tree.created.get(path, []), *lines])[:1]
         return self.ledger.quoted(first) if first else ()
 
@@ -203,7 +203,7 @@ class _Site:
 
     def rules(self, path: Path, to: str) -> Iterator[Item]:
         for number, value in sorted(
-            self.tree.branches[path].items(), key=lambda item: (len(item[0]), item[0])
+            self.tree.branches.get(path, {}).items(), key=lambda item: (len(item[0]), item[0])
         ):
             text = " ".join(value.words)
             try:

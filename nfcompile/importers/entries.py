@@ -136,7 +136,7 @@ def _snat(match: Match, action: Translate | Exclude, gateway: Gateway) -> Fields
 
 
 def _refuse_from_outside(match: Match, sides: Sides) -> None:
-    """A site translates no source of what comes from outside; an exclusion from that is no loss."""
+    """A site translates no source of what comes from outside only; an exclusion from that is no loss."""
     names = [
         name for name in sides.named(match.outgoing) if name in sides.inside and name not in sides.outside
     ]

@@ -16,7 +16,7 @@ from nfcompile.importers.kinds import guess_kind
 from nfcompile.importers.lines import Text, read_text
 from nfcompile.importers.prune import prune
 from nfcompile.importers.reading import Options, Program, Reading
-from nfcompile.importers.sides import guess_sides
+from nfcompile.importers.sides import all_on_both_sides, guess_sides
 
 Reader = Callable[[tuple[Text, ...], Options, Ledger], Reading]
 
@@ -55,6 +55,8 @@ def import_files(kind: str, files: Sequence[tuple[str, bytes]], options: Options
     pools, left = inbound.find_inbound(found.pools, found.rules)
     pools = site.named((*reading.pools, *pools))
     sides = guess_sides(reading._replace(pools=pools), left, options, ledger)
+    if not pools:
+        sides = all_on_both_sides(sides, reading.interfaces, left, options, ledger)
     gateway = Gateway(sides, {**reading.addresses, **options.addresses})
     left = (*left, *families.not_elsewhere(pools, sides.outside))
     text = site.write(kind, reading, pools, left, gateway, ledger)

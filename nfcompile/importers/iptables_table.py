@@ -39,7 +39,8 @@ def change(tokens: list[Token], origin: Origin, prefix: str, ledger: Ledger, tab
         at = 1
         if line.tokens and line.tokens[0].text.isdigit():
             at, line = int(line.tokens[0].text), line._replace(tokens=line.tokens[1:])
-        table.chains.setdefault(chain, []).insert(max(at, 1) - 1, line)
+        rules = table.chains.setdefault(chain, [])
+        rules.insert(min(max(at, 1) - 1, len(rules)), line)
         table.lines.append(origin)
     elif verb in ("-N", "--new-chain") and chain:
         table.chains.setdefault(chain, [])

@@ -26,18 +26,32 @@ class Token(NamedTuple):
 
 
 def read_text(name: str, data: bytes) -> Text:
-    """Split a file at LF; a CR before it, and a byte order mark, are no part of the text."""
+    """Split a file at LF; a CR before it, and a byte order mark, are no part of the text.
+
+    What nobody sees is written out, so that no reader takes it into a site.
+    """
     text = _decoded(data)
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
-    return Text(name, tuple(line.removesuffix("\r") for line in lines))
+    return Text(name, tuple(_seen(line.removesuffix("\r")) for line in lines))
 
 
 def _decoded(data: bytes) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "backslashreplace")
     return data.decode("utf-8", "backslashreplace").removeprefix("\ufeff")
+
+
+def _seen(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() or one == "\t" else _visible(one) for one in line)
+
+
+def _visible(character: str) -> str:
+    """Spaces of any kind are spaces: terminals and web pages write no-break spaces."""
+    return " " if character.isspace() else _escape(character)
 
 
 def joined(lines: Sequence[str]) -> str:

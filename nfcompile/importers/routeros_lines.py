@@ -13,6 +13,7 @@ VERBS = ("add", "set", "remove", "print", "export", "enable", "disable", "move",
 PROPERTY = re.compile(
     r"""([A-Za-z0-9-]+)=("(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^\s"]*)|(\[[^\]]*\]|"(?:[^"\\]|\\.)*"|\S+)"""
 )
+MENU_WORD = re.compile(r"[^/\s]+")
 ESCAPE = re.compile(r"\\([0-9A-F]{2}|.)")
 PROGRAM = re.compile(r"[:{}]|\$|\bdo=")
 
@@ -32,6 +33,7 @@ def read_commands(texts: tuple[Text, ...], ledger: Ledger) -> list[Command]:
     commands: list[Command] = []
     for number, text in enumerate(texts):
         menu = ""
+        program = any(PROGRAM.match(line.strip()) for line in text.lines)
         for origin, line in _joined(text, number):
             ledger.join(origin)
             if not line or line.startswith("#"):
@@ -45,7 +47,7 @@ def read_commands(texts: tuple[Text, ...], ledger: Ledger) -> list[Command]:
             command = _command(menu, line, origin)
             if command is not None:
                 commands.append(command)
-            elif PROGRAM.match(line) or "$" in line:
+            elif program:
                 reason = "this is a script: run it, and import what '/ip firewall nat export' shows then"
                 ledger.note([origin], "not-translated", "shell", reason)
             else:
@@ -71,11 +73,11 @@ def _joined(text: Text, file: int) -> Iterator[tuple[Origin, str]]:
 
 def _menu(line: str) -> tuple[str, str]:
     """'/ip firewall nat add ...': the menu, and what follows it."""
-    words = line[1:].replace("/", " ").split(" ")
+    words = list(MENU_WORD.finditer(line))
     for at, word in enumerate(words):
-        if word in VERBS:
-            return "/" + " ".join(one for one in words[:at] if one), line[line.index(f" {word}") + 1 :]
-    return "/" + " ".join(one for one in words if one), ""
+        if word[0] in VERBS:
+            return "/" + " ".join(one[0] for one in words[:at]), line[word.start() :]
+    return "/" + " ".join(one[0] for one in words), ""
 
 
 def _command(menu: str, line: str, origin: Origin) -> Command | None:

@@ -26,10 +26,11 @@ INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}", re.ASCII)
 
 
 class Sides(NamedTuple):
-    """The interfaces of the site."""
+    """The interfaces of the site; `networks` is what counts as inside where an interface is on both sides."""
 
     inside: tuple[str, ...]
     outside: tuple[str, ...]
+    networks: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -66,6 +67,32 @@ def guess_sides(reading: Reading, rules: Iterable[Rule], options: Options, ledge
             inside, why = (_free("lan0", outside),), "no other interface is named: put the right name here"
         ledger.guess("interfaces.inside", ", ".join(inside), why, "--inside")
     return Sides(tuple(inside), tuple(outside))
+
+
+def all_on_both_sides(
+    sides: Sides, known: Iterable[str], rules: Iterable[Rule], options: Options, ledger: Ledger
+) -> Sides:
+    """Every interface on both sides, where a rule translates sources whatever interface they come from.
+
+    That is what systems without sides do. Only without pools, whose subscribers are inside.
+    """
+    reason = "a rule translates sources of whatever comes in, so each interface is on both sides"
+    if options.inside or options.outside or not any(_any_source(rule, sides) for rule in rules):
+        return sides
+    ledger.guesses[:] = [guess for guess in ledger.guesses if not guess.what.startswith("interfaces.")]
+    named = set(known)
+    names = tuple(name for name in sides.all if name in named) or sides.all
+    for side in ("outside", "inside"):
+        ledger.guess(f"interfaces.{side}", ", ".join(names), reason, f"--{side}")
+    return Sides(names, names, ("0.0.0.0/0",))
+
+
+def _any_source(rule: Rule, sides: Sides) -> bool:
+    """Whether a rule translates sources of what comes from outside, towards inside interfaces too."""
+    if rule.stage != "snat" or not isinstance(rule.action, Translate):
+        return False
+    inwards = (name for name in sides.named(rule.match.outgoing) if name in sides.inside)
+    return any(name not in sides.outside for name in inwards) and not comes_from_inside(rule.match.source)
 
 
 def _outside(rules: list[Rule], pools: tuple[Pool, ...], known: list[str]) -> tuple[tuple[str, ...], str]:

@@ -75,6 +75,8 @@ def _file(
         )
         for side in ("inside", "outside")
     ]
+    if gateway.sides.networks:
+        both.append(Item("inside_networks", sequence(list(gateway.sides.networks))))
     items.append(Item("interfaces", mapping(*both), (None,)))
     below: tuple[str | None, ...] = ()
     for name, node in sections:

@@ -28,7 +28,7 @@ def read_pools(leaves: list[Leaf], ledger: Ledger) -> tuple[Pool, ...]:
     """A pool for each rule, in ascending number."""
     part = _Part(leaves)
     numbers = sorted(
-        {path[1] for path in part.said if path[0] == "rule" and len(path) > 1},
+        {path[1] for path in part.said if path[:1] == ("rule",) and len(path) > 1},
         key=lambda text: (len(text), text),
     )
     pools, used = [], set()

@@ -232,3 +232,25 @@ def test_every_code_of_the_account_is_documented():
 
 def test_fates_of_an_empty_file():
     assert fates(imported("vyos", "")) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("econat", "Box:1:system.nat_defaults# lldp_hostname a\x01b\n"),
+        ("econat", "Box:1:acls.acla.deeper# 10 allow ip any any\n"),
+        ("econat", "Box:1:pools.poola.timeouts_inactivity# udp 5\n"),
+        ("routeros", "/ip/firewall/nat/add action=masquerade chain=srcnat out-interface=wan0\n"),
+        ("vyos", "set nat cgnat\n"),
+        ("vyos", "nat {\n    cgnat {\n    }\n}\n"),
+        ("iptables", "*nat\n:\n-A\n-A POSTROUTING\n-I POSTROUTING 99999999999999999999 -j ACCEPT\nCOMMIT\n"),
+    ],
+)
+def test_what_fuzzing_found(kind, text):
+    check(kind, text.encode())
+
+
+def test_a_menu_may_be_written_with_slashes():
+    text = "/ip/firewall/nat/add action=masquerade chain=srcnat out-interface=wan0\n"
+
+    assert fates(imported("routeros", text)) == ["1 translated snat.l1"]

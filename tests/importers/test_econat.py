@@ -174,3 +174,9 @@ def test_the_second_of_two_pools_with_one_priority_is_off_as_on_the_box():
 
     assert [one["enable"] for one in site_of(found)["pools"].values()] == ["on", "off"]
     assert "EcoNAT ignores it" in found.text
+
+
+def test_spaces_of_a_terminal_are_spaces():
+    found = imported("econat", "Box:1:pools.poola#\xa0global_ip add\xa0203.0.113.9\n")
+
+    assert site_of(found)["pools"]["poola"]["global_ip"] == ["203.0.113.9"]

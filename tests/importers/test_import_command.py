@@ -2,13 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
+from support.command import nfcompile, write
+
 ROOT = Path(__file__).parents[2]
 
 GOOD = "*nat\n-A POSTROUTING -s 10.0.0.0/24 -o wan0 -j SNAT --to-source 203.0.113.1\nCOMMIT\n"
@@ -19,18 +18,6 @@ PARTLY = GOOD.replace("COMMIT", "-A POSTROUTING -o wan0 -m owner --uid-owner 1 -
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def nfcompile(*arguments, **options):
-    env = os.environ | {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
-    return subprocess.run(
-        [*NFCOMPILE, *arguments], capture_output=True, text=True, check=False, env=env, **options
-    )
-
-
-def write(name, text):
-    Path(name).write_text(text)
-    return name
 
 
 def test_the_site_goes_to_stdout_and_the_account_to_stderr(here):

@@ -368,3 +368,22 @@ def test_what_the_command_line_says_is_no_guess():
 
     assert site_of(found)["interfaces"] == {"inside": ["br0"], "outside": ["wan0", "wan1"]}
     assert found.account.guesses == ()
+
+
+def test_rules_for_whatever_comes_in_need_no_sides():
+    found = imported(
+        "iptables",
+        nat(
+            "-A PREROUTING -i eth1 -p tcp --dport 80 -j DNAT --to-destination 10.0.0.7",
+            "-A POSTROUTING -j MASQUERADE",
+        )
+        + "*filter\n-A FORWARD -i eth0 -o eth1 -j ACCEPT\nCOMMIT\n",
+    )
+
+    assert site_of(found)["interfaces"] == {
+        "inside": ["eth0", "eth1"],
+        "outside": ["eth0", "eth1"],
+        "inside_networks": ["0.0.0.0/0"],
+    }
+    assert site_of(found)["snat"] == {"l5": {"snat_ip": "interface"}}
+    assert all("whatever comes in" in guess.reason for guess in found.account.guesses)

@@ -46,6 +46,7 @@ NOT_YET = (
     "snat: {a: {src_cidr: 10.1.0.0/24, snat_prefix: 203.0.113.0/24}}",
     "dnat: {a: {interface: wan0, dst_cidr: 203.0.113.0/24, dnat_prefix: 10.1.0.0/24}}",
     "interfaces: {inside: [eth0], outside: [eth0]}\nsnat: {a: {snat_ip: 203.0.113.1}}",
+    "interfaces: {inside: [a], outside: [a], inside_networks: [10.0.0.0/8]}\nsnat: {}",
     *(
         "acls: {a: {10: allow ip 10.0.0.0/30 any}}\npools: {a: {type: cgnat, acl: a, priority: 1, "
         f"global_ip: [203.0.113.1], hairpin: off, {key}}}}}"
