@@ -182,6 +182,35 @@ def test_every_module_says_what_it_is_for():
     assert not [str(file.relative_to(ROOT)) for file, tree in trees() if not ast.get_docstring(tree)]
 
 
+# The tests themselves.
+
+TEST_FILES = sorted((ROOT / "tests").rglob("*.py"))
+SHARED = {"support", "mutation"}
+"""The packages below tests/ that others import; fixtures come from conftest.py without an import."""
+
+
+def test_no_test_module_imports_another():
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - SHARED
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in TEST_FILES
+        for name, _ in imports(ast.parse(file.read_text(encoding="utf-8")))
+        if name.split(".")[0] in folders or re.search(r"(^|\.)(test_\w+|conftest)$", name)
+    ]
+    assert len(TEST_FILES) > 80
+    assert not wrong
+
+
+def test_no_test_changes_where_modules_are_found():
+    """pytest knows it by `pythonpath` in pyproject.toml."""
+    assert not [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in TEST_FILES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path"
+    ]
+
+
 # Codes and keys: nothing without documentation, nothing that no case shows.
 
 CODE_FORM = re.compile(r"[a-z]+(-[a-z0-9]+)+")

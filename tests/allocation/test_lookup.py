@@ -6,12 +6,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nfcompile import pipeline
 from nfcompile.allocation.lookup import NOBODY, lookups
 from nfcompile.allocation.mappings import mappings
 from nfcompile.emit import Map
 from nfcompile.model import parse
 from nfcompile.model.ranges import ADDRESS_LAST, Range, address_text, range_text
+from support.sites import site
 
 INSIDE = {"homes": 0x64400000, "office": 0x0A000000, "servers": 0xC0A80000}
 OUTSIDE = {"homes": 0xCB007100, "office": 0xC6336400, "servers": 0xC8000000}
@@ -86,7 +86,7 @@ def sites(draw):
         "pools": pools,
     }
     text = yaml.safe_dump(data, sort_keys=False)
-    return pipeline.compile_site(pipeline.parse(text.encode(), "site.yaml"))
+    return site(text)
 
 
 def told(draw, acls, name, local, globals_):
@@ -221,11 +221,6 @@ def within(number, one):
     return one.first <= number <= one.last
 
 
-def compiled_text(text):
-    head = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n"
-    return pipeline.compile_site(pipeline.parse((head + text).encode(), "site.yaml"))
-
-
 FAKE_AND_DYNAMIC = """\
 acls: {all: {10: allow ip 10.0.0.0/29}, some: {10: allow ip 10.0.0.0/29 dst net 198.51.100.0/24}}
 pools:
@@ -236,7 +231,7 @@ pools:
 
 def test_pools_without_a_table_of_their_own():
     """Fake pools have no mapping; dynamic ones are the kernel's to tell."""
-    compiled = compiled_text(FAKE_AND_DYNAMIC)
+    compiled = site(FAKE_AND_DYNAMIC)
 
     assert list(mappings(compiled.allocations)) == []
     found = lookups(compiled.allocations, address("10.0.0.3"))
@@ -255,6 +250,6 @@ pools:
 
 
 def test_an_address_alone_is_a_subscriber_first():
-    found = lookups(compiled_text(SAME_ADDRESS).allocations, address("10.0.0.2"))
+    found = lookups(site(SAME_ADDRESS).allocations, address("10.0.0.2"))
 
     assert [(answer.subscriber, answer.global_ip) for answer in found] == [("10.0.0.1", "10.0.0.2")]

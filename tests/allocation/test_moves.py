@@ -20,18 +20,15 @@ from nfcompile.allocation.moves import (
     subscriber_count,
 )
 from nfcompile.model.ranges import Range, address_text, range_text
+from support.sites import site
 
 HOMES = 0x64400000
 HEAD = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\nnat_defaults: {vlan_mode: vlan}\n"
 LIMITS = "{portlimit_tcp: 8064, portlimit_udp: 8064}"
 
 
-def compiled(text):
-    return pipeline.compile_site(pipeline.parse(text.encode(), "site.yaml"))
-
-
-def site(pools, acls="homes: {10: allow ip 100.64.0.0/28}"):
-    return compiled(f"{HEAD}acls:\n  {acls}\npools:\n  {pools}\n").allocations
+def allocated(pools, acls="homes: {10: allow ip 100.64.0.0/28}"):
+    return site(f"{HEAD}acls:\n  {acls}\npools:\n  {pools}\n").allocations
 
 
 def homes(global_ip="203.0.113.0/30", name="homes", limits=LIMITS, priority=1):
@@ -241,26 +238,26 @@ def test_runs_say_what_a_comparison_one_by_one_says():
 
 
 def test_the_same_site_moves_nobody():
-    assert moves(site(homes()), site(homes())) == ((), (), ())
+    assert moves(allocated(homes()), allocated(homes())) == ((), (), ())
 
 
 def test_a_renamed_pool_moves_nobody():
-    assert moves(site(homes()), site(homes(name="houses"))) == ((), (), ())
+    assert moves(allocated(homes()), allocated(homes(name="houses"))) == ((), (), ())
 
 
 def test_another_order_of_pools_moves_nobody():
     both = (homes(priority=1), "web: {type: static, priority: 9, global_map: {10.0.0.1: 198.51.100.1}}")
     again = (both[1].replace("9", "0", 1), both[0])
 
-    assert moves(site("\n  ".join(both)), site("\n  ".join(again))) == ((), (), ())
+    assert moves(allocated("\n  ".join(both)), allocated("\n  ".join(again))) == ((), (), ())
 
 
 def test_appended_addresses_move_nobody():
-    assert moves(site(homes()), site(homes("203.0.113.0/30, 203.0.113.8"))) == ((), (), ())
+    assert moves(allocated(homes()), allocated(homes("203.0.113.0/30, 203.0.113.8"))) == ((), (), ())
 
 
 def test_another_prefix_moves_whole_runs():
-    found = moves(site(homes()), site(homes("198.51.100.0/30")))
+    found = moves(allocated(homes()), allocated(homes("198.51.100.0/30")))
 
     ports = ((1024, 9087, "tcp+udp+icmp"),)
     assert found.moved[0] == Move(
@@ -279,7 +276,7 @@ def test_who_changes_the_pool_moves_from_one_to_the_other():
         "office: {type: nat, acl: office, priority: 0, allocation: deterministic, global_ip: [198.51.100.9]}"
     )
     acls = "homes: {10: allow ip 100.64.0.0/28}\n  office: {10: allow ip 100.64.0.3}"
-    found = moves(site(homes()), site(f"{homes()}\n  {office}", acls))
+    found = moves(allocated(homes()), allocated(f"{homes()}\n  {office}", acls))
 
     (first, *others) = found.moved
     assert first.subscribers == Range(HOMES + 3, HOMES + 3)
@@ -290,8 +287,8 @@ def test_who_changes_the_pool_moves_from_one_to_the_other():
 
 
 def test_new_and_gone_are_apart():
-    before = site(homes(), "homes: {10: allow ip 100.64.0.0/29}")
-    after = site(homes(), "homes: {10: allow ip 100.64.0.4/30, 20: allow ip 100.64.0.8/30}")
+    before = allocated(homes(), "homes: {10: allow ip 100.64.0.0/29}")
+    after = allocated(homes(), "homes: {10: allow ip 100.64.0.4/30, 20: allow ip 100.64.0.8/30}")
     found = moves(before, after)
 
     assert [one.subscribers for one in found.gone] == [Range(HOMES, HOMES + 3)]
@@ -301,7 +298,7 @@ def test_new_and_gone_are_apart():
 
 def test_a_smaller_limit_of_one_protocol_is_another_binding():
     smaller = LIMITS.replace("udp: 8064", "udp: 4032")
-    found = moves(site(homes()), site(homes(limits=smaller)))
+    found = moves(allocated(homes()), allocated(homes(limits=smaller)))
 
     assert moved_count(found) == 16
     assert {one.before.global_ip for one in found.moved} == {one.after.global_ip for one in found.moved}
@@ -309,7 +306,7 @@ def test_a_smaller_limit_of_one_protocol_is_another_binding():
 
 def test_a_host_on_another_vlan_is_another_subscriber():
     before, after = (
-        site(f"web: {{type: static, priority: 1, global_map: {{10.0.0.1{vid}: 198.51.100.1}}}}")
+        allocated(f"web: {{type: static, priority: 1, global_map: {{10.0.0.1{vid}: 198.51.100.1}}}}")
         for vid in ("", "~7")
     )
     found = moves(before, after)
@@ -322,7 +319,7 @@ def test_a_subscriber_of_two_pools_counts_once():
     def both(first, second):
         acls = "homes: {10: allow ip 100.64.0.0/28 dst 192.0.2.0/24}\n  rest: {10: allow ip 100.64.0.0/28}"
         other = homes(second, "rest", priority=2).replace("acl: homes", "acl: rest")
-        return site(f"{homes(first)}\n  {other}", acls)
+        return allocated(f"{homes(first)}\n  {other}", acls)
 
     found = moves(both("203.0.113.0/30", "203.0.113.8/30"), both("198.51.100.0/30", "198.51.100.8/30"))
 
@@ -340,7 +337,7 @@ def dynamic(global_ip="203.0.113.0/30", size=128, kind="cgnat", limit=1024, name
     listed = f"{{type: {kind}, acl: all, priority: 1, allocation: dynamic, global_ip: [{global_ip}]"
     pool = f"{name}: {listed}{limits}}}"
     head = HEAD.replace("vlan_mode", f"port_block_size: {size}, vlan_mode")
-    return compiled(f"{head}acls:\n  all: {{10: allow ip any}}\npools:\n  {pool}\n").allocations
+    return site(f"{head}acls:\n  all: {{10: allow ip any}}\npools:\n  {pool}\n").allocations
 
 
 @pytest.mark.parametrize(
@@ -350,7 +347,7 @@ def dynamic(global_ip="203.0.113.0/30", size=128, kind="cgnat", limit=1024, name
         (dynamic(size=256), "the blocks of an address are cut differently"),
         (dynamic(kind="nat"), "the pool is now of type nat"),
         (dynamic(name="other"), "the pool is gone"),
-        (site(homes()), "the pool is no longer dynamic"),
+        (allocated(homes()), "the pool is no longer dynamic"),
     ],
 )
 def test_what_ends_the_assignments_of_a_dynamic_pool(after, why):
@@ -389,7 +386,7 @@ def test_a_million_subscribers_are_compared_by_runs():
     def million(first, last):
         listed = f"{{type: cgnat, acl: homes, priority: 1, global_ip: [198.{first}-198.{last}]"
         limits = "limits_peruser: {portlimit_tcp: 896, portlimit_udp: 896, portlimit_icmp: 896}}"
-        return site(f"homes: {listed}, {limits}", "homes: {10: allow ip 100.64.0.0/12}")
+        return allocated(f"homes: {listed}, {limits}", "homes: {10: allow ip 100.64.0.0/12}")
 
     found = moves(million("18.0.1", "18.63.255"), million("20.77.9", "20.140.255"))
 

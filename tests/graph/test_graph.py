@@ -16,7 +16,7 @@ from nfcompile.graph.spelling import acl_rule
 from nfcompile.graph.svg import CHARACTER, WIDTH, svg
 from nfcompile.graph.way import way
 from support.command import nfcompile, write
-from support.sites import ALL_SITES, BAD, GOOD, ROOT, WARNED
+from support.sites import ALL_SITES, BAD, GOOD, ROOT, WARNED, site
 
 HERE = Path(__file__).parent
 FORMS = {"mmd": mermaid, "svg": svg}
@@ -24,18 +24,18 @@ TAG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(text):
-    compiled = pipeline.compile_site(pipeline.parse(text.encode(), "site.yaml"))
+    compiled = site(text)
     return way(compiled.site, compiled.allocations)
 
 
 def ways():
     """Every site of the examples and golden cases that compiles."""
-    for site in ALL_SITES:
+    for path in ALL_SITES:
         try:
-            compiled = pipeline.compile_site(pipeline.parse(site.read_bytes(), "site.yaml"))
+            compiled = site(path.read_bytes())
         except SiteError:
             continue
-        yield site.parent.name, way(compiled.site, compiled.allocations)
+        yield path.parent.name, way(compiled.site, compiled.allocations)
 
 
 WAYS = dict(ways())

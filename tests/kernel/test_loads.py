@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nfcompile.pipeline import compile_site, parse
 from support.lab import Lab, lacking
-from support.sites import EXAMPLE_SITES, ROOT, RULESETS
+from support.sites import EXAMPLE_SITES, ROOT, RULESETS, site
 
 
 def name(path: Path) -> str:
@@ -32,7 +31,7 @@ def test_ruleset_loads(lab: Lab, path: Path) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLE_SITES, ids=name)
 def test_example_loads(lab: Lab, path: Path) -> None:
-    loads(lab, compile_site(parse(path.read_bytes(), path.name)).text.text)
+    loads(lab, site(path.read_text()).text.text)
 
 
 def loads(lab: Lab, text: str) -> None:

@@ -12,7 +12,6 @@ import pytest
 from nfcompile.diagnostics import SiteError
 from nfcompile.kernel import KernelError, apply, batch, lock, nft
 from nfcompile.model.parse import address
-from nfcompile.pipeline import compile_site, parse
 from support.applied_site import (
     OTHER_SERVER,
     SITE,
@@ -368,4 +367,4 @@ def second_one() -> str:
 def test_golden_sites_compile() -> None:
     """The circle above is made of these."""
     for path in LOADABLE:
-        assert compile_site(parse((path / "site.yaml").read_bytes(), path.name)).text.text
+        assert site((path / "site.yaml").read_text()).text.text

@@ -1,16 +1,14 @@
 """Which entries and sessions a site still gives: the pure half of what `apply` keeps."""
 
-from functools import cache
-
 import pytest
 
-from nfcompile import pipeline
 from nfcompile.allocation.ownership import Bindings
 from nfcompile.ipalloc import Block
 from nfcompile.kernel.conntrack import Flow
 from nfcompile.kernel.state_policy import Changes
 from nfcompile.live.continuity import EXPECTED, Continuity
 from nfcompile.model.parse import address, addresses
+from support.sites import site
 
 ICMP, TCP, UDP, GRE = 1, 6, 17, 47
 SITE = """version: 1
@@ -34,9 +32,8 @@ snat: {web: {mark: 10, snat_ip: 172.32.0.201}}
 FAR = "198.18.0.1"
 
 
-@cache
 def compiled(text=SITE):
-    return pipeline.compile_site(pipeline.parse(text.encode(), "site.yaml"))
+    return site(text)
 
 
 def allocation(name):

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from nfcompile import pipeline
 from nfcompile.cli import exporter, metrics
 from nfcompile.cli import sessions as cli
 from nfcompile.cli.exit_status import UsageProblem
@@ -17,9 +16,9 @@ from nfcompile.live.sessions import Session, Wanted, sessions
 from nfcompile.live.usage import NOT_DROPS, REASONS
 from nfcompile.model.parse import address
 from nfcompile.model.protocols import GRE, ICMP, TCP, UDP
-from support.sites import ROOT, RULESETS
+from support.sites import ROOT, RULESETS, site
 
-SITE = b"""
+SITE = """
 version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
 acls:
@@ -40,7 +39,7 @@ snat:
   marked: {mark: 5, protocol: tcp, snat_ip: 172.32.0.9}
   plain: {src_cidr: 10.0.0.0/8, snat_ip: 172.32.0.8-172.32.0.9}
 """
-COMPILED = pipeline.compile_site(pipeline.parse(SITE, "site.yaml"))
+COMPILED = site(SITE)
 FAR = address("198.18.0.1")
 
 

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from nfcompile.lower import dispatch
-from nfcompile.pipeline import compile_site, parse
 from nfcompile.verify import proof
-from support.sites import RULESETS
+from support.sites import RULESETS, site
 
 POOLED = [
     ruleset.parent
@@ -22,7 +21,7 @@ POOLED = [
 def test_a_flat_ruleset_is_proved(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every golden with pools, as if it had many of them."""
     monkeypatch.setattr(dispatch, "FEW_POOLS", 0)
-    done = compile_site(parse((case / "site.yaml").read_bytes(), "site.yaml"))
+    done = site((case / "site.yaml").read_text())
 
     found = proof.prove(done)
 

@@ -1,6 +1,6 @@
 """The timeouts that a site asks of the host: the longest of its pools, of those that use them."""
 
-from nfcompile.pipeline import compile_site, parse
+from support.sites import site
 
 SITE = """
 version: 1
@@ -19,7 +19,7 @@ pools:
 
 
 def sysctls(flowtable: str = "off") -> dict[str, int]:
-    compiled = compile_site(parse(SITE.replace("FLOWTABLE", flowtable).encode(), "site.yaml"))
+    compiled = site(SITE.replace("FLOWTABLE", flowtable))
     return {name.removeprefix("net.netfilter.nf_conntrack_"): n for name, n in compiled.sysctls.items()}
 
 

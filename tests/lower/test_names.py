@@ -9,7 +9,7 @@ import pytest
 from nfcompile.emit import Name
 from nfcompile.emit.validate import InvalidTable, validate
 from nfcompile.lower import names
-from nfcompile.pipeline import compile_site, parse
+from support.sites import site
 
 SITE = """
 version: 1
@@ -43,7 +43,7 @@ def compiled(pools: list[str], kinds: list[str]):
     ]
     snat = [f"  {name}: {{mark: {n}, snat_ip: 192.0.2.{n}}}" for n, name in enumerate(pools, 1)]
     text = SITE.replace("POOLS", "\n".join(lines)).replace("DNAT", "\n".join(dnat))
-    return compile_site(parse(text.replace("SNAT", "\n".join(snat)).encode(), "site.yaml")).table
+    return site(text.replace("SNAT", "\n".join(snat))).table
 
 
 def fixed() -> set[str]:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nfcompile import pipeline
 from nfcompile.allocation import lookup
 from nfcompile.cli import command_line
 from nfcompile.model.parse import address
@@ -16,7 +15,7 @@ from nfcompile.records.assignment_log import Assignment, Ledger
 from nfcompile.records.lookup_at import BindingQuestion, KnownSite
 from nfcompile.records.timeline import timeline
 from support.command import nfcompile, typed
-from support.sites import GOOD
+from support.sites import GOOD, site
 
 OTHER = GOOD.replace("203.0.113.0/30", "198.51.100.0/30")
 STATIC = GOOD.split("acls:")[0] + "pools: {s: {type: static, priority: 1, global_map: {MAP}}}\n"
@@ -30,11 +29,11 @@ def past(tmp_path):
     path = str(tmp_path / "state")
     with store.locked(path):
         sites = [store.keep(path, GOOD.encode()), store.keep(path, OTHER.encode()), None]
-    for number, (at, site) in enumerate(zip((JANUARY, FEBRUARY, MARCH), sites, strict=True), 1):
-        result = "applied" if site else "reverted"
+    for number, (at, kept) in enumerate(zip((JANUARY, FEBRUARY, MARCH), sites, strict=True), 1):
+        result = "applied" if kept else "reverted"
         store.append(
             path,
-            history.Event(number, at, result, site, "s.yaml", "ann", 0, "gw", "0.1", f"b{number}/1", 1.0),
+            history.Event(number, at, result, kept, "s.yaml", "ann", 0, "gw", "0.1", f"b{number}/1", 1.0),
         )
     return path
 
@@ -127,7 +126,7 @@ def test_a_report_names_question_answer_and_configuration(past):
 
 
 def test_bulk_answers_each_line_as_lookup_does(past, tmp_path):
-    compiled = {text: pipeline.compile_site(pipeline.parse(text.encode(), "s")) for text in (GOOD, OTHER)}
+    compiled = {text: site(text) for text in (GOOD, OTHER)}
     lines = []
     for month, prefix in ((1, "203.0.113"), (2, "198.51.100")):
         for port in (1, 1024, 3000, 64639, 64640, 65535):
@@ -142,8 +141,8 @@ def test_bulk_answers_each_line_as_lookup_does(past, tmp_path):
     rows = list(csv.DictReader(io.StringIO(ran.stdout)))
     assert [(row["addr"], row["port"], row["proto"], row["time"]) for row in rows] == lines
     for row, (addr, port, proto, time) in zip(rows, lines, strict=True):
-        site = compiled[GOOD if "-01-" in time else OTHER]
-        found = lookup.lookups(site.allocations, address(addr), int(port) if port else None, proto or None)
+        live = compiled[GOOD if "-01-" in time else OTHER]
+        found = lookup.lookups(live.allocations, address(addr), int(port) if port else None, proto or None)
         (answer,) = found or [lookup.NOBODY]
         assert [row[name] for name in answer._fields] == ["" if v is None else str(v) for v in answer]
     assert {row["action"] for row in rows} == {"translate", "none"}
@@ -224,7 +223,7 @@ def test_both_doors_give_the_same(tmp_path, monkeypatch, words, form):
 def test_static_entries_are_found_both_ways():
     entries = {"10.0.0.0/30": "200.0.0.0/30", "10.0.0.9": "200.0.0.9", "10.0.0.5": "200.0.0.4"}
     text = STATIC.replace("{MAP}", json.dumps(entries))
-    index = lookup.Index(pipeline.compile_site(pipeline.parse(text.encode(), "s")).allocations)
+    index = lookup.Index(site(text).allocations)
     pairs = {f"10.0.0.{n}": f"200.0.0.{n}" for n in (0, 1, 2, 3, 9)} | {"10.0.0.5": "200.0.0.4"}
 
     for last in range(12):
@@ -305,9 +304,7 @@ def test_a_number_is_its_last_owner_s():
 
 
 def test_a_change_under_way_is_answered_by_both_sites():
-    known = {
-        text: KnownSite(pipeline.compile_site(pipeline.parse(text.encode(), "s"))) for text in (GOOD, OTHER)
-    }
+    known = {text: KnownSite(site(text)) for text in (GOOD, OTHER)}
     blank = history.Event(1, JANUARY, "applied", GOOD, "s", "ann", 0, "gw", "1", "b/1", 1.0)
     loading = blank._replace(change=2, at=FEBRUARY, result="loading", site=OTHER, kernel="b2/1")
     past = timeline(history.EventLog((blank, loading)), store.clock())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 from nfcompile import pipeline
@@ -31,10 +30,11 @@ BAD = GOOD.replace("priority: 1", "priority: one")
 WARNED = GOOD + "snat: {spare: {mark: 7, snat_ip: 198.51.100.1}}\n"
 
 
-@cache
-def site(text: str) -> Compiled:
-    """Compile a site. Interfaces that it does not name: lan0 inside, wan0 outside."""
-    head = "" if "version:" in text else "version: 1\n"
-    if "interfaces:" not in text:
-        head += "interfaces: {inside: [lan0], outside: [wan0]}\n"
-    return pipeline.compile_site(pipeline.parse((head + text).encode(), "site.yaml"))
+def site(text: str | bytes) -> Compiled:
+    """Compile a site, bytes as they are; interfaces that text does not name are lan0 inside, wan0 outside."""
+    if isinstance(text, str):
+        head = "" if "version:" in text else "version: 1\n"
+        if "interfaces:" not in text:
+            head += "interfaces: {inside: [lan0], outside: [wan0]}\n"
+        text = (head + text).encode()
+    return pipeline.compile_site(pipeline.parse(text, "site.yaml"))

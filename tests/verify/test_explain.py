@@ -13,10 +13,10 @@ from nfcompile.cli import command_line
 from nfcompile.diagnostics import dotted
 from nfcompile.model.parse import address
 from nfcompile.model.protocols import NUMBERS
-from nfcompile.pipeline import Compiled, compile_site, parse
+from nfcompile.pipeline import Compiled, parse
 from nfcompile.verify.explain import Explanation, Question, Undecided, explain
 from support.command import nfcompile
-from support.sites import ROOT
+from support.sites import ROOT, site
 
 SITE = """\
 version: 1
@@ -72,7 +72,7 @@ snat:
 
 @pytest.fixture(scope="module")
 def compiled() -> Compiled:
-    return compile_site(parse(SITE.encode(), "site.yaml"))
+    return site(SITE)
 
 
 def asked(compiled: Compiled, text: str, **more: Any) -> Explanation:
@@ -261,7 +261,7 @@ def test_limits_timeouts_helper_and_log_have_their_steps(compiled: Compiled) -> 
 @pytest.mark.parametrize("protocol", ["tcp", "udp", "icmp"])
 def test_a_block_that_is_not_picked_yet_is_not_the_whole_address(protocol: str) -> None:
     """A dynamic pool of one address: the address is known, the block is not."""
-    single = compile_site(parse(SITE.replace("203.0.115.0/29", "203.0.115.0").encode(), "site.yaml"))
+    single = site(SITE.replace("203.0.115.0/29", "203.0.115.0"))
     ports = ("", "") if protocol == "icmp" else (":5000", ":53")
 
     found = asked(single, f"{protocol} 10.50.0.1{ports[0]} > 198.18.0.1{ports[1]}")

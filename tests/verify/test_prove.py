@@ -32,7 +32,7 @@ from nfcompile.emit.statements import (
 from nfcompile.lower import names
 from nfcompile.lower.packet_marks import CANDIDATES
 from nfcompile.model.ranges import Range
-from nfcompile.pipeline import Compiled, compile_site, parse
+from nfcompile.pipeline import Compiled
 from nfcompile.verify import proof
 from nfcompile.verify.boxes import Part
 from nfcompile.verify.proof.agreement import compared
@@ -58,13 +58,9 @@ pools:
 """
 
 
-def compiled(text: str | bytes) -> Compiled:
-    return compile_site(parse(text if isinstance(text, bytes) else text.encode(), "site.yaml"))
-
-
 @pytest.mark.parametrize("ruleset", RULESETS, ids=lambda path: str(path.parent.name))
 def test_every_golden_is_proved(ruleset: Path) -> None:
-    found = proof.prove(compiled((ruleset.parent / "site.yaml").read_bytes()))
+    found = proof.prove(site((ruleset.parent / "site.yaml").read_text()))
 
     assert found.holds, found
     assert found.boxes > 50
@@ -113,7 +109,7 @@ def test_features_meet_in_the_random_sites() -> None:
 
 def test_every_packet_is_in_one_box() -> None:
     """The boxes are a partition: what is drawn at random lies in exactly one."""
-    done = compiled((ROOT / "examples" / "static" / "site.yaml").read_bytes())
+    done = site((ROOT / "examples" / "static" / "site.yaml").read_text())
     boxes = [one.box for one in compared(done)]
     dice = Random(5)
     edges = [one for box in boxes for one in (*box.source, *box.destination)]
@@ -205,11 +201,11 @@ def test_a_broken_ruleset_is_not_proved(
 
 def test_two_blocks_that_meet_are_seen() -> None:
     """Also where both sides make the same mistake: the allocation is theirs together."""
-    done = compiled(BARE)
+    done = site(BARE)
     homes, others = done.allocations
     same = others._replace(pool=others.pool._replace(global_ip=homes.pool.global_ip), stock=homes.stock)
-    site = done.site._replace(pools=(homes.pool, same.pool))
-    broken = Compiled(site, (), (homes, same), pipeline.lower(site, (homes, same)), done.text, {})
+    both = done.site._replace(pools=(homes.pool, same.pool))
+    broken = Compiled(both, (), (homes, same), pipeline.lower(both, (homes, same)), done.text, {})
 
     found = proof.prove(broken)
 
@@ -220,7 +216,7 @@ def test_two_blocks_that_meet_are_seen() -> None:
 
 def test_a_way_out_with_a_private_source_is_seen() -> None:
     """A lost race that lets a packet go on: no packet shows it while the sets are empty."""
-    done = compiled(BARE.replace("hairpin: off,\n", "hairpin: on,\n"))
+    done = site(BARE.replace("hairpin: off,\n", "hairpin: on,\n"))
     table = changed(done.table, "fresh_homes", without("drop"))
     table = changed(
         table, "sockets_homes", lambda chain: chain._replace(rules=(accepting(chain), *chain.rules))
@@ -238,7 +234,7 @@ def accepting(chain: Chain) -> Rule:
 
 
 def test_an_allocation_that_moves_somebody_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = compiled(BARE.replace("203.0.113.0/30]", "203.0.113.0/30, 203.0.113.16/30]"))
+    done = site(BARE.replace("203.0.113.0/30]", "203.0.113.0/30, 203.0.113.16/30]"))
     pieces = proof.stability.moves.__globals__["PoolAllocation"].layout
 
     def backwards(allocation: Any) -> Any:

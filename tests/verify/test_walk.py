@@ -15,7 +15,7 @@ from nfcompile.emit.statements import DROP, match
 from nfcompile.lower import names
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import Range
-from nfcompile.pipeline import Compiled, compile_site, parse
+from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference, walk
 from nfcompile.verify.boxes import joined, masked
 from nfcompile.verify.proof.agreement import agrees
@@ -37,7 +37,7 @@ def ids(path: Path) -> str:
 
 
 def compiled_golden(ruleset: Path) -> Any:
-    return compile_site(parse((ruleset.parent / "site.yaml").read_bytes(), "site.yaml"))
+    return site((ruleset.parent / "site.yaml").read_text())
 
 
 def packet(interface: str, protocol: int, source: str, destination: str, *ports: int) -> walk.Packet:
@@ -142,13 +142,13 @@ def within(part: Range, dice: Random) -> int:
 
 
 def test_a_box_of_packets_is_one_walk() -> None:
-    site = b"""
+    text = """
 version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
 acls: {homes: {10: allow ip 100.64.0.0/24}}
 pools: {homes: {type: cgnat, priority: 1, acl: homes, global_ip: [203.0.113.0/28], hairpin: off}}
 """
-    program = walk.read(compile_site(parse(site, "site.yaml")).table)
+    program = walk.read(site(text).table)
     box = packet("lan0", 17, "100.64.0.0", "198.18.0.1")._replace(
         source=Range(address("100.64.0.16"), address("100.64.0.31")), source_port=ANY_PORT
     )
@@ -167,7 +167,7 @@ pools: {homes: {type: cgnat, priority: 1, acl: homes, global_ip: [203.0.113.0/28
 
 
 def test_what_a_packet_leaves_behind_is_found_by_the_next() -> None:
-    site = b"""
+    text = """
 version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
 nat_defaults: {port_block_size: 64}
@@ -176,7 +176,7 @@ pools:
   homes: {type: cgnat, priority: 1, acl: homes, global_ip: [203.0.113.0/29], hairpin: on,
           filtering: endpoint_independent}
 """
-    program = walk.read(compile_site(parse(site, "site.yaml")).table)
+    program = walk.read(site(text).table)
     asked = packet("lan0", 17, "100.64.0.1", "198.18.0.1")
     answer = packet("wan0", 17, "198.18.0.9", "203.0.113.1", 5, 1500)
     (first,) = walk.walk(program, asked, lambda _: "wan0")
@@ -193,7 +193,7 @@ pools:
 
 
 def test_a_limit_is_reached() -> None:
-    site = b"""
+    text = """
 version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
 acls: {homes: {10: allow ip 100.64.0.0/24}}
@@ -201,7 +201,7 @@ pools:
   homes: {type: cgnat, priority: 1, acl: homes, global_ip: [203.0.113.0/29], hairpin: off,
           limits_peruser: {portlimit_icmp: 2}}
 """
-    program = walk.read(compile_site(parse(site, "site.yaml")).table)
+    program = walk.read(site(text).table)
     state = walk.NOTHING
     verdicts = []
     for number in range(3):
