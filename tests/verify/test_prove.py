@@ -316,7 +316,7 @@ HAIRPIN = BARE.replace("hairpin: off", "hairpin: on", 1)
 @pytest.mark.parametrize("number", [0, 5])
 def test_a_computed_port_beside_the_block_is_seen(number: int) -> None:
     """Also one that a packet gets only where other sockets have the ports that are tried before."""
-    done = compiled(HAIRPIN)
+    done = site(HAIRPIN)
     block = next(one for one in done.table.objects if isinstance(one, Chain) and one.name.word == "block")
     rules = list(block.rules)
     at = next(index for index, rule in enumerate(rules) if _claims(rule, number))
