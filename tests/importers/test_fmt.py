@@ -1,11 +1,7 @@
 """`nfcompile fmt`: one layout, comments kept, the same data."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,22 +10,11 @@ from hypothesis import strategies as st
 from nfcompile.cli.fmt import laid_out
 from nfcompile.source import document, layout
 from nfcompile.source.layout import spelled
+from support.command import nfcompile
+from support.sites import ALL_SITES
 
-ROOT = Path(__file__).parents[2]
-SITES = [
-    site
-    for site in sorted([*ROOT.glob("examples/*/site.yaml"), *ROOT.glob("tests/golden/*/site.yaml")])
-    if not site.parent.name.startswith("yaml-")
-]
+SITES = [site for site in ALL_SITES if not site.parent.name.startswith("yaml-")]
 """All but those that are no YAML, on purpose."""
-NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
-
-
-def nfcompile(*arguments, **options):
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [*NFCOMPILE, *arguments], capture_output=True, text=True, check=False, env=env, **options
-    )
 
 
 def laid(text):

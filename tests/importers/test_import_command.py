@@ -2,30 +2,15 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
-ROOT = Path(__file__).parents[2]
+from support.command import nfcompile
+from support.sites import ROOT
 
 GOOD = "*nat\n-A POSTROUTING -s 10.0.0.0/24 -o wan0 -j SNAT --to-source 203.0.113.1\nCOMMIT\n"
 PARTLY = GOOD.replace("COMMIT", "-A POSTROUTING -o wan0 -m owner --uid-owner 1 -j MASQUERADE\nCOMMIT")
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def nfcompile(*arguments, **options):
-    env = os.environ | {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
-    return subprocess.run(
-        [*NFCOMPILE, *arguments], capture_output=True, text=True, check=False, env=env, **options
-    )
 
 
 def write(name, text):

@@ -1,9 +1,6 @@
 """`--verify`: the original and the compiled site are asked of every packet, and what differs is found."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +18,7 @@ from nfcompile.verify.boxes import Part
 from nfcompile.verify.foreign import DIFFER, UNCLEAR, verify
 from nfcompile.verify.foreign_walk import Row, Walk
 from nfcompile.verify.proof.box import Box, explored
+from support.command import nfcompile
 from support.imported import compiled, imported
 
 ROOT = Path(__file__).parents[2]
@@ -179,12 +177,6 @@ def test_rows_in_another_order_are_walked_one_by_one():
     assert not any(isinstance(step, Row) for step in walk.chains["s"])
     box = everything(6)._replace(source=(Range(1, 1),))
     assert walk.fate(box.packet, box.route).source == Part.whole("source", (Range(7, 7),))
-
-
-def nfcompile(*arguments):
-    command = [sys.executable, "-c", "from nfcompile.cli import main; main()", *arguments]
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
 
 def test_the_command_says_what_came_of_it(tmp_path):

@@ -10,8 +10,9 @@ from nfcompile.kernel.apply import Result
 from nfcompile.kernel.conntrack import Flow
 from nfcompile.kernel.objects import things
 from nfcompile.live.continuity import Continuity
-from support.lab import GATEWAY, Lab
+from support.lab import Lab
 from support.sites import site
+from support.wires import GATEWAY
 
 SITE = """
 nat_defaults: {port_block_size: 64}
@@ -23,6 +24,7 @@ pools:
   office: {type: nat, acl: office, priority: 5, global_ip: [200.0.2.0/29]}
 """
 OTHER_SERVER = SITE.replace("200.0.0.4", "200.0.0.9")
+_KEY = re.compile(r"(\S+(?: \. \S+)*) ?(.*)", re.DOTALL)
 _LIFE = re.compile(r"expires (?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
 
 
@@ -50,14 +52,13 @@ def bring_here(text: str) -> Result:
 def elements(lab: Lab, thing: str) -> dict[str, str]:
     """The elements of a set or map ('map m') and what stands beside their keys, as nft lists them."""
     found = things(lab.must("nft", "list", *thing.split()[:1], "ip", "nfcompile", thing.split()[1]))
-    return dict(
-        one.partition(" ")[::2] if " . " not in one else _concatenated(one) for one in found[thing].elements
-    )
+    return dict(map(_key_and_rest, found[thing].elements))
 
 
-def _concatenated(element: str) -> tuple[str, str]:
-    address, _, port, rest = element.split(" ", 3)
-    return f"{address} . {port}", rest
+def _key_and_rest(element: str) -> tuple[str, str]:
+    split = _KEY.match(element)
+    assert split, element
+    return split[1], split[2]
 
 
 def left(element: str) -> float:
