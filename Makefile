@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-lowest test-latest lint unit kernel golden errors lock bare soak mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel golden errors lock bare busy soak mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
 # half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
@@ -52,6 +52,10 @@ golden: setup
 # newest versions.
 lock:
 	@scripts/lock $(UPGRADE)
+
+# All tests RUNS times, with other work on every processor: no test may depend on the machine's speed.
+busy: setup
+	@scripts/busy $(or $(RUNS),5)
 
 # Other examples than `make test` has, for about SOAK minutes: half of them random sites against the kernel,
 # half fuzzing; what fails says the seed, and `make soak SEED=...` looks at the same again.

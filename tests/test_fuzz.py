@@ -9,7 +9,6 @@ import json
 import os
 import resource
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -287,15 +286,7 @@ def bounded(site: Path, *, statuses: tuple[int, ...] = (0, 1)) -> subprocess.Com
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from nfcompile.cli import main; main()",
-            "build",
-            "-o",
-            "/dev/null",
-            str(site),
-        ],
+        [*NFCOMPILE, "build", "-o", "/dev/null", str(site)],
         capture_output=True,
         stdin=subprocess.DEVNULL,
         preexec_fn=limit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -82,19 +83,36 @@ def _written(found: Usage, options: Options) -> str:
 
 def _watch(found: Usage, read: Callable[[], Usage], options: Options) -> NoReturn:
     """Refresh until interrupted: in place on a terminal, one block after the other in a pipe."""
+    interrupts = _noticed_interrupts()
     if options.is_json or not sys.stdout.isatty():
-        while True:
+        while not interrupts:
             sys.stdout.write(_written(found, options) + ("" if options.is_json else "\n"))
             sys.stdout.flush()
             time.sleep(options.interval)
             found = read()
+        raise KeyboardInterrupt
     from rich.live import Live
 
     with Live(console=terminal(options.color), auto_refresh=False, screen=True) as live:
-        while True:
+        while not interrupts:
             live.update(drawn(_head(found), _sections(found)), refresh=True)
             time.sleep(options.interval)
             found = read()
+    raise KeyboardInterrupt
+
+
+def _noticed_interrupts() -> list[int]:
+    """Filled as they come. Python drops a KeyboardInterrupt that is raised in a destructor, and the binding
+    of libnftables has one."""
+    interrupts: list[int] = []
+
+    def interrupt(number: int, _: object) -> NoReturn:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+    return interrupts
 
 
 def _head(found: Usage) -> Iterator[str]:

@@ -18,8 +18,9 @@ _PAUSE_SECONDS = 0.05
 
 
 @contextmanager
-def alone(patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+def alone(patience: float | None = None) -> Iterator[None]:
     """Wait for whoever changes our table in this namespace, at most `patience` seconds, then be the one."""
+    patience = PATIENCE_SECONDS if patience is None else patience
     descriptor = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     until = time.monotonic() + patience
     try:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from support.bare_gateway import Namespace
-from support.lab import Lab, Unavailable, cannot
+from support.holder import Unavailable
+from support.lab import Lab, cannot
 
 HERE = Path(__file__).parent
 TOOLS = ("ip", "nft", "conntrack")

@@ -18,9 +18,10 @@ from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
 from nfcompile.pipeline import Compiled
 from support.frames import GRE, SYN, TCP, UDP, Packet, frame
-from support.lab import INSIDE, OUTSIDE, WIRE, Lab
+from support.lab import Lab
 from support.peers import HOME, SERVER, called, hosts
 from support.sites import site
+from support.wires import INSIDE, OUTSIDE, WIRE
 
 SHARED = """
 nat_defaults: {alg: {ALG}}

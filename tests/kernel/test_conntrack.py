@@ -12,7 +12,8 @@ from nfcompile.kernel import KernelError, conntrack
 from nfcompile.kernel.conntrack import Flow
 from nfcompile.model.parse import address
 from support.frames import ACK, ECHO, GRE, ICMP, SYN, TCP, UDP, Packet
-from support.lab import GATEWAY, Lab
+from support.lab import Lab
+from support.wires import GATEWAY
 
 NEAR, OTHER, FAR, GLOBAL = map(address, ("100.64.0.1", "100.64.0.2", "198.18.0.1", "203.0.113.1"))
 RULESET = """

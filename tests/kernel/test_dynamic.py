@@ -9,8 +9,10 @@ from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
 from support.dynamic_pools import BLOCKS, FAR, FAR2, SHORT, block, dynamic, expires, home, send
 from support.frames import ICMP, SYN, TCP, UDP, UNREACHABLE, Packet
-from support.lab import Lab, route
+from support.lab import Lab
+from support.lifetimes import RENEWED, age, forget_tokens
 from support.sites import site
+from support.wires import route
 
 ADDRESSES = """
 acls: {lines: {10: allow ip 10.0.0.0/24}}
@@ -162,14 +164,12 @@ def test_an_idle_connection_keeps_its_block_longer_than_translation(lab: Lab) ->
 
 def test_a_running_connection_keeps_its_block(lab: Lab) -> None:
     """`translation` counts from the last packet of any connection, not from the last new connection."""
-    times = f"    timeouts_inactivity: {{{SHORT}}}\n"
-    short = BLOCKS.replace("TCP", "8").replace("HAIRPIN", "off") + times
-    lab.load(site(short).text.text)
+    lab.load(dynamic())
     (first,) = send(lab, UDP, [(home(1), 5000)])
-    for _ in range(16):
-        time.sleep(0.25)
-        assert send(lab, UDP, [(home(1), 5000)]) == [first]
-    assert f"{address_text(home(1))} " in lab.must("nft", "list", "map", "ip", "nfcompile", "assigned1_homes")
+    forget_tokens(lab)
+    age(lab, "map assigned1_homes", "set taken_homes")
+    assert send(lab, UDP, [(home(1), 5000)]) == [first]
+    assert expires(lab, "map", "assigned1_homes") > RENEWED
     (again,) = send(lab, UDP, [(home(1), 6000)])
     assert block(again) == block(first)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from random import Random
 from typing import Any
 
@@ -11,12 +10,15 @@ from nfcompile.model.parse import address
 from nfcompile.model.ranges import Range, address_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import walk
+from support.command import NFCOMPILE
 from support.disagreement import agree
 from support.frames import ICMP, SYN, TCP, UDP, Packet
-from support.lab import _NAMESPACES, GATEWAY, OUTSIDE, Lab, Outcome, route
+from support.holder import place
+from support.lab import Lab, Outcome
 from support.random_packets import edges, packets
 from support.random_sites import random_sites
 from support.sites import site
+from support.wires import GATEWAY, OUTSIDE, route
 
 HOME, FAR = address("100.64.0.1"), address("198.18.0.1")
 DYNAMIC = """
@@ -91,8 +93,9 @@ def holds(part: Range, value: int) -> bool:
 
 def explained(lab: Lab, text: str, *arguments: str, side: str = GATEWAY) -> dict[str, Any]:
     """`explain --format json` on the gateway."""
-    command = (sys.executable, "-c", "from nfcompile.cli import main; main()", "explain", "-")
-    answer = json.loads(lab.must(*command, *arguments, "--format", "json", stdin=HEAD + text, side=side))
+    answer = json.loads(
+        lab.must(*NFCOMPILE, "explain", "-", *arguments, "--format", "json", stdin=HEAD + text, side=side)
+    )
     assert isinstance(answer, dict)
     return answer
 
@@ -144,14 +147,10 @@ def test_live_lets_in_whom_a_mapping_entry_wants(lab: Lab) -> None:
     assert (answer["global_ip"], answer["port_first"]) == (address_text(out.source), out.source_port)
 
 
-def gateway_place() -> str:
-    return f"/proc/self/fd/{_NAMESPACES[GATEWAY]}"
-
-
 def test_live_in_another_namespace(lab: Lab) -> None:
     lab.load(site(DYNAMIC).text.text)
     out = udp(lab, 5000)
-    there = lab.ask(GATEWAY, gateway_place)
+    there = lab.ask(GATEWAY, place, GATEWAY)
     asked = (
         "--proto",
         "udp",
@@ -169,7 +168,7 @@ def test_live_in_another_namespace(lab: Lab) -> None:
 
 def test_live_needs_a_ruleset(lab: Lab) -> None:
     lab.load("table ip other")
-    command = (sys.executable, "-c", "from nfcompile.cli import main; main()", "explain", "-", "--live")
+    command = (*NFCOMPILE, "explain", "-", "--live")
     done = lab.run(*command, "--src", "100.64.0.1:1", "--dst", "198.18.0.1:2", stdin=HEAD + DYNAMIC)
 
     assert done.returncode == 1

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import socket
-import time
 
 import pytest
 
 from nfcompile.model.parse import address
 from support.applied_site import bring, empty
 from support.frames import UDP, Packet
-from support.lab import PATIENCE, Lab, lacking
+from support.lab import Lab, lacking
 from support.sites import site
+from support.waiting import until
 
 SITE = """
 nat_defaults: {flowtable: on, alg: {sip: on}}
@@ -60,10 +60,7 @@ def offloaded(lab: Lab, source: str) -> bool:
 
 
 def no_longer_offloaded(lab: Lab, source: str) -> None:
-    until = time.monotonic() + 3 * PATIENCE
-    while offloaded(lab, source) and time.monotonic() < until:
-        time.sleep(0.5)
-    assert not offloaded(lab, source)
+    until(lambda: not offloaded(lab, source))
 
 
 def talk(one: socket.socket, other: socket.socket, times: int) -> None:

@@ -16,7 +16,7 @@ FAR = address("198.18.0.1")
 SITE = """
 nat_defaults:
   port_block_size: 64
-  timeouts_inactivity: {tcp_handshake: 600, udp: 600}
+  timeouts_inactivity: {tcp_handshake: 6000, udp: 6000}
 acls:
   homes: {10: allow ip 100.64.0.0/24}
   flats: {10: allow ip 100.64.1.0/24}
@@ -88,7 +88,7 @@ def test_a_thousand_flows_survive_twenty_applies(lab: Lab) -> None:
         SITE,
         SITE.replace("200.0.0.4", "200.0.0.9"),
         SITE.replace("nat_defaults:", "nat_defaults:\n  alg: {ftp: on}"),
-        SITE.replace("udp: 600", "udp: 700"),
+        SITE.replace("udp: 6000", "udp: 7000"),
         SITE.replace("hairpin: off, ", "hairpin: off, filtering: endpoint_independent, "),
         SITE.replace("allow ip 10.9.0.0/24", "allow tcp 10.9.0.0/24 any"),
         SITE + NO_POOL + "snat: {web: {mark: 10, snat_ip: 172.32.0.201}}\n",

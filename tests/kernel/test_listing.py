@@ -18,8 +18,9 @@ from nfcompile.pipeline import Compiled, compile_site, parse
 from nfcompile.verify.proof import prove
 from support.bare_gateway import OTHER, SITE, Namespace, apply, run
 from support.every_form import TABLE
-from support.lab import GATEWAY, Lab, lacking
+from support.lab import Lab, lacking
 from support.sites import ROOT, RULESETS
+from support.wires import GATEWAY
 
 PROVED = ("isp", "static", "cgnat-dynamic-hairpin", "dnat-qualifiers", "vlan-same-address", "low-ports")
 """Sites whose table is proved as the kernel lists it: mapping entries, dynamic blocks, VLANs, marks ..."""

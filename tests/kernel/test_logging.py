@@ -13,10 +13,11 @@ import pytest
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
 from support.frames import ECHO, ICMP, SYN, TCP, UDP, Packet
-from support.lab import INSIDE, OUTSIDE, Lab, route
+from support.lab import Lab
 from support.log_daemon import listening, wait
 from support.peers import HOME, SERVER, called
 from support.sites import site
+from support.wires import INSIDE, OUTSIDE, route
 
 FAR = address("198.18.0.1")
 LOUD, SILENT = address("100.64.0.1"), address("100.65.0.1")

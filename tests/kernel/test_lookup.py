@@ -17,9 +17,10 @@ from nfcompile.model.ranges import address_text
 from nfcompile.records import history, store
 from support.command import NFCOMPILE
 from support.frames import SYN, TCP, UDP, Packet
-from support.lab import Lab, route
+from support.lab import Lab
 from support.log_daemon import listening, wait
 from support.sites import site
+from support.wires import route
 
 HEAD = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n"
 SITE = (

@@ -16,6 +16,7 @@ from nfcompile.live.continuity import Continuity
 from support.applied_site import OTHER_SERVER, SITE, bring, empty, in_gateway, listing, listing_here
 from support.lab import Lab
 from support.sites import site
+from support.waiting import PATIENCE
 
 GAVE_UP = "another program keeps changing table ip nfcompile: after 5 tries it differs from the site"
 REFUSED = "the kernel refused the ruleset: Could not process rule: No such file or directory"
@@ -218,9 +219,8 @@ def beside(commands: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def for_ever(work: Callable[[], object]) -> None:
-    """At most 20 seconds, should nobody end it: without a pause it keeps an apply from its turn, and the lab
-    waits a minute."""
-    until = time.monotonic() + 20
+    """Until it is killed, but not for ever: without a pause it keeps an apply from its turn."""
+    until = time.monotonic() + PATIENCE / 4
     try:
         while time.monotonic() < until:
             work()

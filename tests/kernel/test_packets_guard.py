@@ -9,9 +9,10 @@ import pytest
 
 from nfcompile.model.parse import address
 from support.frames import ACK, FIN, ICMP, RST, SYN, TCP, UDP, UNREACHABLE, Packet, datagram, fragments
-from support.lab import GATEWAY, GATEWAY_ADDRESS, WIRE, Lab, Seen
+from support.lab import Lab, Seen
 from support.packet_table import check, predicted, probe, send
 from support.sites import site
+from support.wires import GATEWAY, GATEWAY_ADDRESS, WIRE
 
 HOMES = """
 nat_defaults: {port_block_size: 64, permit_invalid_flow: PERMIT}

@@ -16,10 +16,11 @@ from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from support.disagreement import agree
 from support.frames import ICMP, TCP, UDP, Packet
-from support.lab import Lab, Outcome, route
+from support.lab import Lab, Outcome
 from support.packet_table import Expectation, Wires, compare, expected_by_reference
 from support.random_packets import edges, packets
 from support.random_sites import random_sites
+from support.wires import route
 
 SITES = int(os.environ.get("NFCOMPILE_RANDOM_SITES", "0"))
 SEED = os.environ.get("NFCOMPILE_RANDOM_SEED", "")

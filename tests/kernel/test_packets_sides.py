@@ -8,9 +8,10 @@ import pytest
 
 from nfcompile.model.parse import address
 from support.frames import UDP, Packet
-from support.lab import GATEWAY, GATEWAY_ADDRESS, Lab
+from support.lab import Lab
 from support.packet_table import check
 from support.sites import site
+from support.wires import GATEWAY, GATEWAY_ADDRESS
 
 FAR = address("198.18.0.1")
 

@@ -21,8 +21,10 @@ from nfcompile.model.ranges import address_text
 from support import conntrack_entries
 from support.command import NFCOMPILE
 from support.frames import ECHO, ICMP, SYN, TCP, UDP, Packet
-from support.lab import GATEWAY, Lab
+from support.lab import Lab
 from support.sites import site
+from support.waiting import PATIENCE
+from support.wires import GATEWAY
 
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
@@ -189,7 +191,9 @@ def test_clearing_everything_asks_on_a_terminal(lab: Lab, gateway: Path) -> None
 
 def _on_terminal(terminal: str, command: list[str]) -> tuple[int, str]:
     with open(terminal) as stdin:
-        done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, timeout=50, check=False)
+        done = subprocess.run(
+            command, stdin=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
     return done.returncode, done.stderr
 
 

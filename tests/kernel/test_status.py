@@ -18,8 +18,10 @@ from nfcompile.kernel import tally
 from nfcompile.model.parse import address
 from support.command import NFCOMPILE
 from support.frames import ECHO, ICMP, SYN, TCP, UDP, Packet
-from support.lab import GATEWAY, Lab
+from support.lab import Lab
 from support.sites import site
+from support.waiting import PATIENCE
+from support.wires import GATEWAY
 
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
@@ -155,7 +157,7 @@ def _on_terminal(command: list[str]) -> str:
             shown += data
     except OSError:  # the other end of a terminal is closed
         pass
-    process.wait(50)
+    process.wait(PATIENCE)
     os.close(parent)
     return shown.decode()
 
@@ -219,7 +221,7 @@ def _first_lines(command: list[str], number: int) -> tuple[list[str], int]:
         lines = [process.stdout.readline() for _ in range(number)]
         process.send_signal(signal.SIGINT)
         process.stdout.read()
-        return lines, process.wait(50)
+        return lines, process.wait(PATIENCE)
 
 
 def test_every_scrape_of_the_exporter_asks_anew(lab: Lab, gateway: Path) -> None:
@@ -236,7 +238,7 @@ def test_every_scrape_of_the_exporter_asks_anew(lab: Lab, gateway: Path) -> None
             gone = scrape(address_)
         finally:
             process.terminate()
-            code = process.wait(50)
+            code = process.wait(PATIENCE)
 
     key = "nfcompile_pool_sessions", (("pool", "homes"),)
     assert after[key] - before[key] == 2
@@ -245,7 +247,7 @@ def test_every_scrape_of_the_exporter_asks_anew(lab: Lab, gateway: Path) -> None
 
 
 def scrape(url: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    with urllib.request.urlopen(url, timeout=20) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
         return read(answer.read().decode())
 
 

@@ -27,6 +27,7 @@ from support.applied_site import (
 from support.frames import ECHO, ICMP, UDP, Packet
 from support.lab import Lab
 from support.sites import ROOT, site
+from support.waiting import PATIENCE
 
 GOLDEN = sorted(path.parent for path in ROOT.glob("tests/golden/*/ruleset.nft"))
 LOADABLE = [path for path in GOLDEN if path.name != "alg-rtsp"]
@@ -295,18 +296,21 @@ def test_killed_at_any_moment_the_table_is_the_old_one_or_the_new_one(lab: Lab) 
     new = listing(lab)
     began = time.monotonic()
     bring(lab, SITE)
-    whole = time.monotonic() - began
-    seen = set()
-    for step in range(25):
-        killed = in_gateway(lab, kill_after, OTHER_SERVER, whole * step / 16)
+    step = (time.monotonic() - began) / 16
+    delay, seen = 0.0, list[bool]()
+    while len(seen) < 25 or True not in seen:
+        killed = in_gateway(lab, kill_after, OTHER_SERVER, delay)
         now = listing(lab)
         now.pop("set unflushed", None)
-        assert now in (old, new), f"killed after {step}: {killed}"
-        seen.add(now == new)
+        assert now in (old, new), f"killed after {delay} s: {killed}"
+        seen.append(now == new)
         bring(lab, OTHER_SERVER)
         assert listing(lab) == new
         bring(lab, SITE)
-    assert seen == {False, True}
+        # A machine that has other work to do now needs longer than it just did.
+        delay = delay + step if len(seen) < 25 else 2 * delay
+        assert delay < PATIENCE
+    assert False in seen
 
 
 def kill_after(text: str, seconds: float) -> bool:
@@ -339,6 +343,7 @@ def at_once(texts: list[str]) -> list[int]:
         child = os.fork()
         if child == 0:
             status = 1
+            lock.PATIENCE_SECONDS = PATIENCE  # five others may come before it
             try:
                 bring_here(text)
                 status = 0

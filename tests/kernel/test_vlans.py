@@ -6,8 +6,9 @@ import pytest
 
 from nfcompile.model.parse import address
 from support.frames import ECHO, ECHO_REPLY, ICMP, SYN, TCP, UDP, Packet
-from support.lab import VLANS, Lab
+from support.lab import Lab
 from support.sites import site
+from support.wires import VLANS
 
 SITE = """
 interfaces: {inside: [lan0], outside: [wan0], vlans: {101: lan1, 102: lan0.102}}

@@ -13,6 +13,8 @@ NEW, CREATE = 0x100, 0x400
 SEEN_REPLY_AND_CONFIRMED = 0xA
 IN_ONE_MESSAGE = 500
 FAR = 0xC6120001
+SLOW_SECONDS = 300
+"""So long may pass between a packet and a look at its connection."""
 
 
 def seconds(lab: Lab, protocol: str, port: int) -> int:
@@ -21,6 +23,11 @@ def seconds(lab: Lab, protocol: str, port: int) -> int:
     found = re.search(r"^\S+\s+\d+ (\d+) ", listing, re.M)
     assert found, listing
     return int(found[1])
+
+
+def is_timeout(left: int, seconds: int) -> bool:
+    """Whether a connection that has just had a packet has that timeout, within SLOW_SECONDS."""
+    return seconds - SLOW_SECONDS <= left <= seconds
 
 
 def _tuple(source: int, sport: int, destination: int, dport: int) -> bytes:

@@ -7,8 +7,9 @@ import re
 
 from nfcompile.model.parse import address
 from support.frames import ECHO, ICMP, SYN, TCP, Packet
-from support.lab import Lab, route
+from support.lab import Lab
 from support.sites import site
+from support.wires import route
 
 BLOCKS = """
 nat_defaults: {port_block_size: 8}

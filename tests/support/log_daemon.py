@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import NamedTuple
 
 from support.lab import Lab
 from support.peers import need
+from support.waiting import until
 
-SECONDS = 20
 CONF = """
 [global]
 logfile="{folder}/ulogd.log"
@@ -50,10 +49,7 @@ FORMS = {
 
 
 def wait(ready: Callable[[], bool], folder: Path) -> None:
-    until = time.monotonic() + SECONDS
-    while not ready():
-        assert time.monotonic() < until, (folder / "ulogd.log").read_text()
-        time.sleep(0.02)
+    until(ready, (folder / "ulogd.log").read_text)
 
 
 @contextmanager

@@ -8,8 +8,9 @@ import time
 from nfcompile.model.parse import address
 from nfcompile.pipeline import Compiled
 from support.frames import SYN, TCP, Packet
-from support.lab import Lab, route
+from support.lab import Lab
 from support.sites import site
+from support.wires import route
 
 CGNAT = """
 nat_defaults: {port_block_size: 128}

@@ -29,7 +29,8 @@ from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, ra
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference, walk
 from support.frames import ACK, ECHO, ICMP, NAMES, SYN, TCP, UDP, Packet
-from support.lab import Lab, Outcome, route
+from support.lab import Lab, Outcome
+from support.wires import route
 
 PROTOCOLS = {name: number for number, name in NAMES.items()} | {"ack": TCP}
 ANY_PORT = Range(0, PORT_LAST)

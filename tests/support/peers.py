@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
-
-from support.lab import INSIDE, OUTSIDE, PATIENCE, WIRE, Lab, cannot, host_lines
+from support.lab import Lab, cannot
+from support.waiting import PATIENCE, until
+from support.wires import INSIDE, OUTSIDE, WIRE, host_lines
 
 HOME, SERVER, SERVER2 = "100.64.0.5", "198.18.0.1", "198.18.0.2"
 
@@ -41,12 +40,10 @@ def running(lab: Lab, side: str, command: str, listening: str, folder: Path) -> 
     log, pid = folder / "log", folder / "pid"
     lab.must("sh", "-c", f"{command} >{log} 2>&1 & echo $! >{pid}", side=side)
     try:
-        for _ in range(100):
-            if listening in lab.must("ss", "-Hlntu", side=side):
-                break
-            time.sleep(0.1)
-        else:
-            pytest.fail(f"{command} does not listen: {log.read_text()}")
+        until(
+            lambda: listening in lab.must("ss", "-Hlntu", side=side),
+            lambda: f"{command} does not listen: {log.read_text()}",
+        )
         yield log
     finally:
         lab.run("sh", "-c", f"kill $(cat {pid})", side=side)

@@ -10,8 +10,8 @@ from nfcompile.model.parse import address, addresses
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect
 from nfcompile.pipeline import Compiled
 from support.frames import ACK, ECHO, GRE, ICMP, SYN, TCP, UDP, Packet
-from support.lab import route
 from support.random_parts import FAR, NETWORKS, PORTS
+from support.wires import route
 
 PACKETS = 60
 LOW_PORTS = (0, 53, 80, 443)

@@ -21,10 +21,10 @@ from nfcompile.verify.boxes import joined, masked
 from nfcompile.verify.proof.agreement import agrees
 from support.disagreement import agree
 from support.frames import SYN, TCP
-from support.lab import route
 from support.random_packets import edges, packets
 from support.random_sites import random_sites
 from support.sites import RULESETS, site
+from support.wires import route
 
 ANY_PORT = reference.ANY_PORT
 FAR = Range(address("198.18.0.0"), address("198.18.1.63"))
