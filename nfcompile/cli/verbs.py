@@ -273,6 +273,7 @@ VERBS = (
             Option("out", ("--out",), "Where routes send it; worked out otherwise.", "IF"),
             Option("live", ("--live",), "Add what the kernel holds."),
             NETNS_LIVE,
+            STATE_DIR,
             TEXT_JSON,
         ),
     ),
@@ -285,6 +286,7 @@ VERBS = (
             Option("compact", ("--compact",), "Let a prefix stand for many subscribers."),
             Option("live", ("--live",), "Dynamic pools: list what the kernel holds."),
             NETNS_LIVE,
+            STATE_DIR,
         ),
     ),
     Verb(
@@ -293,6 +295,7 @@ VERBS = (
         (SITE,),
         (
             NETNS,
+            STATE_DIR,
             FULL,
             Option(
                 "top",
@@ -325,6 +328,7 @@ VERBS = (
                 "listen", ("--listen",), "Where to serve /metrics.", "HOST:PORT", default="127.0.0.1:9911"
             ),
             NETNS,
+            STATE_DIR,
             FULL,
         ),
     ),
@@ -338,6 +342,7 @@ VERBS = (
             Option("global_", ("--global",), "Only this global address.", "ADDR[:PORT]"),
             Option("proto", ("--proto",), "Only this protocol: tcp, udp, icmp, gre or a number.", "NAME"),
             NETNS,
+            STATE_DIR,
             YES,
             _format("text", "csv", "json"),
         ),

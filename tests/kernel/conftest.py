@@ -11,6 +11,7 @@ import pytest
 
 from support.bare_gateway import Namespace
 from support.lab import Lab, Unavailable, cannot
+from support.operator import Operator
 
 HERE = Path(__file__).parent
 TOOLS = ("ip", "nft", "conntrack")
@@ -54,3 +55,9 @@ def gateway() -> Iterator[Namespace]:
         yield namespace
     finally:
         namespace.end()
+
+
+@pytest.fixture
+def operator(gateway: Namespace, tmp_path: Path) -> Operator:
+    """An operator of the gateway, with an empty history."""
+    return Operator(gateway, tmp_path)

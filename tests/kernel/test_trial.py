@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -16,72 +15,7 @@ from nfcompile.records import history, store
 from support.bare_gateway import OTHER, REFUSED, SITE
 from support.command import NFCOMPILE
 from support.lab import cannot
-
-THIRD = SITE.replace("203.0.113.0/30", "192.0.2.0/30")
-GLOBALS = {"203.0.113.0/30": SITE, "198.51.100.0/30": OTHER, "192.0.2.0/30": THIRD}
-PATIENCE_SECONDS = 30
-
-
-class Operator:
-    """Somebody who works on one gateway, with a state directory of their own."""
-
-    def __init__(self, gateway, folder):
-        self.gateway = gateway
-        self.state = str(folder / "state")
-        self.path = store.directory(self.state, gateway.path)
-
-    def command(self, verb, *arguments):
-        return [*NFCOMPILE, verb, *arguments, "--netns", self.gateway.path, "--state-dir", self.state]
-
-    def does(self, verb, *arguments, site="", **options):
-        command = self.command(verb, *arguments)
-        options = {"capture_output": True, "text": True} | options
-        return subprocess.run(command, input=site, check=False, **options)
-
-    def must(self, *arguments, **options):
-        ran = self.does(*arguments, **options)
-        assert ran.returncode == 0, ran.stderr
-        return ran
-
-    def applies(self, site, *arguments):
-        return self.must("apply", "-", "-q", *arguments, site=site)
-
-    def live(self):
-        """The site that the kernel has, None for no table."""
-        if not self.gateway.tables():
-            return None
-        listed = self.gateway.nft("list", "table", "ip", "nfcompile")
-        listed = re.sub(r"\tset unflushed \{.*?\n\t\}\n", "", listed, flags=re.S)  # what was live before
-        (found,) = [site for prefix, site in GLOBALS.items() if prefix in listed]
-        return found
-
-    def results(self):
-        return [one.result for one in store.read(self.path).events if one.result != history.LOADING]
-
-    def waits(self, until):
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not until():
-            assert time.monotonic() < end, store.read(self.path)
-            time.sleep(0.1)
-
-
-@pytest.fixture
-def operator(gateway, tmp_path):
-    return Operator(gateway, tmp_path)
-
-
-def timers(operator):
-    """The processes that wait for the end of a trial."""
-    found = []
-    for name in os.listdir("/proc"):
-        try:
-            with open(f"/proc/{name}/cmdline", "rb") as file:
-                words = file.read().decode(errors="replace").split("\0")
-        except (OSError, ValueError):
-            continue
-        if operator.path in words and any("deploy.trial" in word for word in words):
-            found.append(int(name))
-    return found
+from support.operator import THIRD, Operator, timers
 
 
 def test_a_first_trial_goes_back_to_no_table(operator):
