@@ -289,3 +289,28 @@ def test_warnings_about_the_host_come_every_time(operator):
     assert {"host-interface", "host-sysctl"} <= set(codes[0])
     assert booted.stderr == ""
     assert "interface 'wan0' does not exist" in operator.must("boot").stderr
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("apply", "-"),
+        ("diff", "-"),
+        ("status", "-"),
+        ("sessions", "list", "-"),
+        ("sessions", "clear", "-", "-y"),
+    ],
+    ids=" ".join,
+)
+def test_without_privilege_json_is_a_document_too(operator, verb):
+    """The root of a user namespace, in the network namespace of somebody else."""
+    command = [*NFCOMPILE, *verb, "--format", "json", "--state-dir", operator.state]
+    ran = subprocess.run(
+        ["unshare", "-Ur", *command], input=SITE, capture_output=True, text=True, check=False
+    )
+    if "unshare failed" in ran.stderr:
+        cannot(f"no user namespace can be made here: {ran.stderr}")
+
+    assert ran.returncode == 1
+    assert json.loads(ran.stdout)["error"].startswith("permission denied reading the ")
+    assert ran.stderr.startswith("nfcompile: error: permission denied reading the ")
