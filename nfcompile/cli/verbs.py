@@ -341,6 +341,7 @@ VERBS = (
             Option("subscriber", ("--subscriber",), "Only these inside addresses.", "ADDR|PREFIX"),
             Option("global_", ("--global",), "Only this global address.", "ADDR[:PORT]"),
             Option("proto", ("--proto",), "Only this protocol: tcp, udp, icmp, gre or a number.", "NAME"),
+            Option("mappings", ("--mappings",), "With clear: mapping entries and assignments too."),
             NETNS,
             STATE_DIR,
             YES,

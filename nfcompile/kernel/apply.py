@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from nfcompile.kernel import KernelError, batch, netns, nft
 from nfcompile.kernel.batch import Difference, Elements, Line
+from nfcompile.kernel.elements import listed, spelled
 from nfcompile.kernel.errors import Origin, raise_refusals
 from nfcompile.kernel.listing import difference
 from nfcompile.kernel.lock import alone
@@ -93,13 +94,13 @@ def _losing(
     from nfcompile.kernel.sessions import losing
 
     stale = _stale(meaning, [changed])
-    listed = {
+    kept = {
         key: {one: data for one, data in elements.items() if one not in stale.get(key, ())}
-        for key, elements in _listed(meaning.bindings).items()
+        for key, elements in listed(meaning.bindings).items()
     }
     try:
         former = tuple(map(addresses, _former(live.get(meaning.addresses), unflushed)))
-        return sum(1 for _ in losing(meaning, former, listed))
+        return sum(1 for _ in losing(meaning, former, kept))
     except KernelError:
         return None
 
@@ -158,7 +159,7 @@ def _lines(
         stale = _stale(meaning, [changed])
         remade = batch.rebuilt(live, desired, step)
         carried = [key for key in remade if batch.carried(live[key], desired[key])]
-        contents = {key: _elements(listed) for key, listed in nft.contents(carried).items()}
+        contents = {key: spelled(listing) for key, listing in nft.contents(carried).items()}
         lines = batch.transaction(nft.TABLE, live, desired, things(text), step, stale, contents)
     if meaning is None or not (unflushed or meaning.moves(changed)):
         return lines
@@ -192,7 +193,7 @@ def _settle(meaning: Meaning | None, seen: list[Changes], unflushed: Thing | Non
         return 0
     from nfcompile.kernel.sessions import flush
 
-    flushed = flush(meaning, tuple(map(addresses, unflushed.elements)), _listed(meaning.bindings))
+    flushed = flush(meaning, tuple(map(addresses, unflushed.elements)), listed(meaning.bindings))
     nft.load(f"delete set {nft.TABLE} {UNFLUSHED}\n")
     return flushed
 
@@ -203,19 +204,8 @@ def _stale(meaning: Meaning | None, seen: Iterable[Changes]) -> Listed:
     for changed in seen if meaning is not None else ():
         assert meaning is not None
         if keys := meaning.reviewed(changed):
-            found |= meaning.stale(changed, _listed(keys))
+            found |= meaning.stale(changed, listed(keys))
     return {key: elements for key, elements in found.items() if elements}
-
-
-def _listed(keys: Iterable[str]) -> dict[str, Elements]:
-    return {
-        key: {batch.key_of(one): one.partition(" : ")[2] for one in _elements(listing)}
-        for key, listing in nft.contents(keys).items()
-    }
-
-
-def _elements(listing: str) -> tuple[str, ...]:
-    return next((thing.elements for thing in things(listing).values()), ())
 
 
 def _changes(live: Things, desired: Things, step: Difference) -> Changes:
@@ -235,7 +225,7 @@ def _live() -> Things | None:
         return things(nft.listing() or "")
     ours = [key for key, thing in found.items() if thing.kind in batch.ELEMENT_KINDS and not thing.runtime]
     for key, listing in nft.contents(ours).items():
-        found[key] = found[key]._replace(elements=_elements(listing))
+        found[key] = found[key]._replace(elements=spelled(listing))
     return found
 
 

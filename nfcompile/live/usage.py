@@ -194,7 +194,7 @@ def _drops(counters: Iterable[Counter], live: Tally) -> Iterator[Drop]:
 
 
 def _of_conntrack(statistics: conntrack.Statistics) -> Iterator[Drop]:
-    """Conntrack counts a packet whose ports were taken as `drop`, too: the rest of them found the table full."""
+    """Conntrack counts packets whose ports were taken as `drop`, too; the rest found the table full."""
     full = max(0, statistics.drop - statistics.insert_failed)
     for word, packets in statistics._replace(drop=full)._asdict().items():
         yield Drop(REASONS[word], None, (), packets, None)
