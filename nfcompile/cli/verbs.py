@@ -167,6 +167,12 @@ VERBS = (
         ),
     ),
     Verb(
+        "show",
+        "Show the effective values of all pools, or of one, and where each comes from.",
+        (SITE, Word("pool", "Only this pool.", None, "POOL")),
+        (TEXT_JSON,),
+    ),
+    Verb(
         "graph",
         "Draw the packet's way through the gateway, and its pools.",
         (SITE,),
