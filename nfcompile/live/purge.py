@@ -72,12 +72,9 @@ class Purge:
 
     def _entries(self, allocation: PoolAllocation) -> Iterator[tuple[str, bool]]:
         """The maps of mapping entries, and whether the inside socket is the key."""
-        if not allocation.pool.keeps_mapping_entries:
-            return
-        for word in ("tcp", "udp"):
-            if self.wanted.protocol in (None, NUMBERS[word]):
-                yield f"map {names.eim(word, allocation.pool.name)}", True
-                yield f"map {names.eif(word, allocation.pool.name)}", False
+        if allocation.pool.keeps_mapping_entries:
+            yield f"map {names.eim(allocation.pool.name)}", True
+            yield f"map {names.eif(allocation.pool.name)}", False
 
     def _dynamic(self) -> list[PoolAllocation]:
         if self.wanted.protocol is not None or self.wanted.port is not None:
@@ -85,11 +82,18 @@ class Purge:
         return [one for one in self.allocations if one.pool.is_dynamic]
 
     def _is_wanted_entry(self, inside_first: bool) -> Callable[[str, str], bool]:
+        """Test an entry, 'protocol . address . port' to 'address . port'."""
+
         def is_wanted(key: str, data: str) -> bool:
-            inside, outside = (key, data) if inside_first else (data, key)
+            protocol, _, end = key.partition(" . ")
+            inside, outside = (end, data) if inside_first else (data, end)
             source = address(inside.partition(" . ")[0])
             global_ip, _, port = outside.partition(" . ")
-            return self._meant(source, address(global_ip)) and self.wanted.port in (None, int(port))
+            return (
+                self.wanted.protocol in (None, NUMBERS[protocol])
+                and self.wanted.port in (None, int(port))
+                and self._meant(source, address(global_ip))
+            )
 
         return is_wanted
 

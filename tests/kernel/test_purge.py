@@ -30,14 +30,7 @@ pools:
   lines: {type: nat, acl: lines, priority: 3, global_ip: [203.0.113.16/31]}
 """
 FAR = address("198.18.0.1")
-MAPS = (
-    "eim_tcp_homes",
-    "eim_udp_homes",
-    "eif_udp_homes",
-    "eim_udp_blocks",
-    "assigned1_blocks",
-    "assigned1_lines",
-)
+MAPS = ("eim_homes", "eif_homes", "eim_blocks", "eif_blocks", "assigned1_blocks", "assigned1_lines")
 
 
 def sent(source: str, port: int = 5000, protocol: int = UDP) -> tuple[str, Packet]:
@@ -79,7 +72,7 @@ def sessions(lab: Lab, path: Path, *arguments: str) -> int:
 
 
 def test_everything_goes_and_every_block_is_free_at_once(lab: Lab, gateway: Path) -> None:
-    assert elements(lab) == dict(zip(MAPS, (2, 2, 2, 2, 2, 2), strict=True))
+    assert elements(lab) == dict(zip(MAPS, (4, 4, 2, 2, 2, 2), strict=True))
     assert not any(lab.flight([sent("10.0.0.3"), sent("192.168.7.3")]))  # full
 
     assert cleared(lab, str(gateway)) == {"cleared": 8, "mappings": 6, "assignments": 4}
@@ -96,8 +89,8 @@ def test_one_subscriber(lab: Lab, gateway: Path) -> None:
         "assignments": 1,
     }
     left = elements(lab)
-    assert (left["assigned1_blocks"], left["eim_udp_blocks"], left["assigned1_lines"]) == (1, 1, 2)
-    assert (left["eim_tcp_homes"], left["eim_udp_homes"]) == (2, 2)
+    assert (left["assigned1_blocks"], left["eim_blocks"], left["assigned1_lines"]) == (1, 1, 2)
+    assert (left["eim_homes"], left["eif_homes"]) == (4, 4)
     (moved,) = lab.flight([sent("10.0.0.9")])
     assert moved
 
@@ -110,7 +103,7 @@ def test_one_pool_and_one_address(lab: Lab, gateway: Path) -> None:
         "mappings": 2,
         "assignments": 2,
     }
-    assert elements(lab)["eim_udp_homes"] == 2
+    assert elements(lab)["eim_homes"] == 4
 
 
 @pytest.mark.parametrize("pool", ["homes", "blocks"])
@@ -120,7 +113,7 @@ def test_a_protocol_or_a_port_leaves_assignments(lab: Lab, gateway: Path, pool: 
 
     assert done == {"cleared": 2, "mappings": 2, "assignments": 0}
     assert elements(lab)["assigned1_blocks"] == 2
-    assert elements(lab)["eim_tcp_homes"] == 2
+    assert elements(lab)["eim_homes"] == (2 if pool == "homes" else 4)
 
 
 def test_text_and_what_it_goes_with(lab: Lab, gateway: Path) -> None:
