@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 from nfcompile.cli.options import Options
-from nfcompile.cli.verbs import COMMON, VERBS, Option, Verb, Word
+from nfcompile.cli.verbs import COMMON, VERBS, Verb, VerbOption, VerbWord
 
 DIGITS_LIMIT = 18
 
@@ -62,7 +62,7 @@ def _is_option(argument: str) -> bool:
     return argument.startswith("-") and argument != "-"
 
 
-def _value(option: Option, text: str | None) -> str | int | float | None:
+def _value(option: VerbOption, text: str | None) -> str | int | float | None:
     """None where typer has something to say of it."""
     if text is None or _is_option(text) or (option.choices and text not in option.choices):
         return None
@@ -79,7 +79,7 @@ def _is_whole(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= DIGITS_LIMIT
 
 
-def _fit(words: tuple[Word, ...], given: list[str]) -> bool:
+def _fit(words: tuple[VerbWord, ...], given: list[str]) -> bool:
     if len(given) > len(words) and not any(word.many for word in words):
         return False
     return all(

@@ -18,7 +18,7 @@ from nfcompile.records.history import Event
 from nfcompile.records.store import StateDir
 
 if TYPE_CHECKING:
-    from nfcompile.kernel.apply import Result
+    from nfcompile.kernel.apply import LoadResult
     from nfcompile.pipeline import Compiled
 
 NO_TABLE = "table ip nfcompile\ndelete table ip nfcompile\n"
@@ -40,7 +40,7 @@ class AppliedChange(NamedTuple):
     """
 
     event: Event
-    result: Result
+    result: LoadResult
     unrecorded: str = ""
 
 
@@ -185,12 +185,12 @@ def seconds_left(trial: Event) -> float:
     return trial.uptime + (trial.seconds or 0) - store.uptime()
 
 
-def load_site(compiled: Compiled, netns: str | None) -> Result:
+def load_site(compiled: Compiled, netns: str | None) -> LoadResult:
     """Make a compiled site live: with `remove_table`, the only call that changes the kernel."""
     from nfcompile.kernel import apply
-    from nfcompile.live.continuity import Continuity
+    from nfcompile.live.continuity import SiteStatePolicy
 
-    return apply.bring(compiled.text.text, compiled.text.origin, netns, Continuity(compiled))
+    return apply.load_difference(compiled.text.text, compiled.text.origin, netns, SiteStatePolicy(compiled))
 
 
 def remove_table(netns: str | None) -> None:

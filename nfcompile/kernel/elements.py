@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from nfcompile.kernel import batch, nft
-from nfcompile.kernel.objects import things
+from nfcompile.kernel.objects import parse_objects
 
 _ELEMENT = re.compile(r"([\w.]+)(?: (?:timeout|expires) \w+)* : ([^,}]+?)(?:,|\s*\})")
 
@@ -39,4 +39,4 @@ def listed(keys: Iterable[str]) -> dict[str, batch.Elements]:
 
 def spelled(listing: str) -> tuple[str, ...]:
     """The elements of one listed set or map, each as it is written."""
-    return next((thing.elements for thing in things(listing).values()), ())
+    return next((thing.elements for thing in parse_objects(listing).values()), ())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from nfcompile.kernel import NOT_LOADED, KernelError, batch, netns, nft
 from nfcompile.kernel.elements import listed
-from nfcompile.kernel.lock import alone
+from nfcompile.kernel.lock import exclusive
 from nfcompile.kernel.state_policy import Listed
 
 
@@ -19,7 +19,7 @@ def purge(keys: Sequence[str], choose: Callable[[Listed], Listed], namespace: st
 
 
 def _purge(keys: Sequence[str], choose: Callable[[Listed], Listed]) -> Listed:
-    with alone():
+    with exclusive():
         if not nft.has_table():
             raise KernelError(NOT_LOADED)
         chosen = {key: elements for key, elements in choose(listed(keys)).items() if elements}

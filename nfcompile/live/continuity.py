@@ -38,8 +38,8 @@ ENTRANCES = tuple(f"chain {name}" for name in (names.POSTROUTING, names.OUTBOUND
 Elements = Mapping[str, str]
 
 
-class Continuity:
-    """The meaning of state under one compiled site (a `kernel.meaning.Meaning`)."""
+class SiteStatePolicy:
+    """The policy of state under one compiled site (a `kernel.policy.StatePolicy`)."""
 
     def __init__(self, compiled: Compiled) -> None:
         self.site = compiled.site
@@ -66,7 +66,7 @@ class Continuity:
 
     # ---- what packets wrote
 
-    def reviewed(self, changes: Changes) -> tuple[str, ...]:
+    def sets_to_prune(self, changes: Changes) -> tuple[str, ...]:
         """Of each pool whose blocks or subscribers may have changed: all that it remembers."""
         return tuple(key for allocation in self._affected(changes) for key in _remembered(allocation))
 
@@ -136,15 +136,15 @@ class Continuity:
 
     # ---- sessions
 
-    def moves(self, changes: Changes) -> bool:
+    def may_orphan_sessions(self, changes: Changes) -> bool:
         """A set or map, the chain of an ACL or of a block, or what leads there."""
         words = ("set ", "map ", "chain pool_", "chain block_", *ENTRANCES)
         return any(key.startswith(words) for key in changes.objects)
 
-    def lost(self, former: Sequence[Range], listed: Listed) -> Callable[[Flow], bool]:
+    def orphaned_flows(self, previous_globals: Sequence[Range], listed: Listed) -> Callable[[Flow], bool]:
         """Which flows have a pool's address that the site would not give them now, whoever opened them."""
         ours = self.table.get(str(names.GLOBALS))
-        watched = cover((*(_range(one) for one in (ours.elements if ours else ())), *former))
+        watched = cover((*(_range(one) for one in (ours.elements if ours else ())), *previous_globals))
         given = [self._bindings(allocation, listed) for allocation in self.allocations]
         forced = cover(rule.snat_ip for rule in self.site.snat)
 
@@ -163,7 +163,7 @@ class Continuity:
         held = _held(Bindings(allocation), listed, lambda mark: numbering.block(int(mark, 16)))
         return Bindings(allocation, held)
 
-    def bare(self) -> Callable[[Flow], bool]:
+    def untranslated_flows(self) -> Callable[[Flow], bool]:
         """Which flows run untranslated from a source that the guard lets out translated only, unless a fake
         pool passes them."""
         owned = self.table.get(str(names.OWNED))

@@ -37,7 +37,7 @@ class Assignment(NamedTuple):
     number: int
 
 
-class Ledger:
+class AssignmentLog:
     """All assignments of a log, by number and by subscriber, each in order of time."""
 
     __slots__ = ("_of_number", "_of_subscriber")

@@ -134,11 +134,11 @@ def test_what_packets_write_is_no_difference(gateway):
         }
         '''
         path = sys.argv[1]
-        apply.bring(text, lambda line: (), path)
+        apply.load_difference(text, lambda line: (), path)
         state = "add element ip nfcompile s { 100.64.0.1, 100.64.0.2 timeout 5s }\\n"
         assert netns.inside(path, lambda: nft.load(state)) == ()
-        assert apply.survey(text, lambda line: (), path).diff == []
-        assert apply.survey(text.replace("3600", "60"), lambda line: (), path).diff != []
+        assert apply.preview(text, lambda line: (), path).diff == []
+        assert apply.preview(text.replace("3600", "60"), lambda line: (), path).diff != []
     """
     ran = subprocess.run(
         [sys.executable, "-c", program, gateway.path],

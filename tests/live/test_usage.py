@@ -13,7 +13,7 @@ from nfcompile.cli import sessions as cli
 from nfcompile.cli.exit_status import UsageProblem
 from nfcompile.kernel.conntrack import DESTINATION_NAT, SEEN_REPLY, SOURCE_NAT, Flow, Statistics
 from nfcompile.live import usage
-from nfcompile.live.session_counts import walked
+from nfcompile.live.session_counts import count_sessions
 from nfcompile.live.sessions import Session, Wanted, sessions
 from nfcompile.live.usage import NOT_DROPS, REASONS
 from nfcompile.model.parse import address
@@ -124,7 +124,7 @@ def test_a_walk_counts_subscribers_addresses_and_the_busiest() -> None:
         outward("100.64.0.3", "203.0.113.0", TCP),
         outward("192.168.9.1", "192.168.9.1"),
     ]
-    walk = walked(COMPILED, flows, top=2)
+    walk = count_sessions(COMPILED, flows, top=2)
 
     assert walk.sessions == {("pools", "homes"): 9}
     assert walk.active == {("pools", "homes"): 3}
