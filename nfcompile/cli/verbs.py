@@ -257,7 +257,7 @@ VERBS = (
     ),
     Verb(
         "lookup",
-        "Show who has, or had, a global address and port, or which block a subscriber has.",
+        "Show the subscriber of a global address and port, now or then, or the block of a subscriber.",
         (
             VerbWord(
                 "asked", "The site, and a subscriber or global address.", None, "[SITE] ADDR[:PORT]", True

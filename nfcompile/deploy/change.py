@@ -168,8 +168,8 @@ def on_trial(state: StateDir) -> Event | None:
 
 
 def refuse_during_trial(state: StateDir, events: tuple[Event, ...]) -> None:
-    """Raise KernelError where a site is on trial. One whose `apply` was killed while it loaded is in nobody's
-    way: whatever is loaded next replaces it."""
+    """Raise KernelError where a site is on trial. One whose `apply` was killed while it loaded is in no
+    other change's way: what is loaded next replaces it."""
     trial = history.trial(events, state.kernel)
     if trial is None or trial.result == history.LOADING:
         return

@@ -5,8 +5,8 @@ desired text in a scratch namespace. Knows no site: the caller says which path e
 state in the table means.
 
 Killed at any point the table is the old one or the new one. Sessions are flushed after it: until that is
-done the set `unflushed`, made by the same transaction, holds the addresses that they may have, and whoever
-applies next goes on from there.
+done the set `unflushed`, made by the same transaction, holds the addresses that they may have, and the
+next apply goes on from there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from nfcompile.model.parse import addresses
 from nfcompile.model.ranges import range_text, union
 
 TRIES = 5
-"""How often a batch is made again because somebody else changed the table meanwhile."""
+"""How often a batch is made again because another program changed the table meanwhile."""
 UNFLUSHED = "unflushed"
 
 
@@ -41,7 +41,7 @@ class Loaded(NamedTuple):
 
 class Preview(NamedTuple):
     """What differs: lines of a unified diff, and the objects; how many sessions the change would flush,
-    None where nobody asked or connection tracking cannot be read."""
+    None where that was not asked or connection tracking cannot be read."""
 
     diff: list[str]
     objects: TableDifference
@@ -118,7 +118,7 @@ def load_difference(
     their translation; without `policy` all state of unchanged objects is kept.
 
     Raises SiteError when the kernel refuses (the old table stands), KernelError when it cannot be asked,
-    another nfcompile does not end, or somebody keeps changing the table.
+    another nfcompile does not end, or another program keeps changing the table.
     """
     desired = _desired(text, origin)
     done = netns.inside(namespace, lambda: _load_difference(text, desired, policy))

@@ -19,7 +19,7 @@ _PAUSE_SECONDS = 0.05
 
 @contextmanager
 def exclusive(timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
-    """Wait for whoever changes our table in this namespace, at most `timeout` seconds, then be the one."""
+    """Wait until no other process changes our table in this namespace, at most `timeout` seconds."""
     descriptor = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     until = time.monotonic() + timeout
     try:

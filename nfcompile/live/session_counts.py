@@ -1,4 +1,4 @@
-"""Who uses the pools: sessions, subscribers and global addresses, counted in one walk through connections."""
+"""The use of pools: sessions, subscribers and global addresses, counted in one pass over the connections."""
 
 from __future__ import annotations
 

@@ -71,10 +71,10 @@ class Drop(NamedTuple):
 class PoolUse(NamedTuple):
     """One enabled pool. None: not counted, or the pool has no such thing.
 
-    subscribers         whom it serves (None: anybody); active_subscribers are those with a session
+    subscribers         that it serves (None: any); active_subscribers are those with a session
     blocks              blocks (cgnat) or addresses (nat) that it can give away; blocks_assigned those that
                         are not free: computed ones (deterministic), or what the kernel holds (dynamic), with
-                        those that nobody gets until some minutes after their subscriber has lost them
+                        those that rest some minutes after their subscriber has lost them
     assignments         blocks that were given away since the ruleset was loaded (dynamic)
     addresses           global addresses; addresses_used are those of a session
     mapping_entries     sockets that have a mapping entry, of at most mapping_limit
