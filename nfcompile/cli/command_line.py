@@ -24,12 +24,20 @@ def read(arguments: list[str]) -> tuple[str, Options] | None:
     >>> read(["check", "--help"])
     """
     verb = next((verb for verb in VERBS if arguments and verb.name == arguments[0]), None)
-    if verb is None:
+    found = _words_and_values(verb, arguments[1:]) if verb else None
+    if verb is None or found is None or not _fit(verb.words, found[0]):
         return None
+    words, values = found
+    words += [word.default for word in verb.words[len(words) :] if word.default is not None]
+    return verb.name, Options(words=tuple(words), **{**_defaults(verb), **values})
+
+
+def _words_and_values(verb: Verb, arguments: list[str]) -> tuple[list[str], dict[str, Any]] | None:
+    """The words, and the fields that options set; None where the line is not as the table has it."""
     spelled = {name: option for option in (*verb.options, *COMMON) for name in option.names}
     words: list[str] = []
     values: dict[str, Any] = {}
-    rest = iter(arguments[1:])
+    rest = iter(arguments)
     for argument in rest:
         option = spelled.get(argument)
         if option is None:
@@ -43,10 +51,7 @@ def read(arguments: list[str]) -> tuple[str, Options] | None:
             if value is None or (option.field in values and not option.many):
                 return None
             values[option.field] = (*values.get(option.field, ()), value) if option.many else value
-    if not _fit(verb.words, words):
-        return None
-    words += [word.default for word in verb.words[len(words) :] if word.default is not None]
-    return verb.name, Options(words=tuple(words), **{**_defaults(verb), **values})
+    return words, values
 
 
 def _defaults(verb: Verb) -> dict[str, Any]:
