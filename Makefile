@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-lowest test-latest lint unit kernel golden errors lock bare busy soak mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel golden errors lock bare busy soak kills mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
 # half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
@@ -58,9 +58,13 @@ busy: setup
 	@scripts/busy $(or $(RUNS),5)
 
 # Other examples than `make test` has, for about SOAK minutes: half of them random sites against the kernel,
-# half fuzzing; what fails says the seed, and `make soak SEED=...` looks at the same again.
+# half fuzzing, and kills; what fails says the seed, and `make soak SEED=...` looks at the same again.
 soak: setup
 	@scripts/soak "$(or $(SOAK),10)" "$(SEED)"
+
+# Kill apply, trial, confirm, rollback and timer at random moments: KILLS times, about 4 s each.
+kills: setup
+	@scripts/in-namespaces $(BIN)/python scripts/kills.py --kills "$(or $(KILLS),300)" $(if $(SEED),--seed "$(SEED)")
 
 # Break the compiler in one place after the other, and see which tests notice; for MUTANTS minutes at most.
 mutants: setup

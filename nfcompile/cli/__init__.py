@@ -20,7 +20,7 @@ def main() -> None:
     if line := command_line.read(arguments):
         verb, options = line
         sys.exit(guarded(lambda: command_line.run(verb, options), json=options.is_json))
-    sys.exit(guarded(through_typer))
+    sys.exit(guarded(through_typer, json=_wants_json(arguments)))
 
 
 def _version_printed() -> bool:
@@ -34,11 +34,27 @@ def _version_printed() -> bool:
 
 
 def through_typer() -> int:
-    """Let typer read the command line: help, completion, and what is wrong in it."""
+    """Let typer read the command line: help, completion, and what is wrong in it, in a line of our own."""
     from nfcompile.cli.app import app
+    from nfcompile.cli.exit_status import UsageProblem
 
     try:
-        app(prog_name="nfcompile")
+        status = app(prog_name="nfcompile", standalone_mode=len(sys.argv) == 1)
     except SystemExit as done:  # with what it has printed still to be written, maybe to a full disk
         return done.code if isinstance(done.code, int) else 0
-    return 0
+    except Exception as problem:
+        # The base class of typer's usage errors has another name and home in each of its versions.
+        message = getattr(problem, "format_message", None)
+        if message is None:
+            raise
+        context = getattr(problem, "ctx", None)
+        where = f"; see '{context.command_path} --help'" if context else ""
+        text = str(message()).rstrip(".")
+        raise UsageProblem(text[:1].lower() + text[1:] + where) from None
+    return status if isinstance(status, int) else 0
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    from itertools import pairwise
+
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)

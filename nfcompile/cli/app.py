@@ -14,7 +14,7 @@ from nfcompile import __version__
 from nfcompile.cli import command_line
 from nfcompile.cli.exit_status import guarded
 from nfcompile.cli.options import Options
-from nfcompile.cli.verbs import COMMON, VERBS, Option, Verb, Word
+from nfcompile.cli.verbs import COMMON, VERBS, Verb, VerbOption, VerbWord
 
 app = typer.Typer(
     help="Compile one site.yaml of NAT pools, ACLs and marks to an nftables ruleset.",
@@ -60,14 +60,14 @@ def _command(verb: Verb) -> Callable[..., None]:
     return command
 
 
-def _word_parameter(word: Word) -> inspect.Parameter:
+def _word_parameter(word: VerbWord) -> inspect.Parameter:
     info = typer.Argument(metavar=word.metavar, help=word.help, min=word.least)
     kind: Any = list[str] | None if word.many else int if word.least is not None else str | None
     default: Any = int(word.default) if word.least is not None and word.default else word.default
     return _parameter(word.name, Annotated[kind, info], default)
 
 
-def _option_parameter(option: Option) -> inspect.Parameter:
+def _option_parameter(option: VerbOption) -> inspect.Parameter:
     if option.is_flag:
         return _parameter(option.field, Annotated[bool, typer.Option(*option.names, help=option.help)], False)
     info: Any = typer.Option(
@@ -83,7 +83,7 @@ def _option_parameter(option: Option) -> inspect.Parameter:
     return _parameter(option.field, Annotated[kind if default is not None else kind | None, info], default)
 
 
-def _choices(option: Option) -> tuple[Any, Any]:
+def _choices(option: VerbOption) -> tuple[Any, Any]:
     """The enumeration that typer takes, and its member that is the default."""
     enumeration: Any = Enum
     kind = enumeration(option.field, [(choice, choice) for choice in option.choices], type=str)

@@ -18,7 +18,7 @@ from nfcompile.pipeline import Compilation, Compiled, compile_text
 if TYPE_CHECKING:
     from nfcompile.deploy.change import SiteFile
     from nfcompile.deploy.comparison import Comparison
-    from nfcompile.kernel.apply import Result
+    from nfcompile.kernel.apply import LoadResult
 
 
 class ApplyResult(NamedTuple):
@@ -33,7 +33,7 @@ class ApplyResult(NamedTuple):
     """
 
     comparison: Comparison | None = None
-    loaded: Result | None = None
+    loaded: LoadResult | None = None
     seconds: int | None = None
     refusals: tuple[Diagnostic, ...] = ()
     unsafe: str = ""
@@ -106,7 +106,7 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
 
 def _load(
     file: SiteFile, compiled: Compiled, options: Options, differs: bool, events_seen: int
-) -> Result | None:
+) -> LoadResult | None:
     """Make a site live and record it; None where it is live already."""
     from nfcompile.deploy import change
     from nfcompile.records import history, store

@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 from nfcompile.cli.options import Options
-from nfcompile.cli.verbs import COMMON, VERBS, Option, Verb, Word
+from nfcompile.cli.verbs import COMMON, VERBS, Verb, VerbOption, VerbWord
 
 DIGITS_LIMIT = 18
 
@@ -24,12 +24,20 @@ def read(arguments: list[str]) -> tuple[str, Options] | None:
     >>> read(["check", "--help"])
     """
     verb = next((verb for verb in VERBS if arguments and verb.name == arguments[0]), None)
-    if verb is None:
+    found = _words_and_values(verb, arguments[1:]) if verb else None
+    if verb is None or found is None or not _fit(verb.words, found[0]):
         return None
+    words, values = found
+    words += [word.default for word in verb.words[len(words) :] if word.default is not None]
+    return verb.name, Options(words=tuple(words), **{**_defaults(verb), **values})
+
+
+def _words_and_values(verb: Verb, arguments: list[str]) -> tuple[list[str], dict[str, Any]] | None:
+    """The words, and the fields that options set; None where the line is not as the table has it."""
     spelled = {name: option for option in (*verb.options, *COMMON) for name in option.names}
     words: list[str] = []
     values: dict[str, Any] = {}
-    rest = iter(arguments[1:])
+    rest = iter(arguments)
     for argument in rest:
         option = spelled.get(argument)
         if option is None:
@@ -43,10 +51,7 @@ def read(arguments: list[str]) -> tuple[str, Options] | None:
             if value is None or (option.field in values and not option.many):
                 return None
             values[option.field] = (*values.get(option.field, ()), value) if option.many else value
-    if not _fit(verb.words, words):
-        return None
-    words += [word.default for word in verb.words[len(words) :] if word.default is not None]
-    return verb.name, Options(words=tuple(words), **{**_defaults(verb), **values})
+    return words, values
 
 
 def _defaults(verb: Verb) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def _is_option(argument: str) -> bool:
     return argument.startswith("-") and argument != "-"
 
 
-def _value(option: Option, text: str | None) -> str | int | float | None:
+def _value(option: VerbOption, text: str | None) -> str | int | float | None:
     """None where typer has something to say of it."""
     if text is None or _is_option(text) or (option.choices and text not in option.choices):
         return None
@@ -79,7 +84,7 @@ def _is_whole(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= DIGITS_LIMIT
 
 
-def _fit(words: tuple[Word, ...], given: list[str]) -> bool:
+def _fit(words: tuple[VerbWord, ...], given: list[str]) -> bool:
     if len(given) > len(words) and not any(word.many for word in words):
         return False
     return all(

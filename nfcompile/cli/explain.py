@@ -130,9 +130,9 @@ def _step(document: Document, step: Reason) -> Iterator[str]:
 
     place = document.place(_written(document, step.path), key=True)
     if place is None:
-        yield step.text
+        yield visible(step.text)
         return
-    yield f"{visible(document.name)}:{place.line}: {step.text}"
+    yield f"{visible(document.name)}:{place.line}: {visible(step.text)}"
     yield f"    {visible(document.lines[place.line - 1].strip())}"
 
 

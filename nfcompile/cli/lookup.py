@@ -1,4 +1,4 @@
-"""`nfcompile lookup`: who has, or had, that global address and port, or which block a subscriber has."""
+"""`nfcompile lookup`: the subscriber of a global address and port, now or then, and the other way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ASKED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?", re.ASCII)
 
 
 def run(options: Options) -> int:
-    """Answer one question, or with `--bulk` those of a file; exit status 1 where nobody has the address."""
+    """Answer one question, or with `--bulk` those of a file; exit status 1 without an answer."""
     _refuse_nonsense(options)
     if options.bulk is not None:
         from nfcompile.cli import lookup_bulk

@@ -37,6 +37,7 @@ def write(
     format: str,
 ) -> None:
     """Write question, answers, and the configuration behind each; `moment` is what was live then."""
+    doubtful = moment.live if moment and moment.doubt else ()
     data: dict[str, Any] = {
         "question": {
             "asked": asked,
@@ -45,23 +46,22 @@ def write(
             "asked_at": store.now(),
             "version": __version__,
         },
-        "certain": moment is None or not moment.doubt,
-        "doubt": (moment and moment.doubt) or None,
-        "may_have_been_live": [_live_data(one) for one in moment.live] if moment and moment.doubt else [],
+        "certain": not doubtful,
+        "doubt": moment.doubt if moment and doubtful else None,
+        "may_have_been_live": [_live_data(one) for one in doubtful],
         "answers": [_as_data(one) for one in found],
     }
-    if format == "json":
-        print(json.dumps(data, indent=2))
-        return
-    print(_lines(data["question"]))
-    for one in data["answers"]:
-        print("\n" + _lines(one))
-    if not found:
-        print("\nanswer:         no binding")
-    if moment and moment.doubt:
-        print(f"\ncertain:        no, {visible(moment.doubt)}")
-        for live in moment.live:
-            print("\n" + _lines({"may have been": "live", **_live_data(live)}))
+    print(json.dumps(data, indent=2) if format == "json" else _text(data))
+
+
+def _text(data: dict[str, Any]) -> str:
+    paragraphs = [data["question"], *data["answers"]]
+    if not data["answers"]:
+        paragraphs.append({"answer": "no binding"})
+    if not data["certain"]:
+        paragraphs.append({"certain": f"no, {data['doubt']}"})
+        paragraphs += [{"may have been": "live", **live} for live in data["may_have_been_live"]]
+    return "\n\n".join(map(_lines, paragraphs))
 
 
 def write_csv(answered: Iterable[AnsweredQuestion]) -> None:

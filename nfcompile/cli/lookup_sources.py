@@ -141,7 +141,7 @@ def opened_sources(options: Options, named: str | None, timed: bool) -> Sources:
     owners: Owners | None = None
     site_named = _named(named, options) if named is not None and options.at is None else None
     if options.log is not None:
-        owners = lookup_at.LoggedOwners(assignment_log.Ledger(_assignments(options.log)), past, known)
+        owners = lookup_at.LoggedOwners(assignment_log.AssignmentLog(_assignments(options.log)), past, known)
     elif options.live:
         from nfcompile.live.owners import KernelOwners
 

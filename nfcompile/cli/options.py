@@ -49,6 +49,7 @@ class Options(NamedTuple):
     watch: bool = False
     interval: float = 2.0
     listen: str = ""
+    mappings: bool = False
     pool: str | None = None
     subscriber: str | None = None
     global_: str | None = None

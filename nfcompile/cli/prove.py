@@ -99,8 +99,8 @@ def _leak(one: Leak) -> str:
 
 
 def _moved(one: Grown) -> str:
-    who = range_text(one.moved[0].subscribers)
-    return f"pools.{one.pool}.{one.what}: {who} moves when {range_text(one.entry)} is appended"
+    subscribers = range_text(one.moved[0].subscribers)
+    return f"pools.{one.pool}.{one.what}: {subscribers} moves when {range_text(one.entry)} is appended"
 
 
 def _difference(compiled: Compiled, box: Box) -> Iterator[str]:

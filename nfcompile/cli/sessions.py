@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nfcompile.pipeline import Compiled
 
 CHUNK_LINES = 1024
+PASSES = 3
 WORTH_A_BAR = 50_000
 """Connections from which on reading them takes long enough to show progress."""
 KNOWN = ", ".join(protocols.NUMBERS)
@@ -47,6 +48,8 @@ def run(options: Options) -> int:
     )
     if len(rest) > 1:
         raise UsageProblem(f"one site at a time, not {len(rest)}")
+    if options.mappings and action != "clear":
+        raise UsageProblem("--mappings goes with 'sessions clear'; 'mappings --live' lists assignments")
     options = options._replace(words=tuple(rest))
     state.examine(options)
     return _clear(options) if action == "clear" else _show(options)
@@ -73,12 +76,43 @@ def _clear(options: Options) -> int:
         if options.is_json:
             print(json.dumps({"cleared": 0}))
         return REFUSED
+    if options.mappings:
+        return _clear_all(compiled, options)
     cleared = conntrack.delete((one.flow for one in found), options.netns)
     if options.is_json:
         print(json.dumps({"cleared": cleared}))
     elif not options.quiet:
-        print(f"cleared {cleared} session{'' if cleared == 1 else 's'}")
+        print(f"cleared {_many(cleared, 'session')}")
     return OK
+
+
+def _clear_all(compiled: Compiled, options: Options) -> int:
+    """End sessions and take out their mapping entries and assignments.
+
+    The sessions end last: none of them outlives its assignment, whose block may be another subscriber's at
+    once. What a packet has renewed in between is taken out in another pass.
+    """
+    from nfcompile.kernel.purge import purge
+    from nfcompile.live.purge import Purge, Purged
+
+    plan = Purge(compiled, _wanted(compiled, options))
+    cleared, total = 0, Purged()
+    for _ in range(PASSES):
+        purged = plan.count(purge(plan.keys, plan.choose, options.netns))
+        cleared += conntrack.delete((one.flow for one in _found(compiled, options, bar=False)), options.netns)
+        total = Purged(total.mappings + purged.mappings, total.assignments + purged.assignments)
+        if not any(purged):
+            break
+    if options.is_json:
+        print(json.dumps({"cleared": cleared, **total._asdict()}))
+    elif not options.quiet:
+        entries, assignments = _many(total.mappings, "mapping"), _many(total.assignments, "assignment")
+        print(f"cleared {_many(cleared, 'session')}, {entries}, {assignments}")
+    return OK
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _found(compiled: Compiled, options: Options, bar: bool) -> Iterator[Session]:

@@ -17,7 +17,7 @@ from nfcompile.diagnostics import dotted
 from nfcompile.model.ranges import address_text
 
 if TYPE_CHECKING:
-    from nfcompile.live.session_counts import Busy
+    from nfcompile.live.session_counts import TopSubscriber
     from nfcompile.live.usage import Drop, PoolUse, RuleUse, Usage
 
 MAX_INTERVAL_SECONDS = 86400
@@ -52,7 +52,7 @@ def run(options: Options) -> int:
 def as_data(found: Usage) -> dict[str, Any]:
     """The fields of `--format json`."""
 
-    def named(value: PoolUse | RuleUse | Drop | Busy) -> dict[str, Any]:
+    def named(value: PoolUse | RuleUse | Drop | TopSubscriber) -> dict[str, Any]:
         return value._asdict() | {"path": dotted(value.path)}
 
     return {

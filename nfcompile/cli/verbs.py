@@ -7,7 +7,7 @@ help. A new verb is an entry here and a module of its name with `run(options)`.
 from typing import NamedTuple
 
 
-class Word(NamedTuple):
+class VerbWord(NamedTuple):
     """A word without an option: SITE. `default` None: it may be missing; `many` takes all that are left."""
 
     name: str
@@ -18,7 +18,7 @@ class Word(NamedTuple):
     least: int | None = None
 
 
-class Option(NamedTuple):
+class VerbOption(NamedTuple):
     """An option: the field of `Options` that it sets, and its spellings. Without a metavar or choices it is
     a flag. The default of a choice that always has a value is `default`, else None. `many`: it may be
     repeated, and its field is a tuple."""
@@ -44,37 +44,37 @@ class Verb(NamedTuple):
 
     name: str
     help: str
-    words: tuple[Word, ...] = ()
-    options: tuple[Option, ...] = ()
+    words: tuple[VerbWord, ...] = ()
+    options: tuple[VerbOption, ...] = ()
 
     @property
     def module(self) -> str:
         return "import_" if self.name == "import" else self.name
 
 
-SITE = Word("site", "The site; - is standard input.", "site.yaml", "SITE")
+SITE = VerbWord("site", "The site; - is standard input.", "site.yaml", "SITE")
 COMMON = (
-    Option("quiet", ("-q", "--quiet"), "Print errors only."),
-    Option("no_color", ("--no-color",), "Print no colours (as with NO_COLOR set)."),
+    VerbOption("quiet", ("-q", "--quiet"), "Print errors only."),
+    VerbOption("no_color", ("--no-color",), "Print no colours (as with NO_COLOR set)."),
 )
 """What every verb takes."""
 
-NETNS = Option("netns", ("--netns",), "Network namespace (name or path).", "NAME")
+NETNS = VerbOption("netns", ("--netns",), "Network namespace (name or path).", "NAME")
 NETNS_LIVE = NETNS._replace(help="With --live: network namespace (name or path).")
-STATE_DIR = Option(
+STATE_DIR = VerbOption(
     "state_dir",
     ("--state-dir",),
     "State directory with the history, instead of /var/lib/nfcompile.",
     "DIR",
     variable="NFCOMPILE_STATE_DIR",
 )
-YES = Option("yes", ("-y", "--yes"), "Do not ask.")
-FULL = Option("full", ("--full",), "Count sessions however many connections there are.")
-EXIT_CODE = Option("exit_code", ("--exit-code",), "Exit 3 when something differs.")
+YES = VerbOption("yes", ("-y", "--yes"), "Do not ask.")
+FULL = VerbOption("full", ("--full",), "Count sessions however many connections there are.")
+EXIT_CODE = VerbOption("exit_code", ("--exit-code",), "Exit 3 when something differs.")
 
 
-def _format(*choices: str) -> Option:
-    return Option("format", ("--format",), "Output format.", choices=choices, default=choices[0])
+def _format(*choices: str) -> VerbOption:
+    return VerbOption("format", ("--format",), "Output format.", choices=choices, default=choices[0])
 
 
 TEXT_JSON = _format("text", "json")
@@ -85,9 +85,9 @@ VERBS = (
         "Show all problems of a site at once.",
         (SITE,),
         (
-            Option("strict", ("--strict",), "Treat warnings as errors."),
-            Option("lint", ("--lint",), "Add advice: rfc is RFC 4787 and 5382.", choices=("rfc",)),
-            Option("kernel", ("--kernel",), "Ask this machine's kernel too, in a scratch namespace."),
+            VerbOption("strict", ("--strict",), "Treat warnings as errors."),
+            VerbOption("lint", ("--lint",), "Add advice: rfc is RFC 4787 and 5382.", choices=("rfc",)),
+            VerbOption("kernel", ("--kernel",), "Ask this machine's kernel too, in a scratch namespace."),
             _format("text", "json", "github", "sarif"),
         ),
     ),
@@ -96,15 +96,17 @@ VERBS = (
         "Write the ruleset as text for `nft -f`.",
         (SITE,),
         (
-            Option("output", ("-o", "--output"), "Write to FILE instead of stdout.", "FILE"),
-            Option("bundle", ("--bundle",), "Write the host's files too, below DIR as below /.", "DIR"),
-            Option(
+            VerbOption("output", ("-o", "--output"), "Write to FILE instead of stdout.", "FILE"),
+            VerbOption("bundle", ("--bundle",), "Write the host's files too, below DIR as below /.", "DIR"),
+            VerbOption(
                 "network",
                 ("--network",),
                 "With --bundle: what sets interfaces up (networkd).",
                 choices=("networkd", "netplan", "ifupdown"),
             ),
-            Option("routed", ("--routed",), "With --bundle: routers outside route global addresses here."),
+            VerbOption(
+                "routed", ("--routed",), "With --bundle: routers outside route global addresses here."
+            ),
             TEXT_JSON,
         ),
     ),
@@ -114,10 +116,10 @@ VERBS = (
         (SITE,),
         (
             NETNS,
-            Option("dry_run", ("--dry-run",), "Show what would change, and change nothing."),
+            VerbOption("dry_run", ("--dry-run",), "Show what would change, and change nothing."),
             EXIT_CODE._replace(help="With --dry-run: exit 3 when something differs."),
             YES,
-            Option(
+            VerbOption(
                 "confirm",
                 ("--confirm",),
                 "Go back unless 'nfcompile confirm' comes within SECONDS.",
@@ -125,7 +127,7 @@ VERBS = (
                 value_type=int,
                 least=1,
             ),
-            Option(
+            VerbOption(
                 "max_moves",
                 ("--max-moves",),
                 "Refuse to move more than N subscribers.",
@@ -140,9 +142,9 @@ VERBS = (
     Verb(
         "diff",
         "Show what changes on the way to SITE: objects, lines, and which subscribers move.",
-        (SITE, Word("other", "The site to compare with; without it, the kernel.", None, "OTHER")),
+        (SITE, VerbWord("other", "The site to compare with; without it, the kernel.", None, "OTHER")),
         (
-            Option("git", ("--git",), "Compare with SITE as it was at revision REV.", "REV"),
+            VerbOption("git", ("--git",), "Compare with SITE as it was at revision REV.", "REV"),
             NETNS._replace(help="Compare with the table in that network namespace."),
             EXIT_CODE,
             STATE_DIR,
@@ -154,7 +156,7 @@ VERBS = (
         "Prove for every packet that the ruleset agrees with SITE, and show where it does not.",
         (SITE,),
         (
-            Option(
+            VerbOption(
                 "most_boxes",
                 ("--most-boxes",),
                 "Give up beyond N boxes of packets.",
@@ -163,7 +165,9 @@ VERBS = (
                 value_type=int,
                 least=1,
             ),
-            Option("live", ("--live",), "Prove the table that the kernel holds, and show where it differs."),
+            VerbOption(
+                "live", ("--live",), "Prove the table that the kernel holds, and show where it differs."
+            ),
             NETNS_LIVE,
             TEXT_JSON,
         ),
@@ -173,9 +177,17 @@ VERBS = (
         "Show the capacity of each pool: what is used, wasted, and needed for larger blocks.",
         (SITE,),
         (
-            Option("growth", ("--growth",), "Growth of subscribers per month.", "PERCENT", value_type=float),
+            VerbOption(
+                "growth", ("--growth",), "Growth of subscribers per month.", "PERCENT", value_type=float
+            ),
             TEXT_JSON,
         ),
+    ),
+    Verb(
+        "show",
+        "Show the effective values of all pools, or of one, and where each comes from.",
+        (SITE, VerbWord("pool", "Only this pool.", None, "POOL")),
+        (TEXT_JSON,),
     ),
     Verb(
         "graph",
@@ -187,33 +199,33 @@ VERBS = (
         "import",
         "Make a site from a foreign configuration, with an account of every line.",
         (
-            Word("kind", "iptables, vyos, routeros, aviatrix, econat, or auto to guess.", None, "KIND"),
-            Word("files", "The files; - is standard input.", None, "FILE...", many=True),
+            VerbWord("kind", "iptables, vyos, routeros, aviatrix, econat, or auto to guess.", None, "KIND"),
+            VerbWord("files", "The files; - is standard input.", None, "FILE...", many=True),
         ),
         (
-            Option("output", ("-o", "--output"), "Write the site there, not to stdout.", "FILE"),
-            Option("account", ("--account",), "Write the account there, not to stderr.", "FILE"),
-            Option("strict", ("--strict",), "Exit 1 when a line is not translated or not understood."),
-            Option("verify", ("--verify",), "Compare the site with the original, packet by packet."),
-            Option(
+            VerbOption("output", ("-o", "--output"), "Write the site there, not to stdout.", "FILE"),
+            VerbOption("account", ("--account",), "Write the account there, not to stderr.", "FILE"),
+            VerbOption("strict", ("--strict",), "Exit 1 when a line is not translated or not understood."),
+            VerbOption("verify", ("--verify",), "Compare the site with the original, packet by packet."),
+            VerbOption(
                 "inside_interfaces", ("--inside",), "An inside interface; may be repeated.", "IF", many=True
             ),
-            Option(
+            VerbOption(
                 "outside_interfaces",
                 ("--outside",),
                 "An outside interface; may be repeated.",
                 "IF",
                 many=True,
             ),
-            Option("addresses", ("--address",), "The address of an interface.", "IF=A", many=True),
-            Option(
+            VerbOption("addresses", ("--address",), "The address of an interface.", "IF=A", many=True),
+            VerbOption(
                 "connections",
                 ("--map-connection",),
                 "The interface of a foreign connection or interface.",
                 "NAME=IF",
                 many=True,
             ),
-            Option("gateway", ("--gateway",), "Of several gateways in the input, this one.", "NAME"),
+            VerbOption("gateway", ("--gateway",), "Of several gateways in the input, this one.", "NAME"),
             TEXT_JSON._replace(help="Format of the account."),
         ),
     ),
@@ -222,19 +234,19 @@ VERBS = (
         "Write a site in its canonical layout, comments kept.",
         (SITE,),
         (
-            Option("output", ("-o", "--output"), "Write to FILE instead of stdout.", "FILE"),
-            Option("check", ("--check",), "Write nothing; exit 1 when the layout would change."),
+            VerbOption("output", ("-o", "--output"), "Write to FILE instead of stdout.", "FILE"),
+            VerbOption("check", ("--check",), "Write nothing; exit 1 when the layout would change."),
         ),
     ),
     Verb(
         "host",
         "Check, apply or revert what a site needs of the machine besides the ruleset.",
-        (Word("words", "check, apply, revert or cloud aws; SITE.", None, "ACTION [SITE]", many=True),),
+        (VerbWord("words", "check, apply, revert or cloud aws; SITE.", None, "ACTION [SITE]", many=True),),
         (
             NETNS,
-            Option("dry_run", ("--dry-run",), "Show what would be done, and change nothing."),
-            Option("instance", ("--instance",), "cloud: that instance, instead of this machine.", "ID"),
-            Option("region", ("--region",), "cloud: with --instance, where it is.", "NAME"),
+            VerbOption("dry_run", ("--dry-run",), "Show what would be done, and change nothing."),
+            VerbOption("instance", ("--instance",), "cloud: that instance, instead of this machine.", "ID"),
+            VerbOption("region", ("--region",), "cloud: with --instance, where it is.", "NAME"),
             STATE_DIR,
             TEXT_JSON,
         ),
@@ -243,9 +255,9 @@ VERBS = (
     Verb(
         "rollback",
         "Go back to a site that was live before, from the history.",
-        (Word("number", "How many different sites to go back.", "1", "N", least=1),),
+        (VerbWord("number", "How many different sites to go back.", "1", "N", least=1),),
         (
-            Option("trial", ("--trial",), "Only end a trial; without one, do nothing."),
+            VerbOption("trial", ("--trial",), "Only end a trial; without one, do nothing."),
             NETNS,
             STATE_DIR,
             YES,
@@ -265,21 +277,27 @@ VERBS = (
         (
             NETNS,
             STATE_DIR,
-            Option("unit", ("--unit",), "Only print a systemd unit that does this at boot."),
+            VerbOption("unit", ("--unit",), "Only print a systemd unit that does this at boot."),
             TEXT_JSON,
         ),
     ),
     Verb(
         "lookup",
-        "Show who has, or had, a global address and port, or which block a subscriber has.",
-        (Word("asked", "The site, and a subscriber or global address.", None, "[SITE] ADDR[:PORT]", True),),
+        "Show the subscriber of a global address and port, now or then, or the block of a subscriber.",
         (
-            Option("proto", ("--proto",), "Only this protocol.", choices=("tcp", "udp", "icmp")),
-            Option("at", ("--at",), "By the site that was live then (ISO 8601; default zone: UTC).", "TIME"),
-            Option("live", ("--live",), "Dynamic pools: ask the kernel."),
-            Option("log", ("--log",), "Dynamic pools: read ulogd2's log.", "FILE"),
-            Option("bulk", ("--bulk",), "Answer a csv file of addr,port,proto,time, in csv.", "FILE"),
-            Option("report", ("--report",), "Add the question and the configuration behind the answer."),
+            VerbWord(
+                "asked", "The site, and a subscriber or global address.", None, "[SITE] ADDR[:PORT]", True
+            ),
+        ),
+        (
+            VerbOption("proto", ("--proto",), "Only this protocol.", choices=("tcp", "udp", "icmp")),
+            VerbOption(
+                "at", ("--at",), "By the site that was live then (ISO 8601; default zone: UTC).", "TIME"
+            ),
+            VerbOption("live", ("--live",), "Dynamic pools: ask the kernel."),
+            VerbOption("log", ("--log",), "Dynamic pools: read ulogd2's log.", "FILE"),
+            VerbOption("bulk", ("--bulk",), "Answer a csv file of addr,port,proto,time, in csv.", "FILE"),
+            VerbOption("report", ("--report",), "Add the question and the configuration behind the answer."),
             NETNS,
             STATE_DIR,
             _format("text", "json", "csv"),
@@ -290,13 +308,14 @@ VERBS = (
         "Show step by step what becomes of a packet, and which lines of the site decide.",
         (SITE,),
         (
-            Option("src", ("--src",), "Source address and port.", "A[:P]", default=""),
-            Option("dst", ("--dst",), "Destination address and port.", "A[:P]", default=""),
-            Option("proto", ("--proto",), "tcp, udp, icmp ... or a number.", "P", default="tcp"),
-            Option("interface", ("--in",), "Where it arrives; the first inside interface.", "IF"),
-            Option("out", ("--out",), "Where routes send it; worked out otherwise.", "IF"),
-            Option("live", ("--live",), "Add what the kernel holds."),
+            VerbOption("src", ("--src",), "Source address and port.", "A[:P]", default=""),
+            VerbOption("dst", ("--dst",), "Destination address and port.", "A[:P]", default=""),
+            VerbOption("proto", ("--proto",), "tcp, udp, icmp ... or a number.", "P", default="tcp"),
+            VerbOption("interface", ("--in",), "Where it arrives; the first inside interface.", "IF"),
+            VerbOption("out", ("--out",), "Where routes send it; worked out otherwise.", "IF"),
+            VerbOption("live", ("--live",), "Add what the kernel holds."),
             NETNS_LIVE,
+            STATE_DIR,
             TEXT_JSON,
         ),
     ),
@@ -306,9 +325,10 @@ VERBS = (
         (SITE,),
         (
             _format("csv", "json", "parquet"),
-            Option("compact", ("--compact",), "Let a prefix stand for many subscribers."),
-            Option("live", ("--live",), "Dynamic pools: list what the kernel holds."),
+            VerbOption("compact", ("--compact",), "Let a prefix stand for many subscribers."),
+            VerbOption("live", ("--live",), "Dynamic pools: list what the kernel holds."),
             NETNS_LIVE,
+            STATE_DIR,
         ),
     ),
     Verb(
@@ -317,8 +337,9 @@ VERBS = (
         (SITE,),
         (
             NETNS,
+            STATE_DIR,
             FULL,
-            Option(
+            VerbOption(
                 "top",
                 ("--top",),
                 "Name the N subscribers with most sessions.",
@@ -327,8 +348,8 @@ VERBS = (
                 value_type=int,
                 least=0,
             ),
-            Option("watch", ("--watch",), "Refresh until interrupted."),
-            Option(
+            VerbOption("watch", ("--watch",), "Refresh until interrupted."),
+            VerbOption(
                 "interval",
                 ("--interval",),
                 "With --watch: seconds between two readings.",
@@ -345,23 +366,26 @@ VERBS = (
         "Serve what `status` shows to Prometheus.",
         (SITE,),
         (
-            Option(
+            VerbOption(
                 "listen", ("--listen",), "Where to serve /metrics.", "HOST:PORT", default="127.0.0.1:9911"
             ),
             NETNS,
+            STATE_DIR,
             FULL,
         ),
     ),
     Verb(
         "sessions",
         "List or end the connections that a site's pools translate.",
-        (Word("action", "What to do (list), and the site.", None, "[list|clear] [SITE]", True),),
+        (VerbWord("action", "What to do (list), and the site.", None, "[list|clear] [SITE]", True),),
         (
-            Option("pool", ("--pool",), "Only this pool.", "NAME"),
-            Option("subscriber", ("--subscriber",), "Only these inside addresses.", "ADDR|PREFIX"),
-            Option("global_", ("--global",), "Only this global address.", "ADDR[:PORT]"),
-            Option("proto", ("--proto",), "Only this protocol: tcp, udp, icmp, gre or a number.", "NAME"),
+            VerbOption("pool", ("--pool",), "Only this pool.", "NAME"),
+            VerbOption("subscriber", ("--subscriber",), "Only these inside addresses.", "ADDR|PREFIX"),
+            VerbOption("global_", ("--global",), "Only this global address.", "ADDR[:PORT]"),
+            VerbOption("proto", ("--proto",), "Only this protocol: tcp, udp, icmp, gre or a number.", "NAME"),
+            VerbOption("mappings", ("--mappings",), "With clear: mapping entries and assignments too."),
             NETNS,
+            STATE_DIR,
             YES,
             _format("text", "csv", "json"),
         ),
@@ -369,17 +393,17 @@ VERBS = (
     Verb(
         "init",
         "Write a commented starting site.",
-        (Word("file", "The file to write; - is stdout.", "site.yaml", "FILE"),),
+        (VerbWord("file", "The file to write; - is stdout.", "site.yaml", "FILE"),),
         (
-            Option(
+            VerbOption(
                 "template",
                 ("--template",),
                 "Kind of gateway.",
                 choices=("isp", "egress", "static"),
                 default="isp",
             ),
-            Option("inside", ("--inside",), "The subscribers' interface.", "IF", default="lan0"),
-            Option("outside", ("--outside",), "The global interface.", "IF", default="wan0"),
+            VerbOption("inside", ("--inside",), "The subscribers' interface.", "IF", default="lan0"),
+            VerbOption("outside", ("--outside",), "The global interface.", "IF", default="wan0"),
         ),
     ),
     Verb("schema", "Show the JSON Schema of a site, for editors."),

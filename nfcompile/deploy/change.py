@@ -18,7 +18,7 @@ from nfcompile.records.history import Event
 from nfcompile.records.store import StateDir
 
 if TYPE_CHECKING:
-    from nfcompile.kernel.apply import Result
+    from nfcompile.kernel.apply import LoadResult
     from nfcompile.pipeline import Compiled
 
 NO_TABLE = "table ip nfcompile\ndelete table ip nfcompile\n"
@@ -40,7 +40,7 @@ class AppliedChange(NamedTuple):
     """
 
     event: Event
-    result: Result
+    result: LoadResult
     unrecorded: str = ""
 
 
@@ -85,6 +85,7 @@ def apply_and_record(
     ROLLBACK. `events_seen` is the number of events that the operator's answer is about. Raises SiteError
     where the kernel refuses, and KernelError.
     """
+    required = result not in (history.BOOT, history.ROLLBACK)
     with store.locked(state.path):
         events = store.read(state.path).events
         if seconds is None and result != history.ROLLBACK:
@@ -93,25 +94,35 @@ def apply_and_record(
             raise KernelError(MEANWHILE)
         back = _way_back(state, events) if seconds is not None else None
         event = _event(state, _next(events), history.LOADING, site, seconds, back)
-        unrecorded = _begin(state, site, event, required=result not in (history.BOOT, history.ROLLBACK))
-        if unrecorded and history.trial(events, state.kernel):
+        unrecorded = _begin(state, site, event, required)
+        if unrecorded:
             _refuse_without_record(events, state, event, unrecorded)
         if seconds is not None:
             _start_timer(state, event)
-        try:
-            loaded = load_site(compiled, state.netns)
-        except (SiteError, KernelError) as error:
-            if not unrecorded:
-                store.append(state.path, stamped(event._replace(result=history.REFUSED, why=str(error))))
-            raise
+        loaded = _load_or_refuse(state, compiled, event, recorded=not unrecorded)
         event = stamped(event._replace(result=history.TRIAL if seconds is not None else result))
-        try:
-            store.append(state.path, event)
-        except store.StateError as error:
-            if not unrecorded:
-                raise
-            unrecorded = str(error)
-        return AppliedChange(event, loaded, unrecorded)
+        return AppliedChange(event, loaded, _end(state, event, required))
+
+
+def _load_or_refuse(state: StateDir, compiled: Compiled, event: Event, recorded: bool) -> LoadResult:
+    """Load a site; a refusal goes into the history before it is raised."""
+    try:
+        return load_site(compiled, state.netns)
+    except (SiteError, KernelError) as error:
+        if recorded:
+            store.append(state.path, stamped(event._replace(result=history.REFUSED, why=str(error))))
+        raise
+
+
+def _end(state: StateDir, event: Event, required: bool) -> str:
+    """Write how a change ended; where that needs not be, why it cannot be written is returned."""
+    try:
+        store.append(state.path, event)
+    except store.StateError as error:
+        if required:
+            raise
+        return str(error)
+    return ""
 
 
 def _begin(state: StateDir, site: SiteFile, event: Event, required: bool) -> str:
@@ -168,8 +179,8 @@ def on_trial(state: StateDir) -> Event | None:
 
 
 def refuse_during_trial(state: StateDir, events: tuple[Event, ...]) -> None:
-    """Raise KernelError where a site is on trial. One whose `apply` was killed while it loaded is in nobody's
-    way: whatever is loaded next replaces it."""
+    """Raise KernelError where a site is on trial. One whose `apply` was killed while it loaded is in no
+    other change's way: what is loaded next replaces it."""
     trial = history.trial(events, state.kernel)
     if trial is None or trial.result == history.LOADING:
         return
@@ -185,12 +196,12 @@ def seconds_left(trial: Event) -> float:
     return trial.uptime + (trial.seconds or 0) - store.uptime()
 
 
-def load_site(compiled: Compiled, netns: str | None) -> Result:
+def load_site(compiled: Compiled, netns: str | None) -> LoadResult:
     """Make a compiled site live: with `remove_table`, the only call that changes the kernel."""
     from nfcompile.kernel import apply
-    from nfcompile.live.continuity import Continuity
+    from nfcompile.live.continuity import SiteStatePolicy
 
-    return apply.bring(compiled.text.text, compiled.text.origin, netns, Continuity(compiled))
+    return apply.load_difference(compiled.text.text, compiled.text.origin, netns, SiteStatePolicy(compiled))
 
 
 def remove_table(netns: str | None) -> None:

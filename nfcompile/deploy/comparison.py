@@ -45,9 +45,9 @@ def with_kernel(new: Compiled, live: bytes | None, netns: str | None) -> Compari
     Raises SiteError where the kernel refuses the site, KernelError where it cannot be asked.
     """
     from nfcompile.kernel import apply
-    from nfcompile.live.continuity import Continuity
+    from nfcompile.live.continuity import SiteStatePolicy
 
-    lines, objects, sessions = apply.survey(new.text.text, new.text.origin, netns, Continuity(new))
+    lines, objects, sessions = apply.preview(new.text.text, new.text.origin, netns, SiteStatePolicy(new))
     if not lines:
         return Comparison(KERNEL, [], Changed(), {}, NO_MOVES, (), 0)
     paths = differences.origins(new.table)

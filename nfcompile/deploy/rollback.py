@@ -38,7 +38,7 @@ def diff(state: StateDir, site: RecordedSite) -> list[str]:
     from nfcompile.kernel import apply
 
     text = site.compiled.text
-    return apply.survey(text.text, text.origin, state.netns).diff
+    return apply.preview(text.text, text.origin, state.netns).diff
 
 
 def roll_back(state: StateDir, plan: RollbackPlan) -> tuple[Event, str]:

@@ -25,8 +25,11 @@ def mermaid(way: Way) -> str:
 
 
 def _lines(way: Way) -> Iterator[str]:
-    # In YAML's double quotes, and without the %%{ }%% of a directive, which Mermaid reads anywhere.
-    title = json.dumps(way.title, ensure_ascii=False).replace("%", "\\u0025")
+    # In YAML's double quotes, without signs of HTML, and without the %%{ }%% of a directive, which Mermaid
+    # reads anywhere.
+    title = json.dumps(way.title, ensure_ascii=False)
+    for sign in "%<>&":
+        title = title.replace(sign, f"\\u{ord(sign):04x}")
     yield from ("---", f"title: {title}", "---", "flowchart TB")
     for number, flow in enumerate(way.flows):
         yield f"  subgraph flow{number}[{_quoted(flow.name)}]"

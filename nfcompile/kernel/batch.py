@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from nfcompile.kernel.objects import Thing, Things
+from nfcompile.kernel.objects import ListedObject, ListedObjects
 
 Elements = Mapping[str, str]
 """Elements of a set or map by their keys, as the kernel spells both."""
 
-FEW = 8
+MAX_SINGLE_CHANGES = 8
 """Changing one interval costs nft 1.0.6 a pass over all of them (6 ms in a set of 16,000): up to so many one
 by one, beyond that the set is filled anew."""
 
@@ -28,7 +28,7 @@ _SPAN = re.compile(r"(\d+)(ms|[dhms])")
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
-class Difference(NamedTuple):
+class TableDifference(NamedTuple):
     """Keys of objects that only one side has, and of those that are not the same."""
 
     added: tuple[str, ...]
@@ -40,27 +40,27 @@ class Difference(NamedTuple):
         return self.added + self.changed + self.removed
 
 
-class Line(NamedTuple):
+class BatchLine(NamedTuple):
     """A line of a batch, and the line of the desired text that it stands for (0: none)."""
 
     text: str
     origin: int = 0
 
 
-def compare(live: Things, desired: Things) -> Difference:
+def compare(live: ListedObjects, desired: ListedObjects) -> TableDifference:
     """Object by object, both in the kernel's own spelling."""
-    return Difference(
+    return TableDifference(
         tuple(key for key in desired if key not in live),
         tuple(key for key in desired if key in live and not _same(live[key], desired[key])),
         tuple(key for key in live if key not in desired),
     )
 
 
-def _same(old: Thing, new: Thing) -> bool:
+def _same(old: ListedObject, new: ListedObject) -> bool:
     return old.lines == new.lines and (new.runtime or old.elements == new.elements)
 
 
-def changed_elements(old: Thing, new: Thing) -> frozenset[str]:
+def changed_elements(old: ListedObject, new: ListedObject) -> frozenset[str]:
     """The keys of the elements that are not the same on both sides."""
     return frozenset(key_of(one) for one in set(old.elements) ^ set(new.elements))
 
@@ -70,7 +70,7 @@ def key_of(element: str) -> str:
     return _AFTER_KEY.split(element, 1)[0]
 
 
-def carried(old: Thing, new: Thing) -> bool:
+def carried(old: ListedObject, new: ListedObject) -> bool:
     """Whether contents that packets wrote still fit when a set is made anew. A token (`limit`) or a count of
     connections is the element's own memory, which nft cannot write; maps have none that matters."""
     return old.runtime and new.runtime and _type(old) == _type(new) and "timeout" in " ".join(new.lines)
@@ -78,13 +78,13 @@ def carried(old: Thing, new: Thing) -> bool:
 
 def transaction(
     table: str,
-    live: Things,
-    desired: Things,
-    own: Things,
-    difference: Difference,
+    live: ListedObjects,
+    desired: ListedObjects,
+    own: ListedObjects,
+    difference: TableDifference,
     stale: Mapping[str, Elements],
     contents: Mapping[str, Sequence[str]],
-) -> list[Line]:
+) -> list[BatchLine]:
     """The batch. `own` is the desired text in our own words, `stale` elements (by key of the set) that must
     go, `contents` what packets wrote in the sets that `rebuilt` names, as listed."""
     remade = rebuilt(live, desired, difference)
@@ -104,8 +104,8 @@ def transaction(
         if desired[key].kind in ELEMENT_KINDS and key not in gone and key not in refilled
     ]
     written = {*difference.added, *remade, *refilled, *(key for key in emptied if key in desired)}
-    lines = [Line(f"flush chain {table} {live[key].name}") for key in emptied]
-    lines += (Line(f"flush {live[key].kind} {table} {live[key].name}") for key in refilled)
+    lines = [BatchLine(f"flush chain {table} {live[key].name}") for key in emptied]
+    lines += (BatchLine(f"flush {live[key].kind} {table} {live[key].name}") for key in refilled)
     for key in patched:
         lines += _elements_out(table, live[key], desired[key])
     for key, elements in stale.items():
@@ -113,12 +113,12 @@ def transaction(
             lines += without(table, live[key].name, elements)
     for kind in (*ELEMENT_KINDS, "chain", "flowtable", "counter", "ct timeout", "ct helper"):
         lines += (
-            Line(f"delete {kind} {table} {live[key].name}")
+            BatchLine(f"delete {kind} {table} {live[key].name}")
             for key in live
             if key in gone and live[key].kind == kind
         )
     if written:
-        lines += [Line(f"table {table} {{"), *_raw(own, written), Line("}")]
+        lines += [BatchLine(f"table {table} {{"), *_raw(own, written), BatchLine("}")]
     for key in patched:
         lines += _elements_in(table, live[key], desired[key])
     for key in remade:
@@ -126,24 +126,24 @@ def transaction(
     return lines
 
 
-def rebuilt(live: Things, desired: Things, difference: Difference) -> list[str]:
+def rebuilt(live: ListedObjects, desired: ListedObjects, difference: TableDifference) -> list[str]:
     """Objects whose frame changes: the kernel can only take them away and make them anew."""
     return [key for key in difference.changed if live[key].frame != desired[key].frame]
 
 
-def without(table: str, name: str, elements: Elements) -> Iterator[Line]:
+def without(table: str, name: str, elements: Elements) -> Iterator[BatchLine]:
     """Take elements away, whether they are still there or have just run out: add, then delete."""
     if elements:
         pairs = ", ".join(f"{key} : {data}" if data else key for key, data in elements.items())
-        yield Line(f"add element {table} {name} {{ {pairs} }}")
-        yield Line(f"delete element {table} {name} {{ {', '.join(elements)} }}")
+        yield BatchLine(f"add element {table} {name} {{ {pairs} }}")
+        yield BatchLine(f"delete element {table} {name} {{ {', '.join(elements)} }}")
 
 
-def _emptied(key: str, thing: Thing, difference: Difference, names: frozenset[str]) -> bool:
+def _emptied(key: str, thing: ListedObject, difference: TableDifference, names: frozenset[str]) -> bool:
     return key in difference.changed or key in difference.removed or bool(names & thing.words)
 
 
-def _refilled(live: Things, desired: Things, key: str, gone: frozenset[str]) -> bool:
+def _refilled(live: ListedObjects, desired: ListedObjects, key: str, gone: frozenset[str]) -> bool:
     """A set that keeps its frame and loses its elements: those of which much changes, and verdict maps that
     lead to a chain which is made anew."""
     old, new = live[key], desired[key]
@@ -153,28 +153,28 @@ def _refilled(live: Things, desired: Things, key: str, gone: frozenset[str]) -> 
         return bool(gone) and any(gone & set(element.split()) for element in new.elements)
     differing = len(changed_elements(old, new))
     interval = any("interval" in line for line in new.lines)
-    return differing > FEW and (interval or 2 * differing > len(new.elements))
+    return differing > MAX_SINGLE_CHANGES and (interval or 2 * differing > len(new.elements))
 
 
-def _elements_out(table: str, old: Thing, new: Thing) -> Iterator[Line]:
+def _elements_out(table: str, old: ListedObject, new: ListedObject) -> Iterator[BatchLine]:
     keep = frozenset(new.elements)
     if keys := [key_of(one) for one in old.elements if one not in keep]:
-        yield Line(f"delete element {table} {old.name} {{ {', '.join(keys)} }}")
+        yield BatchLine(f"delete element {table} {old.name} {{ {', '.join(keys)} }}")
 
 
-def _elements_in(table: str, old: Thing, new: Thing) -> Iterator[Line]:
+def _elements_in(table: str, old: ListedObject, new: ListedObject) -> Iterator[BatchLine]:
     there = frozenset(old.elements)
     if elements := [one for one in new.elements if one not in there]:
-        yield Line(f"add element {table} {new.name} {{ {', '.join(elements)} }}")
+        yield BatchLine(f"add element {table} {new.name} {{ {', '.join(elements)} }}")
 
 
-def _raw(own: Things, written: set[str]) -> Iterator[Line]:
+def _raw(own: ListedObjects, written: set[str]) -> Iterator[BatchLine]:
     for key, thing in own.items():
         if key in written:
-            yield from (Line(text, thing.first + offset) for offset, text in enumerate(thing.raw))
+            yield from (BatchLine(text, thing.first + offset) for offset, text in enumerate(thing.raw))
 
 
-def _carry(table: str, new: Thing, contents: Sequence[str], stale: Elements) -> Iterator[Line]:
+def _carry(table: str, new: ListedObject, contents: Sequence[str], stale: Elements) -> Iterator[BatchLine]:
     """Elements with what is left of their lifetimes, but no longer than the new one and no more than fit."""
     longest = max(_numbers(new, "timeout"), default=0)
     room = int(max(_numbers(new, "size"), default=len(contents)))
@@ -185,7 +185,7 @@ def _carry(table: str, new: Thing, contents: Sequence[str], stale: Elements) -> 
     kept.sort(reverse=True)
     spelled = [_spelled(element, left, longest) for left, element in kept[:room] if left >= 1]
     if spelled:
-        yield Line(f"add element {table} {new.name} {{ {', '.join(spelled)} }}")
+        yield BatchLine(f"add element {table} {new.name} {{ {', '.join(spelled)} }}")
 
 
 def _spelled(element: str, left: float, longest: float) -> str:
@@ -212,12 +212,12 @@ def _seconds(span: str) -> float:
     return sum(int(number) * _SECONDS[unit] for number, unit in _SPAN.findall(span))
 
 
-def _numbers(thing: Thing, word: str) -> Iterator[float]:
+def _numbers(thing: ListedObject, word: str) -> Iterator[float]:
     for line in thing.lines:
         first, _, rest = line.strip().partition(" ")
         if first == word:
             yield float(rest) if rest.isdigit() else _seconds(rest)
 
 
-def _type(thing: Thing) -> str:
+def _type(thing: ListedObject) -> str:
     return next(line.strip() for line in thing.lines if line.startswith("\t\ttype "))

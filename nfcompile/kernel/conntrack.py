@@ -56,7 +56,7 @@ class Statistics(NamedTuple):
     """Packets that conntrack could not serve (linux/netfilter/nfnetlink_conntrack.h, CTA_STATS_*).
 
     insert_failed   the translated tuple was taken by another connection at the last moment, or by all
-    drop            no memory, or no place in a full table
+    drop            no memory, or no place in a full table; insert_failed counts here as well
     early_drop      connections that were ended to make room in a full table
     """
 

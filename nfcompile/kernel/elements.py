@@ -1,4 +1,4 @@
-"""The elements of a map of ours, as the kernel has them; for one alone see `nft.element`.
+"""The elements of our sets and maps, as the kernel has them; for one alone see `nft.element`.
 
 For the namespace of the calling process.
 """
@@ -6,9 +6,10 @@ For the namespace of the calling process.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from nfcompile.kernel import nft
+from nfcompile.kernel import batch, nft
+from nfcompile.kernel.objects import parse_objects
 
 _ELEMENT = re.compile(r"([\w.]+)(?: (?:timeout|expires) \w+)* : ([^,}]+?)(?:,|\s*\})")
 
@@ -26,3 +27,16 @@ def elements(listing: str) -> Iterator[tuple[str, str]]:
     """
     _, _, text = listing.partition("elements = {")
     return ((key, data) for key, data in _ELEMENT.findall(text))
+
+
+def listed(keys: Iterable[str]) -> dict[str, batch.Elements]:
+    """The elements of sets and maps by their keys ('map m'), without lifetimes and counts."""
+    return {
+        key: {batch.key_of(one): one.partition(" : ")[2] for one in spelled(listing)}
+        for key, listing in nft.contents(keys).items()
+    }
+
+
+def spelled(listing: str) -> tuple[str, ...]:
+    """The elements of one listed set or map, each as it is written."""
+    return next((thing.elements for thing in parse_objects(listing).values()), ())

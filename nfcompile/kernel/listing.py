@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from nfcompile.kernel.objects import Things
+from nfcompile.kernel.objects import ListedObjects
 
 # Beyond this many pairs of lines, finding the shortest difference takes longer than reading it.
-_PATIENCE = 40_000_000
+MAX_DIFF_PAIRS = 40_000_000
 
 
-def normalised(found: Things, name: str, order: Things | None = None) -> list[str]:
+def normalised(found: ListedObjects, name: str, order: ListedObjects | None = None) -> list[str]:
     """A table as lines; what `order` does not have stands at the end."""
     keys = (
         found if order is None else [*(k for k in order if k in found), *(k for k in found if k not in order)]
@@ -30,13 +30,13 @@ def normalised(found: Things, name: str, order: Things | None = None) -> list[st
     return [*lines, "}"]
 
 
-def difference(live: Things | None, desired: Things, name: str) -> list[str]:
+def difference(live: ListedObjects | None, desired: ListedObjects, name: str) -> list[str]:
     """The unified difference between the live table (None: there is none) and the desired one."""
     old = [] if live is None else normalised(live, name, desired)
     new = normalised(desired, name)
     if old == new:
         return []
-    if len(old) * len(new) > _PATIENCE:
+    if len(old) * len(new) > MAX_DIFF_PAIRS:
         return [f"--- live table {name}", f"+++ desired table {name}", *_coarse(old, new)]
     return list(difflib.unified_diff(old, new, f"live table {name}", f"desired table {name}", lineterm=""))
 

@@ -13,21 +13,20 @@ from contextlib import contextmanager
 
 from nfcompile.kernel import KernelError
 
-PATIENCE_SECONDS = 10.0
+LOCK_TIMEOUT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.05
 
 
 @contextmanager
-def alone(patience: float | None = None) -> Iterator[None]:
-    """Wait for whoever changes our table in this namespace, at most `patience` seconds, then be the one."""
-    patience = PATIENCE_SECONDS if patience is None else patience
+def exclusive(timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
+    """Wait until no other process changes our table in this namespace, at most `timeout` seconds."""
     descriptor = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    until = time.monotonic() + patience
+    until = time.monotonic() + timeout
     try:
         while not _locked(descriptor):
             if time.monotonic() > until:
                 raise KernelError(
-                    f"another nfcompile has been changing this network namespace for {patience:g} s; "
+                    f"another nfcompile has been changing this network namespace for {timeout:g} s; "
                     "nothing was changed, try again when it has ended"
                 )
             time.sleep(_PAUSE_SECONDS)

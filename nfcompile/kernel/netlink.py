@@ -29,7 +29,7 @@ _ATTRIBUTE = struct.Struct("=HH")
 
 
 def opened(namespace: str | None) -> socket:
-    """A socket of the namespace (None: our own), whoever reads it later."""
+    """A socket of the namespace (None: our own), which any namespace can read later."""
     import socket
 
     def make() -> socket.socket:

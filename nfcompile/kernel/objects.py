@@ -19,7 +19,7 @@ _WORD = re.compile(r"[A-Za-z][\w.-]*")
 _QUOTED_COMMENT = re.compile(r'\bcomment "[^"]*"')
 
 
-class Thing(NamedTuple):
+class ListedObject(NamedTuple):
     """One object: `lines` from its head to its brace without elements; `raw` is the text as it stood, from
     line `first` (from 1) on; `runtime` says that packets may write its elements."""
 
@@ -50,20 +50,20 @@ class Thing(NamedTuple):
         return frozenset(_WORD.findall(_QUOTED_COMMENT.sub("", body)))
 
 
-Things = dict[str, Thing]
+ListedObjects = dict[str, ListedObject]
 """Objects by their keys, in the order of the text."""
 
 
-def things(text: str) -> Things:
+def parse_objects(text: str) -> ListedObjects:
     r"""Take a text apart.
 
     >>> text = "table ip t {\n\tset s {\n\t\ttype mark\n\t\telements = { 1, 2,\n\t\t\t     3 }\n\t}\n}\n"
-    >>> found = things(text)
+    >>> found = parse_objects(text)
     >>> found["set s"].lines, found["set s"].elements
     (('\tset s {', '\t\ttype mark', '\t}'), ('1', '2', '3'))
     """
     lines = text.splitlines()
-    found: Things = {}
+    found: ListedObjects = {}
     at = 0
     while at < len(lines):
         head = _HEAD.match(lines[at])
@@ -79,18 +79,18 @@ def things(text: str) -> Things:
     return found
 
 
-def _thing(kind: str, name: str, raw: tuple[str, ...], first: int) -> Thing:
+def _thing(kind: str, name: str, raw: tuple[str, ...], first: int) -> ListedObject:
     if kind not in ("set", "map"):
-        return Thing(kind, name, raw, (), False, raw, first)
+        return ListedObject(kind, name, raw, (), False, raw, first)
     begin = next((n for n, line in enumerate(raw) if _ELEMENTS.match(line)), None)
     runtime = any(_RUNTIME.match(line) for line in raw[:begin])
     if begin is None:
-        return Thing(kind, name, raw, (), runtime, raw, first)
+        return ListedObject(kind, name, raw, (), runtime, raw, first)
     end = begin
     while not raw[end].endswith("}"):
         end += 1
     elements = tuple(_elements(raw[begin : end + 1]))
-    return Thing(kind, name, raw[:begin] + raw[end + 1 :], elements, runtime, raw, first)
+    return ListedObject(kind, name, raw[:begin] + raw[end + 1 :], elements, runtime, raw, first)
 
 
 def _elements(lines: tuple[str, ...]) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What the kernel room has to be told of the state in a table, since it knows no pools.
 
-The caller gives a Meaning: which elements that packets wrote, and which sessions, a change leaves without
+The caller gives a StatePolicy: which elements that packets wrote, and which sessions, a change leaves without
 sense. Elements are as the kernel spells them.
 """
 
@@ -26,7 +26,7 @@ class Changes(NamedTuple):
     elements: Mapping[str, frozenset[str]]
 
 
-class Meaning(Protocol):
+class StatePolicy(Protocol):
     """What state means under the desired table."""
 
     @property
@@ -45,17 +45,18 @@ class Meaning(Protocol):
     def bindings(self) -> tuple[str, ...]:
         """Keys of the maps that say which address a source has, where packets decide that."""
 
-    def reviewed(self, changes: Changes) -> tuple[str, ...]:
+    def sets_to_prune(self, changes: Changes) -> tuple[str, ...]:
         """Keys of the sets and maps written by packets that a change may leave without sense."""
 
     def stale(self, changes: Changes, listed: Listed) -> Listed:
         """Of these the elements that have none any more."""
 
-    def moves(self, changes: Changes) -> bool:
+    def may_orphan_sessions(self, changes: Changes) -> bool:
         """Whether sessions may have lost their translation."""
 
-    def lost(self, former: Sequence[Range], listed: Listed) -> Callable[[Flow], bool]:
-        """Which translated flows would now get something else; `former` are addresses from before."""
+    def orphaned_flows(self, previous_globals: Sequence[Range], listed: Listed) -> Callable[[Flow], bool]:
+        """Translated flows that would now get another address or port; `previous_globals` were addresses of
+        pools."""
 
-    def bare(self) -> Callable[[Flow], bool]:
-        """Which untranslated flows have a source that is translated now, if they go to the outside."""
+    def untranslated_flows(self) -> Callable[[Flow], bool]:
+        """Untranslated flows whose source is translated now, if they go to the outside."""

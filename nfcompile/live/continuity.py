@@ -1,8 +1,8 @@
 """What a running gateway may keep when its site changes: assignments, mapping entries, sessions.
 
 All of it is decided by the new site alone: an entry or a session still makes sense if the new site gives that
-subscriber that global address and port. In dynamic pools packets have decided who has which number, and the
-listed maps say so; a number still means what it meant if its element in the table has not changed.
+subscriber that global address and port. In dynamic pools packets have decided which subscriber has which
+number, and the listed maps say so; a number still means what it meant if its element has not changed.
 
 Pure values; `kernel.apply` lists and deletes. Elements are as the kernel spells them.
 """
@@ -38,8 +38,8 @@ ENTRANCES = tuple(f"chain {name}" for name in (names.POSTROUTING, names.OUTBOUND
 Elements = Mapping[str, str]
 
 
-class Continuity:
-    """The meaning of state under one compiled site (a `kernel.meaning.Meaning`)."""
+class SiteStatePolicy:
+    """The policy of state under one compiled site (a `kernel.policy.StatePolicy`)."""
 
     def __init__(self, compiled: Compiled) -> None:
         self.site = compiled.site
@@ -66,7 +66,7 @@ class Continuity:
 
     # ---- what packets wrote
 
-    def reviewed(self, changes: Changes) -> tuple[str, ...]:
+    def sets_to_prune(self, changes: Changes) -> tuple[str, ...]:
         """Of each pool whose blocks or subscribers may have changed: all that it remembers."""
         return tuple(key for allocation in self._affected(changes) for key in _remembered(allocation))
 
@@ -90,7 +90,7 @@ class Continuity:
     def _assignments(
         self, allocation: PoolAllocation, changes: Changes, listed: Listed
     ) -> tuple[dict[str, Elements], dict[int, list[Block]]]:
-        """What goes of a dynamic pool, and who keeps what."""
+        """What goes of a dynamic pool, and the blocks that its subscribers keep."""
         name, served = allocation.pool.name, Bindings(allocation)
         renumbered, numbering = _renumbered(allocation, changes), Numbering(allocation.stock)
 
@@ -136,15 +136,15 @@ class Continuity:
 
     # ---- sessions
 
-    def moves(self, changes: Changes) -> bool:
+    def may_orphan_sessions(self, changes: Changes) -> bool:
         """A set or map, the chain of an ACL or of a block, or what leads there."""
         words = ("set ", "map ", "chain pool_", "chain block_", *ENTRANCES)
         return any(key.startswith(words) for key in changes.objects)
 
-    def lost(self, former: Sequence[Range], listed: Listed) -> Callable[[Flow], bool]:
-        """Which flows have a pool's address that the site would not give them now, whoever opened them."""
+    def orphaned_flows(self, previous_globals: Sequence[Range], listed: Listed) -> Callable[[Flow], bool]:
+        """Flows, from inside or outside, with a pool's address that the site would not give them now."""
         ours = self.table.get(str(names.GLOBALS))
-        watched = cover((*(_range(one) for one in (ours.elements if ours else ())), *former))
+        watched = cover((*(_range(one) for one in (ours.elements if ours else ())), *previous_globals))
         given = [self._bindings(allocation, listed) for allocation in self.allocations]
         forced = cover(rule.snat_ip for rule in self.site.snat)
 
@@ -163,7 +163,7 @@ class Continuity:
         held = _held(Bindings(allocation), listed, lambda mark: numbering.block(int(mark, 16)))
         return Bindings(allocation, held)
 
-    def bare(self) -> Callable[[Flow], bool]:
+    def untranslated_flows(self) -> Callable[[Flow], bool]:
         """Which flows run untranslated from a source that the guard lets out translated only, unless a fake
         pool passes them."""
         owned = self.table.get(str(names.OWNED))
@@ -193,7 +193,7 @@ def _ends(flow: Flow, watched: Cover[None]) -> Iterator[tuple[int, int, int]]:
 
 
 def _held(served: Bindings, listed: Listed, meant: Callable[[str], Block | None]) -> dict[int, list[Block]]:
-    """Whom the listed assignments of a dynamic pool give what."""
+    """The blocks of each subscriber by the listed assignments of a dynamic pool."""
     blocks: dict[int, list[Block]] = {}
     for key in _assigned(served.allocation):
         for text, mark in listed.get(key, {}).items():
@@ -225,7 +225,7 @@ def _sockets(allocation: PoolAllocation) -> Iterator[tuple[str, bool]]:
 
 
 def _remembered(allocation: PoolAllocation) -> list[str]:
-    """The sets and maps in which a pool remembers who has what."""
+    """The sets and maps in which a pool remembers what its subscribers have."""
     found = _assigned(allocation)
     if found:
         found += (f"set taken_{allocation.pool.name}", f"map owners_{allocation.pool.name}")

@@ -98,7 +98,7 @@ def _holdings(known: KnownSite, allocation: PoolAllocation) -> Iterator[Holding]
 
 
 def _subscribers(known: KnownSite, allocation: PoolAllocation, numbers: list[int]) -> list[tuple[int, str]]:
-    """Numbers that are taken, and by whom."""
+    """Numbers that are taken, each with its subscriber."""
     pool = allocation.pool.name
     if allocation.pool.can_be_reached:
         ends = ((number, known.block(allocation, number)) for number in numbers)

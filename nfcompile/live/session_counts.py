@@ -1,4 +1,4 @@
-"""Who uses the pools: sessions, subscribers and global addresses, counted in one walk through connections."""
+"""The use of pools: sessions, subscribers and global addresses, counted in one pass over the connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OTHER_UNIT = 1 << 3 * _BITS
 _UNIT = {TCP: 1, UDP: 1 << _BITS, ICMP: 1 << 2 * _BITS}
 
 
-class Busy(NamedTuple):
+class TopSubscriber(NamedTuple):
     """A subscriber of a pool (None: of an snat rule) and its sessions, all and by protocol."""
 
     pool: str | None
@@ -32,16 +32,16 @@ class Busy(NamedTuple):
     icmp: int
 
 
-class Walk(NamedTuple):
+class SessionCounts(NamedTuple):
     """What a walk through the connections has counted, by path of a pool or rule."""
 
     sessions: Tallies[Path]
     active: Tallies[Path]
     addresses: Tallies[Path]
-    top: tuple[Busy, ...]
+    top: tuple[TopSubscriber, ...]
 
 
-def walked(compiled: Compiled, flows: Iterable[Flow], top: int = 0) -> Walk:
+def count_sessions(compiled: Compiled, flows: Iterable[Flow], top: int = 0) -> SessionCounts:
     """Count sessions by pool and subscriber; memory for each subscriber with a session, none for sessions."""
     session_of = reader(compiled)
     counts: defaultdict[Path, Tallies[int]] = defaultdict(Tallies)
@@ -59,14 +59,14 @@ def walked(compiled: Compiled, flows: Iterable[Flow], top: int = 0) -> Walk:
         for path, packed_by_subscriber in counts.items()
         for subscriber, packed in packed_by_subscriber.items()
     )
-    return Walk(
+    return SessionCounts(
         Tallies(
             {path: sum(sum(_unpacked(packed)) for packed in one.values()) for path, one in counts.items()}
         ),
         Tallies({path: len(one) for path, one in counts.items()}),
         Tallies({path: len(one) for path, one in addresses.items()}),
         tuple(
-            Busy(pools[path], path, -negative, total, *_unpacked(packed)[:3])
+            TopSubscriber(pools[path], path, -negative, total, *_unpacked(packed)[:3])
             for total, negative, path, packed in nlargest(top, every)
         ),
     )

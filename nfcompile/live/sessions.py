@@ -46,7 +46,7 @@ class Session(NamedTuple):
 
     @property
     def remote(self) -> tuple[int, int]:
-        """Address and port of the other end, as the one who opened the connection has named it."""
+        """Address and port of the other end, as the first packet had them."""
         flow = self.flow
         return (flow.src, flow.sport) if self.inward else (flow.dst, flow.dport)
 
@@ -113,7 +113,7 @@ def reader(compiled: Compiled) -> Callable[[Flow], Session | None]:
 
 
 def _passed(allocations: Iterable[PoolAllocation]) -> Iterator[tuple[Range, Pool]]:
-    """Whom fake pools pass. Where that is `any`, nothing tells a session from the gateway's own."""
+    """The sources that fake pools pass. With `any`, nothing tells a session from the gateway's own."""
     before: tuple[Range, ...] = ()
     for allocation in allocations:
         if not allocation.pool.translates and not allocation.unbounded:

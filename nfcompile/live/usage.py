@@ -14,7 +14,7 @@ from nfcompile.diagnostics import Path
 from nfcompile.emit import Counter, Map, Set
 from nfcompile.kernel import conntrack, tally
 from nfcompile.kernel.tally import Count, Tally
-from nfcompile.live.session_counts import Busy, Walk, walked
+from nfcompile.live.session_counts import SessionCounts, TopSubscriber, count_sessions
 from nfcompile.model.site import SnatRule
 from nfcompile.pipeline import Compiled
 
@@ -22,7 +22,7 @@ SHORT_WALK = 50_000
 """Connections that are walked through without being asked: a quarter of a second."""
 
 
-class Reason(NamedTuple):
+class DropReason(NamedTuple):
     """Why packets were dropped: a word for programs, and the operator's."""
 
     word: str
@@ -30,23 +30,25 @@ class Reason(NamedTuple):
 
 
 REASONS = {
-    "dropped_pool": Reason("no_port", "accepted by a pool that had no free address or port"),
-    "icmp_limit": Reason("icmp_limit", "over the subscriber's limit of ICMP sessions"),
-    "exhausted": Reason("exhausted", "no free block in the pool, or none found in time"),
-    "waiting": Reason("waiting", "arrived while the subscriber's block was being assigned"),
-    "conflict": Reason("conflict", "the global port belongs to another socket's mapping entry"),
-    "race": Reason("race", "second of two first packets of one socket at the same instant"),
-    "dropped_invalid": Reason("invalid", "belong to no connection and cannot open one"),
-    "dropped_midstream": Reason("midstream", "TCP without a known connection and without SYN"),
-    "dropped_unsolicited": Reason("unsolicited", "to a global address without a mapping"),
-    "dropped_untranslated": Reason("untranslated", "from a pool's subscriber, about to leave untranslated"),
-    "refused_sessions": Reason("session_limit", "over the limit of sessions per socket"),
-    "refused": Reason(
+    "dropped_pool": DropReason("no_port", "accepted by a pool that had no free address or port"),
+    "icmp_limit": DropReason("icmp_limit", "over the subscriber's limit of ICMP sessions"),
+    "exhausted": DropReason("exhausted", "no free block in the pool, or none found in time"),
+    "waiting": DropReason("waiting", "arrived while the subscriber's block was being assigned"),
+    "conflict": DropReason("conflict", "the global port belongs to another socket's mapping entry"),
+    "race": DropReason("race", "second of two first packets of one socket at the same instant"),
+    "dropped_invalid": DropReason("invalid", "belong to no connection and cannot open one"),
+    "dropped_midstream": DropReason("midstream", "TCP without a known connection and without SYN"),
+    "dropped_unsolicited": DropReason("unsolicited", "to a global address without a mapping"),
+    "dropped_untranslated": DropReason(
+        "untranslated", "from a pool's subscriber, about to leave untranslated"
+    ),
+    "refused_sessions": DropReason("session_limit", "over the limit of sessions per socket"),
+    "refused": DropReason(
         "refused", "retransmitted after the pool was exhausted; rejected with ICMP admin-prohibited"
     ),
-    "insert_failed": Reason("ports_taken", "all translated ports were in use"),
-    "drop": Reason("connections_full", "the connection table was full"),
-    "early_drop": Reason("early_drop", "connections ended early to make room in the connection table"),
+    "insert_failed": DropReason("ports_taken", "all translated ports were in use"),
+    "drop": DropReason("connections_full", "the connection table was full"),
+    "early_drop": DropReason("early_drop", "connections ended early to make room in the connection table"),
 }
 """By the word in the name of our counters, or of conntrack's own statistics (the last three)."""
 NOT_DROPS = {"assigned"}
@@ -59,7 +61,7 @@ class Drop(NamedTuple):
     `path` is the setting that they met; the pool is None where the reason concerns all of them.
     """
 
-    reason: Reason
+    reason: DropReason
     pool: str | None
     path: Path
     packets: int
@@ -69,10 +71,10 @@ class Drop(NamedTuple):
 class PoolUse(NamedTuple):
     """One enabled pool. None: not counted, or the pool has no such thing.
 
-    subscribers         whom it serves (None: anybody); active_subscribers are those with a session
+    subscribers         that it serves (None: any); active_subscribers are those with a session
     blocks              blocks (cgnat) or addresses (nat) that it can give away; blocks_assigned those that
                         are not free: computed ones (deterministic), or what the kernel holds (dynamic), with
-                        those that nobody gets until some minutes after their subscriber has lost them
+                        those that rest some minutes after their subscriber has lost them
     assignments         blocks that were given away since the ruleset was loaded (dynamic)
     addresses           global addresses; addresses_used are those of a session
     mapping_entries     sockets that have a mapping entry, of at most mapping_limit
@@ -112,7 +114,7 @@ class Usage(NamedTuple):
     pools: tuple[PoolUse, ...]
     rules: tuple[RuleUse, ...]
     drops: tuple[Drop, ...]
-    top: tuple[Busy, ...]
+    top: tuple[TopSubscriber, ...]
     walked: bool
     missing: tuple[str, ...]
 
@@ -125,7 +127,7 @@ def read(compiled: Compiled, namespace: str | None = None, full: bool = False, t
     used, limit = conntrack.count(namespace)
     walk = None
     if full or top or used <= SHORT_WALK:
-        walk = walked(compiled, conntrack.flows(namespace), top)
+        walk = count_sessions(compiled, conntrack.flows(namespace), top)
     counters = [one for one in compiled.table.objects if isinstance(one, Counter)]
     return Usage(
         used,
@@ -139,7 +141,7 @@ def read(compiled: Compiled, namespace: str | None = None, full: bool = False, t
     )
 
 
-def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: Walk | None) -> PoolUse:
+def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: SessionCounts | None) -> PoolUse:
     pool, path = allocation.pool, allocation.pool.path
     gives = pool.allocates
     entries = [one for one in _filled(compiled, allocation) if one.name.word == "eim"]
@@ -165,7 +167,7 @@ def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: Wal
     )
 
 
-def _rule(rule: SnatRule, walk: Walk | None) -> RuleUse:
+def _rule(rule: SnatRule, walk: SessionCounts | None) -> RuleUse:
     if walk is None:
         return RuleUse(rule.name, rule.path, None, None)
     return RuleUse(rule.name, rule.path, walk.sessions[rule.path], walk.active[rule.path])
@@ -194,5 +196,7 @@ def _drops(counters: Iterable[Counter], live: Tally) -> Iterator[Drop]:
 
 
 def _of_conntrack(statistics: conntrack.Statistics) -> Iterator[Drop]:
-    for word, packets in statistics._asdict().items():
+    """Conntrack counts packets whose ports were taken as `drop`, too; the rest found the table full."""
+    full = max(0, statistics.drop - statistics.insert_failed)
+    for word, packets in statistics._replace(drop=full)._asdict().items():
         yield Drop(REASONS[word], None, (), packets, None)

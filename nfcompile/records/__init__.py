@@ -1,1 +1,1 @@
-"""What was live when, and who had what: the state directory, the history, the log of assignments."""
+"""What was live when, and which subscriber had what: state directory, history, log of assignments."""

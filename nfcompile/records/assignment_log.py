@@ -1,8 +1,8 @@
-"""Dynamic pools: what the number of an assignment stands for, and who had it, by the log of assignments.
+"""Dynamic pools: which subscriber had the number of a block, by the log of assignments.
 
 The log is ulogd2's, in its JSON or its syslog form (LOGEMU); each message is a subscriber's first packet
-with the number as its mark. There is no message of a release: a block is its last owner's until somebody
-else gets it.
+with the number as its mark. There is no message of a release: a block is its last owner's until another
+subscriber gets it.
 
 Knows nothing of files and of the kernel.
 """
@@ -29,7 +29,7 @@ _SYSLOG = re.compile(
 
 
 class Assignment(NamedTuple):
-    """One message: when (as `history.Event.at`), of which pool, who got which number."""
+    """One message: when (as `history.Event.at`), of which pool, which subscriber got which number."""
 
     at: str
     pool: str
@@ -37,7 +37,7 @@ class Assignment(NamedTuple):
     number: int
 
 
-class Ledger:
+class AssignmentLog:
     """All assignments of a log, by number and by subscriber, each in order of time."""
 
     __slots__ = ("_of_number", "_of_subscriber")
@@ -55,7 +55,7 @@ class Ledger:
         return found[-1] if found else None
 
     def owned(self, pool: str, subscriber: int, moment: str, most: int) -> list[Assignment]:
-        """What a subscriber was given last until then, at most so many, and nobody else since."""
+        """What a subscriber was given last until then, at most so many, and no other one since."""
         given = _until(self._of_subscriber.get((pool, subscriber), []), moment)
         newest = {one.number: one for one in given}.values()
         still = [one for one in newest if self.owner(pool, one.number, moment) == one]

@@ -24,7 +24,7 @@ SAME_CLOCK = 2_000_000
 FOREVER = 1 << 62
 
 
-class Reading(NamedTuple):
+class ClockReading(NamedTuple):
     """One reading of the clock: the boot, microseconds since it, and what the clock showed."""
 
     boot: str
@@ -42,17 +42,17 @@ class Bounds(NamedTuple):
 class _Boot(NamedTuple):
     """The readings of one boot, and the times of the boot (earliest, latest) that are still possible."""
 
-    readings: tuple[Reading, ...]
+    readings: tuple[ClockReading, ...]
     began: tuple[Bounds, ...]
 
-    def time(self, reading: Reading, began: Bounds) -> Bounds:
+    def time(self, reading: ClockReading, began: Bounds) -> Bounds:
         """The time of a reading if the boot was then; its own clock where that is the one meant."""
         if began.earliest <= reading.clock - reading.uptime <= began.latest:
             return Bounds(reading.clock, reading.clock)
         return Bounds(began.earliest + reading.uptime, began.latest + reading.uptime)
 
 
-def bounds(readings: Sequence[Reading], now: Reading) -> list[Bounds]:
+def bounds(readings: Sequence[ClockReading], now: ClockReading) -> list[Bounds]:
     """The bounds of each reading's true time, in ascending order; `now` is the present clock, which is
     trusted not to be behind. Equal bounds mean that the time is certain."""
     boots = [_boot(tuple(group), now) for _, group in groupby(readings, key=lambda one: one.boot)]
@@ -86,7 +86,7 @@ def spelled(time: int) -> str:
     return (EPOCH + timedelta(microseconds=time)).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
 
 
-def _boot(readings: tuple[Reading, ...], now: Reading) -> _Boot:
+def _boot(readings: tuple[ClockReading, ...], now: ClockReading) -> _Boot:
     """The times of a boot by each clock that it has had."""
     began = sorted({one.clock - one.uptime for one in readings})
     if readings[0].boot == now.boot:
@@ -100,7 +100,7 @@ def _boot(readings: tuple[Reading, ...], now: Reading) -> _Boot:
     return _Boot(readings, tuple(clocks))
 
 
-def _possible(boot: _Boot, now: Reading) -> _Boot:
+def _possible(boot: _Boot, now: ClockReading) -> _Boot:
     """Without the clocks that put an event before this program existed or into the future."""
     first, last = boot.readings[0].uptime, boot.readings[-1].uptime
     kept = tuple(

@@ -39,7 +39,7 @@ class Event(NamedTuple):
     result   loading | applied | trial | confirmed | reverted | rollback | boot | refused | failed
     site     digest (SHA-256, hex) of the site that is live after it, or that was refused; None is no table
     file     the name of that site, as it was given
-    user, uid, host, version   by whom, where, with which nfcompile
+    user, uid, host, version   of the process that made the change
     kernel   boot id and network namespace; uptime is seconds since that boot
     seconds  for how long the site is on trial, where it is
     why      why the kernel or the compiler refused it, where they did

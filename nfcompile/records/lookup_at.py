@@ -105,7 +105,10 @@ class LoggedOwners:
     __slots__ = ("_known", "_ledger", "_timeline")
 
     def __init__(
-        self, ledger: assignment_log.Ledger, timeline: Timeline | None, known: Callable[[str], KnownSite]
+        self,
+        ledger: assignment_log.AssignmentLog,
+        timeline: Timeline | None,
+        known: Callable[[str], KnownSite],
     ) -> None:
         self._ledger = ledger
         self._timeline = timeline

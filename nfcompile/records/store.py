@@ -26,7 +26,7 @@ from urllib.parse import quote
 
 from nfcompile.kernel import KernelError, netns
 from nfcompile.records import history
-from nfcompile.records.clock import Reading, microseconds
+from nfcompile.records.clock import ClockReading, microseconds
 from nfcompile.records.history import Event, EventLog
 
 DEFAULT = "/var/lib/nfcompile"
@@ -167,11 +167,11 @@ def uptime() -> float:
     return round(time.clock_gettime(time.CLOCK_BOOTTIME), 3)
 
 
-def clock() -> Reading:
+def clock() -> ClockReading:
     """The present clock and uptime of this machine."""
     boot = _boot()
     since = uptime()
-    return Reading(boot, round(since * 1_000_000), microseconds(now()))
+    return ClockReading(boot, round(since * 1_000_000), microseconds(now()))
 
 
 def now() -> str:

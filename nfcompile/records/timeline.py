@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from nfcompile.records.clock import Bounds, Reading, bounds, microseconds, spelled
+from nfcompile.records.clock import Bounds, ClockReading, bounds, microseconds, spelled
 from nfcompile.records.history import (
     CONFIRMED,
     FAILED,
@@ -84,7 +84,7 @@ class Timeline(NamedTuple):
         return ""
 
 
-def timeline(log: EventLog, now: Reading) -> Timeline:
+def timeline(log: EventLog, now: ClockReading) -> Timeline:
     """The whole history as stretches of time; `now` is the present clock."""
     times = bounds([reading(event) for event in log.events], now)
     stretches = [*_stretches(log.events, times)]
@@ -118,10 +118,10 @@ def _stretches(
         yield index, live
 
 
-def reading(event: Event) -> Reading:
+def reading(event: Event) -> ClockReading:
     """The clock and the uptime of an event."""
     boot = event.kernel.partition("/")[0]
-    return Reading(boot, round(event.uptime * 1_000_000), microseconds(event.at))
+    return ClockReading(boot, round(event.uptime * 1_000_000), microseconds(event.at))
 
 
 def _live(event: Event, time: Bounds, files: dict[str | None, str]) -> LiveSite:

@@ -170,7 +170,9 @@ def test_a_label_cannot_break_out():
     root = ElementTree.fromstring(svg(picture))
     assert root.find(f"{TAG}title").text == label
     assert next(root.iter(f"{TAG}text")).text == label
-    assert mermaid(picture).splitlines()[1] == (r'title: "a<b> & \u0025\u0025{x}\u0025\u0025 #35; ]--> end"')
+    assert mermaid(picture).splitlines()[1] == (
+        r'title: "a\u003cb\u003e \u0026 \u0025\u0025{x}\u0025\u0025 #35; ]--\u003e end"'
+    )
     assert "%%" not in mermaid(picture)
 
 

@@ -12,6 +12,7 @@ import pytest
 from support.bare_gateway import Namespace
 from support.holder import Unavailable
 from support.lab import Lab, cannot
+from support.operator import Operator
 
 HERE = Path(__file__).parent
 TOOLS = ("ip", "nft", "conntrack")
@@ -55,3 +56,9 @@ def gateway() -> Iterator[Namespace]:
         yield namespace
     finally:
         namespace.end()
+
+
+@pytest.fixture
+def operator(gateway: Namespace, tmp_path: Path) -> Operator:
+    """An operator of the gateway, with an empty history."""
+    return Operator(gateway, tmp_path)

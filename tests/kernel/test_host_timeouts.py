@@ -12,8 +12,9 @@ import pytest
 from nfcompile.model.parse import address
 from support.command import NFCOMPILE
 from support.frames import ECHO, GRE, ICMP, UDP, Packet
-from support.lab import Lab, route
+from support.lab import Lab
 from support.sites import site
+from support.wires import route
 
 SERVER, HOME, FAR = address("192.168.0.5"), address("100.64.0.5"), address("198.18.0.1")
 ESP = 50

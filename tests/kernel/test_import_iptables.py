@@ -18,7 +18,8 @@ from nfcompile.model.ranges import Range
 from support.frames import ICMP, SYN, TCP, UDP, Packet
 from support.imported import compiled, imported, site_of
 from support.imported_site import Probe, outcome
-from support.lab import Lab, Seen, cannot, route
+from support.lab import Lab, Seen, cannot
+from support.wires import route
 
 SIDES = {"inside": ("lan0", "lan1"), "outside": ("wan0", "wan1")}
 PROBES = 200

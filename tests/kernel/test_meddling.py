@@ -12,7 +12,7 @@ import pytest
 
 from nfcompile.diagnostics import SiteError
 from nfcompile.kernel import KernelError, apply, nft
-from nfcompile.live.continuity import Continuity
+from nfcompile.live.continuity import SiteStatePolicy
 from support.applied_site import OTHER_SERVER, SITE, bring, empty, in_gateway, listing, listing_here
 from support.lab import Lab
 from support.sites import site
@@ -33,7 +33,7 @@ def apply_here(text: str) -> str:
     """Apply a site in the namespace of this process; what the operator reads, '' where all is well."""
     compiled = site(text)
     try:
-        apply.bring(compiled.text.text, compiled.text.origin, None, Continuity(compiled))
+        apply.load_difference(compiled.text.text, compiled.text.origin, None, SiteStatePolicy(compiled))
     except KernelError as error:
         return str(error)
     except SiteError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nfcompile.kernel import conntrack
-from nfcompile.live.session_counts import Walk, walked
+from nfcompile.live.session_counts import SessionCounts, count_sessions
 from nfcompile.live.sessions import Wanted, sessions
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
@@ -262,10 +262,10 @@ def test_a_hundred_thousand_are_all_found_and_take_no_memory(lab: Lab, tmp_path:
     assert lab.ask(GATEWAY, conntrack.count)[0] == MANY - 1024 * 64
 
 
-def _walk_traced() -> tuple[Walk, int, int]:
+def _walk_traced() -> tuple[SessionCounts, int, int]:
     """What is counted; how many sessions there are; and the most bytes that going through them held."""
     compiled = site(LARGE)
-    walk = walked(compiled, conntrack.flows())
+    walk = count_sessions(compiled, conntrack.flows())
     tracemalloc.start()
     try:
         found = sum(1 for _ in sessions(compiled, conntrack.flows(), Wanted()))

@@ -103,7 +103,7 @@ def test_what_was_dropped_and_why(lab: Lab, gateway: Path) -> None:
     lab.flight([("wan0", Packet(TCP, FAR, 999, address("203.0.113.0"), 3, SYN))])
     dropped = {drop["reason"]: drop for drop in status(lab, str(gateway))["drops"] if drop["packets"]}
 
-    # The last two count since the namespace was made: whatever other tests have met is in them.
+    # These two count since the namespace was made: whatever other tests have met is in them.
     assert dropped.keys() - {"ports_taken", "connections_full"} == {
         "icmp_limit",
         "refused",
@@ -291,3 +291,27 @@ def test_no_privilege_is_one_sentence(lab: Lab, gateway: Path) -> None:
 
     assert done.returncode == 1
     assert done.stderr.startswith("nfcompile: error: permission denied reading the ")
+
+
+FULL_BLOCK = SITE.replace(
+    "limits_peruser: {portlimit_tcp: 64, portlimit_udp: 64, portlimit_icmp: 2}", "MORE"
+).replace("          MORE", "          hairpin: off, limits_peruser: {portlimit_tcp: 8, portlimit_udp: 8}")
+
+
+def test_a_full_block_is_not_a_full_connection_table(lab: Lab, tmp_path: Path) -> None:
+    """Eight ports, twelve sockets: conntrack counts each refusal as insert_failed and as drop."""
+    path = tmp_path / "site.yaml"
+    path.write_text(FULL_BLOCK)
+    lab.load(site(FULL_BLOCK).text.text)
+    before = said(lab, path)
+    lab.exchange([packet("100.64.0.1", 5000 + number) for number in range(12)])
+
+    after = said(lab, path)
+    new = {reason: packets - before.get(reason, 0) for reason, packets in after.items()}
+    assert (new["ports_taken"], new["connections_full"]) == (4, 0)
+
+
+def said(lab: Lab, path: Path) -> dict[str, int]:
+    """Packets by reason."""
+    told = json.loads(lab.must(*NFCOMPILE, "status", str(path), "--format", "json"))
+    return {drop["reason"]: drop["packets"] for drop in told["drops"]}

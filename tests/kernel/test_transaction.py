@@ -361,9 +361,9 @@ def test_who_waits_too_long_is_refused(lab: Lab) -> None:
 
 
 def second_one() -> str:
-    with lock.alone():
+    with lock.exclusive():
         try:
-            with lock.alone(0.2):
+            with lock.exclusive(0.2):
                 return "both are alone"
         except KernelError as error:
             return str(error)

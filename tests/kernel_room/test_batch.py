@@ -2,7 +2,7 @@
 
 from nfcompile.kernel import batch
 from nfcompile.kernel.batch import compare, key_of
-from nfcompile.kernel.objects import things
+from nfcompile.kernel.objects import parse_objects
 
 BASE = """table ip t {
 	counter hits {
@@ -52,9 +52,9 @@ BASE = """table ip t {
 
 def sent(before, after, stale=None, contents=None):
     """The lines of the batch, without what declares objects."""
-    live, desired = things(before), things(after)
+    live, desired = parse_objects(before), parse_objects(after)
     lines = batch.transaction(
-        "ip t", live, desired, things(after), compare(live, desired), stale or {}, contents or {}
+        "ip t", live, desired, parse_objects(after), compare(live, desired), stale or {}, contents or {}
     )
     return [line.text for line in lines]
 
@@ -64,7 +64,7 @@ def commands(before, after, **more):
 
 
 def test_the_same_table_is_an_empty_batch():
-    assert compare(things(BASE), things(BASE)).all == ()
+    assert compare(parse_objects(BASE), parse_objects(BASE)).all == ()
     assert sent(BASE, BASE) == []
 
 
@@ -140,7 +140,7 @@ LISTED = ("10.0.0.1 expires 40m", "10.0.0.2 expires 10m2s500ms", "10.0.0.3 timeo
 
 def test_contents_are_carried_with_what_is_left_of_their_lives():
     after = BASE.replace("timeout 1h", "timeout 30m")
-    live, desired = things(BASE)["set seen"], things(after)["set seen"]
+    live, desired = parse_objects(BASE)["set seen"], parse_objects(after)["set seen"]
 
     lines = sent(BASE, after, contents={"set seen": LISTED})
 
@@ -173,7 +173,7 @@ def test_a_token_is_not_carried():
 def test_another_type_carries_nothing():
     after = BASE.replace("type ipv4_addr\n\t\tsize", "type mark\n\t\tsize")
 
-    assert not batch.carried(things(BASE)["set seen"], things(after)["set seen"])
+    assert not batch.carried(parse_objects(BASE)["set seen"], parse_objects(after)["set seen"])
 
 
 def test_stale_elements_are_added_and_taken_away():

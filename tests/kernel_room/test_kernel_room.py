@@ -6,7 +6,7 @@ from nfcompile.diagnostics import Diagnostic
 from nfcompile.kernel import KernelError, errors, netns, nft
 from nfcompile.kernel.listing import difference, normalised
 from nfcompile.kernel.nft import Refusal
-from nfcompile.kernel.objects import things
+from nfcompile.kernel.objects import parse_objects
 
 LISTING = """table ip nfcompile {
 	map pool {
@@ -53,7 +53,7 @@ def test_refusals_without_a_place_keep_their_words():
 
 
 def test_a_listing_has_one_element_a_line_and_nothing_that_packets_wrote():
-    assert normalised(things(LISTING), "ip nfcompile") == [
+    assert normalised(parse_objects(LISTING), "ip nfcompile") == [
         "table ip nfcompile {",
         "\tmap pool {",
         "\t\ttype ipv4_addr : interval ipv4_addr",
@@ -78,13 +78,13 @@ def test_what_packets_wrote_is_no_difference():
     written = LISTING.replace("100.64.0.8,\n\t\t\t     100.64.0.9", "100.64.0.200")
 
     assert written != LISTING
-    assert difference(things(LISTING), things(written), "ip nfcompile") == []
+    assert difference(parse_objects(LISTING), parse_objects(written), "ip nfcompile") == []
 
 
 def test_difference_shows_the_element_that_changed():
     changed = LISTING.replace("203.0.113.9", "203.0.113.10")
 
-    lines = difference(things(LISTING), things(changed), "ip nfcompile")
+    lines = difference(parse_objects(LISTING), parse_objects(changed), "ip nfcompile")
 
     assert lines[:2] == ["--- live table ip nfcompile", "+++ desired table ip nfcompile"]
     assert [line for line in lines[2:] if line[0] in "+-"] == [
@@ -94,10 +94,10 @@ def test_difference_shows_the_element_that_changed():
 
 
 def test_difference_to_no_table_is_the_whole_table():
-    lines = difference(None, things(LISTING), "ip nfcompile")
+    lines = difference(None, parse_objects(LISTING), "ip nfcompile")
 
     assert [line[1:] for line in lines if line.startswith("+") and line[1] != "+"] == normalised(
-        things(LISTING), "ip nfcompile"
+        parse_objects(LISTING), "ip nfcompile"
     )
 
 
@@ -107,7 +107,7 @@ def test_difference_of_huge_tables_is_found_in_linear_time():
     old = "".join(f"\t\t\t10.0.{i // 256}.{i % 256} : 1,\n" for i in range(50_000))
     new = old.replace(" : 1,", " : 2,")
 
-    lines = difference(things(head + old + tail), things(head + new + tail), "t")
+    lines = difference(parse_objects(head + old + tail), parse_objects(head + new + tail), "t")
 
     assert len(lines) == 3 + 100_000
 

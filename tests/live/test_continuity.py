@@ -6,7 +6,7 @@ from nfcompile.allocation.ownership import Bindings
 from nfcompile.ipalloc import Block
 from nfcompile.kernel.conntrack import Flow
 from nfcompile.kernel.state_policy import Changes
-from nfcompile.live.continuity import EXPECTED, Continuity
+from nfcompile.live.continuity import EXPECTED, SiteStatePolicy
 from nfcompile.model.parse import address, addresses
 from support.sites import site
 
@@ -126,13 +126,13 @@ ASSIGNED = {"map assigned1_shops": {"100.64.2.9": "0x02000001"}}
     ],
 )
 def test_a_flow_is_lost_when_the_site_would_not_give_it(flow, lost):
-    wrong = Continuity(compiled()).lost((addresses("192.0.2.64/26"),), ASSIGNED)
+    wrong = SiteStatePolicy(compiled()).orphaned_flows((addresses("192.0.2.64/26"),), ASSIGNED)
 
     assert wrong(flow) is lost
 
 
 def test_a_hairpin_is_lost_when_one_of_both_ends_is():
-    wrong = Continuity(compiled()).lost((), {})
+    wrong = SiteStatePolicy(compiled()).orphaned_flows((), {})
     ends = address("100.64.0.3"), 5000, address("203.0.113.4"), 1030
     right = Flow(
         UDP, *ends, address("100.64.0.4"), 53, address("203.0.113.3"), 1040, 0, 0, 0, 9, 0, (0, 0), 1
@@ -152,7 +152,7 @@ def test_a_hairpin_is_lost_when_one_of_both_ends_is():
     ],
 )
 def test_who_is_always_translated_may_not_run_bare(flow, bare):
-    assert Continuity(compiled()).bare()(flow) is bare
+    assert SiteStatePolicy(compiled()).untranslated_flows()(flow) is bare
 
 
 def test_what_a_fake_pool_passes_may_run_bare():
@@ -160,7 +160,7 @@ def test_what_a_fake_pool_passes_may_run_bare():
     first = SITE.replace("deny tcp 100.64.0.0/24", "deny tcp 100.64.2.0/24").replace(
         "20: allow ip 100.64.0.0/24 198.18.9.0/24", "20: allow ip 100.64.2.0/24 198.18.9.0/24"
     )
-    bare = Continuity(compiled(first)).bare()
+    bare = SiteStatePolicy(compiled(first)).untranslated_flows()
     passed = out(TCP, "100.64.2.3", "100.64.2.3", 5000, far="198.18.9.9")
 
     assert not bare(passed)
@@ -173,14 +173,16 @@ def changes(*objects, **elements):
 
 
 def test_nothing_is_reviewed_when_other_pools_change():
-    continuity = Continuity(compiled())
+    continuity = SiteStatePolicy(compiled())
 
     assert (
-        continuity.reviewed(changes("map outward_servers", "set global_addresses", "ct timeout tcp_homes"))
+        continuity.sets_to_prune(
+            changes("map outward_servers", "set global_addresses", "ct timeout tcp_homes")
+        )
         == ()
     )
-    assert continuity.reviewed(changes("chain translate_homes")) == ()
-    assert continuity.reviewed(changes("map addresses_office")) == (
+    assert continuity.sets_to_prune(changes("chain translate_homes")) == ()
+    assert continuity.sets_to_prune(changes("map addresses_office")) == (
         "map assigned1_office",
         "set taken_office",
         "map owners_office",
@@ -188,11 +190,13 @@ def test_nothing_is_reviewed_when_other_pools_change():
 
 
 def test_a_pool_that_asks_for_other_packets_concerns_those_after_it():
-    found = Continuity(compiled()).reviewed(changes("chain pool_homes"))
+    found = SiteStatePolicy(compiled()).sets_to_prune(changes("chain pool_homes"))
 
     assert "map eim_homes" in found
     assert "map assigned2_shops" in found
-    assert Continuity(compiled()).reviewed(changes("chain pool_office"))[0] == "map assigned1_office"
+    assert (
+        SiteStatePolicy(compiled()).sets_to_prune(changes("chain pool_office"))[0] == "map assigned1_office"
+    )
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,7 @@ def test_a_pool_that_asks_for_other_packets_concerns_those_after_it():
     ],
 )
 def test_only_what_moves_somebody_looks_at_sessions(key, moves):
-    assert Continuity(compiled()).moves(changes(key)) is moves
+    assert SiteStatePolicy(compiled()).may_orphan_sessions(changes(key)) is moves
 
 
 def test_stale_assignments_take_their_numbers_and_entries_with_them():
@@ -231,7 +235,9 @@ def test_stale_assignments_take_their_numbers_and_entries_with_them():
         },
     }
 
-    found = Continuity(compiled()).stale(changes("map blocks_shops", blocks_shops=["0x02000001"]), listed)
+    found = SiteStatePolicy(compiled()).stale(
+        changes("map blocks_shops", blocks_shops=["0x02000001"]), listed
+    )
 
     assert {key: sorted(stale) for key, stale in found.items() if stale} == {
         "map assigned1_shops": ["100.64.2.2", "9.9.9.9"],

@@ -10,8 +10,9 @@ import pytest
 from nfcompile.cli import exporter, metrics
 from nfcompile.cli import sessions as cli
 from nfcompile.cli.exit_status import UsageProblem
-from nfcompile.kernel.conntrack import DESTINATION_NAT, SEEN_REPLY, SOURCE_NAT, Flow
-from nfcompile.live.session_counts import walked
+from nfcompile.kernel.conntrack import DESTINATION_NAT, SEEN_REPLY, SOURCE_NAT, Flow, Statistics
+from nfcompile.live import usage
+from nfcompile.live.session_counts import count_sessions
 from nfcompile.live.sessions import Session, Wanted, sessions
 from nfcompile.live.usage import NOT_DROPS, REASONS
 from nfcompile.model.parse import address
@@ -122,7 +123,7 @@ def test_a_walk_counts_subscribers_addresses_and_the_busiest() -> None:
         outward("100.64.0.3", "203.0.113.0", TCP),
         outward("192.168.9.1", "192.168.9.1"),
     ]
-    walk = walked(COMPILED, flows, top=2)
+    walk = count_sessions(COMPILED, flows, top=2)
 
     assert walk.sessions == {("pools", "homes"): 9}
     assert walk.active == {("pools", "homes"): 3}
@@ -162,3 +163,10 @@ def test_a_missing_client_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_address_to_listen_at_is_host_and_port(listen: str) -> None:
     with pytest.raises(UsageProblem, match="is not HOST:PORT"):
         exporter.address(listen)
+
+
+def test_a_full_table_is_what_conntrack_dropped_besides_taken_ports():
+    found = {one.reason.word: one.packets for one in usage._of_conntrack(Statistics(5, 12, 3))}
+
+    assert found == {"ports_taken": 5, "connections_full": 7, "early_drop": 3}
+    assert [one.packets for one in usage._of_conntrack(Statistics(5, 4, 0))] == [5, 0, 0]

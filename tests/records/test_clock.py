@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfcompile.records import history, store
-from nfcompile.records.clock import PROGRAM_BEGAN, SAME_CLOCK, Bounds, Reading, bounds, microseconds, spelled
+from nfcompile.records.clock import (
+    PROGRAM_BEGAN,
+    SAME_CLOCK,
+    Bounds,
+    ClockReading,
+    bounds,
+    microseconds,
+    spelled,
+)
 from support.command import nfcompile
 from support.sites import GOOD
 
@@ -26,7 +34,7 @@ def days(value):
 
 def read(boot, uptime, clock):
     """A reading `uptime` days after the boot, on the day that the clock shows."""
-    return Reading(boot, round(uptime * DAY), days(clock))
+    return ClockReading(boot, round(uptime * DAY), days(clock))
 
 
 def on(*found):
@@ -88,7 +96,7 @@ def test_a_clock_that_was_set_leaves_both_times():
 
 
 def test_a_leap_second_is_no_other_clock():
-    step = Reading("a", 6 * DAY, days(6) + SAME_CLOCK // 2)
+    step = ClockReading("a", 6 * DAY, days(6) + SAME_CLOCK // 2)
 
     assert bounds([read("a", 5, 5), step], NOW) == [*on(5), Bounds(step.clock, step.clock)]
 
@@ -98,8 +106,8 @@ clocks = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10**7), st.integer
 
 @given(clocks, st.integers(PROGRAM_BEGAN, 3 * 10**15))
 def test_bounds_are_in_order_whatever_the_clocks_say(found, clock):
-    readings = [Reading(str(boot), uptime, at) for boot, uptime, at in sorted(found)]
-    result = bounds(readings, Reading("now", 1, clock))
+    readings = [ClockReading(str(boot), uptime, at) for boot, uptime, at in sorted(found)]
+    result = bounds(readings, ClockReading("now", 1, clock))
 
     assert len(result) == len(readings)
     assert all(one.earliest <= one.latest for one in result)
@@ -116,9 +124,9 @@ def test_the_true_time_is_within_the_bounds(steps):
         true += passed * 10**9
         boot, uptime = (boot + 1, 10**7) if reboot == 0 else (boot, uptime + passed * 10**9)
         shown = {3: true + 900 * DAY, 4: 12345}.get(wrong, true)
-        readings.append(Reading(str(boot), uptime, shown))
+        readings.append(ClockReading(str(boot), uptime, shown))
         truth.append(true)
-    now = Reading(str(boot), uptime + 10**9, true + 10**9)
+    now = ClockReading(str(boot), uptime + 10**9, true + 10**9)
 
     for one, time in zip(bounds(readings, now), truth, strict=True):
         assert one.earliest <= time <= one.latest, spelled(time)

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfcompile.records import history, store
-from nfcompile.records.clock import Reading, microseconds
+from nfcompile.records.clock import ClockReading, microseconds
 from nfcompile.records.history import Event
 from nfcompile.records.timeline import timeline
 
 HERE, ELSEWHERE = "boot/1", "boot/2"
-NOW = Reading("later", 1, microseconds("2026-06-01T00:00:00.000000Z"))
+NOW = ClockReading("later", 1, microseconds("2026-06-01T00:00:00.000000Z"))
 
 
 def event(change, result, site="a", at=None, kernel=HERE, **more):

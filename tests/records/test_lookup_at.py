@@ -11,7 +11,7 @@ from nfcompile.allocation import lookup
 from nfcompile.cli import command_line
 from nfcompile.model.parse import address
 from nfcompile.records import assignment_log, history, lookup_at, store
-from nfcompile.records.assignment_log import Assignment, Ledger
+from nfcompile.records.assignment_log import Assignment, AssignmentLog
 from nfcompile.records.lookup_at import BindingQuestion, KnownSite
 from nfcompile.records.timeline import timeline
 from support.command import nfcompile, typed
@@ -294,7 +294,9 @@ def test_a_number_is_its_last_owner_s():
         at = f"2026-01-01T00:00:{second:02}.000000Z"
         return [one.number for one in ledger.owned("p", 7, at, most)]
 
-    ledger = Ledger([given(50, 7, 5), given(10, 7, 1), given(20, 7, 2), given(30, 8, 1), given(40, 7, 3)])
+    ledger = AssignmentLog(
+        [given(50, 7, 5), given(10, 7, 1), given(20, 7, 2), given(30, 8, 1), given(40, 7, 3)]
+    )
 
     assert [owned(second) for second in (5, 10, 20, 30, 40, 50)] == [[], [1], [1, 2], [2], [2, 3], [3, 5]]
     assert owned(50, most=1) == [5]

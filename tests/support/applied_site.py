@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 
 from nfcompile.kernel import apply, conntrack, nft
-from nfcompile.kernel.apply import Result
+from nfcompile.kernel.apply import LoadResult
 from nfcompile.kernel.conntrack import Flow
-from nfcompile.kernel.objects import things
-from nfcompile.live.continuity import Continuity
+from nfcompile.kernel.objects import parse_objects
+from nfcompile.live.continuity import SiteStatePolicy
 from support.lab import GATEWAY, Lab
 from support.sites import site
 
@@ -32,24 +32,24 @@ def empty(lab: Lab) -> None:
     lab.forget()
 
 
-def bring(lab: Lab, text: str) -> Result:
+def bring(lab: Lab, text: str) -> LoadResult:
     """Apply a site."""
     return lab.ask(GATEWAY, bring_here, text)  # type: ignore[no-any-return]
 
 
-def bring_here(text: str) -> Result:
+def bring_here(text: str) -> LoadResult:
     """Apply a site in the namespace of this process, which ends as many sessions as was said before."""
     compiled = site(text)
-    asked = compiled.text.text, compiled.text.origin, None, Continuity(compiled)
-    foretold = apply.survey(*asked)
-    result = apply.bring(*asked)
+    asked = compiled.text.text, compiled.text.origin, None, SiteStatePolicy(compiled)
+    foretold = apply.preview(*asked)
+    result = apply.load_difference(*asked)
     assert result.flushed == foretold.sessions
     return result
 
 
 def elements(lab: Lab, thing: str) -> dict[str, str]:
     """The elements of a set or map ('map m') and what stands beside their keys, as nft lists them."""
-    found = things(lab.must("nft", "list", *thing.split()[:1], "ip", "nfcompile", thing.split()[1]))
+    found = parse_objects(lab.must("nft", "list", *thing.split()[:1], "ip", "nfcompile", thing.split()[1]))
     return dict(
         one.partition(" ")[::2] if " . " not in one else _concatenated(one) for one in found[thing].elements
     )
@@ -79,7 +79,7 @@ def listing_here() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """The same in the namespace of this process."""
     return {
         key: (one.lines, () if one.runtime else one.elements)
-        for key, one in things(nft.listing() or "").items()
+        for key, one in parse_objects(nft.listing() or "").items()
     }
 
 
