@@ -29,7 +29,8 @@ OF_SITES += [verb for verb in JSON if verb.name == "sessions"]
 def command(verb, site):
     if verb.name == "import":
         return ["import", "iptables", site, "--format", "json"]
-    return [verb.name, *([site] if verb in OF_SITES else []), *MORE.get(verb.name, []), "--format", "json"]
+    action = ["check"] if verb.name == "host" else []
+    return [verb.name, *action, *([site] if verb in OF_SITES else []), *MORE.get(verb.name, []), "--format", "json"]
 
 
 def document(ran):
