@@ -30,7 +30,14 @@ def command(verb, site):
     if verb.name == "import":
         return ["import", "iptables", site, "--format", "json"]
     action = ["check"] if verb.name == "host" else []
-    return [verb.name, *action, *([site] if verb in OF_SITES else []), *MORE.get(verb.name, []), "--format", "json"]
+    return [
+        verb.name,
+        *action,
+        *([site] if verb in OF_SITES else []),
+        *MORE.get(verb.name, []),
+        "--format",
+        "json",
+    ]
 
 
 def document(ran):

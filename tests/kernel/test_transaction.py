@@ -150,7 +150,7 @@ def lines_to(text: str) -> list[str]:
     compiled = site(text)
     live = apply._live() or {}
     desired = apply._desired(compiled.text.text, compiled.text.origin)
-    own = apply.things(compiled.text.text)
+    own = apply.parse_objects(compiled.text.text)
     sent = batch.transaction("ip nfcompile", live, desired, own, batch.compare(live, desired), {}, {})
     return [line.text for line in sent]
 
@@ -211,7 +211,7 @@ def test_numbers_that_mean_something_else_are_forgotten(lab: Lab) -> None:
     kept = elements(lab, "map eim_homes")
     assert kept.keys() == eim.keys() - on_last
     assert result.flushed == len(on_last)
-    subscribers = {key.partition(" ")[0] for key in kept}
+    subscribers = {key.split(" . ")[1] for key in kept}
     assert elements(lab, "map assigned1_homes").keys() == subscribers
     assert len(elements(lab, "set taken_homes")) == len(subscribers)
     assert not [one for one in elements(lab, "map eif_homes") if one.startswith("udp . 203.0.113.3 ")]
@@ -247,7 +247,7 @@ def test_a_batch_that_the_kernel_refuses_changes_nothing(lab: Lab) -> None:
 def refused() -> str:
     """A batch with a last line that cannot be done."""
     made = batch.transaction
-    batch.transaction = lambda *a: [*made(*a), batch.Line("delete chain ip nfcompile nowhere")]  # type: ignore[assignment]
+    batch.transaction = lambda *a: [*made(*a), batch.BatchLine("delete chain ip nfcompile nowhere")]  # type: ignore[assignment]
     try:
         bring_here(OTHER_SERVER)
     except SiteError as error:
@@ -274,7 +274,7 @@ def disturbed() -> None:
         ["add chain ip nfcompile by_hand", "flush map ip nfcompile outward_servers"],
     )
 
-    def and_then(*arguments: object) -> list[batch.Line]:
+    def and_then(*arguments: object) -> list[batch.BatchLine]:
         lines = made(*arguments)  # type: ignore[arg-type]
         if foreign:
             assert nft.load("\n".join(foreign) + "\n") == ()
