@@ -230,9 +230,9 @@ def test_boot_and_rollback_need_no_disk_that_can_be_written(operator, tmp_path, 
 
     assert ran.returncode == 0, ran.stderr
     assert operator.live() == (OTHER if verb == "boot" else SITE)
-    assert (
-        f"nfcompile: note: the {verb} is not in the history: cannot write the state directory" in ran.stderr
-    )
+    # On a full disk a short line may still fit into the last page of the history.
+    note = f"nfcompile: note: the {verb} is not in the history: cannot write the state directory"
+    assert fault == "full" or note in ran.stderr
     assert not more or json.loads(ran.stdout)["event"]["result"] == verb
 
 
@@ -278,17 +278,17 @@ def test_warnings_about_the_host_come_every_time(operator):
     codes = []
     for arguments in (("-y",), (), ("--dry-run",)):
         ran = operator.must("apply", "-", *arguments, site=SITE)
-        assert "<stdin>:2:23-26: warning: interface 'lan0' does not exist" in ran.stderr
-        assert "warning: this host does not forward packets: net.ipv4.ip_forward is 0" in ran.stderr
+        assert "[host-interface]" in ran.stderr
+        assert "net.ipv4.ip_forward: 0, should be: 1 [host-sysctl]" in ran.stderr
         told = json.loads(operator.must("apply", "-", *arguments, "--format", "json", site=SITE).stdout)
         codes.append([one["code"] for one in told["diagnostics"]])
     booted = operator.must("boot", "--format", "json")
-    codes.append([one["code"] for one in json.loads(booted.stdout)["diagnostics"]])
+    early = [one["code"] for one in json.loads(booted.stdout)["diagnostics"]]
 
-    assert codes == [codes[0]] * 4
+    assert codes == [codes[0]] * 3
     assert {"host-interface", "host-sysctl"} <= set(codes[0])
-    assert booted.stderr == ""
-    assert "interface 'wan0' does not exist" in operator.must("boot").stderr
+    assert (early, booted.stderr) == (["host-sysctl"], "")  # interfaces come later than the ruleset
+    assert "[host-sysctl]" in operator.must("boot").stderr
 
 
 @pytest.mark.parametrize(
