@@ -2,8 +2,8 @@
 
     bytes -> Document -> data that fits the schema -> Site -> CheckInput -> Table -> Text
 
-Each stage collects all its problems and raises SiteError with them; a later stage never sees a site that
-an earlier one refused.
+The stages up to the checks collect their problems and leave out what they cannot read, so that all problems
+of a site are found at once; nothing is compiled of a site with an error (SiteError).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nfcompile.analysis import Analysis, analyse
 from nfcompile.diagnostics import Diagnostic, SiteError
 from nfcompile.emit import Table, Text, render
 from nfcompile.lower import lower, sysctls
-from nfcompile.model.read import read_site
+from nfcompile.model.read import ReadSite, read_site
 from nfcompile.model.site import Site
 from nfcompile.source import document, schema
 from nfcompile.source.document import Document
@@ -50,12 +50,12 @@ class Compilation(NamedTuple):
 def compile_text(data: bytes, name: str) -> Compilation:
     """The whole way from bytes; what is wrong is in the diagnostics, which call the site by that name."""
     parsed = parse_text(data, name)
-    if parsed.diagnostics:
+    if not parsed.document.complete:
         return parsed
     try:
         compiled = compile_site(parsed.document)
     except SiteError as error:
-        return parsed.refused(error.diagnostics)
+        return Compilation(parsed.document, None, error.diagnostics)
     return Compilation(parsed.document, compiled, compiled.warnings)
 
 
@@ -74,22 +74,29 @@ def parse(data: bytes, name: str) -> Document:
 
 def read(document: Document) -> Site:
     """Plain data -> a site of checked values. Raises SiteError with every wrong value."""
-    _refuse(schema.validate(document))
-    site, problems = read_site(document.data, schema.defaults())
-    _refuse(problems)
-    return site
+    found = _read(document)
+    _refuse(found.problems)
+    return found.site
 
 
 def check(document: Document, lints: tuple[str, ...] = ()) -> Analysis:
-    """Everything that analysis finds, errors too. Raises SiteError where the site cannot be read."""
-    return analyse(read(document), lints)
+    """All problems of a site, of its text, keys and values and of what these mean together."""
+    found = _read(document)
+    analysis = analyse(found.site, lints, found.unread)
+    return analysis._replace(diagnostics=[*found.problems, *analysis.diagnostics])
+
+
+def _read(document: Document) -> ReadSite:
+    validated = schema.validate(document)
+    found = read_site(validated.data, schema.defaults(), validated.unread)
+    return found._replace(problems=[*document.problems, *validated.diagnostics, *found.problems])
 
 
 def compile_site(document: Document) -> Compiled:
-    """The whole way. Raises SiteError with the problems of the first stage that has errors."""
+    """The whole way. Raises SiteError with all problems where one of them is an error."""
     analysis = check(document)
     _refuse(analysis.diagnostics)
-    site, allocations = analysis.checked
+    site, allocations, *_ = analysis.checked
     table = lower(site, allocations)
     return Compiled(site, tuple(analysis.diagnostics), allocations, table, render(table), sysctls(site))
 

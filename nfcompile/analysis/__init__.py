@@ -30,8 +30,8 @@ from nfcompile.analysis import (
     static_acl,
     vlans,
 )
-from nfcompile.analysis.check_input import CheckInput
-from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic
+from nfcompile.analysis.check_input import CheckInput, check_input
+from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Path
 from nfcompile.model.site import Site
 
 Check = Callable[[CheckInput], Iterator[Diagnostic]]
@@ -64,9 +64,9 @@ class Analysis(NamedTuple):
     diagnostics: list[Diagnostic]
 
 
-def analyse(site: Site, lints: tuple[str, ...] = ()) -> Analysis:
-    """Run every check, and the lints named."""
-    checked = CheckInput(site, allocations(site))
+def analyse(site: Site, lints: tuple[str, ...] = (), unread: frozenset[Path] = frozenset()) -> Analysis:
+    """Run every check, and the lints named, on what has been read of a site."""
+    checked = check_input(site, allocations(site), unread)
     found: list[Diagnostic] = []
     for check in (*CHECKS, *(LINTS[name] for name in lints)):
         found += _enough(check(checked))

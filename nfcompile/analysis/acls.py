@@ -43,10 +43,14 @@ from nfcompile.diagnostics import Diagnostic
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for each ACL without a user or without rules."""
     used = {pool.acl.name for pool in checked.site.pools if pool.acl is not None}
+    has_all_users = checked.has_all_pools and checked.knows(
+        *((*pool.path, "acl") for pool in checked.site.pools)
+    )
     for acl in checked.site.acls:
         if acl.name not in used:
             message = f"no pool uses acl '{acl.name}'"
-            yield Diagnostic("acl-unused", message, acl.path, key=True, severity="warning")
-        elif not acl.rules:
+            if has_all_users:
+                yield Diagnostic("acl-unused", message, acl.path, key=True, severity="warning")
+        elif not acl.rules and checked.knows(acl.path):
             message = f"acl '{acl.name}' has no rules"
             yield Diagnostic("acl-empty", message, acl.path, key=True, severity="warning")

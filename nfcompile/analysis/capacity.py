@@ -63,24 +63,35 @@ from collections.abc import Iterator
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
+from nfcompile.model.site import Pool
 
 MAX_DYNAMIC_BLOCKS = 1 << 20
+DEFAULT_BLOCK_SIZE = ("nat_defaults", "port_block_size")
+DEFAULT_LIMITS = ("nat_defaults", "limits_peruser")
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """Count the subscribers of each cgnat and nat pool against what it has."""
     for allocation in checked.allocations:
         pool = allocation.pool
-        if not pool.allocates:
+        if not pool.allocates or not _is_known(checked, pool):
             continue
         if allocation.stock.ports is not None and allocation.stock.blocks_per_address == 0:
             yield _block_too_large(allocation)
         elif pool.is_dynamic:
             yield from _too_large(allocation)
         else:
-            yield from _unbounded(allocation)
-            if not allocation.unbounded and allocation.demand > allocation.stock.capacity:
+            if checked.knows((*pool.path, "subscribers")):
+                yield from _unbounded(allocation)
+            exact = pool.name in checked.exact and not allocation.unbounded
+            if exact and allocation.demand > allocation.stock.capacity:
                 yield _too_many(allocation, checked.site.defaults.port_block_size)
+
+
+def _is_known(checked: CheckInput, pool: Pool) -> bool:
+    """Whether the blocks of a pool are known."""
+    own = ((*pool.path, key) for key in ("global_ip", "port_range", "allocation", "limits_peruser"))
+    return checked.knows(*own, DEFAULT_BLOCK_SIZE, DEFAULT_LIMITS)
 
 
 def _too_large(allocation: PoolAllocation) -> Iterator[Diagnostic]:

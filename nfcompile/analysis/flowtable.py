@@ -37,7 +37,7 @@ PATH = ("nat_defaults", "flowtable")
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for the site."""
     site = checked.site
-    if not site.defaults.flowtable:
+    if not site.defaults.flowtable or not checked.knows(("pools",), ("acls",), PATH):
         return
     if shared_addresses(site):
         why, hint = "VLANs share addresses, and packets are routed by marks", "turn it off"

@@ -64,7 +64,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile.analysis.check_input import CheckInput
+from nfcompile.analysis.check_input import CheckInput, Unread
 from nfcompile.diagnostics import Diagnostic, Note, Path
 from nfcompile.model.ranges import Cover, Range, intersect, range_text
 from nfcompile.model.site import Site
@@ -80,7 +80,7 @@ class GlobalAddresses(NamedTuple):
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """Compare all global ranges with each other in one ascending pass, then with the subscribers."""
-    given = list(_given(checked.site))
+    given = list(_given(checked.site, checked.unread))
     order = {id(one): index for index, one in enumerate(given)}
     widest: GlobalAddresses | None = None
     for one in sorted(given, key=lambda g: (g.range, order[id(g)])):
@@ -93,17 +93,19 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     yield from _snat(checked.site, given)
 
 
-def _given(site: Site) -> Iterator[GlobalAddresses]:
+def _given(site: Site, unread: Unread) -> Iterator[GlobalAddresses]:
     if site.gateway.primary_ip is not None:
         primary = Range(site.gateway.primary_ip, site.gateway.primary_ip)
         yield GlobalAddresses(primary, "gateway 'primary_ip'", ("gateway", "primary_ip"))
     for index, one in enumerate(site.gateway.secondary_ips):
-        yield GlobalAddresses(one, "gateway 'secondary_ips'", ("gateway", "secondary_ips", index))
+        yield GlobalAddresses(
+            one, "gateway 'secondary_ips'", unread.entry(("gateway", "secondary_ips"), index)
+        )
     for pool in site.pools:
         if not pool.enable:
             continue
         for index, one in enumerate(pool.global_ip):
-            yield GlobalAddresses(one, f"pool '{pool.name}'", (*pool.path, "global_ip", index))
+            yield GlobalAddresses(one, f"pool '{pool.name}'", unread.entry((*pool.path, "global_ip"), index))
         for entry in pool.global_map:
             yield GlobalAddresses(entry.globals, f"pool '{pool.name}'", entry.path)
 
@@ -125,7 +127,7 @@ def _inside(checked: CheckInput, given: list[GlobalAddresses]) -> Iterator[Diagn
     for one in given:
         everything.add(one.range, None)
     for allocation in checked.allocations:
-        if allocation.unbounded:
+        if allocation.unbounded or allocation.pool.name not in checked.exact:
             continue
         both = tuple(sorted(part for run in allocation.subscribers for part in everything.parts(run)))
         for one in given if both else ():

@@ -36,7 +36,8 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One error for each cgnat pool whose ordinary blocks would have ports below 1024."""
     for allocation in checked.allocations:
         ports = allocation.stock.ports
-        if allocation.low is not None and ports is not None and ports.first <= LOW_PORT_LAST:
+        known = checked.knows((*allocation.pool.path, "port_range"), (*allocation.pool.path, "allocation"))
+        if known and allocation.low is not None and ports is not None and ports.first <= LOW_PORT_LAST:
             yield Diagnostic(
                 "low-ports-overlap",
                 f"pool '{allocation.pool.name}' starts at port {ports.first}, but portlimit_low uses the"

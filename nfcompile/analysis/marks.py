@@ -76,12 +76,12 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     # A test looks at the bits of its mask only; bits that no rule sets are 0.
     passed = {mask: {mark.value & mask for mark in sets} for mask in used}
     hint = _near(sets)
-    for rule in checked.site.snat:
+    for rule in checked.site.snat if checked.knows(("dnat",)) else ():
         if rule.mark and rule.mark.value not in passed[rule.mark.mask]:
             message = f"no dnat rule sets mark {_text(rule.mark)}"
             path = (*rule.path, "mark")
             yield Diagnostic("mark-unset", message, path, hint=hint, severity="warning")
-    for other in checked.site.dnat:
+    for other in checked.site.dnat if checked.knows(("snat",)) else ():
         mark = other.mark
         if mark and not any(mark.value & mask in values for mask, values in used.items()):
             message = f"no snat rule tests mark {_text(mark)}"
@@ -89,7 +89,7 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
 
 
 def _reserved(checked: CheckInput) -> Iterator[Diagnostic]:
-    if not any(pool.renews for pool in checked.site.active_pools):
+    if not any(pool.renews and checked.knows(pool.path) for pool in checked.site.active_pools):
         return
     for rule in checked.site.dnat:
         if rule.mark and rule.mark.value >> 24 == RESERVED_TOP_BYTE:

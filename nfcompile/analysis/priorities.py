@@ -35,7 +35,7 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     first: dict[int, Pool] = {}
     used = {pool.priority for pool in checked.site.pools if pool.enable}
     for pool in checked.site.pools:
-        if not pool.enable:
+        if not pool.enable or not checked.knows((*pool.path, "priority")):
             continue
         other = first.setdefault(pool.priority, pool)
         if other is pool:

@@ -35,7 +35,7 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     taken: Cover[None] = Cover()
     for allocation in checked.allocations:
         reason = _reason(allocation, taken, takers)
-        if reason:
+        if reason and allocation.pool.name in checked.exact:
             yield Diagnostic(
                 "pool-unreachable",
                 f"no packet reaches pool '{allocation.pool.name}': {reason}",

@@ -50,6 +50,9 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
             continue
         for key, (minimum, source) in MINIMUM_SECONDS.items():
             seconds = getattr(pool.timeouts, key)
+            own = (*pool.path, "timeouts_inactivity", key)
+            if not checked.knows(own, ("nat_defaults", "timeouts_inactivity", key)):
+                continue
             if key == "special" and not pool.timeouts.special_tcp_ports:
                 continue
             if key == "tcp_session_active" and not pool.keeps_mapping_entries:

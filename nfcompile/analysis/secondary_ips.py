@@ -26,7 +26,7 @@ from nfcompile.model.ranges import union
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning where the list has a gap."""
     parts = union(checked.site.gateway.secondary_ips)
-    if len(parts) > 1:
+    if len(parts) > 1 and checked.knows(("gateway", "secondary_ips")):
         message = f"secondary_ips has {len(parts)} segments, not one consecutive list"
         yield Diagnostic(
             "secondary-list", message, ("gateway", "secondary_ips"), key=True, severity="warning"

@@ -48,6 +48,8 @@ from nfcompile.model.vlans import pairs, tagged_addresses
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One error for each VLAN that cannot be, one for each address that two VLANs of a pool share."""
+    if not checked.knows(("nat_defaults", "vlan_mode")):
+        return
     if checked.site.defaults.vlan_mode == "untagged":
         yield from _untagged_site(checked.site)
         return

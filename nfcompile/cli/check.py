@@ -32,7 +32,7 @@ def _checked(options: Options) -> Compilation:
     from nfcompile import pipeline
 
     parsed = site.parsed(options.site)
-    if parsed.diagnostics:
+    if not parsed.document.complete:
         return parsed
     lints = () if options.lint is None else (options.lint,)
     try:

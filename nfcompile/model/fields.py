@@ -1,6 +1,7 @@
 """The keys of one part of a site, read one by one: faults are collected, a missing key has its default.
 
-The defaults come from the schema, which is the only place that has them.
+The defaults come from the schema, which is the only place that has them. A value with a fault is unread: its
+path is kept, so that no check judges what depends on it.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Path, SiteError
+from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Path
 from nfcompile.model.parse import Fault
 
 Data = dict[str, Any]
@@ -18,26 +19,37 @@ TRUE_WORDS = (True, "on", "yes", "true", "enable")
 
 
 class Problems:
-    """The problems of a site in the order in which they were found."""
+    """The first thousand problems of a site, as they were found, and the paths of all unread values.
 
-    __slots__ = ("found",)
+    `unread_parts` are the pools, rules and so on that have an unread value.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("found", "unread", "unread_parts")
+
+    def __init__(self, unread: frozenset[Path]) -> None:
         self.found: list[Diagnostic] = []
+        self.unread = set(unread)
+        self.unread_parts = {path[:2] for path in unread}
 
-    def refuse(self, problem: Diagnostic) -> None:
-        """Keep a problem. Raises SiteError with all of them at the thousandth."""
-        self.found.append(problem)
-        if len(self.found) == PROBLEMS_LIMIT:
-            raise SiteError(tuple(self.found))
+    def refuse(self, problem: Diagnostic, unread: Path | None = None) -> None:
+        """Keep a problem, and the path whose value is therefore not known."""
+        if len(self.found) < PROBLEMS_LIMIT:
+            self.found.append(problem)
+        if unread is not None:
+            self.leave_out(unread)
+
+    def leave_out(self, path: Path) -> None:
+        """Keep the path of a value that is not known."""
+        self.unread.add(path)
+        self.unread_parts.add(path[:2])
 
     def read(self, read: Callable[[str], Value], text: object, path: Path, key: bool = False) -> Value | None:
-        """Read the scalar at a path, or its key; None where it is refused."""
+        """Read the scalar at a path, or its key; None where it is refused, and the path is then unread."""
         try:
             return read(str(text))
         except Fault as fault:
             span = (fault.start, fault.end)
-            self.refuse(Diagnostic(fault.code, fault.message, path, key, span, fault.hint))
+            self.refuse(Diagnostic(fault.code, fault.message, path, key, span, fault.hint), path)
             return None
 
 
@@ -53,8 +65,12 @@ class Fields:
         self.problems = problems
 
     def has(self, key: str) -> bool:
-        """Whether the key is written; an empty value is none."""
+        """Whether the key has a value that can be read; an empty value is none."""
         return self.data.get(key) is not None
+
+    def is_unread(self, key: str) -> bool:
+        """Whether the key has a value that could not be read."""
+        return (*self.path, key) in self.problems.unread
 
     def plain(self, key: str) -> Any:
         """A value that the schema has checked and that needs no reading; None where there is none."""
@@ -79,6 +95,7 @@ class Fields:
         """The entries of a list as `read` understands them, without those that it refuses."""
         path = (*self.path, key)
         entries = (
-            self.problems.read(read, text, (*path, index)) for index, text in enumerate(self.plain(key) or ())
+            None if text is None else self.problems.read(read, text, (*path, index))
+            for index, text in enumerate(self.plain(key) or ())
         )
         return tuple(entry for entry in entries if entry is not None)

@@ -6,6 +6,8 @@ Collects every faulty value. A returned value has no fault in itself; faults bet
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from nfcompile.diagnostics import Diagnostic, Note, Path
 from nfcompile.model import parse
 from nfcompile.model.acl import read_rule
@@ -15,12 +17,20 @@ from nfcompile.model.read_rule import read_dnat, read_snat
 from nfcompile.model.site import Acl, AclRule, Alg, Defaults, GatewayAddresses, Interfaces, Site
 
 
-def read_site(data: Data, defaults: Data) -> tuple[Site, list[Diagnostic]]:
-    """Read a whole site; the second value lists its faults, and with any of them the site must not be used.
+class ReadSite(NamedTuple):
+    """A site, what is wrong with it, and the paths of the values that are therefore left out."""
 
-    `defaults` are the schema's, by section. Raises SiteError at the thousandth problem.
+    site: Site
+    problems: list[Diagnostic]
+    unread: frozenset[Path]
+
+
+def read_site(data: Data, defaults: Data, unread: frozenset[Path] = frozenset()) -> ReadSite:
+    """Read a whole site; with any problem it is only good for finding more.
+
+    `defaults` are the schema's, by section; `unread` are paths that have been left out of the data.
     """
-    problems = Problems()
+    problems = Problems(unread)
 
     def fields(*path: str) -> Fields:
         found = data
@@ -28,7 +38,8 @@ def read_site(data: Data, defaults: Data) -> tuple[Site, list[Diagnostic]]:
             found = found.get(step) or {}
         return Fields(found, defaults.get(path[0], {}), path, problems)
 
-    acls = {name: _acl(fields("acls", name)) for name in data.get("acls") or ()}
+    names = dict.fromkeys([*(data.get("acls") or ()), *_names_below("acls", unread)])
+    acls = {name: _acl(fields("acls", name)) for name in names}
     inherited = fields("nat_defaults")
     pools = [read_pool(fields("pools", name), inherited, acls) for name in data.get("pools") or ()]
     dnat = [read_dnat(fields("dnat", name)) for name in data.get("dnat") or ()]
@@ -39,24 +50,33 @@ def read_site(data: Data, defaults: Data) -> tuple[Site, list[Diagnostic]]:
         gateway=_gateway(fields("gateway")),
         defaults=_defaults(inherited),
         acls=tuple(acls.values()),
-        pools=tuple(pools),
-        dnat=tuple(dnat),
+        pools=tuple(pool for pool in pools if pool is not None),
+        dnat=tuple(rule for rule in dnat if rule is not None),
         snat=tuple(rule for rule in snat if rule is not None),
     )
-    return site, problems.found
+    return ReadSite(site, problems.found, frozenset(problems.unread))
+
+
+def _names_below(section: str, unread: frozenset[Path]) -> list[str]:
+    """Names in a section whose values are unread: they exist, empty."""
+    return [str(path[1]) for path in unread if len(path) == 2 and path[0] == section]
 
 
 def _interfaces(fields: Fields) -> Interfaces:
-    inside, outside = fields.plain("inside"), fields.plain("outside")
+    inside, outside = fields.plain("inside") or [], fields.plain("outside") or []
     for index, name in enumerate(outside):
-        if name in inside:
+        if name is not None and name in inside:
             first: Path = ("interfaces", "inside", inside.index(name))
             note = Note(f"'{name}' is an inside interface here", first)
             message = f"interface '{name}' is inside and outside"
             path = ("interfaces", "outside", index)
             fields.problems.refuse(Diagnostic("interface-twice", message, path, notes=(note,)))
     vlans = tuple((int(vid), name) for vid, name in (fields.plain("vlans") or {}).items())
-    return Interfaces(tuple(inside), tuple(outside), vlans)
+    return Interfaces(_names(inside), _names(outside), vlans)
+
+
+def _names(side: list[str | None]) -> tuple[str, ...]:
+    return tuple(name for name in side if name is not None)
 
 
 def _gateway(fields: Fields) -> GatewayAddresses:

@@ -28,17 +28,24 @@ ALLOCATION = {"nat": "dynamic"}
 """What `allocation` is if it is not written; all other types are deterministic."""
 
 
-def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool:
-    """Read a pool. `inherited` is `nat_defaults`, `acls` are those of the site."""
+def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool | None:
+    """Read a pool; None where its type is not known. A pool whose `enable` is unread counts as disabled.
+
+    `inherited` is `nat_defaults`, `acls` are those of the site.
+    """
     kind = fields.plain("type")
-    _check_type(fields, kind)
+    if kind is None:
+        fields.problems.leave_out(fields.path)
+        return None
+    enable = fields.flag("enable") and not fields.is_unread("enable")
+    _check_type(fields, kind, enable)
     return Pool(
         path=fields.path,
         name=str(fields.path[-1]),
         type=kind,
-        enable=fields.flag("enable"),
-        acl=_acl(fields, acls),
-        priority=fields.plain("priority"),
+        enable=enable,
+        acl=_acl(fields, acls, enable),
+        priority=fields.plain("priority") or 0,
         global_ip=fields.each("global_ip", parse.addresses),
         port_range=fields.read("port_range", _port_range) or _port_range(fields.defaults["port_range"]),
         allocation=fields.plain("allocation") or ALLOCATION.get(kind, "deterministic"),
@@ -55,8 +62,8 @@ def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool:
     )
 
 
-def _check_type(fields: Fields, kind: str) -> None:
-    """Refuse parameters that pools of this type do not have, and a pool without those that it needs."""
+def _check_type(fields: Fields, kind: str, enable: bool) -> None:
+    """Refuse parameters that the pool's type does not have; if it is enabled, refuse also missing ones."""
     for key in fields.data:
         types = FIELD_TYPES.get(key, (kind,))
         if kind not in types:
@@ -65,22 +72,26 @@ def _check_type(fields: Fields, kind: str) -> None:
             path = (*fields.path, key)
             fields.problems.refuse(Diagnostic("wrong-pool-type", message, path, key=True, hint=hint))
     needed = NEEDED.get(kind)
-    if needed and not fields.plain(needed):
+    if needed and enable and not fields.plain(needed) and not fields.is_unread(needed):
         message = f"pool '{fields.path[-1]}' of type '{kind}' needs '{needed}'"
         path = (*fields.path, needed) if needed in fields.data else fields.path
-        fields.problems.refuse(Diagnostic("missing-key", message, path, key=True))
+        fields.problems.refuse(Diagnostic("missing-key", message, path, key=True), (*fields.path, needed))
 
 
-def _acl(fields: Fields, acls: dict[str, Acl]) -> Acl | None:
+def _acl(fields: Fields, acls: dict[str, Acl], enable: bool) -> Acl | None:
     name = fields.plain("acl")
-    if name == "none" or name in acls:
+    if name == "none" or name in acls or not enable:
         return acls.get(name)
+    if ("acls",) in fields.problems.unread:
+        fields.problems.leave_out((*fields.path, "acl"))
+        return None
     import difflib
 
     near = difflib.get_close_matches(name, list(acls)[:MAX_ACLS_COMPARED], 1)
     hint = f"did you mean '{near[0]}'?" if near else ""
     message = f"acl '{name}' is not defined"
-    fields.problems.refuse(Diagnostic("unknown-acl", message, (*fields.path, "acl"), hint=hint))
+    path = (*fields.path, "acl")
+    fields.problems.refuse(Diagnostic("unknown-acl", message, path, hint=hint), path)
     return None
 
 
@@ -90,12 +101,14 @@ def _port_range(text: str) -> Range:
 
 def merged(key: str, inherited: Fields, fields: Fields) -> Data:
     """A section's values: the pool's over those of nat_defaults over the schema's."""
-    layers = (inherited.defaults[key], inherited.data.get(key), fields.data.get(key))
-    return {name: value for layer in layers for name, value in (layer or {}).items()}
+    defaults = inherited.defaults[key]
+    layers = (defaults, inherited.data.get(key), fields.data.get(key))
+    return {name: value for layer in layers for name, value in (layer or {}).items() if name in defaults}
 
 
 def timeouts(merged: Data) -> Timeouts:
-    return Timeouts(**merged)._replace(special_tcp_ports=tuple(sorted(set(merged["special_tcp_ports"]))))
+    ports = {port for port in merged["special_tcp_ports"] if port is not None}
+    return Timeouts(**merged)._replace(special_tcp_ports=tuple(sorted(ports)))
 
 
 def written(data: Data, above: str = "") -> list[str]:
@@ -126,7 +139,7 @@ def _entry(problems: Problems, path: Path, local_text: str, global_text: str) ->
     if globals_.size != addresses.size:
         message = f"{addresses.size} local but {globals_.size} global addresses"
         hint = "both sides of an entry need the same prefix length"
-        problems.refuse(Diagnostic("static-length", message, path, hint=hint))
+        problems.refuse(Diagnostic("static-length", message, path, hint=hint), path)
         return None
     return StaticEntry(path, addresses, vid, globals_)
 

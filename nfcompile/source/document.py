@@ -15,12 +15,19 @@ from nfcompile.source.nodes import Leaf, Node, child, is_empty, stretch
 
 
 class Document(NamedTuple):
-    """One site as plain data; `nodes` holds the marks of what was written."""
+    """One site as plain data; `nodes` has the place of everything in it.
+
+    A text with faults has `problems`, and the paths of the values that these leave `unread`. `complete`: the
+    whole text was parsed, so that the rest of the data can be checked.
+    """
 
     name: str
     lines: list[str]
     data: dict[str, Any]
     nodes: Node | None
+    problems: tuple[Diagnostic, ...] = ()
+    unread: frozenset[Path] = frozenset()
+    complete: bool = True
 
     def place(self, path: Path, key: bool = False, span: tuple[int, int] | None = None) -> Place | None:
         """Find a path: its value, its key, or a half-open stretch of characters of either.
@@ -44,10 +51,10 @@ class Document(NamedTuple):
 
 
 class SourceError(SiteError):
-    """The text cannot be read; `document` has its lines, and the data of the part that can."""
+    """The text has faults; `document` has its lines, and the data of the part that could be read."""
 
-    def __init__(self, diagnostics: tuple[Diagnostic, ...], document: Document) -> None:
-        super().__init__(diagnostics)
+    def __init__(self, document: Document) -> None:
+        super().__init__(document.problems)
         self.document = document
 
 
@@ -59,10 +66,19 @@ def parse(data: bytes, name: str) -> Document:
         lines.pop()
     problems = [problem] if problem else refused_characters(text)
     if problems:
-        raise SourceError(tuple(problems), Document(name, lines, {}, None))
+        raise SourceError(Document(name, lines, {}, None, tuple(problems), complete=False))
     loader = Loader(text, lines)
     value = loader.run()
-    document = Document(name, lines, value if isinstance(value, dict) else {}, loader.nodes)
-    if loader.problems:
-        raise SourceError(tuple(loader.problems), document)
+    complete = loader.complete and isinstance(value, dict)
+    document = Document(
+        name,
+        lines,
+        value if isinstance(value, dict) else {},
+        loader.nodes,
+        tuple(loader.problems),
+        frozenset(loader.unread),
+        complete,
+    )
+    if document.problems:
+        raise SourceError(document)
     return document

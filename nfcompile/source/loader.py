@@ -59,6 +59,8 @@ class Loader:
         self.text = text
         self.lines = lines
         self.problems: list[Diagnostic] = []
+        self.unread: set[Path] = set()
+        self.complete = False
         self.nodes: Node | None = None
         # libyaml is 30 times faster; PyYAML without it differs in the wording of its errors only.
         loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
@@ -90,6 +92,7 @@ class Loader:
         if type(following) is DocumentStartEvent:
             hint = "one file describes one gateway"
             self.refuse("yaml-documents", "a second document starts here", (), following, hint)
+        self.complete = True
         if not isinstance(value, dict) and not self.problems:
             self.not_a_mapping(event, value)
         return value
@@ -115,6 +118,7 @@ class Loader:
         if kind is AliasEvent:
             hint = "write the value out"
             self.refuse("yaml-alias", f"alias '*{clip(event.anchor)}'", path, event, hint)
+            self.unread.add(path)
             return event, None
         if event.anchor or event.tag:
             self.properties(event, path)
@@ -145,6 +149,7 @@ class Loader:
             if key in data:
                 note = Note(f"'{clip(key)}' is given here first", here, key=True)
                 self.refuse("yaml-duplicate-key", f"key '{clip(key)}' is given twice", here, event, "", note)
+                self.unread.add(here)
             else:
                 children[key] = (event, node)
                 data[key] = value
@@ -182,6 +187,7 @@ class Loader:
         """Refuse a merge key; the alias that follows is the same mistake and gets no message of its own."""
         hint = "write the keys out"
         self.refuse("yaml-merge-key", "merge key '<<'", (*path, "<<"), key, hint)
+        self.unread.add(path)
         if type(following) is not AliasEvent:
             return following
         empty = (True, False)
@@ -199,6 +205,7 @@ class Loader:
             elif event.style in ("|", ">"):
                 hint = "write it on one line, or use '>-'"
             self.refuse("yaml-character", message, path, event, hint)
+            self.unread.add(path)
         if event.style:
             return text
         if INTEGER.fullmatch(text):
@@ -206,6 +213,7 @@ class Loader:
                 return int(text)
             message = f"a number of {len(text.lstrip('-'))} digits"
             self.refuse("yaml-number", message, path, event)
+            self.unread.add(path)
         return WORDS.get(text, text)
 
     def properties(self, event: Any, path: Path) -> None:

@@ -12,35 +12,65 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic
+from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Path
 from nfcompile.source.document import Document
+from nfcompile.source.unread import covers, without
+
+if TYPE_CHECKING:
+    from nfcompile.source.schema_messages import Finding
 
 Schema = dict[str, Any]
 """The schema or a part of it."""
 
 
-def validate(document: Document) -> tuple[Diagnostic, ...]:
-    """Return a diagnostic for every key and value that the schema does not allow."""
-    rule = schema()
-    if is_valid(rule, document.data, rule["$defs"]):
-        return ()
+class Validated(NamedTuple):
+    """The part of a site's data that the schema allows, what is wrong with the rest, and where that is."""
+
+    data: dict[str, Any]
+    diagnostics: tuple[Diagnostic, ...]
+    unread: frozenset[Path]
+
+
+def validate(document: Document) -> Validated:
+    """Compare a document with the schema; what the schema does not allow is left out of the data."""
+    data, rule, unread = document.data, schema(), document.unread
+    if unread:
+        data = without(data, unread)
+    if is_valid(rule, data, rule["$defs"]):
+        return Validated(data, (), unread)
+    found = _findings(data, rule, unread)
+    unread |= {path for finding in found for path in finding.unread}
+    return Validated(without(data, unread), tuple(finding.diagnostic for finding in found), unread)
+
+
+def _findings(data: dict[str, Any], rule: Schema, unread: frozenset[Path]) -> list[Finding]:
+    """What jsonschema finds outside the parts that are left out already; at most PROBLEMS_LIMIT."""
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
-    from nfcompile.source.schema_messages import diagnostics_of
+    from nfcompile.source.schema_messages import findings_of
 
     # jsonschema's own test for repeated values takes time in the square of their number.
     validator = extend(Draft202012Validator, {"uniqueItems": _repeats})(rule)  # type: ignore[no-untyped-call]
-    found: dict[tuple[object, ...], Diagnostic] = {}
-    for error in validator.iter_errors(document.data):
-        for one in diagnostics_of(error, rule):
+    found: dict[tuple[object, ...], Finding] = {}
+    for error in validator.iter_errors(data):
+        for finding in findings_of(error, rule):
+            path, key = finding.diagnostic.path, finding.diagnostic.key
+            if covers(unread, path) or any(covers(unread, one) for one in finding.unread):
+                continue
             # One value may break two rules (too long, and a bad character); the first is enough.
-            found.setdefault((one.path, one.key, one.message if one.key else ""), one)
+            found.setdefault((path, key, finding.diagnostic.message if key else ""), finding)
             if len(found) == PROBLEMS_LIMIT:
-                return tuple(found.values())
-    return tuple(found.values())
+                return list(found.values())
+    meant = {one for finding in found.values() if _is_unknown(finding) for one in finding.unread}
+    return [one for one in found.values() if _is_unknown(one) or not meant.intersection(one.unread)]
+
+
+def _is_unknown(finding: Finding) -> bool:
+    """Whether a key is unknown; the key that was probably meant is then not reported as missing."""
+    return finding.diagnostic.code == "unknown-key"
 
 
 def _repeats(_validator: Any, _argument: bool, value: Any, _rule: Schema) -> Iterator[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from nfcompile.diagnostics import Diagnostic, Note, Path, dotted
 from nfcompile.source.nodes import clip
@@ -22,27 +22,40 @@ TYPES: Words = {
 MAX_KEYS_IN_HINT = 9
 
 
-def diagnostics_of(error: Any, rule: Schema) -> Iterator[Diagnostic]:
-    """The diagnostics of one finding of jsonschema: one, or one for each key that is unknown or missing."""
+class Finding(NamedTuple):
+    """A diagnostic, and the paths of the values that are therefore not known."""
+
+    diagnostic: Diagnostic
+    unread: tuple[Path, ...]
+
+
+def findings_of(error: Any, rule: Schema) -> Iterator[Finding]:
+    """The findings of one error of jsonschema: one, or one for each key that is unknown or missing."""
     path: Path = tuple(error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
-        yield _bad_name(path, error)
+        diagnostic = _bad_name(path, error)
+        # A badly named pool can be checked; the number of an ACL rule or of a VLAN is part of its meaning.
+        is_number = path[-1:] == ("vlans",) or (path[0] == "acls" and len(path) > 1)
+        yield Finding(diagnostic, (diagnostic.path,) if is_number else ())
     elif error.validator == "additionalProperties":
         known = error.schema["properties"]
         for key in error.instance:
             if key not in known:
-                yield _unknown_key(path, key, list(known), rule)
+                near = _near(key, list(known), 0.6)
+                meant: tuple[Path, ...] = ((*path, near),) if near and near not in error.instance else ()
+                yield Finding(_unknown_key(path, key, near, list(known), rule), meant)
     elif error.validator == "required":
         for key in error.validator_value:
             if key not in error.instance:
-                yield _missing_key(path, key, error.schema["properties"][key], rule["$defs"])
+                missing = _missing_key(path, key, error.schema["properties"][key], rule["$defs"])
+                yield Finding(missing, ((*path, key),))
     else:
-        yield MESSAGES[error.validator](path, error)
+        diagnostic = MESSAGES[error.validator](path, error)
+        yield Finding(diagnostic, (diagnostic.path,))
 
 
-def _unknown_key(path: Path, key: str, known: list[str], rule: Schema) -> Diagnostic:
+def _unknown_key(path: Path, key: str, near: str, known: list[str], rule: Schema) -> Diagnostic:
     message = f"unknown key '{clip(key)}'" + _inside(path)
-    near = _near(key, known, 0.6)
     hint = f"did you mean '{near}'?" if near else ""
     if not near:
         homes = _homes(rule)

@@ -22,7 +22,7 @@ TOO_LARGE = GOOD.replace("    priority", "    port_range: 1024-1500\n    priorit
 
 def plans(text, growth=None):
     finding = pipeline.check(pipeline.parse(text.encode(), "site.yaml"))
-    site, allocations = finding.checked
+    site, allocations, *_ = finding.checked
     return [plan(allocation, site.defaults.port_block_size, growth) for allocation in allocations]
 
 
