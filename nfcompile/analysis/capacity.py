@@ -36,24 +36,6 @@ acls: {all: {10: allow ip any}}
 pools:
   homes: {type: cgnat, acl: all, priority: 100, global_ip: [203.0.113.0/29], subscribers: [100.64.0.0/25]}
 ```
-
-### dynamic-too-large
-
-A dynamic pool has more than 1,048,576 blocks (of type nat: addresses). The ruleset has elements for each
-block of a dynamic pool, and the kernel one for each block in use. Raise `port_block_size`, split the pool,
-or make it deterministic.
-
-```yaml
-acls: {all: {10: allow ip any}}
-pools:
-  homes: {type: cgnat, acl: all, priority: 100, allocation: dynamic, global_ip: [10.0.0.0/8]}
-```
-
-```yaml
-acls: {all: {10: allow ip any}}
-pools:
-  homes: {type: cgnat, acl: all, priority: 100, allocation: dynamic, global_ip: [203.0.113.0/29]}
-```
 """
 
 from __future__ import annotations
@@ -65,7 +47,6 @@ from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.site import Pool
 
-MAX_DYNAMIC_BLOCKS = 1 << 20
 DEFAULT_BLOCK_SIZE = ("nat_defaults", "port_block_size")
 DEFAULT_LIMITS = ("nat_defaults", "limits_peruser")
 
@@ -78,9 +59,7 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
             continue
         if allocation.stock.ports is not None and allocation.stock.blocks_per_address == 0:
             yield _block_too_large(allocation)
-        elif pool.is_dynamic:
-            yield from _too_large(allocation)
-        else:
+        elif not pool.is_dynamic:
             if checked.knows((*pool.path, "subscribers")):
                 yield from _unbounded(allocation)
             exact = pool.name in checked.exact and not allocation.unbounded
@@ -92,16 +71,6 @@ def _is_known(checked: CheckInput, pool: Pool) -> bool:
     """Whether the blocks of a pool are known."""
     own = ((*pool.path, key) for key in ("global_ip", "port_range", "allocation", "limits_peruser"))
     return checked.knows(*own, DEFAULT_BLOCK_SIZE, DEFAULT_LIMITS)
-
-
-def _too_large(allocation: PoolAllocation) -> Iterator[Diagnostic]:
-    if allocation.stock.capacity > MAX_DYNAMIC_BLOCKS:
-        message = (
-            f"dynamic pool '{allocation.pool.name}' has {allocation.stock.capacity} blocks, more than"
-            f" {MAX_DYNAMIC_BLOCKS}"
-        )
-        hint = "raise port_block_size, split the pool or make it deterministic"
-        yield Diagnostic("dynamic-too-large", message, (*allocation.pool.path, "global_ip"), hint=hint)
 
 
 def _unbounded(allocation: PoolAllocation) -> Iterator[Diagnostic]:

@@ -1,0 +1,47 @@
+"""How many map elements the ruleset of a pool has, from counts alone: before anything is laid out.
+
+A ruleset is text of about 35 bytes for each element; building takes 0.6 KB of memory for each, and loading it
+with nft 1.3 KB (measured with 520,000 elements).
+"""
+
+from __future__ import annotations
+
+from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.ipalloc import Stock
+from nfcompile.model.ranges import cidrs
+
+MAX_ELEMENTS = 1 << 20
+"""About 40 MB of text, 0.6 GB to build and 1.3 GB to load."""
+
+
+def element_count(allocation: PoolAllocation) -> int:
+    """Estimate the map elements of a pool; exact for dynamic and static pools.
+
+    A dynamic pool has one for each block, one for its turn where blocks are assigned from address to
+    address, one for the next block where a subscriber may have several, and one for each address.
+    """
+    stock = allocation.stock
+    if allocation.pool.is_dynamic:
+        has_turns = stock.blocks_per_address > 1 and stock.addresses > 1
+        each_block = (stock.ports is not None) + has_turns + (allocation.blocks_each > 1)
+        return stock.capacity * each_block + stock.addresses
+    if allocation.pool.is_deterministic:
+        return piece_count(stock, allocation.demand) + len(allocation.subscribers)
+    return 2 * len(allocation.pool.global_map)
+
+
+def piece_count(stock: Stock, subscribers: int) -> int:
+    """Pieces of a deterministic layout if the subscribers are neighbours: CIDR parts times blocks in use.
+
+    >>> from nfcompile.model.ranges import Range
+    >>> piece_count(Stock((Range(8, 15), Range(16, 18)), Range(1024, 2047), 128), 8 * 8 + 5)
+    12
+    """
+    count = 0
+    for entry in stock.globals:
+        blocks = min(stock.blocks_per_address, -(-subscribers // entry.size))
+        if blocks <= 0:
+            break
+        count += blocks * sum(1 for _ in cidrs(entry))
+        subscribers -= blocks * entry.size
+    return count

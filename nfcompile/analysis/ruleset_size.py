@@ -1,0 +1,107 @@
+"""Pools whose ruleset nobody can load.
+
+### dynamic-too-large
+
+The ruleset of a dynamic pool would have more than 1,048,576 map elements: up to three for each block, since
+the kernel looks up the block of a number. That many elements are about 40 MB of text, 0.6 GB of memory to
+build and 1.3 GB to load. The hint names a `port_block_size` that is large enough; other remedies are
+several pools, fewer addresses, and `allocation: deterministic`.
+
+```yaml
+acls: {all: {10: allow ip any}}
+pools:
+  homes: {type: cgnat, acl: all, priority: 100, allocation: dynamic, global_ip: [198.18.0.0/20]}
+```
+
+```yaml
+nat_defaults: {port_block_size: 1024}
+acls: {all: {10: allow ip any}}
+pools:
+  homes: {type: cgnat, acl: all, priority: 100, allocation: dynamic, global_ip: [198.18.0.0/20]}
+```
+
+### ruleset-too-large
+
+The pools of a site would have more than 1,048,576 map elements together, or a deterministic pool alone. A
+deterministic pool has one element for each CIDR part of its global addresses and each block, so small
+blocks on addresses that are no prefix make many. Write the global addresses as prefixes, make the blocks
+larger, or move some pools to another gateway.
+
+```yaml
+nat_defaults: {port_block_size: 2, limits_peruser: {portlimit_tcp: 2, portlimit_udp: 2}}
+acls: {all: {10: allow ip 10.0.0.0-10.121.255.255}}
+pools:
+  homes:
+    type: cgnat
+    acl: all
+    priority: 100
+    global_ip: [198.18.0.1-198.18.0.62, 198.18.0.65-198.18.0.126, 198.18.0.129-198.18.0.190,
+                198.18.0.193-198.18.0.254]
+```
+
+```yaml
+nat_defaults: {port_block_size: 2, limits_peruser: {portlimit_tcp: 2, portlimit_udp: 2}}
+acls: {all: {10: allow ip 10.0.0.0-10.121.255.255}}
+pools:
+  homes: {type: cgnat, acl: all, priority: 100, global_ip: [198.18.0.0/24]}
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.allocation.ruleset_size import MAX_ELEMENTS, element_count
+from nfcompile.analysis.check_input import CheckInput
+from nfcompile.diagnostics import Diagnostic
+
+
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
+    """One error for each pool that is too large alone, one for the pool that makes the site too large."""
+    total = 0
+    for allocation in checked.allocations:
+        count = element_count(allocation)
+        if count > MAX_ELEMENTS and allocation.pool.is_dynamic:
+            yield _too_large(allocation, count)
+        elif total <= MAX_ELEMENTS < total + count:
+            yield _too_large_together(allocation, count, total)
+            total += count
+        else:
+            total += count
+
+
+def _too_large(allocation: PoolAllocation, count: int) -> Diagnostic:
+    pool, stock = allocation.pool, allocation.stock
+    what = f"{stock.capacity} blocks" if pool.shares_addresses else f"{stock.capacity} addresses"
+    message = (
+        f"dynamic pool '{pool.name}' has {what}, which are {count} map elements, more than {MAX_ELEMENTS}"
+    )
+    size = _sufficient_block_size(allocation)
+    hint = "split the pool, name fewer addresses or make it deterministic"
+    if size is not None:
+        hint = f"raise port_block_size to {size}, split the pool or make it deterministic"
+    return Diagnostic("dynamic-too-large", message, (*pool.path, "global_ip"), hint=hint)
+
+
+def _sufficient_block_size(allocation: PoolAllocation) -> int | None:
+    """The smallest block, in steps of two times the size, with which the pool is small enough."""
+    stock = allocation.stock
+    while stock.ports is not None and stock.blocks_per_address > 1:
+        stock = stock._replace(block_size=stock.block_size * 2)
+        larger = allocation._replace(stock=stock)
+        if stock.blocks_per_address and element_count(larger) <= MAX_ELEMENTS:
+            return stock.block_size
+    return None
+
+
+def _too_large_together(allocation: PoolAllocation, count: int, before: int) -> Diagnostic:
+    pool = allocation.pool
+    alone = f"pool '{pool.name}' needs {count} map elements"
+    message = f"{alone}, more than {MAX_ELEMENTS}"
+    hint = "write global_ip as prefixes, or make the blocks larger"
+    if before:
+        message = f"{alone}, with the pools before it {before + count}, more than {MAX_ELEMENTS}"
+        hint = "make the blocks larger, or give some pools to another gateway"
+    path = (*pool.path, "global_map" if pool.is_static else "global_ip")
+    return Diagnostic("ruleset-too-large", message, path, hint=hint)
