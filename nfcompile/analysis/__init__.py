@@ -22,6 +22,7 @@ from nfcompile.analysis import (
     local_addresses,
     low_ports,
     marks,
+    no_effect,
     priorities,
     reachability,
     rfc,
@@ -53,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
     marks.check,
     algs.check,
     flowtable.check,
+    no_effect.check,
     secondary_ips.check,
 )
 

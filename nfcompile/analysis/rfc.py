@@ -17,7 +17,7 @@ pools:
 
 ```yaml
 nat_defaults:
-  timeouts_inactivity: {tcp_handshake: 240, tcp_active: 7440, tcp_session_active: 7440, udp_session: 300}
+  timeouts_inactivity: {tcp_handshake: 240, tcp_active: 7440}
 acls: {homes: {10: allow ip 100.64.0.0/28}}
 pools:
   homes: {type: cgnat, acl: homes, priority: 100, hairpin: off, global_ip: [203.0.113.0/29]}

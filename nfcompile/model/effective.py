@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from nfcompile.diagnostics import Path
-from nfcompile.model.fields import TRUE_WORDS, Data
+from nfcompile.model.fields import BOOLEANS, Data
 from nfcompile.model.read_pool import ALLOCATION, FIELD_TYPES
 
 POOL, INHERITED, DEFAULT, UNSET = "pool", "nat_defaults", "default", "unset"
@@ -78,4 +78,4 @@ def _value(keys: tuple[str, ...], rule: Data, layers: Sequence[tuple[str, Path, 
 def _plain(value: Any, rule: Data) -> Any:
     """A boolean in any of its spellings as True or False."""
     is_boolean = True in rule.get("enum", ()) and False in rule.get("enum", ())
-    return value in TRUE_WORDS if is_boolean else value
+    return BOOLEANS.get(value, value) if is_boolean else value

@@ -6,7 +6,7 @@ path is kept, so that no check judges what depends on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Path
@@ -15,7 +15,11 @@ from nfcompile.model.parse import Fault
 Data = dict[str, Any]
 Value = TypeVar("Value")
 
-TRUE_WORDS = (True, "on", "yes", "true", "enable")
+BOOLEANS = {
+    **dict.fromkeys(("on", "yes", "true", "enable"), True),
+    **dict.fromkeys(("off", "no", "false", "disable"), False),
+}
+"""The words for booleans, where the schema has one."""
 
 
 class Problems:
@@ -77,9 +81,17 @@ class Fields:
         value = self.data.get(key)
         return self.defaults.get(key) if value is None else value
 
+    def differing(self, *inherited: Data | None) -> frozenset[str]:
+        """The written keys whose value is not the inherited one or the default, dotted below this mapping.
+
+        `inherited` are the layers between this mapping and the defaults, the nearest last.
+        """
+        layers = [self.defaults, *(layer or {} for layer in inherited)]
+        return frozenset(_differing(self.data, layers))
+
     def flag(self, key: str) -> bool:
         """A boolean, in any of its spellings."""
-        return self.plain(key) in TRUE_WORDS
+        return _plain(self.plain(key)) is True
 
     def limit(self, key: str) -> int | None:
         """A number, or None for `nolimit`."""
@@ -99,3 +111,17 @@ class Fields:
             for index, text in enumerate(self.plain(key) or ())
         )
         return tuple(entry for entry in entries if entry is not None)
+
+
+def _differing(data: Data, layers: list[Data], above: str = "") -> Iterator[str]:
+    for key, value in data.items():
+        below = [layer[key] for layer in layers if layer.get(key) is not None]
+        if isinstance(value, dict) and all(isinstance(layer, dict) for layer in below):
+            yield from _differing(value, below, f"{above}{key}.")
+        elif not below or _plain(value) != _plain(below[-1]):
+            yield above + key
+
+
+def _plain(value: object) -> object:
+    """A value in one of its spellings: booleans may be words."""
+    return BOOLEANS.get(value, value) if isinstance(value, str) else value

@@ -114,4 +114,5 @@ def _defaults(fields: Fields) -> Defaults:
         flowtable=fields.flag("flowtable"),
         timeouts=timeouts(merged("timeouts_inactivity", fields, fields)),
         given=frozenset(written(fields.data)),
+        differing=fields.differing(),
     )

@@ -59,6 +59,7 @@ def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool |
         limits=Limits(**merged("limits_peruser", inherited, fields)),
         global_map=_global_map(fields),
         given=frozenset(written(fields.data)),
+        differing=fields.differing(inherited.data),
     )
 
 

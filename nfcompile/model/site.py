@@ -74,7 +74,11 @@ class Alg(NamedTuple):
 
 
 class Defaults(NamedTuple):
-    """`nat_defaults`: the device-wide half (the half that pools inherit is already in the pools)."""
+    """`nat_defaults`: the device-wide half (the half that pools inherit is already in the pools).
+
+    `timeouts` are for connections that no pool translates. `given` are the written keys below
+    `nat_defaults`, dotted ('timeouts_inactivity.udp'), `differing` those whose value is not the default.
+    """
 
     vlan_mode: str
     alg: Alg
@@ -89,9 +93,8 @@ class Defaults(NamedTuple):
     permit_invalid_flow: bool
     flowtable: bool
     timeouts: Timeouts
-    """For what no pool translates; the pools have their own."""
     given: frozenset[str]
-    """The keys below `nat_defaults` that the operator wrote, dotted ('timeouts_inactivity.udp')."""
+    differing: frozenset[str]
 
 
 class AclRule(NamedTuple):
@@ -139,7 +142,8 @@ class StaticEntry(NamedTuple):
 class Pool(NamedTuple):
     """One pool; parameters that its type does not have keep their defaults and have no effect.
 
-    `given` holds the keys that the operator wrote, dotted below the pool ('timeouts_inactivity.udp').
+    `given` are the written keys, dotted below the pool ('timeouts_inactivity.udp'); `differing` are those
+    whose value is not the inherited one or the default.
     """
 
     path: Path
@@ -161,6 +165,7 @@ class Pool(NamedTuple):
     limits: Limits
     global_map: tuple[StaticEntry, ...]
     given: frozenset[str]
+    differing: frozenset[str]
 
     @property
     def translates(self) -> bool:

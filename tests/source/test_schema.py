@@ -330,6 +330,7 @@ def test_defaults_written_out_change_nothing() -> None:
     (pool,) = read_site(full | {"pools": {"p": {**defaults()["pools"], **needed}}}, defaults())[0].pools
     (same,) = read_site(bare | {"pools": {"p": needed}}, defaults())[0].pools
     assert pool._replace(given=same.given) == same
+    assert pool.differing == {"type", "priority", "global_ip"}
 
 
 def test_a_valid_site_does_not_import_jsonschema() -> None:
