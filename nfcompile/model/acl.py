@@ -18,10 +18,12 @@ from nfcompile.diagnostics import Path
 from nfcompile.model import parse, protocols
 from nfcompile.model.parse import Fault
 from nfcompile.model.protocols import ANY_PROTOCOL
-from nfcompile.model.ranges import EVERYWHERE, Range
+from nfcompile.model.ranges import ADDRESS_LAST, EVERYWHERE, Range, address_text, range_text
 from nfcompile.model.site import AclRule
 
 ACTIONS = {"allow": True, "permit": True, "deny": False}
+NETMASKS = {address_text(ADDRESS_LAST >> bits << bits): bits for bits in range(1, 25)}
+"""Netmasks of /8 to /31, with the bits of the host part."""
 FORMS = {"host": parse.addresses, "net": parse.addresses, "range": parse.addresses}
 WORDS = {"ip": ANY_PROTOCOL, **protocols.NUMBERS}
 
@@ -63,6 +65,8 @@ def read_rule(text: str, number: int, path: Path) -> AclRule:
     action, at = words.take("an action")
     if action not in ACTIONS:
         hint = "start with 'allow', 'permit' or 'deny'"
+        if action.lower() in ACTIONS:
+            hint = f"write '{action.lower()}'"
         if action.isdigit():
             hint = "the number is the key; start with 'allow', 'permit' or 'deny'"
         raise Fault("acl-syntax", f"'{action}' is not an action", at, at + len(action), hint)
@@ -77,7 +81,8 @@ def read_rule(text: str, number: int, path: Path) -> AclRule:
             source, vid = _side(words, "a source", True)
         source_ports = _ports(words, "sport", protocol)
     if words.peek() and words.peek() != "dport":
-        words.accept("dst")
+        if not words.accept("dst"):
+            _refuse_netmask(words, source)
         destination, _ = _side(words, "a destination", False)
     destination_ports = _ports(words, "dport", protocol)
     if words.peek():
@@ -134,6 +139,18 @@ def _side(words: _Words, expected: str, may_have_vid: bool) -> tuple[Range, int 
         message = f"'{text}' is not a {form}"
         raise Fault("acl-syntax", message, at, at + max(len(text), 1), _FORM_HINTS[form])
     return parse.addresses(text, at), vid
+
+
+def _refuse_netmask(words: _Words, source: Range) -> None:
+    """Refuse `10.0.0.0 255.255.255.0`: the second word would be a destination that no packet has."""
+    mask = words.peek()
+    bits = NETMASKS.get(mask)
+    if bits is None or source.size != 1:
+        return
+    _, at = words.take("")
+    network = source.first >> bits << bits
+    hint = f"write {range_text(Range(network, network + (1 << bits) - 1))}"
+    raise Fault("acl-syntax", f"'{mask}' is a netmask, not a destination", at, at + len(mask), hint)
 
 
 _FORM_HINTS = {

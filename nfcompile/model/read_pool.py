@@ -90,6 +90,8 @@ def _acl(fields: Fields, acls: dict[str, Acl], enable: bool) -> Acl | None:
 
     near = difflib.get_close_matches(name, list(acls)[:MAX_ACLS_COMPARED], 1)
     hint = f"did you mean '{near[0]}'?" if near else ""
+    if name.removeprefix("acl") in acls:
+        hint = f"the prefix 'acl' is not part of the name here: write '{name.removeprefix('acl')}'"
     message = f"acl '{name}' is not defined"
     path = (*fields.path, "acl")
     fields.problems.refuse(Diagnostic("unknown-acl", message, path, hint=hint), path)

@@ -163,7 +163,13 @@ def _type_hint(types: list[str], error: Any) -> str:
         return f"write {int(value)}"
     if "object" not in types:
         return ""
-    return "write 'name: ...' instead of '- ...'" if isinstance(value, list) else "write 'key: value'"
+    if not isinstance(value, list):
+        return "write 'key: value'"
+    # EcoNAT's listing of a global_map: ( 192.168.0.5-200.0.0.3 ).
+    first = str(value[0]) if value else ""
+    if error.absolute_path[-1] == "global_map" and first.count("-") == 1:
+        return f"write {{{clip(first.replace('-', ': '))}}}"
+    return "write 'name: ...' instead of '- ...'"
 
 
 def _found(value: Any) -> str:
