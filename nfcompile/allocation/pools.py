@@ -120,9 +120,9 @@ def _allocation(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> Po
     tcp = udp = 0
     stock = Stock(pool.global_ip)
     if pool.shares_addresses:
-        tcp = rounded(pool.limits.portlimit_tcp, defaults.port_block_size)
-        udp = rounded(pool.limits.portlimit_udp, defaults.port_block_size)
-        size = max(tcp, udp) if pool.is_deterministic else defaults.port_block_size
+        tcp = rounded(pool.limits.portlimit_tcp, pool.port_block_size)
+        udp = rounded(pool.limits.portlimit_udp, pool.port_block_size)
+        size = max(tcp, udp) if pool.is_deterministic else pool.port_block_size
         stock = Stock(pool.global_ip, pool.port_range, size)
     low = _low_stock(pool, defaults.portlimit_low)
     return PoolAllocation(pool, subscribers, unbounded, _taken(pool, rules), stock, tcp, udp, low)

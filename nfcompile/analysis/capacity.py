@@ -64,13 +64,13 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
                 yield from _unbounded(allocation)
             exact = pool.name in checked.exact and not allocation.unbounded
             if exact and allocation.demand > allocation.stock.capacity:
-                yield _too_many(allocation, checked.site.defaults.port_block_size)
+                yield _too_many(allocation)
 
 
 def _is_known(checked: CheckInput, pool: Pool) -> bool:
     """Whether the blocks of a pool are known."""
-    own = ((*pool.path, key) for key in ("global_ip", "port_range", "allocation", "limits_peruser"))
-    return checked.knows(*own, DEFAULT_BLOCK_SIZE, DEFAULT_LIMITS)
+    keys = ("global_ip", "port_range", "port_block_size", "allocation", "limits_peruser")
+    return checked.knows(*((*pool.path, key) for key in keys), DEFAULT_BLOCK_SIZE, DEFAULT_LIMITS)
 
 
 def _unbounded(allocation: PoolAllocation) -> Iterator[Diagnostic]:
@@ -96,8 +96,8 @@ def _block_too_large(allocation: PoolAllocation) -> Diagnostic:
     )
 
 
-def _too_many(allocation: PoolAllocation, unit: int) -> Diagnostic:
-    pool, stock = allocation.pool, allocation.stock
+def _too_many(allocation: PoolAllocation) -> Diagnostic:
+    pool, stock, unit = allocation.pool, allocation.stock, allocation.pool.port_block_size
     if stock.ports is None:
         message = f"pool '{pool.name}' has {_addresses(stock.capacity)} but {allocation.demand} subscribers"
         hint = f"add {_addresses(allocation.demand - stock.capacity)} to global_ip"

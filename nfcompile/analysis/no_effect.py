@@ -29,6 +29,7 @@ from nfcompile.diagnostics import Diagnostic, Path
 from nfcompile.model.site import Alg, Defaults, Pool
 
 DEFAULTS: Path = ("nat_defaults",)
+CGNAT_KEYS = ("limits_peruser", "port_block_size")
 
 
 class PoolUse(NamedTuple):
@@ -49,6 +50,7 @@ SHARING = PoolUse(lambda pool: pool.shares_addresses, "only cgnat pools share po
 
 POOL_SETTINGS: dict[str, PoolUse] = {
     "randomize_ports": SHARING,
+    "port_block_size": PoolUse(lambda pool: pool.shares_addresses, "only cgnat pools have blocks of ports"),
     "limits_peruser.portlimit_tcp": SHARING,
     "limits_peruser.portlimit_udp": SHARING,
     "limits_peruser.portlimit_icmp": SHARING,
@@ -94,8 +96,8 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     if not checked.knows(("pools",), DEFAULTS):
         return
     for pool in checked.site.active_pools:
-        # `limits_peruser` in a pool without ports is an error already.
-        own = {key for key in pool.differing & POOL_SETTINGS.keys() if not key.startswith("limits_peruser")}
+        # A key that pools of this type do not have is an error already.
+        own = {key for key in pool.differing & POOL_SETTINGS.keys() if not key.startswith(CGNAT_KEYS)}
         for key in sorted(own):
             if not POOL_SETTINGS[key].uses(pool):
                 yield _warning(
@@ -121,8 +123,6 @@ def _inherited(pools: tuple[Pool, ...], defaults: Defaults, has_rules: bool) -> 
 def _device_settings(pools: tuple[Pool, ...], defaults: Defaults) -> Iterator[tuple[str, str]]:
     """Settings of the whole gateway without an effect, each with the reason."""
     sharing = [pool for pool in pools if pool.shares_addresses]
-    if "port_block_size" in defaults.differing and not sharing:
-        yield "port_block_size", "only cgnat pools have blocks of ports"
     if defaults.portlimit_low is not None and not sharing:
         yield "portlimit_low", "only cgnat pools have ports below 1024"
     if defaults.low_to_all_udp and defaults.portlimit_low is None:

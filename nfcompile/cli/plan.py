@@ -50,9 +50,9 @@ def _planned(read: Compilation, growth: float | None) -> tuple[Compilation, tupl
     result = read.refused(tuple(finding.diagnostics))
     if any(one.severity == "error" and one.code != TOO_SMALL for one in finding.diagnostics):
         return result, ()
-    site, allocations, *_ = finding.checked
+    allocations = finding.checked.allocations
     return result, tuple(
-        plan(allocation, site.defaults.port_block_size, growth) for allocation in allocations
+        plan(allocation, allocation.pool.port_block_size, growth) for allocation in allocations
     )
 
 

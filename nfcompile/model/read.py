@@ -105,7 +105,6 @@ def _defaults(fields: Fields) -> Defaults:
         sessions_per_translation=fields.limit("sessions_per_translation"),
         udp_inbound_refresh=fields.flag("udp_inbound_refresh"),
         l2mtu=fields.plain("l2mtu"),
-        port_block_size=fields.plain("port_block_size"),
         portlimit_low=fields.limit("portlimit_low"),
         low_to_all_udp=fields.flag("low_to_all_udp"),
         lldp=fields.flag("lldp"),

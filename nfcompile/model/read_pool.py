@@ -15,6 +15,7 @@ MAX_ACLS_COMPARED = 200
 FIELD_TYPES = {
     "global_ip": ("cgnat", "nat"),
     "port_range": ("cgnat",),
+    "port_block_size": ("cgnat",),
     "allocation": ("cgnat", "nat"),
     "subscribers": ("cgnat", "nat"),
     "global_map": ("static",),
@@ -48,6 +49,7 @@ def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool |
         priority=fields.plain("priority") or 0,
         global_ip=fields.each("global_ip", parse.addresses),
         port_range=fields.read("port_range", _port_range) or _port_range(fields.defaults["port_range"]),
+        port_block_size=fields.plain("port_block_size") or inherited.plain("port_block_size"),
         allocation=fields.plain("allocation") or ALLOCATION.get(kind, "deterministic"),
         subscribers=fields.each("subscribers", parse.addresses) if fields.has("subscribers") else None,
         filtering=fields.plain("filtering"),

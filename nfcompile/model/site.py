@@ -85,7 +85,6 @@ class Defaults(NamedTuple):
     sessions_per_translation: int | None
     udp_inbound_refresh: bool
     l2mtu: int
-    port_block_size: int
     portlimit_low: int | None
     low_to_all_udp: bool
     lldp: bool
@@ -154,6 +153,7 @@ class Pool(NamedTuple):
     priority: int
     global_ip: tuple[Range, ...]
     port_range: Range
+    port_block_size: int
     allocation: str
     subscribers: tuple[Range, ...] | None
     filtering: str

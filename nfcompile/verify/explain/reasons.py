@@ -248,7 +248,7 @@ def _translated(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
 def block_is_open(compiled: Compiled, pool: Pool, asked: Packet, ports: Range) -> bool:
     """Whether the ports are those of several blocks, of which the kernel has yet to pick one."""
     dynamic = pool.shares_addresses and pool.is_dynamic
-    return dynamic and asked.protocol in IN_BLOCK and ports.size > compiled.site.defaults.port_block_size
+    return dynamic and asked.protocol in IN_BLOCK and ports.size > pool.port_block_size
 
 
 def _reached(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
