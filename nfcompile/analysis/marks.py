@@ -58,7 +58,7 @@ from collections.abc import Iterator
 
 from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic
-from nfcompile.model.site import Mark
+from nfcompile.model.rules import Mark
 
 RESERVED_TOP_BYTE = 0x01
 MAX_MARKS_IN_HINT = 20
@@ -71,20 +71,21 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     sets = {rule.mark for rule in checked.site.dnat if rule.mark}
     used: dict[int, set[int]] = defaultdict(set)
     for rule in checked.site.snat:
-        if rule.mark:
-            used[rule.mark.mask].add(rule.mark.value)
+        for mark in rule.mark.values if rule.mark else ():
+            used[mark.mask].add(mark.value)
     # A test looks at the bits of its mask only; bits that no rule sets are 0.
     passed = {mask: {mark.value & mask for mark in sets} for mask in used}
     hint = _near(sets)
     for rule in checked.site.snat if checked.knows(("dnat",)) else ():
-        if rule.mark and rule.mark.value not in passed[rule.mark.mask]:
-            message = f"no dnat rule sets mark {_text(rule.mark)}"
-            path = (*rule.path, "mark")
-            yield Diagnostic("mark-unset", message, path, hint=hint, severity="warning")
+        for tested in rule.mark.values if rule.mark else ():
+            if tested.value not in passed[tested.mask]:
+                message = f"no dnat rule sets mark {_text(tested)}"
+                path = (*rule.path, "mark")
+                yield Diagnostic("mark-unset", message, path, hint=hint, severity="warning")
     for other in checked.site.dnat if checked.knows(("snat",)) else ():
-        mark = other.mark
-        if mark and not any(mark.value & mask in values for mask, values in used.items()):
-            message = f"no snat rule tests mark {_text(mark)}"
+        sets_mark = other.mark
+        if sets_mark and not any(sets_mark.value & mask in values for mask, values in used.items()):
+            message = f"no snat rule tests mark {_text(sets_mark)}"
             yield Diagnostic("mark-unused", message, (*other.path, "mark"), severity="warning")
 
 

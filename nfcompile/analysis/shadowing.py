@@ -29,8 +29,9 @@ from typing import NamedTuple, TypeVar
 from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.protocols import ANY_PROTOCOL
-from nfcompile.model.ranges import EVERYWHERE, Cover, Range
-from nfcompile.model.site import Acl, AclRule, DnatRule, Mark, Qualifiers, SnatRule
+from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Cover, Range, subtract
+from nfcompile.model.rules import DnatRule, Mark, Qualifier, Qualifiers, SnatRule
+from nfcompile.model.site import Acl, AclRule
 
 MAX_RULE_PAIRS = 500_000
 """About a second: ports and protocols have no order to search in, so rules are compared in pairs."""
@@ -99,17 +100,15 @@ def _ports_within(inner: tuple[Range, ...], outer: tuple[Range, ...]) -> bool:
 
 
 Rule = TypeVar("Rule", DnatRule, SnatRule)
+Value = TypeVar("Value")
 
 
 def _rules(rules: Sequence[Rule], kind: str) -> Iterator[Diagnostic]:
-    marked = kind == "snat"
     pairs_left = MAX_RULE_PAIRS
     for index, rule in enumerate(rules):
         for earlier in islice(rules, index) if pairs_left > 0 else ():
             pairs_left -= 1
-            if _match_within(rule.match, earlier.match) and (
-                not marked or _mark_within(rule.mark, earlier.mark)
-            ):
+            if _match_within(rule.match, earlier.match) and _marks_within(rule, earlier):
                 yield Diagnostic(
                     "rule-shadowed",
                     f"{kind} rule '{rule.name}' can never match",
@@ -121,29 +120,61 @@ def _rules(rules: Sequence[Rule], kind: str) -> Iterator[Diagnostic]:
                 break
 
 
+def _marks_within(inner: DnatRule | SnatRule, outer: DnatRule | SnatRule) -> bool:
+    """Whether the marks that `inner` tests are among those of `outer`; dnat rules test none."""
+    if isinstance(inner, SnatRule) and isinstance(outer, SnatRule):
+        return _mark_within(inner.mark, outer.mark)
+    return True
+
+
 def _match_within(inner: Qualifiers, outer: Qualifiers) -> bool:
-    pairs = (
-        (inner.src_cidr, outer.src_cidr),
-        (inner.src_port, outer.src_port),
-        (inner.dst_cidr, outer.dst_cidr),
-        (inner.dst_port, outer.dst_port),
+    ranges = (
+        (inner.src_cidr, outer.src_cidr, ADDRESS_LAST),
+        (inner.src_port, outer.src_port, PORT_LAST),
+        (inner.dst_cidr, outer.dst_cidr, ADDRESS_LAST),
+        (inner.dst_port, outer.dst_port, PORT_LAST),
     )
     return (
-        outer.protocol in (ANY_PROTOCOL, inner.protocol)
-        and outer.interface in (None, inner.interface)
-        and all(_range_within(small, large) for small, large in pairs)
+        _words_within(inner.protocol, outer.protocol)
+        and _words_within(inner.interface, outer.interface)
+        and all(_ranges_within(small, large, last) for small, large, last in ranges)
     )
 
 
-def _range_within(inner: Range | None, outer: Range | None) -> bool:
-    if outer is None or outer == EVERYWHERE:
-        return True
-    return inner is not None and outer.first <= inner.first and inner.last <= outer.last
-
-
-def _mark_within(inner: Mark | None, outer: Mark | None) -> bool:
+def _words_within(inner: Qualifier[Value] | None, outer: Qualifier[Value] | None) -> bool:
+    """Whether `outer` matches all protocols, or interfaces, that `inner` does."""
     if outer is None:
         return True
-    if inner is None or outer.mask & ~inner.mask:
+    if inner is None:
         return False
-    return inner.value & outer.mask == outer.value
+    small, large = set(inner.values), set(outer.values)
+    if outer.negated:
+        return large <= small if inner.negated else not large & small
+    return not inner.negated and small <= large
+
+
+def _ranges_within(inner: Qualifier[Range] | None, outer: Qualifier[Range] | None, last: int) -> bool:
+    if outer is None:
+        return True
+    if inner is None:
+        return False
+    if inner.single is not None and outer.single is not None:
+        return outer.single.first <= inner.single.first and inner.single.last <= outer.single.last
+    return not subtract(_covered(inner, last), _covered(outer, last))
+
+
+def _covered(asked: Qualifier[Range], last: int) -> tuple[Range, ...]:
+    return subtract([Range(0, last)], asked.values) if asked.negated else asked.values
+
+
+def _mark_within(inner: Qualifier[Mark] | None, outer: Qualifier[Mark] | None) -> bool:
+    if outer is None:
+        return True
+    if inner is None or inner.negated or outer.negated:
+        return inner == outer
+    return all(any(_tests_less(large, small) for large in outer.values) for small in inner.values)
+
+
+def _tests_less(outer: Mark, inner: Mark) -> bool:
+    """Whether every mark that passes `inner` passes `outer`."""
+    return not outer.mask & ~inner.mask and inner.value & outer.mask == outer.value

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from nfcompile.model.protocols import ANY_PROTOCOL, protocol_name
 from nfcompile.model.ranges import EVERYWHERE, Range, port_text, range_text
-from nfcompile.model.site import AclRule, DnatRule, Mark, Qualifiers, SnatRule, StaticEntry
+from nfcompile.model.rules import DnatRule, Mark, Qualifier, Qualifiers, SnatRule
+from nfcompile.model.site import AclRule, StaticEntry
 
 WHOLE_MARK = Mark(0).mask
+Value = TypeVar("Value")
 
 
 def acl_rule(rule: AclRule) -> str:
@@ -38,7 +41,7 @@ def dnat_rule(rule: DnatRule) -> str:
 
 def snat_rule(rule: SnatRule) -> str:
     """'web: mark 10 → 172.32.0.201'."""
-    words = [f"mark {_mark(rule.mark)}"] if rule.mark else []
+    words = [f"mark {_spelled(rule.mark, _mark)}"] if rule.mark else []
     if not words or _match(rule.match) != "any":
         words.append(_match(rule.match))
     port = f" port {port_text(rule.snat_port)}" if rule.snat_port else ""
@@ -52,14 +55,19 @@ def pair(entry: StaticEntry) -> str:
 
 
 def _match(match: Qualifiers) -> str:
-    words = [] if match.protocol == ANY_PROTOCOL else [protocol_name(match.protocol)]
+    words = [] if match.protocol is None else [_spelled(match.protocol, protocol_name)]
     for key in ("src_cidr", "src_port", "dst_cidr", "dst_port"):
-        value: Range | None = getattr(match, key)
-        if value is not None:
-            words += (key, range_text(value) if key.endswith("cidr") else port_text(value))
+        asked: Qualifier[Range] | None = getattr(match, key)
+        if asked is not None:
+            words += (key, _spelled(asked, range_text if key.endswith("cidr") else port_text))
     if match.interface is not None:
-        words += ("interface", match.interface)
+        words += ("interface", _spelled(match.interface, str))
     return " ".join(words) or "any"
+
+
+def _spelled(asked: Qualifier[Value], spell: Callable[[Value], str]) -> str:
+    """'tcp', '80,443' or '!10.0.0.0/8'."""
+    return ("!" if asked.negated else "") + ",".join(map(spell, asked.values))
 
 
 def _address(value: Range | None) -> str:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.graph.spelling import acl_rule, dnat_rule, pair, snat_rule
 from nfcompile.model.ranges import range_text
-from nfcompile.model.site import DnatRule, Site
+from nfcompile.model.rules import DnatRule
+from nfcompile.model.site import Site
 from nfcompile.model.vlans import tagged_addresses
 
 LINES_MOST = 8
@@ -94,7 +95,7 @@ def _outside(site: Site) -> Box:
 
 
 def _from_outside(site: Site, rule: DnatRule) -> bool:
-    return rule.match.interface in site.interfaces.outside
+    return bool(set(site.interfaces.outside).intersection(rule.match.interfaces(site.interfaces.inside)))
 
 
 def _dnat(title: str, rules: Sequence[DnatRule]) -> Iterator[Step]:

@@ -23,7 +23,7 @@ from nfcompile.host.plan import (
     SubscriberRoute,
     Sysctl,
 )
-from nfcompile.model.ranges import EVERYWHERE, Range, cidrs, subtract, union
+from nfcompile.model.ranges import Range, cidrs, subtract, union
 from nfcompile.model.site import Pool, Site
 from nfcompile.model.vlans import shared_addresses, tagged_addresses
 
@@ -112,8 +112,9 @@ def _global_addresses(site: Site) -> Iterator[tuple[tuple[Range, ...], Path]]:
         yield (rule.snat_ip,), (*rule.path, "snat_ip")
     for dnat in site.dnat:
         asked = dnat.match.dst_cidr
-        if asked is not None and asked != EVERYWHERE and dnat.match.interface in site.interfaces.outside:
-            yield (asked,), (*dnat.path, "dst_cidr")
+        named = dnat.match.interfaces(()) if dnat.match.names_interfaces else ()
+        if asked is not None and not asked.negated and set(named).intersection(site.interfaces.outside):
+            yield asked.values, (*dnat.path, "dst_cidr")
 
 
 def _subscriber_routes(compiled: Compiled) -> Iterator[SubscriberRoute]:

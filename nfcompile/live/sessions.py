@@ -13,9 +13,9 @@ from typing import NamedTuple
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import Path
 from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
-from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Range, subtract, union
-from nfcompile.model.site import Pool, SnatRule
+from nfcompile.model.rules import SnatRule
+from nfcompile.model.site import Pool
 from nfcompile.pipeline import Compiled
 
 
@@ -140,8 +140,11 @@ def _rule(rules: Iterable[SnatRule], flow: Flow) -> SnatRule | None:
     """The first snat rule that gives this address to such a connection (its ports and interface aside)."""
     for rule in rules:
         first, last = rule.snat_ip
-        if not first <= flow.reply_dst <= last or rule.match.protocol not in (ANY_PROTOCOL, flow.protocol):
+        asked, mark = rule.match.protocol, rule.mark
+        if not first <= flow.reply_dst <= last:
             continue
-        if rule.mark is None or flow.mark & rule.mark.mask == rule.mark.value:
+        if asked is not None and (flow.protocol in asked.values) == asked.negated:
+            continue
+        if mark is None or any(one.is_in(flow.mark) for one in mark.values) != mark.negated:
             return rule
     return None

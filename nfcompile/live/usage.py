@@ -15,7 +15,7 @@ from nfcompile.emit import Counter, Map, Set
 from nfcompile.kernel import conntrack, tally
 from nfcompile.kernel.tally import Count, Tally
 from nfcompile.live.session_counts import SessionCounts, TopSubscriber, count_sessions
-from nfcompile.model.site import SnatRule
+from nfcompile.model.rules import SnatRule
 from nfcompile.pipeline import Compiled
 
 SHORT_WALK = 50_000

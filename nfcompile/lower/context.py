@@ -44,8 +44,8 @@ class Context(NamedTuple):
     @property
     def translates_outward(self) -> bool:
         """Whether any source is translated on its way from inside to an outside interface."""
-        rules = (rule.match.interface for rule in self.site.snat)
-        return bool(self.allocations) or any(name is None or name in self.outside for name in rules)
+        names = {name for rule in self.site.snat for name in rule.match.interfaces(self.outside)}
+        return bool(self.allocations) or not names.isdisjoint(self.outside)
 
     @property
     def outward(self) -> tuple[Match, Match]:

@@ -38,7 +38,7 @@ from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Range
-from nfcompile.model.site import DnatRule, Mark, Qualifiers, SnatRule
+from nfcompile.model.rules import DnatRule, Mark, Qualifier, Qualifiers, SnatRule
 
 WHOLE_MARK = 0xFFFFFFFF
 
@@ -51,11 +51,11 @@ def dnat(context: Context) -> Contribution:
     for shape, grouped in groupby(context.site.dnat, key=_dnat_shape):
         group = list(grouped)
         if shape is None or len(group) == 1:
-            rules += (_dnat_rule(context, rule) for rule in group)
+            for rule in group:
+                rules += _dnat_rule(context, rule)
             continue
-        protocol = group[0].match.protocol
-        runs[protocol] += 1
-        more_maps, more_rules = _dnat_map(context, group, runs[protocol])
+        runs[_protocol(group[0])] += 1
+        more_maps, more_rules = _dnat_map(context, group, runs[_protocol(group[0])])
         maps += more_maps
         rules += more_rules
     if not rules:
@@ -80,11 +80,13 @@ def snat(context: Context) -> Contribution:
             rules.append(Rule((statement,), group[0].path, _comment(group)))
             continue
         for rule in group:
-            interface = rule.match.interface
-            if interface is None or interface in context.outside:
-                rules.append(_snat_rule(rule, ()))
-            else:
-                elsewhere.append(_snat_rule(rule, (context.from_inside,)))
+            asked = rule.match.interfaces(context.outside)
+            outside = tuple(name for name in asked if name in context.outside)
+            others = tuple(name for name in asked if name not in context.outside)
+            if outside:
+                rules.append(_snat_rule(rule, () if rule.match.interface is None else outside))
+            if others:
+                elsewhere.append(_snat_rule(rule, others, context.from_inside))
     if not rules:
         return Contribution(postrouting=tuple(elsewhere))
     chain = Chain(names.SNAT_RULES, tuple(rules), ("snat",))
@@ -101,19 +103,27 @@ def _plain(asked: Qualifiers) -> bool:
 def _dnat_shape(rule: DnatRule) -> tuple[object, ...] | None:
     """Rules of one shape can share a map; None where a rule needs its own line."""
     asked, mark = rule.match, rule.mark
-    single = asked.dst_port is not None and asked.dst_port.size == 1
+    port = asked.dst_port.single if asked.dst_port is not None else None
+    single = port is not None and port.size == 1 and asked.protocol is not None
     ports = rule.dnat_port is not None and rule.dnat_port.size == 1
     address = rule.dnat_ip is None or rule.dnat_ip.size == 1
-    if not (_plain(asked) and single and ports and address):
+    if not (_plain(asked) and single and ports and address) or _protocol(rule) == ANY_PROTOCOL:
         return None
     if mark is not None and mark.mask != WHOLE_MARK:
         return None
-    return asked.protocol, rule.dnat_ip is None, mark is None
+    return _protocol(rule), rule.dnat_ip is None, mark is None
+
+
+def _protocol(rule: DnatRule) -> int:
+    """The only protocol of a rule; any where it has several or none."""
+    asked = rule.match.protocol
+    return ANY_PROTOCOL if asked is None or asked.single is None else asked.single
 
 
 def _snat_shape(rule: SnatRule) -> tuple[object, ...] | None:
-    whole = rule.mark is not None and rule.mark.mask == WHOLE_MARK
-    bare = _plain(rule.match) and rule.match.dst_port is None and rule.match.protocol == ANY_PROTOCOL
+    mark = _mark(rule)
+    whole = mark is not None and mark.mask == WHOLE_MARK
+    bare = _plain(rule.match) and rule.match.dst_port is None and rule.match.protocol is None
     return ("mark",) if whole and bare and rule.snat_port is None else None
 
 
@@ -123,9 +133,9 @@ def _comment(group: Sequence[DnatRule | SnatRule]) -> str:
 
 def _dnat_map(context: Context, group: list[DnatRule], run: int) -> tuple[list[Map], list[Rule]]:
     """One map of ports -> marks, one of ports -> destination; the first of equal ports wins."""
-    first = {rule.match.dst_port: rule for rule in reversed(group)}
-    rules = sorted(first.values(), key=lambda rule: rule.match.dst_port or EVERYWHERE)
-    protocol = group[0].match.protocol
+    first = {_dst_port(rule): rule for rule in reversed(group)}
+    rules = sorted(first.values(), key=_dst_port)
+    protocol = _protocol(group[0])
     port, mapped = port_field(protocol, "dport"), ("inet_service",)
     origin, comment = group[0].path, _comment(group)
     before = (context.from_inside, *_not_for_us(context))
@@ -157,13 +167,26 @@ def _not_for_us(context: Context) -> tuple[Match, Match]:
 
 
 def _port(rule: DnatRule) -> Key:
-    return key(rule.match.dst_port or EVERYWHERE)
+    return key(_dst_port(rule))
 
 
-def _dnat_rule(context: Context, rule: DnatRule) -> Rule:
-    interface, destination = rule.match.interface, rule.match.dst_cidr
-    statements: list[Statement] = [match(IIFNAME, interface) if interface else context.from_inside]
-    if interface is None and destination in (None, EVERYWHERE):
+def _dst_port(rule: DnatRule) -> Range:
+    """The only destination port of a rule that goes into a map."""
+    asked = rule.match.dst_port
+    assert asked is not None
+    return asked.values[0]
+
+
+def _dnat_rule(context: Context, rule: DnatRule) -> Iterator[Rule]:
+    """The rule; none where it excludes every inside interface."""
+    destination = rule.match.dst_cidr
+    statements: list[Statement] = [context.from_inside]
+    if rule.match.interface is not None:
+        interfaces = rule.match.interfaces(context.inside)
+        if not interfaces:
+            return
+        statements = [match(IIFNAME, *interfaces)]
+    if not rule.match.names_interfaces and (destination is None or destination.negated):
         statements += _not_for_us(context)
     statements += _qualifiers(rule.match)
     if rule.mark:
@@ -172,13 +195,14 @@ def _dnat_rule(context: Context, rule: DnatRule) -> Rule:
         statements.append(RETURN)
     else:
         statements.append(Nat("dnat", _constant(rule.dnat_ip), _constant(rule.dnat_port)))
-    return Rule(tuple(statements), rule.path)
+    yield Rule(tuple(statements), rule.path)
 
 
-def _snat_rule(rule: SnatRule, before: tuple[Match, ...]) -> Rule:
+def _snat_rule(rule: SnatRule, interfaces: tuple[str, ...], *before: Match) -> Rule:
+    """The rule; without interfaces it stands where all packets go out of an outside one."""
     statements: list[Statement] = [*before]
-    if rule.match.interface:
-        statements.append(match(OIFNAME, rule.match.interface))
+    if interfaces:
+        statements.append(match(OIFNAME, *interfaces))
     if rule.mark:
         statements.append(_test_mark(rule.mark))
     statements += _qualifiers(rule.match)
@@ -188,12 +212,17 @@ def _snat_rule(rule: SnatRule, before: tuple[Match, ...]) -> Rule:
 
 
 def _snat_map(group: list[SnatRule], run: int) -> Map:
-    first = {rule.mark: rule for rule in reversed(group) if rule.mark}
+    first = {mark: rule for rule in reversed(group) if (mark := _mark(rule))}
     elements = tuple(
         Element(key(mark.value), key(rule.snat_ip), rule.path)
         for mark, rule in sorted(first.items(), key=lambda item: item[0])
     )
     return Map(names.mark_map(run), ("mark",), ("ipv4_addr",), group[0].path, elements, interval=True)
+
+
+def _mark(rule: SnatRule) -> Mark | None:
+    """The only mark that a rule tests."""
+    return None if rule.mark is None else rule.mark.single
 
 
 def _constant(value: Range | None) -> Constant | None:
@@ -202,16 +231,23 @@ def _constant(value: Range | None) -> Constant | None:
 
 def _qualifiers(asked: Qualifiers) -> Iterator[Match]:
     protocol, src_cidr, src_port, dst_cidr, dst_port, _ = asked
-    if src_cidr is not None and src_cidr != EVERYWHERE:
-        yield match(IP_SADDR, src_cidr)
-    if dst_cidr is not None and dst_cidr != EVERYWHERE:
-        yield match(IP_DADDR, dst_cidr)
-    if protocol != ANY_PROTOCOL and src_port is None and dst_port is None:
-        yield match(L4PROTO, protocol)
-    if src_port is not None:
-        yield match(port_field(protocol, "sport"), src_port)
-    if dst_port is not None:
-        yield match(port_field(protocol, "dport"), dst_port)
+    if src_cidr is not None:
+        yield _matches(IP_SADDR, src_cidr)
+    if dst_cidr is not None:
+        yield _matches(IP_DADDR, dst_cidr)
+    ports = src_port is not None or dst_port is not None
+    only = None if protocol is None else protocol.single
+    if protocol is not None and not (ports and only is not None):
+        yield _matches(L4PROTO, protocol)
+    for end, port in (("sport", src_port), ("dport", dst_port)):
+        if port is not None:
+            # A port match of one protocol tests the protocol, too; with several that has been done.
+            field = Field(f"th {end}") if only is None else port_field(only, end)
+            yield _matches(field, port)
+
+
+def _matches(field: Field | Bitwise, asked: Qualifier[Range] | Qualifier[int] | Qualifier[str]) -> Match:
+    return (unlike if asked.negated else match)(field, *asked.values)
 
 
 def _set_mark(mark: Mark) -> Mangle:
@@ -220,5 +256,8 @@ def _set_mark(mark: Mark) -> Mangle:
     return set_mark(Bitwise(CT_MARK, ~mark.mask & WHOLE_MARK, mark.value), CT_MARK)
 
 
-def _test_mark(mark: Mark) -> Match:
-    return match(CT_MARK if mark.mask == WHOLE_MARK else Bitwise(CT_MARK, mark.mask), mark.value)
+def _test_mark(asked: Qualifier[Mark]) -> Match:
+    """A test of marks; all of a list have one mask."""
+    mask = asked.values[0].mask
+    field = CT_MARK if mask == WHOLE_MARK else Bitwise(CT_MARK, mask)
+    return _matches(field, Qualifier(tuple(mark.value for mark in asked.values), asked.negated))

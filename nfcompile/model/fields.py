@@ -25,15 +25,15 @@ BOOLEANS = {
 class Problems:
     """The first thousand problems of a site, as they were found, and the paths of all unread values.
 
-    `unread_parts` are the pools, rules and so on that have an unread value.
+    `above_unread` are the paths of everything that has an unread value in it.
     """
 
-    __slots__ = ("found", "unread", "unread_parts")
+    __slots__ = ("above_unread", "found", "unread")
 
     def __init__(self, unread: frozenset[Path]) -> None:
         self.found: list[Diagnostic] = []
         self.unread = set(unread)
-        self.unread_parts = {path[:2] for path in unread}
+        self.above_unread = {path[:length] for path in unread for length in range(len(path) + 1)}
 
     def refuse(self, problem: Diagnostic, unread: Path | None = None) -> None:
         """Keep a problem, and the path whose value is therefore not known."""
@@ -45,7 +45,7 @@ class Problems:
     def leave_out(self, path: Path) -> None:
         """Keep the path of a value that is not known."""
         self.unread.add(path)
-        self.unread_parts.add(path[:2])
+        self.above_unread.update(path[:length] for length in range(len(path) + 1))
 
     def read(self, read: Callable[[str], Value], text: object, path: Path, key: bool = False) -> Value | None:
         """Read the scalar at a path, or its key; None where it is refused, and the path is then unread."""
@@ -73,8 +73,8 @@ class Fields:
         return self.data.get(key) is not None
 
     def is_unread(self, key: str) -> bool:
-        """Whether the key has a value that could not be read."""
-        return (*self.path, key) in self.problems.unread
+        """Whether the key has a value that could not be read, or a part of it could not."""
+        return (*self.path, key) in self.problems.above_unread
 
     def plain(self, key: str) -> Any:
         """A value that the schema has checked and that needs no reading; None where there is none."""

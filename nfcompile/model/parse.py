@@ -6,7 +6,7 @@ Raises `Fault` with the stretch of the text that is wrong. Knows neither YAML no
 from __future__ import annotations
 
 from nfcompile.model.ranges import PORT_LAST, Range, range_text
-from nfcompile.model.site import Mark
+from nfcompile.model.rules import Mark
 
 
 class Fault(Exception):

@@ -1,4 +1,4 @@
-"""The values of one site, with the words of CONTRACT: pools, ACLs, dnat and snat rules, defaults.
+"""The values of one site, in the words of site.yaml; its dnat and snat rules are in `rules`.
 
 Each value carries its path, through which every later message finds its line. Knows nothing of nft
 and nothing of YAML.
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nfcompile.diagnostics import Path
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Range
+from nfcompile.model.rules import DnatRule, SnatRule
 
 
 class Interfaces(NamedTuple):
@@ -235,46 +236,6 @@ class Pool(NamedTuple):
         """Whether the pool keeps an entry for each inside socket, longer than its sessions live."""
         wanted = self.hairpin or self.filtering == "endpoint_independent"
         return self.shares_addresses and (wanted or self.randomize_ports is not None)
-
-
-class Mark(NamedTuple):
-    """A conntrack mark; only the bits of `mask` belong to it."""
-
-    value: int
-    mask: int = 0xFFFFFFFF
-
-
-class Qualifiers(NamedTuple):
-    """The qualifiers that dnat and snat rules share; None and () mean any. Protocol -1 is `all`."""
-
-    protocol: int
-    src_cidr: Range | None
-    src_port: Range | None
-    dst_cidr: Range | None
-    dst_port: Range | None
-    interface: str | None
-
-
-class DnatRule(NamedTuple):
-    """Aviatrix step 3: packets that match get a mark, another destination address or port."""
-
-    path: Path
-    name: str
-    match: Qualifiers
-    mark: Mark | None
-    dnat_ip: Range | None
-    dnat_port: Range | None
-
-
-class SnatRule(NamedTuple):
-    """Aviatrix step 4: packets that match, also by their mark, leave from an address or a segment."""
-
-    path: Path
-    name: str
-    match: Qualifiers
-    mark: Mark | None
-    snat_ip: Range
-    snat_port: Range | None
 
 
 class Site(NamedTuple):

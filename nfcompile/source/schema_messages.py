@@ -153,7 +153,7 @@ def _type_hint(types: list[str], error: Any) -> str:
     value = error.instance
     if value is None or isinstance(value, dict):
         return ""
-    if "array" in types and not isinstance(value, list):
+    if "array" in types and "string" not in types and not isinstance(value, list):
         return f"write [{clip(str(value))}]"
     if "string" in types:
         if isinstance(value, list):

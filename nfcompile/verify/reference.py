@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.model.protocols import IN_BLOCK, TCP, UDP, WITH_PORTS
-from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
-from nfcompile.model.site import Acl, AclRule, DnatRule, Pool, Qualifiers, Site, SnatRule
+from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
+from nfcompile.model.rules import DnatRule, Qualifier, Qualifiers, SnatRule
+from nfcompile.model.site import Acl, AclRule, Pool, Site
 from nfcompile.verify.boxes import LOCAL, Names, Packet, Table, has, one_of, taken
 
 ANY_PORT = Range(0, PORT_LAST)
@@ -196,7 +197,9 @@ def opens(gate: Gateway, probe: Packet) -> bool:
     """Whether a connection may start with the packet: TCP needs a SYN, on a gateway that translates
     sources."""
     site = gate.site
-    towards_outside = (rule for rule in site.snat if rule.match.interface in (None, *gate.outside))
+    towards_outside = (
+        rule for rule in site.snat if gate.outside.intersection(rule.match.interfaces(sorted(gate.outside)))
+    )
     translates = bool(gate.pools) or any(towards_outside)
     return probe.opens or probe.protocol != TCP or not translates or site.defaults.permit_invalid_flow
 
@@ -213,10 +216,11 @@ def first_dnat(gate: Gateway, probe: Packet, towards: str | Names) -> DnatRule |
     """`towards` is where the packet would go: what stays inside, and what is for the gateway itself, is left
     alone by rules that do not say otherwise."""
     for rule in gate.site.dnat:
-        interface, destination = rule.match.interface, rule.match.dst_cidr
-        if not one_of((interface,) if interface else gate.inside, probe.interface):
+        destination = rule.match.dst_cidr
+        if not one_of(rule.match.interfaces(sorted(gate.inside)), probe.interface):
             continue
-        if interface is None and destination in (None, EVERYWHERE) and one_of({*gate.inside, LOCAL}, towards):
+        unnamed = not rule.match.names_interfaces and (destination is None or destination.negated)
+        if unnamed and one_of({*gate.inside, LOCAL}, towards):
             continue
         if qualifies(rule.match, probe):
             return rule
@@ -225,9 +229,9 @@ def first_dnat(gate: Gateway, probe: Packet, towards: str | Names) -> DnatRule |
 
 def first_snat(gate: Gateway, probe: Packet, mark: int, out: str | Names) -> SnatRule | None:
     for rule in gate.site.snat:
-        interface = rule.match.interface
-        marked = rule.mark is None or mark & rule.mark.mask == rule.mark.value
-        if not marked or not one_of((interface,) if interface else gate.outside, out):
+        if rule.mark is not None and any(one.is_in(mark) for one in rule.mark.values) == rule.mark.negated:
+            continue
+        if not one_of(rule.match.interfaces(sorted(gate.outside)), out):
             continue
         if qualifies(rule.match, probe):
             return rule
@@ -236,12 +240,16 @@ def first_snat(gate: Gateway, probe: Packet, mark: int, out: str | Names) -> Sna
 
 def qualifies(match: Qualifiers, probe: Packet) -> bool:
     return (
-        match.protocol in (-1, probe.protocol)
-        and has(match.src_cidr, probe.source)
-        and has(match.src_port, probe.source_port)
-        and has(match.dst_cidr, probe.destination)
-        and has(match.dst_port, probe.destination_port)
+        (match.protocol is None or (probe.protocol in match.protocol.values) != match.protocol.negated)
+        and meets(match.src_cidr, probe.source)
+        and meets(match.src_port, probe.source_port)
+        and meets(match.dst_cidr, probe.destination)
+        and meets(match.dst_port, probe.destination_port)
     )
+
+
+def meets(asked: Qualifier[Range] | None, value: Range) -> bool:
+    return asked is None or Table.of(asked.values).holds(value) != asked.negated
 
 
 # ---- global addresses

@@ -134,6 +134,44 @@ snat:
     )
 
 
+def test_lists_and_negation(lab: Lab) -> None:
+    """A list matches any of its values, '!' what is none of them; an interface list leaves the others."""
+    check(
+        lab,
+        site("""
+interfaces: {inside: [lan0, lan1], outside: [wan0, wan1]}
+dnat:
+  web: {protocol: [tcp, udp], src_cidr: [10.0.0.0/30, 10.0.0.8], dst_port: [80, 8000-8010],
+        dnat_ip: 198.18.3.3, mark: 1}
+  not-mail: {protocol: tcp, dst_port: "!25", interface: "!lan1", dst_cidr: 198.18.2.0/24, mark: 2}
+  tunnels: {protocol: [gre, icmp], interface: lan1, mark: 3}
+snat:
+  one-or-three: {mark: [1, 3], snat_ip: 172.32.0.1}
+  not-two: {mark: "!2", src_cidr: 10.0.0.64/26, snat_ip: 172.32.0.2}
+  elsewhere: {src_cidr: ["!10.0.0.0/24", "!10.1.0.0/24"], interface: "!wan1", snat_ip: 172.32.0.3}
+  ports: {protocol: [tcp, udp], src_port: ["!1000-1999", "!3000"], snat_ip: 172.32.0.4}
+  rest: {protocol: ["!tcp", "!udp"], snat_ip: 172.32.0.5}
+"""),
+        """
+        tcp 10.0.0.1:1500 > 198.18.0.1:80          -> from 172.32.0.1 to 198.18.3.3:80
+        udp 10.0.0.8:1500 > 198.18.0.1:8005        -> from 172.32.0.1 to 198.18.3.3:8005
+        udp 10.0.0.4:1500 > 198.18.0.1:8005        -> untranslated
+        tcp 10.0.0.1:2500 > 198.18.0.1:81          -> from 172.32.0.4
+        tcp 10.0.0.70:1500 > 198.18.2.1:26         -> untranslated     # mark 2, and port 1500 is excluded
+        tcp 10.0.0.70:1500 > 198.18.2.1:25         -> from 172.32.0.2
+        udp 10.0.0.70:1500 > 198.18.2.1:26         -> from 172.32.0.2
+        icmp 10.1.0.1 > 198.18.0.1                 -> from 172.32.0.1
+        gre 10.1.0.1 > 198.18.0.1                  -> from 172.32.0.1
+        icmp 10.0.0.1 > 198.18.0.1                 -> from 172.32.0.5
+        tcp 10.1.1.1:1500 > 198.18.2.1:53          -> from 172.32.0.3
+        tcp 10.1.1.1:1500 > 198.18.1.1:53          -> untranslated     # wan1, and port 1500 is excluded
+        tcp 10.1.1.1:3000 > 198.18.1.1:53          -> untranslated
+        tcp 10.1.1.1:3001 > 198.18.1.1:53          -> from 172.32.0.4
+        gre 10.1.1.1 > 198.18.1.1                  -> from 172.32.0.1
+        """,
+    )
+
+
 def test_the_first_match_wins(lab: Lab) -> None:
     """Rules that share a map and rules that do not, with a port twice."""
     check(

@@ -27,7 +27,7 @@ from nfcompile.model.ranges import (
     subtract,
     union,
 )
-from nfcompile.model.site import Mark
+from nfcompile.model.rules import Mark
 from nfcompile.source import schema
 from support.sites import ROOT
 

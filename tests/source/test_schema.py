@@ -134,7 +134,7 @@ CASES = [
     ("pool: {}", "unknown-key", (1, 4), "unknown key 'pool'", "did you mean 'pools'?"),
     ("pools: {home: {type: fake, priority: 1, blocksize: 1}}", "unknown-key", (41, 49),
      "unknown key 'blocksize' in pool 'home'",
-     "did you mean 'port_block_size'? it belongs in 'nat_defaults'"),
+     "did you mean 'port_block_size'?"),
     ("nat_defaults: {blocksize: 1}", "unknown-key", (16, 24),
      "unknown key 'blocksize' in 'nat_defaults'", "did you mean 'port_block_size'?"),
     ("nat_defaults: {hairpin: on}", "unknown-key", (16, 22),
@@ -167,8 +167,12 @@ CASES = [
     ("dnat: [{mark: 1}]", "wrong-type", (7, 17),
      "'dnat' must be keys with values, not a list", "write 'name: ...' instead of '- ...'"),
     ("dnat: x", "wrong-type", (7, 7), "'dnat' must be keys with values, not text 'x'", "write 'key: value'"),
-    ("dnat: {w: {dst_port: []}}", "wrong-type", (22, 23),
-     "'dst_port' of dnat rule 'w' must be a whole number or text, not a list", ""),
+    ("dnat: {w: {dst_port: []}}", "out-of-range", (22, 23),
+     "'dst_port' of dnat rule 'w' has no entries, allowed: at least 1", ""),
+    ("dnat: {w: {dst_port: {}}}", "wrong-type", (22, 23),
+     "'dst_port' of dnat rule 'w' must be a whole number or text or a list, not keys with values", ""),
+    ("dnat: {w: {src_cidr: 10}}", "wrong-type", (22, 23),
+     "'src_cidr' of dnat rule 'w' must be text or a list, not the number 10", "put it in quotes"),
     ("pools: {home: {type: cgnt, priority: 1}}", "bad-value", (22, 25),
      "'type' of pool 'home' is 'cgnt', allowed: cgnat, nat, static, fake", "did you mean 'cgnat'?"),
     ("nat_defaults: {lldp: ON}", "bad-value", (22, 23),
@@ -210,7 +214,8 @@ CASES = [
      "write up to 255 printable ASCII characters without quotes and backslashes"),
     ("dnat: {w: {mark: 1, interface: eth 0}}", "bad-format", (32, 36),
      "'interface' of dnat rule 'w' cannot be 'eth 0'",
-     "write the name as the kernel has it: up to 15 letters, digits, '.', '_', '-' or '@'"),
+     "write names as the kernel has them: up to 15 letters, digits, '.', '_', '-' or '@', in a list,"
+     " with '!' in front, or both"),
 ]  # fmt: skip
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
 from nfcompile.model.parse import address, addresses
-from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect
+from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect, subtract
+from nfcompile.model.rules import Qualifier
 from nfcompile.pipeline import Compiled
 from support.frames import ACK, ECHO, GRE, ICMP, SYN, TCP, UDP, Packet
 from support.random_parts import FAR, NETWORKS, PORTS
@@ -74,8 +76,17 @@ def rules(compiled: Compiled) -> Iterator[Aim]:
             yield Aim(wires(entry.vid), -1, entry.local, every, EVERYWHERE, every)
     for one in (*site.dnat, *site.snat):
         protocol, source, left, destination, right, _ = one.match
-        where = source or EVERYWHERE, left or every, destination or EVERYWHERE, right or every
-        yield Aim(wires(), protocol, *where)
+        numbers = (-1,) if protocol is None or protocol.negated else protocol.values
+        sides = (source, EVERYWHERE), (left, every), (destination, EVERYWHERE), (right, every)
+        for number, *where in itertools.product(numbers, *(asked(*side) for side in sides)):
+            yield Aim(wires(), number, *where)
+
+
+def asked(qualifier: Qualifier[Range] | None, every: Range) -> Sequence[Range]:
+    """The ranges that a qualifier matches."""
+    if qualifier is None:
+        return (every,)
+    return subtract([every], qualifier.values) if qualifier.negated else qualifier.values
 
 
 def ends(ranges: Iterator[Range], where: Sequence[Range]) -> list[int]:

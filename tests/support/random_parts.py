@@ -31,6 +31,7 @@ PORT_RANGES = (
 PORT_LISTS = ("53,443", "1,80,8000-65535")
 SOURCE_PORTS = ("20000-40000", "1-20200", "20210,20217-65535", "1-65535", "65535", "1,65535")
 MARKS = (1, 2, 0x12, "0x10/0xf0", "0x2/0xf", "0x80000000/0x80000000")
+WITH_PORTS = ("tcp", "udp", ["tcp", "udp"])
 MANY = ("net", "range", "range")
 ALL_FORMS = ("host", "net", "range")
 
@@ -136,6 +137,28 @@ def match(dice: Random, interfaces: tuple[str, ...]) -> dict[str, Any]:
             rule["src_port"] = dice.choice(("1-20200", "20217-65535", "65535", "1-65535"))
     if one_in(dice, 3):
         rule["interface"] = dice.choice(interfaces)
+    return rule if one_in(dice, 2) else listed(dice, rule)
+
+
+def listed(dice: Random, rule: dict[str, Any]) -> dict[str, Any]:
+    """The same rule with a list, or with a negation, in some of its qualifiers."""
+    more = {
+        "src_cidr": lambda: source(dice).replace("any", "10.0.0.0/8"),
+        "dst_cidr": lambda: destination(dice).replace("any", "198.18.0.0/16"),
+        "src_port": lambda: dice.choice(("5", "20000-30000")),
+        "dst_port": lambda: dice.choice(PORT_RANGES),
+        "interface": lambda: dice.choice(("lan0", "wan0", "wan1")),
+    }
+    for key in sorted(rule.keys() & more.keys()):
+        if one_in(dice, 2):
+            rule[key] = sorted({rule[key], more[key]()})
+        if one_in(dice, 4):
+            values = rule[key] if isinstance(rule[key], list) else [rule[key]]
+            rule[key] = [f"!{value}" for value in values]
+    if rule.get("protocol") in ("tcp", "udp") and one_in(dice, 2):
+        rule["protocol"] = ["tcp", "udp"]
+    elif rule.get("protocol") == "icmp" and one_in(dice, 2):
+        rule["protocol"] = dice.choice(("!icmp", ["icmp", "gre"], "!tcp"))
     return rule
 
 
@@ -146,7 +169,7 @@ def dnat_rule(dice: Random) -> dict[str, Any]:
         rule["dst_cidr"] = dice.choice(GLOBAL_ENDS)
     if not one_in(dice, 4):
         rule["mark"] = dice.choice(MARKS)
-    if rule.get("protocol") in ("tcp", "udp") and one_in(dice, 2):
+    if rule.get("protocol") in WITH_PORTS and one_in(dice, 2):
         rule["dnat_port"] = dice.choice(("9001", "8002", "443", "65535", "1", "9001-9004"))
     if one_in(dice, 2) or not rule.keys() & {"mark", "dnat_port"}:
         there = ("198.18.0.200", "198.18.1.200", "198.18.0.208-198.18.0.215", "198.18.0.0")
@@ -159,8 +182,10 @@ def snat_rule(dice: Random, number: int) -> dict[str, Any]:
     rule = match(dice, ("wan0", "wan1", "lan1"))
     if not one_in(dice, 4):
         rule["mark"] = dice.choice(MARKS)
+        if one_in(dice, 4):
+            rule["mark"] = dice.choice(([1, 2], "!1", ["!1", "!2"]))
     start = f"203.1.{number}."
     rule["snat_ip"] = dice.choice((start + "1", start + "8-" + start + "11", start + "0", start + "255"))
-    if rule.get("protocol") in ("tcp", "udp") and one_in(dice, 2):
+    if rule.get("protocol") in WITH_PORTS and one_in(dice, 2):
         rule["snat_port"] = dice.choice(("30000-31000", "65000-65535", "1-1023"))
     return rule

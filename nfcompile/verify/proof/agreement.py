@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.ranges import Range
-from nfcompile.model.site import Qualifiers, Site
+from nfcompile.model.rules import Qualifiers
+from nfcompile.model.site import Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.boxes import Scrambled, within
@@ -40,7 +41,7 @@ def compared(compiled: Compiled) -> Iterator[Compared]:
         packet = box.packet
         return reference.fate(gate, packet, box.route), walk(program, packet, box.route)
 
-    named = {match.interface for match in _matches(compiled.site) if match.interface}
+    named = {name for match in _matches(compiled.site) if match.interface for name in match.interface.values}
     interfaces = gate.inside | gate.outside | named
     points = cuts(program, "meta l4proto")
     for box, (fate, outcomes) in explored(everything(interfaces, _protocols(compiled, points)), ask):
@@ -69,7 +70,7 @@ def _protocols(compiled: Compiled, points: list[int]) -> Iterator[int]:
     """One of every group of protocols that neither side tells apart."""
     site = compiled.site
     named = {rule.protocol for acl in site.acls for rule in acl.rules}
-    named |= {match.protocol for match in _matches(site)}
+    named |= {number for match in _matches(site) if match.protocol for number in match.protocol.values}
     named |= IN_BLOCK
     starts = {0, *points, *named, *(one + 1 for one in named)}
     return iter(sorted(start for start in starts if 0 <= start < PROTOCOL_NUMBERS))
