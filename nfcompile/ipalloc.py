@@ -60,12 +60,14 @@ class Stock(NamedTuple):
     """The blocks of a pool: its global addresses in order, and how each is cut.
 
     `ports` is the usable range of each address, `block_size` the ports of a block. Without `ports`
-    the whole address is the block.
+    the whole address is the block. `by_address`: all blocks of an address are used before the next address,
+    so subscriber number i of an entry gets block i mod K of address i div K, for K blocks per address.
     """
 
     globals: tuple[Range, ...]
     ports: Range | None = None
     block_size: int = 1
+    by_address: bool = False
 
     @property
     def blocks_per_address(self) -> int:
@@ -159,6 +161,9 @@ class Layout:
 
 
 def _pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:
+    if stock.by_address:
+        yield from _single_pieces(stock, subscribers)
+        return
     runs = iter(subscribers)
     run = next(runs, None)
     for entry in stock.globals:
@@ -174,6 +179,16 @@ def _pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:
                     yield Piece(run.first, last, base, bits, number)
                     free += _left_over(base, bits, run.first, last)
                     run = Range(last + 1, run.last) if last < run.last else next(runs, None)
+
+
+def _single_pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:
+    """One piece for each subscriber: neighbours have neighbouring blocks of one address."""
+    each = stock.blocks_per_address
+    addresses = (address for entry in stock.globals for address in range(entry.first, entry.last + 1))
+    blocks = ((address, number) for address in addresses for number in range(each))
+    everyone = (subscriber for run in subscribers for subscriber in range(run.first, run.last + 1))
+    for subscriber, (address, number) in zip(everyone, blocks, strict=False):
+        yield Piece(subscriber, subscriber, address, 0, number)
 
 
 def _left_over(base: int, bits: int, first: int, last: int) -> list[tuple[int, int]]:

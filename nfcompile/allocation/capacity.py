@@ -131,6 +131,8 @@ def _pairs(allocation: PoolAllocation) -> Plan:
 
 def _used(stock: Stock, subscribers: int) -> int:
     """Each entry of `global_ip` is filled before the next is begun, all its addresses alike."""
+    if stock.by_address:
+        return min(stock.addresses, -(-subscribers // max(1, stock.blocks_per_address)))
     used = 0
     for entry in stock.globals:
         here = min(subscribers, entry.size * stock.blocks_per_address)

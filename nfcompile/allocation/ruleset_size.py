@@ -37,6 +37,8 @@ def piece_count(stock: Stock, subscribers: int) -> int:
     >>> piece_count(Stock((Range(8, 15), Range(16, 18)), Range(1024, 2047), 128), 8 * 8 + 5)
     12
     """
+    if stock.by_address:
+        return min(subscribers, stock.capacity)
     count = 0
     for entry in stock.globals:
         blocks = min(stock.blocks_per_address, -(-subscribers // entry.size))
