@@ -123,7 +123,8 @@ def _allocation(pool: Pool, defaults: Defaults, taken_before: Cover[None]) -> Po
         tcp = rounded(pool.limits.portlimit_tcp, pool.port_block_size)
         udp = rounded(pool.limits.portlimit_udp, pool.port_block_size)
         size = max(tcp, udp) if pool.is_deterministic else pool.port_block_size
-        stock = Stock(pool.global_ip, pool.port_range, size)
+        by_address = pool.fill == "address" and pool.is_deterministic
+        stock = Stock(pool.global_ip, pool.port_range, size, by_address)
     low = _low_stock(pool, defaults.portlimit_low)
     return PoolAllocation(pool, subscribers, unbounded, _taken(pool, rules), stock, tcp, udp, low)
 

@@ -60,7 +60,7 @@ class CheckInput(NamedTuple):
 def check_input(site: Site, allocations: tuple[PoolAllocation, ...], paths: Iterable[Path]) -> CheckInput:
     """The input of all checks; `paths` are those of the values that have not been read."""
     unread = Unread(paths)
-    pools = {pool.path for pool in site.pools}
+    pools = {*(pool.path for pool in site.pools), *(pool.path for pool in site.npt)}
     has_all_pools = not any(path[:1] in ((), ("pools",)) and path[:2] not in pools for path in unread.paths)
     order = [(*pool.path, key) for pool in site.pools for key in ("priority", "enable")]
     has_order = has_all_pools and all(map(unread.knows, order))

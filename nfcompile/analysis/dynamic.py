@@ -4,7 +4,8 @@
 
 A setting has no effect in a dynamic pool (a warning). The kernel chooses the port inside a block that it
 has just assigned: it can choose at random (`randomize_ports: on`), but not in order (`off`), and dynamic
-pools have no blocks below port 1024 (`portlimit_low`). Remove the setting, or make the pool deterministic.
+pools have no blocks below port 1024 (`portlimit_low`). `fill` and `inbound` need computed blocks.
+Remove the setting, or make the pool deterministic.
 
 ```yaml
 acls: {homes: {10: allow ip 100.64.0.0/28}}
@@ -38,6 +39,9 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for each dynamic pool with ports in order, and one where low ports are set."""
     pools = [p for p in checked.site.active_pools if p.shares_addresses and p.is_dynamic]
     for pool in pools:
+        for key, default in (("fill", "spread"), ("inbound", "drop")):
+            if getattr(pool, key) != default:
+                yield _warning(pool, f"'{key}: {getattr(pool, key)}'", (*pool.path, key))
         if pool.randomize_ports is False:
             yield _warning(pool, "'randomize_ports: off'", (*pool.path, "randomize_ports"))
     if pools and checked.site.defaults.portlimit_low is not None:

@@ -4,7 +4,8 @@
 
 One global address is given twice: in one pool, in two pools, in a static entry, or as an address of the
 gateway itself. Both owners would use the same ports of the address, and no log could tell their subscribers
-apart.
+apart. Several cgnat pools may have an address if their `port_range`s do not overlap, and a cgnat pool may
+have the gateway's `primary_ip`.
 
 ```yaml
 acls: {a: {10: allow ip 10.0.0.0/30}, b: {10: allow ip 10.1.0.0/30}}
@@ -69,26 +70,38 @@ from nfcompile.diagnostics import Diagnostic, Note, Path
 from nfcompile.model.ranges import Cover, Range, intersect, range_text
 from nfcompile.model.site import Site
 
+PRIMARY: Path = ("gateway", "primary_ip")
+
 
 class GlobalAddresses(NamedTuple):
-    """A global range, its owner, and where it is written."""
+    """A global range, its owner, and where it is written; `ports` of a pool that shares its addresses."""
 
     range: Range
     owner: str
     path: Path
+    ports: Range | None = None
+
+    def may_share(self, other: GlobalAddresses) -> bool:
+        """Whether both may have one address: cgnat pools with other ports, or one and the gateway."""
+        if self.ports is not None and other.ports is not None:
+            apart = self.ports.last < other.ports.first or other.ports.last < self.ports.first
+            return apart and self.owner != other.owner
+        return PRIMARY in (self.path, other.path) and (self.ports or other.ports) is not None
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """Compare all global ranges with each other in one ascending pass, then with the subscribers."""
     given = list(_given(checked.site, checked.unread))
     order = {id(one): index for index, one in enumerate(given)}
-    widest: GlobalAddresses | None = None
+    reaching: list[GlobalAddresses] = []
     for one in sorted(given, key=lambda g: (g.range, order[id(g)])):
-        if widest is not None and one.range.first <= widest.range.last:
+        reaching = [other for other in reaching if one.range.first <= other.range.last]
+        conflicts = [other for other in reaching if not one.may_share(other)]
+        if conflicts:
+            widest = max(conflicts, key=lambda g: g.range.last)
             early, late = sorted((widest, one), key=lambda g: order[id(g)])
             yield _overlap(early, late)
-        if widest is None or one.range.last > widest.range.last:
-            widest = one
+        reaching.append(one)
     yield from _inside(checked, given)
     yield from _snat(checked.site, given)
 
@@ -96,7 +109,7 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
 def _given(site: Site, unread: Unread) -> Iterator[GlobalAddresses]:
     if site.gateway.primary_ip is not None:
         primary = Range(site.gateway.primary_ip, site.gateway.primary_ip)
-        yield GlobalAddresses(primary, "gateway 'primary_ip'", ("gateway", "primary_ip"))
+        yield GlobalAddresses(primary, "gateway 'primary_ip'", PRIMARY)
     for index, one in enumerate(site.gateway.secondary_ips):
         yield GlobalAddresses(
             one, "gateway 'secondary_ips'", unread.entry(("gateway", "secondary_ips"), index)
@@ -104,8 +117,10 @@ def _given(site: Site, unread: Unread) -> Iterator[GlobalAddresses]:
     for pool in site.pools:
         if not pool.enable:
             continue
+        ports = pool.port_range if pool.shares_addresses else None
         for index, one in enumerate(pool.global_ip):
-            yield GlobalAddresses(one, f"pool '{pool.name}'", unread.entry((*pool.path, "global_ip"), index))
+            path = unread.entry((*pool.path, "global_ip"), index)
+            yield GlobalAddresses(one, f"pool '{pool.name}'", path, ports)
         for entry in pool.global_map:
             yield GlobalAddresses(entry.globals, f"pool '{pool.name}'", entry.path)
 
@@ -153,6 +168,8 @@ def _snat(site: Site, given: list[GlobalAddresses]) -> Iterator[Diagnostic]:
     of_pools = sorted((one for one in given if one.path[0] == "pools"), key=lambda one: one.range)
     firsts = [one.range.first for one in of_pools]
     for rule in site.snat:
+        if rule.snat_ip is None:
+            continue
         # Addresses with one owner are disjoint: no range further back reaches this rule's addresses.
         for index in range(bisect_right(firsts, rule.snat_ip.last) - 1, -1, -1):
             one = of_pools[index]

@@ -54,6 +54,7 @@ POOL_SETTINGS: dict[str, PoolUse] = {
     "limits_peruser.portlimit_tcp": SHARING,
     "limits_peruser.portlimit_udp": SHARING,
     "limits_peruser.portlimit_icmp": SHARING,
+    "limits_peruser.sessions": SHARING,
     "timeouts_inactivity.translation": PoolUse(
         lambda pool: pool.is_dynamic, "only dynamic pools assign blocks for a time"
     ),
@@ -107,6 +108,10 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     yield from _inherited(checked.site.active_pools, checked.site.defaults, has_rules)
     for key, reason in _device_settings(checked.site.active_pools, checked.site.defaults):
         yield _warning((*DEFAULTS, *key.split(".")), key, "here", reason)
+    interfaces = checked.site.interfaces
+    if interfaces.inside_networks is not None and not interfaces.shared:
+        reason = "no interface is inside and outside"
+        yield _warning(("interfaces", "inside_networks"), "inside_networks", "here", reason)
 
 
 def _inherited(pools: tuple[Pool, ...], defaults: Defaults, has_rules: bool) -> Iterator[Diagnostic]:
@@ -129,6 +134,10 @@ def _device_settings(pools: tuple[Pool, ...], defaults: Defaults) -> Iterator[tu
         yield "low_to_all_udp", "portlimit_low is nolimit"
     if not defaults.udp_inbound_refresh and not any(pool.renews for pool in pools):
         yield "udp_inbound_refresh", "no pool keeps mapping entries, or is dynamic"
+    if "assignment_trial" in defaults.differing and not any(pool.is_dynamic for pool in pools):
+        yield "assignment_trial", "no pool is dynamic"
+    if "timeouts_by" in defaults.differing and not pools:
+        yield "timeouts_by", ANY_POOL.reason
     if defaults.sessions_per_translation is not None and not any(pool.translates for pool in pools):
         yield "sessions_per_translation", "no pool translates"
     yield from _algs(pools, defaults.alg)

@@ -27,14 +27,16 @@ from collections.abc import Iterator
 
 from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Note
+from nfcompile.model.npt import NptPool
 from nfcompile.model.site import Pool
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One error for each pool that repeats the priority of a pool above it."""
-    first: dict[int, Pool] = {}
-    used = {pool.priority for pool in checked.site.pools if pool.enable}
-    for pool in checked.site.pools:
+    first: dict[int, Pool | NptPool] = {}
+    pools: tuple[Pool | NptPool, ...] = (*checked.site.pools, *checked.site.npt)
+    used = {pool.priority for pool in pools if pool.enable}
+    for pool in pools:
         if not pool.enable or not checked.knows((*pool.path, "priority")):
             continue
         other = first.setdefault(pool.priority, pool)

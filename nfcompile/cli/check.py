@@ -17,8 +17,12 @@ def run(options: Options) -> int:
     if options.kernel and not _refused(found):
         found = _asked_of_kernel(found)
     if options.strict:
-        errors = tuple(one._replace(severity="error") for one in found.diagnostics)
-        found = found._replace(diagnostics=errors)
+        errors = {"warning": "error"}
+        found = found._replace(
+            diagnostics=tuple(
+                one._replace(severity=errors.get(one.severity, one.severity)) for one in found.diagnostics
+            )
+        )
     if options.format != "text":
         sys.stdout.write(site.rendered(found, options.format))
     elif found.diagnostics:

@@ -45,7 +45,14 @@ def snat_rule(rule: SnatRule) -> str:
     if not words or _match(rule.match) != "any":
         words.append(_match(rule.match))
     port = f" port {port_text(rule.snat_port)}" if rule.snat_port else ""
-    return f"{rule.name}: {' '.join(words)} → {range_text(rule.snat_ip)}{port}"
+    return f"{rule.name}: {' '.join(words)} → {snat_target(rule)}{port}"
+
+
+def snat_target(rule: SnatRule) -> str:
+    """The addresses of an snat rule, or what it does without any."""
+    if rule.snat_ip is not None:
+        return range_text(rule.snat_ip)
+    return "untranslated" if rule.exclude else "the interface's address"
 
 
 def pair(entry: StaticEntry) -> str:

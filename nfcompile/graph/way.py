@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.graph.spelling import acl_rule, dnat_rule, pair, snat_rule
+from nfcompile.graph.spelling import acl_rule, dnat_rule, pair, snat_rule, snat_target
 from nfcompile.model.ranges import range_text
 from nfcompile.model.rules import DnatRule
 from nfcompile.model.site import Site
@@ -106,7 +106,7 @@ def _dnat(title: str, rules: Sequence[DnatRule]) -> Iterator[Step]:
 def _snat(site: Site) -> Iterator[Step]:
     if site.snat:
         box = Box("snat: first rule that fits", _few(snat_rule(rule) for rule in site.snat), "rules")
-        addresses = _few(dict.fromkeys(range_text(rule.snat_ip) for rule in site.snat))
+        addresses = _few(dict.fromkeys(snat_target(rule) for rule in site.snat))
         yield Step(box, Box("customized SNAT", addresses, "translated"), "fits", "none fits")
 
 

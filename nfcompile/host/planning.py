@@ -109,7 +109,8 @@ def _global_addresses(site: Site) -> Iterator[tuple[tuple[Range, ...], Path]]:
         yield pool.global_ip, (*pool.path, "global_ip")
         yield tuple(entry.globals for entry in pool.global_map), (*pool.path, "global_map")
     for rule in site.snat:
-        yield (rule.snat_ip,), (*rule.path, "snat_ip")
+        if rule.snat_ip is not None:
+            yield (rule.snat_ip,), (*rule.path, "snat_prefix" if rule.prefix else "snat_ip")
     for dnat in site.dnat:
         asked = dnat.match.dst_cidr
         named = dnat.match.interfaces(()) if dnat.match.names_interfaces else ()

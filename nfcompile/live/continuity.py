@@ -146,7 +146,7 @@ class SiteStatePolicy:
         ours = self.table.get(str(names.GLOBALS))
         watched = cover((*(_range(one) for one in (ours.elements if ours else ())), *previous_globals))
         given = [self._bindings(allocation, listed) for allocation in self.allocations]
-        forced = cover(rule.snat_ip for rule in self.site.snat)
+        forced = cover(rule.snat_ip for rule in self.site.snat if rule.snat_ip is not None)
 
         def wrong(flow: Flow) -> bool:
             return any(

@@ -139,6 +139,8 @@ def _finder(runs: Iterable[tuple[Range, Pool]]) -> Callable[[int], Pool | None]:
 def _rule(rules: Iterable[SnatRule], flow: Flow) -> SnatRule | None:
     """The first snat rule that gives this address to such a connection (its ports and interface aside)."""
     for rule in rules:
+        if rule.snat_ip is None:
+            continue
         first, last = rule.snat_ip
         asked, mark = rule.match.protocol, rule.mark
         if not first <= flow.reply_dst <= last:

@@ -206,15 +206,15 @@ def _snat_rule(rule: SnatRule, interfaces: tuple[str, ...], *before: Match) -> R
     if rule.mark:
         statements.append(_test_mark(rule.mark))
     statements += _qualifiers(rule.match)
-    flags = ("persistent",) if rule.snat_ip.size > 1 else ()
-    statements.append(Nat("snat", Constant(rule.snat_ip), _constant(rule.snat_port), flags=flags))
+    flags = ("persistent",) if rule.addresses.size > 1 else ()
+    statements.append(Nat("snat", Constant(rule.addresses), _constant(rule.snat_port), flags=flags))
     return Rule(tuple(statements), rule.path)
 
 
 def _snat_map(group: list[SnatRule], run: int) -> Map:
     first = {mark: rule for rule in reversed(group) if (mark := _mark(rule))}
     elements = tuple(
-        Element(key(mark.value), key(rule.snat_ip), rule.path)
+        Element(key(mark.value), key(rule.addresses), rule.path)
         for mark, rule in sorted(first.items(), key=lambda item: item[0])
     )
     return Map(names.mark_map(run), ("mark",), ("ipv4_addr",), group[0].path, elements, interval=True)

@@ -37,7 +37,7 @@ def address(text: str, at: int = 0) -> int:
             return value
     message = f"'{text}' is not an IPv4 address"
     if ":" in text:
-        message += " (IPv6 is not translated)"
+        message += " (IPv6 is translated by npt pools only)"
     raise _fault("bad-address", message, text, at)
 
 

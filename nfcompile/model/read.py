@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.diagnostics import Diagnostic, Note, Path
+from nfcompile.diagnostics import Diagnostic, Path
 from nfcompile.model import parse
 from nfcompile.model.acl import read_rule
 from nfcompile.model.fields import Data, Fields, Problems
+from nfcompile.model.npt import NptPool
+from nfcompile.model.read_npt import read_npt
 from nfcompile.model.read_pool import merged, read_pool, timeouts, written
 from nfcompile.model.read_rule import read_dnat, read_snat
-from nfcompile.model.site import Acl, AclRule, Alg, Defaults, GatewayAddresses, Interfaces, Site
+from nfcompile.model.site import Acl, AclRule, Alg, Defaults, GatewayAddresses, Interfaces, Pool, Site
 
 
 class ReadSite(NamedTuple):
@@ -41,7 +43,7 @@ def read_site(data: Data, defaults: Data, unread: frozenset[Path] = frozenset())
     names = dict.fromkeys([*(data.get("acls") or ()), *_names_below("acls", unread)])
     acls = {name: _acl(fields("acls", name)) for name in names}
     inherited = fields("nat_defaults")
-    pools = [read_pool(fields("pools", name), inherited, acls) for name in data.get("pools") or ()]
+    pools = [_pool(fields("pools", name), inherited, acls) for name in data.get("pools") or ()]
     dnat = [read_dnat(fields("dnat", name)) for name in data.get("dnat") or ()]
     snat = [read_snat(fields("snat", name)) for name in data.get("snat") or ()]
     site = Site(
@@ -50,11 +52,18 @@ def read_site(data: Data, defaults: Data, unread: frozenset[Path] = frozenset())
         gateway=_gateway(fields("gateway")),
         defaults=_defaults(inherited),
         acls=tuple(acls.values()),
-        pools=tuple(pool for pool in pools if pool is not None),
+        pools=tuple(pool for pool in pools if isinstance(pool, Pool)),
+        npt=tuple(pool for pool in pools if isinstance(pool, NptPool)),
         dnat=tuple(rule for rule in dnat if rule is not None),
         snat=tuple(rule for rule in snat if rule is not None),
     )
     return ReadSite(site, problems.found, frozenset(problems.unread))
+
+
+def _pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool | NptPool | None:
+    if fields.plain("type") == "npt":
+        return read_npt(fields)
+    return read_pool(fields, inherited, acls)
 
 
 def _names_below(section: str, unread: frozenset[Path]) -> list[str]:
@@ -64,15 +73,11 @@ def _names_below(section: str, unread: frozenset[Path]) -> list[str]:
 
 def _interfaces(fields: Fields) -> Interfaces:
     inside, outside = fields.plain("inside") or [], fields.plain("outside") or []
-    for index, name in enumerate(outside):
-        if name is not None and name in inside:
-            first: Path = ("interfaces", "inside", inside.index(name))
-            note = Note(f"'{name}' is an inside interface here", first)
-            message = f"interface '{name}' is inside and outside"
-            path = ("interfaces", "outside", index)
-            fields.problems.refuse(Diagnostic("interface-twice", message, path, notes=(note,)))
     vlans = tuple((int(vid), name) for vid, name in (fields.plain("vlans") or {}).items())
-    return Interfaces(_names(inside), _names(outside), vlans)
+    networks = None
+    if fields.has("inside_networks"):
+        networks = fields.each("inside_networks", parse.addresses)
+    return Interfaces(_names(inside), _names(outside), vlans, networks)
 
 
 def _names(side: list[str | None]) -> tuple[str, ...]:
@@ -111,6 +116,9 @@ def _defaults(fields: Fields) -> Defaults:
         lldp_hostname=fields.plain("lldp_hostname"),
         permit_invalid_flow=fields.flag("permit_invalid_flow"),
         flowtable=fields.flag("flowtable"),
+        strict_sources=fields.flag("strict_sources"),
+        assignment_trial=fields.plain("assignment_trial"),
+        timeouts_by=fields.plain("timeouts_by"),
         timeouts=timeouts(merged("timeouts_inactivity", fields, fields)),
         given=frozenset(written(fields.data)),
         differing=fields.differing(),

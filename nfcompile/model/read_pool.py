@@ -19,7 +19,10 @@ FIELD_TYPES = {
     "allocation": ("cgnat", "nat"),
     "subscribers": ("cgnat", "nat"),
     "global_map": ("static",),
+    "fill": ("cgnat",),
+    "inbound": ("cgnat",),
     "filtering": ("cgnat",),
+    "stateless": ("npt",),
     "allow_external_connect": ("nat", "static"),
     "limits_peruser": ("cgnat",),
 }
@@ -51,6 +54,8 @@ def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool |
         port_range=fields.read("port_range", _port_range) or _port_range(fields.defaults["port_range"]),
         port_block_size=fields.plain("port_block_size") or inherited.plain("port_block_size"),
         allocation=fields.plain("allocation") or ALLOCATION.get(kind, "deterministic"),
+        fill=fields.plain("fill"),
+        inbound=fields.plain("inbound"),
         subscribers=fields.each("subscribers", parse.addresses) if fields.has("subscribers") else None,
         filtering=fields.plain("filtering"),
         hairpin=fields.flag("hairpin"),
@@ -58,7 +63,7 @@ def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool |
         connection_logging=fields.flag("connection_logging"),
         randomize_ports=fields.flag("randomize_ports") if fields.has("randomize_ports") else None,
         timeouts=timeouts(merged("timeouts_inactivity", inherited, fields)),
-        limits=Limits(**merged("limits_peruser", inherited, fields)),
+        limits=_limits(merged("limits_peruser", inherited, fields)),
         global_map=_global_map(fields),
         given=frozenset(written(fields.data)),
         differing=fields.differing(inherited.data),
@@ -109,6 +114,11 @@ def merged(key: str, inherited: Fields, fields: Fields) -> Data:
     defaults = inherited.defaults[key]
     layers = (defaults, inherited.data.get(key), fields.data.get(key))
     return {name: value for layer in layers for name, value in (layer or {}).items() if name in defaults}
+
+
+def _limits(merged: Data) -> Limits:
+    sessions = merged["sessions"]
+    return Limits(**merged)._replace(sessions=sessions if isinstance(sessions, int) else None)
 
 
 def timeouts(merged: Data) -> Timeouts:

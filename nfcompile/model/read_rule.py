@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from nfcompile.diagnostics import Diagnostic
+from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model import parse, protocols
 from nfcompile.model.fields import Fields
 from nfcompile.model.parse import Fault
@@ -16,33 +16,88 @@ Value = TypeVar("Value")
 Reader = Callable[[str], Value]
 
 ANY_WORDS = ("all", "ip")
+INTERFACE = "interface"
+"""`snat_ip` that stands for the address of the outgoing interface."""
 
 
 def read_dnat(fields: Fields) -> DnatRule | None:
     """Read a dnat rule; None where a part of it is unread, since the rest would match other packets."""
-    _check_effect(fields, "mark", "dnat_ip", "dnat_port")
+    _check_effect(fields, "mark", "dnat_ip", "dnat_port", "dnat_prefix", "exclude")
+    _check_targets(fields, "dnat", ("mark", "dnat_ip", "dnat_port", "dnat_prefix"))
     match = _match(fields)
+    prefix = _prefix(fields, "dnat_prefix", "dst_cidr", match.dst_cidr)
     rule = DnatRule(
         path=fields.path,
         name=str(fields.path[-1]),
         match=match,
         mark=fields.read("mark", parse.mark),
-        dnat_ip=fields.read("dnat_ip", parse.addresses),
+        dnat_ip=prefix or fields.read("dnat_ip", parse.addresses),
         dnat_port=_translated_port(fields, "dnat_port", match),
+        prefix=prefix is not None,
+        exclude=fields.flag("exclude"),
     )
     return None if _is_incomplete(fields) else rule
 
 
 def read_snat(fields: Fields) -> SnatRule | None:
-    """Read an snat rule; None where a part of it is unread, or an address to translate to is missing."""
-    _check_effect(fields, "snat_ip")
+    """Read an snat rule; None where a part of it is unread."""
+    _check_effect(fields, "snat_ip", "snat_prefix", "exclude")
+    _check_targets(fields, "snat", ("snat_ip", "snat_port", "snat_prefix"))
     match = _match(fields)
-    snat_port = _translated_port(fields, "snat_port", match)
-    mark = _marks(fields)
-    snat_ip = fields.read("snat_ip", parse.addresses)
-    if snat_ip is None or _is_incomplete(fields):
+    prefix = _prefix(fields, "snat_prefix", "src_cidr", match.src_cidr)
+    snat_ip = None
+    if fields.plain("snat_ip") != INTERFACE:
+        snat_ip = fields.read("snat_ip", parse.addresses)
+    rule = SnatRule(
+        path=fields.path,
+        name=str(fields.path[-1]),
+        match=match,
+        mark=_marks(fields),
+        snat_ip=prefix or snat_ip,
+        snat_port=_translated_port(fields, "snat_port", match),
+        prefix=prefix is not None,
+        exclude=fields.flag("exclude"),
+    )
+    return None if _is_incomplete(fields) else rule
+
+
+def _check_targets(fields: Fields, stage: str, keys: tuple[str, ...]) -> None:
+    """Refuse two ways of translation in one rule, and any beside `exclude`."""
+    written = [key for key in keys if fields.has(key)]
+    prefix = f"{stage}_prefix"
+    if fields.flag("exclude"):
+        for key in written:
+            _refuse_pair(fields, "exclude", key)
+    elif prefix in written:
+        for key in written:
+            if key not in (prefix, "mark"):
+                _refuse_pair(fields, prefix, key)
+
+
+def _refuse_pair(fields: Fields, first: str, second: str) -> None:
+    path = (*fields.path, second)
+    message = f"'{second}' and '{first}' exclude each other"
+    note = Note(f"'{first}' is given here", (*fields.path, first))
+    problem = Diagnostic("two-targets", message, path, key=True, hint="remove one of them", notes=(note,))
+    fields.problems.refuse(problem, path)
+
+
+def _prefix(fields: Fields, key: str, side: str, asked: Qualifier[Range] | None) -> Range | None:
+    """The prefix of a one-to-one translation; refused unless `side` is one prefix of the same length."""
+    found = fields.read(key, parse.prefix)
+    if found is None or fields.is_unread(side):
         return None
-    return SnatRule(fields.path, str(fields.path[-1]), match, mark, snat_ip, snat_port)
+    single = None if asked is None else asked.single
+    path = (*fields.path, key)
+    if single is None or single.size & (single.size - 1) or single.first % single.size:
+        message = f"'{key}' needs a '{side}' that is one prefix"
+        fields.problems.refuse(Diagnostic("prefix-length", message, path), path)
+    elif single.size != found.size:
+        message = f"'{key}' has {found.size} addresses, but '{side}' has {single.size}"
+        hint = "both prefixes need the same length"
+        note = Note(f"'{side}' is given here", (*fields.path, side))
+        fields.problems.refuse(Diagnostic("prefix-length", message, path, hint=hint, notes=(note,)), path)
+    return found
 
 
 def _match(fields: Fields) -> Qualifiers:
@@ -175,9 +230,11 @@ def _is_incomplete(fields: Fields) -> bool:
 
 def _check_effect(fields: Fields, *keys: str) -> None:
     """Refuse a rule that has none of the keys that change a packet."""
-    if any(fields.has(key) or fields.is_unread(key) for key in keys):
+    if any(fields.has(key) or fields.is_unread(key) for key in keys if key != "exclude"):
         return
-    words = [f"a '{key}'" for key in keys]
+    if fields.flag("exclude") or fields.is_unread("exclude"):
+        return
+    words = [f"a '{key}'" for key in keys if key not in ("exclude", "dnat_prefix", "snat_prefix")]
     wanted = " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
     message = f"{fields.path[0]} rule '{fields.path[-1]}' changes nothing"
     hint = f"give it {wanted}"

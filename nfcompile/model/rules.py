@@ -69,7 +69,11 @@ class Qualifiers(NamedTuple):
 
 
 class DnatRule(NamedTuple):
-    """Aviatrix step 3: packets that match get a mark, another destination address or port."""
+    """Aviatrix step 3: packets that match get a mark, another destination address or port.
+
+    `prefix`: `dnat_ip` is a prefix, and the host bits of the destination are kept. `exclude`: packets that
+    match are left alone, and no later rule is tried.
+    """
 
     path: Path
     name: str
@@ -77,14 +81,29 @@ class DnatRule(NamedTuple):
     mark: Mark | None
     dnat_ip: Range | None
     dnat_port: Range | None
+    prefix: bool
+    exclude: bool
 
 
 class SnatRule(NamedTuple):
-    """Aviatrix step 4: packets that match, also by their mark, leave from an address or a segment."""
+    """Aviatrix step 4: packets that match, also by their mark, leave from an address or a segment.
+
+    `prefix`: `snat_ip` is a prefix, and the host bits of the source are kept. Without `snat_ip` the packets
+    leave from the address of the outgoing interface or, with `exclude`, untranslated, and no pool is tried
+    either.
+    """
 
     path: Path
     name: str
     match: Qualifiers
     mark: Qualifier[Mark] | None
-    snat_ip: Range
+    snat_ip: Range | None
     snat_port: Range | None
+    prefix: bool
+    exclude: bool
+
+    @property
+    def addresses(self) -> Range:
+        """The addresses of a rule that names some."""
+        assert self.snat_ip is not None
+        return self.snat_ip

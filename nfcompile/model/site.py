@@ -9,17 +9,28 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
+from nfcompile.model.npt import NptPool
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Range
 from nfcompile.model.rules import DnatRule, SnatRule
 
 
 class Interfaces(NamedTuple):
-    """Interface names as the kernel has them; `vlans` maps a VLAN id to the interface that carries it."""
+    """Interface names as the kernel has them; `vlans` maps a VLAN id to the interface that carries it.
+
+    An interface on both sides makes a one-armed gateway: there the addresses decide the direction, by
+    `inside_networks`, or by every source that the site names where that is None.
+    """
 
     inside: tuple[str, ...]
     outside: tuple[str, ...]
     vlans: tuple[tuple[int, str], ...] = ()
+    inside_networks: tuple[Range, ...] | None = None
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Interfaces that are on both sides."""
+        return tuple(name for name in self.outside if name in self.inside)
 
     def vlan(self, vid: int) -> str:
         """The interface of `~vid`; without an entry in `vlans` it is '<first inside>.<vid>'."""
@@ -57,11 +68,12 @@ class Timeouts(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """`limits_peruser`: global ports a subscriber (tcp, udp) and simultaneous ICMP sessions."""
+    """`limits_peruser`: global ports per subscriber (tcp, udp), ICMP sessions, and all sessions."""
 
     portlimit_icmp: int
     portlimit_tcp: int
     portlimit_udp: int
+    sessions: int | None
 
 
 class Alg(NamedTuple):
@@ -92,6 +104,9 @@ class Defaults(NamedTuple):
     lldp_hostname: str
     permit_invalid_flow: bool
     flowtable: bool
+    strict_sources: bool
+    assignment_trial: int
+    timeouts_by: str
     timeouts: Timeouts
     given: frozenset[str]
     differing: frozenset[str]
@@ -156,6 +171,8 @@ class Pool(NamedTuple):
     port_range: Range
     port_block_size: int
     allocation: str
+    fill: str
+    inbound: str
     subscribers: tuple[Range, ...] | None
     filtering: str
     hairpin: bool
@@ -239,7 +256,7 @@ class Pool(NamedTuple):
 
 
 class Site(NamedTuple):
-    """One gateway."""
+    """One gateway. `pools` are those of IPv4, `npt` those of IPv6."""
 
     name: str
     interfaces: Interfaces
@@ -247,8 +264,14 @@ class Site(NamedTuple):
     defaults: Defaults
     acls: tuple[Acl, ...]
     pools: tuple[Pool, ...]
+    npt: tuple[NptPool, ...]
     dnat: tuple[DnatRule, ...]
     snat: tuple[SnatRule, ...]
+
+    @property
+    def rules(self) -> tuple[DnatRule | SnatRule, ...]:
+        """The dnat rules, then the snat rules."""
+        return (*self.dnat, *self.snat)
 
     @property
     def active_pools(self) -> tuple[Pool, ...]:

@@ -169,7 +169,7 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
         return untouched
     snat = first_snat(gate, probe, mark, out)
     if snat is not None:
-        return forwarded(snat.snat_ip, snat.snat_port or ANY_PORT, f"snat {snat.name}")
+        return forwarded(snat.addresses, snat.snat_port or ANY_PORT, f"snat {snat.name}")
     hairpin = hairpin and one_of(gate.inside, out)
     if not to_outside and not hairpin:
         return untouched

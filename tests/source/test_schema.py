@@ -27,7 +27,7 @@ HEAD = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n"
 EVERY_KEY = """\
 version: 1
 site: metro-1
-interfaces: {inside: [lan0], outside: [wan0], vlans: {102: lan0.102}}
+interfaces: {inside: [lan0], outside: [wan0], vlans: {102: lan0.102}, inside_networks: [10.0.0.0/8]}
 gateway: {primary_ip: 172.32.0.10, secondary_ips: [172.32.0.201-172.32.0.210]}
 nat_defaults:
   vlan_mode: untagged
@@ -42,11 +42,14 @@ nat_defaults:
   lldp_hostname: ""
   permit_invalid_flow: off
   flowtable: on
+  strict_sources: off
+  assignment_trial: 30
+  timeouts_by: ruleset
   timeouts_inactivity:
     {translation: 86400, udp: 300, icmp: 60, tcp_handshake: 4, tcp_active: 300, tcp_final: 240, tcp_reset: 4,
      tcp_session_active: 120, udp_session: 120, icmp_session: 120, other: 300, special: 600,
      special_tcp_ports: [22]}
-  limits_peruser: {portlimit_icmp: 1024, portlimit_tcp: 1024, portlimit_udp: 1024}
+  limits_peruser: {portlimit_icmp: 1024, portlimit_tcp: 1024, portlimit_udp: 1024, sessions: nolimit}
 acls:
   residential:
     10: deny  ip 100.64.9.0/24
@@ -60,6 +63,8 @@ pools:
     global_ip: [203.0.113.0/26, 198.51.100.7, 198.51.100.16-198.51.100.20]
     port_range: 1024:65535
     allocation: deterministic
+    fill: spread
+    inbound: drop
     subscribers: [100.64.0.0/20]
     filtering: address_and_port_dependent
     hairpin: yes
@@ -73,12 +78,15 @@ pools:
     allow_external_connect: disable
     global_map: {192.168.0.5: 200.0.0.3, 192.168.1.2~102: 3.3.3.3}
   passthrough: {type: fake, acl: none, priority: 200, enable: no}
+  v6: {type: npt, priority: 40, stateless: off, global_map: {"fd00:1::/48": "2001:db8:1::/48"}}
 dnat:
   web: {protocol: tcp, src_cidr: 10.0.0.0/8, src_port: 1-2, dst_cidr: 0.0.0.0/0, dst_port: 8001,
         interface: lan0, dnat_ip: 192.0.2.9, dnat_port: 8080, mark: 10}
+  lines: {dst_cidr: 198.51.100.0/24, dnat_prefix: 10.1.0.0/24, exclude: off}
 snat:
   by-mark: {protocol: udp, src_cidr: 10.0.0.0/8, src_port: 1, dst_cidr: 0.0.0.0/0, dst_port: 1-2,
             interface: wan0, snat_ip: 172.32.0.201, snat_port: 1-9, mark: 0x10/0xff}
+  lines: {src_cidr: 10.1.0.0/24, snat_prefix: 198.51.100.0/24, exclude: off}
 """
 
 
@@ -146,7 +154,7 @@ CASES = [
     ("snat: {a: {dnat_ip: 192.0.2.1}}", "unknown-key", (12, 18),
      "unknown key 'dnat_ip' in snat rule 'a'", "did you mean 'snat_ip'?"),
     ("pools: {home: {priority: 1}}", "missing-key", (9, 12),
-     "missing key 'type' in pool 'home'", "add 'type: cgnat', or nat, static, fake"),
+     "missing key 'type' in pool 'home'", "add 'type: cgnat', or nat, static, fake, npt"),
     ("pools: {home: {type: nat}}", "missing-key", (9, 12),
      "missing key 'priority' in pool 'home'", "add 'priority: 100'"),
     ("site: 42", "wrong-type", (7, 8), "'site' must be text, not the number 42", "put it in quotes"),
@@ -174,7 +182,7 @@ CASES = [
     ("dnat: {w: {src_cidr: 10}}", "wrong-type", (22, 23),
      "'src_cidr' of dnat rule 'w' must be text or a list, not the number 10", "put it in quotes"),
     ("pools: {home: {type: cgnt, priority: 1}}", "bad-value", (22, 25),
-     "'type' of pool 'home' is 'cgnt', allowed: cgnat, nat, static, fake", "did you mean 'cgnat'?"),
+     "'type' of pool 'home' is 'cgnt', allowed: cgnat, nat, static, fake, npt", "did you mean 'cgnat'?"),
     ("nat_defaults: {lldp: ON}", "bad-value", (22, 23),
      "'nat_defaults.lldp' is 'ON', allowed: on, off, yes, no, true, false, enable, disable",
      "did you mean 'on'?"),

@@ -1,0 +1,108 @@
+"""Keys that this version reads and checks, but cannot compile yet.
+
+### not-supported
+
+A setting that this version of nfcompile understands, but has no ruleset for yet. The site is refused, so that
+the setting is not ignored.
+
+```yaml
+nat_defaults: {timeouts_by: host}
+```
+
+```yaml
+nat_defaults: {timeouts_by: ruleset}
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfcompile.analysis.check_input import CheckInput
+from nfcompile.diagnostics import Diagnostic, Path
+from nfcompile.model.ranges import Cover, range_text
+from nfcompile.model.site import Site
+
+SCHEMA_KEYS = frozenset(
+    {
+        ("site.interfaces", "inside_networks"),
+        ("site.nat_defaults", "strict_sources"),
+        ("site.nat_defaults", "assignment_trial"),
+        ("site.nat_defaults", "timeouts_by"),
+        ("limits_peruser", "sessions"),
+        ("pool", "fill"),
+        ("pool", "inbound"),
+        ("pool", "stateless"),
+        ("dnat_rule", "exclude"),
+        ("dnat_rule", "dnat_prefix"),
+        ("snat_rule", "exclude"),
+        ("snat_rule", "snat_prefix"),
+    }
+)
+"""Keys that no golden ruleset can have yet. The commit that lowers a key removes it here and below."""
+
+
+def check(checked: CheckInput) -> Iterator[Diagnostic]:
+    """One error for each setting in use."""
+    for path, words in dict(_settings(checked.site)).items():
+        yield Diagnostic("not-supported", f"{words} is not supported yet", path)
+
+
+def _settings(site: Site) -> Iterator[tuple[Path, str]]:
+    for name in site.interfaces.shared:
+        index = site.interfaces.outside.index(name)
+        yield ("interfaces", "outside", index), f"a one-armed gateway ('{name}' inside and outside)"
+    for key in ("strict_sources", "assignment_trial", "timeouts_by"):
+        if key in site.defaults.differing:
+            yield ("nat_defaults", key), f"'{key}: {_spelled(getattr(site.defaults, key))}'"
+    yield from _pools(site)
+    yield from _shared_addresses(site)
+    yield from _rules(site)
+
+
+def _shared_addresses(site: Site) -> Iterator[tuple[Path, str]]:
+    """Addresses that cgnat pools share with each other or with the gateway itself."""
+    primary = site.gateway.primary_ip
+    seen: Cover[None] = Cover()
+    for pool in site.active_pools:
+        own = pool.global_ip if pool.shares_addresses else ()
+        for one in own:
+            if primary is not None and one.first <= primary <= one.last:
+                yield (*pool.path, "global_ip"), "a pool with the gateway's primary_ip"
+            if any(seen.parts(one)):
+                yield (*pool.path, "global_ip"), f"sharing {range_text(one)} with another pool"
+        for one in own:
+            seen.add(one, None)
+
+
+def _pools(site: Site) -> Iterator[tuple[Path, str]]:
+    for pool in site.active_pools:
+        if pool.fill != "spread":
+            yield (*pool.path, "fill"), f"'fill: {pool.fill}'"
+        if pool.inbound != "drop":
+            yield (*pool.path, "inbound"), f"'inbound: {pool.inbound}'"
+        if pool.limits.sessions is not None and pool.shares_addresses:
+            own = "limits_peruser.sessions" in pool.given
+            above: Path = pool.path if own else ("nat_defaults",)
+            yield (*above, "limits_peruser", "sessions"), "'limits_peruser.sessions'"
+    for npt in site.npt:
+        if npt.enable:
+            yield (*npt.path, "type"), "'type: npt'"
+
+
+def _rules(site: Site) -> Iterator[tuple[Path, str]]:
+    for rule in site.rules:
+        if rule.exclude:
+            yield (*rule.path, "exclude"), "'exclude: on'"
+        if rule.prefix:
+            key = f"{rule.path[0]}_prefix"
+            yield (*rule.path, key), f"'{key}'"
+    for snat in site.snat:
+        if snat.snat_ip is None and not snat.exclude:
+            yield (*snat.path, "snat_ip"), "'snat_ip: interface'"
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
