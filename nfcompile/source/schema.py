@@ -42,6 +42,8 @@ def validate(document: Document) -> Validated:
         return Validated(data, (), unread)
     found = _findings(data, rule, unread)
     unread |= {path for finding in found for path in finding.unread}
+    if len(found) == PROBLEMS_LIMIT:
+        unread |= {()}  # what is wrong beyond the last problem is not known, so nothing is read
     return Validated(without(data, unread), tuple(finding.diagnostic for finding in found), unread)
 
 
