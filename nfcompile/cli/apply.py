@@ -18,6 +18,7 @@ from nfcompile.pipeline import Compilation, Compiled, compile_text
 if TYPE_CHECKING:
     from nfcompile.deploy.change import SiteFile
     from nfcompile.deploy.comparison import Comparison
+    from nfcompile.host.change import Change
     from nfcompile.kernel.apply import LoadResult
 
 
@@ -30,6 +31,7 @@ class ApplyResult(NamedTuple):
     refusals    what the kernel refuses
     unsafe      why `--max-moves` stopped it
     warnings    what the host has not done of its part
+    host        with `--host`: what was done, or would be, of that part
     """
 
     comparison: Comparison | None = None
@@ -38,10 +40,12 @@ class ApplyResult(NamedTuple):
     refusals: tuple[Diagnostic, ...] = ()
     unsafe: str = ""
     warnings: tuple[Diagnostic, ...] = ()
+    host: Change | None = None
 
     @property
     def differed(self) -> bool:
-        return self.comparison is not None and bool(self.comparison.lines)
+        ruleset = self.comparison is not None and bool(self.comparison.lines)
+        return ruleset or (self.host is not None and self.host.differs)
 
 
 def run(options: Options) -> int:
@@ -80,7 +84,7 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
     from nfcompile.cli.comparison import as_text
     from nfcompile.deploy import change, comparison, guards
 
-    found = None
+    found = host = None
     state.examine(options)
     try:
         events_seen = change.event_count(options.state_dir, options.netns)
@@ -89,19 +93,55 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
         if found.lines and not options.is_json and not options.quiet:
             sys.stdout.writelines(f"{line}\n" for line in as_text(found, options.color))
             sys.stdout.flush()
+        host = _host_change(compiled, options) if options.host else None
+        planned = ApplyResult(found, host=host)
         if unsafe := guards.too_many_moves(found, options.max_moves):
-            return ApplyResult(found, unsafe=unsafe)
-        unasked = not found.lines or options.yes or options.site == files.STDIN
+            return planned._replace(unsafe=unsafe)
+        unasked = not planned.differed or options.yes or options.site == files.STDIN
         if options.dry_run or not confirmed(lambda: "load this into the kernel?", unasked):
-            return ApplyResult(found)
+            return planned
         name = options.site if options.site == files.STDIN else os.path.abspath(options.site)
         file = change.SiteFile(data, files.shown(name))
+        if options.host:
+            return _both(file, compiled, options, planned, events_seen)
         loaded = _load(file, compiled, options, bool(found.lines), events_seen)
     except SiteError as error:
-        return ApplyResult(found, refusals=error.diagnostics)
+        return ApplyResult(found, refusals=error.diagnostics, host=host)
     if loaded is None:
         return ApplyResult(found)
     return ApplyResult(found, loaded, options.confirm)
+
+
+def _host_change(compiled: Compiled, options: Options) -> Change:
+    """What would change of the host, which is shown."""
+    from nfcompile.deploy import host_half
+    from nfcompile.host.planning import plan
+    from nfcompile.records import store
+
+    found = host_half.foreseen(store.state_dir(options.state_dir, options.netns), plan(compiled))
+    if not options.is_json and not options.quiet:
+        sys.stdout.writelines(f"host, undo: {step.command}\n" for step in found.undone)
+        sys.stdout.writelines(f"host: {step.command}\n" for step in found.made)
+        sys.stdout.flush()
+    return found
+
+
+def _both(
+    file: SiteFile, compiled: Compiled, options: Options, planned: ApplyResult, events_seen: int
+) -> ApplyResult:
+    """Make both halves live; nothing where they are already."""
+    from nfcompile.deploy import both_halves, change
+    from nfcompile.host.planning import plan
+    from nfcompile.records import store
+
+    records = store.state_dir(options.state_dir, options.netns)
+    if not planned.differed and not change.on_trial(records):
+        change.record_live(records, file, events_seen)
+        return planned
+    done = both_halves.apply(
+        records, file, compiled, plan(compiled), seconds=options.confirm, events_seen=events_seen
+    )
+    return planned._replace(loaded=done.result, seconds=options.confirm, host=done.host)
 
 
 def _load(
@@ -134,13 +174,26 @@ def _as_data(compilation: Compilation, done: ApplyResult) -> dict[str, object]:
     from nfcompile.cli.comparison import as_data
 
     trial = {} if done.seconds is None else {"trial_seconds": done.seconds}
-    return trial | {
-        "changed": done.differed,
-        "applied": done.loaded is not None,
-        **as_data(done.comparison),
-        "refused": done.unsafe or None,
-        "flushed": 0 if done.loaded is None else done.loaded.flushed,
-        "diagnostics": site.as_data(compilation),
+    host = {} if done.host is None else {"host": _host_data(done.host)}
+    return (
+        trial
+        | host
+        | {
+            "changed": done.differed,
+            "applied": done.loaded is not None,
+            **as_data(done.comparison),
+            "refused": done.unsafe or None,
+            "flushed": 0 if done.loaded is None else done.loaded.flushed,
+            "diagnostics": site.as_data(compilation),
+        }
+    )
+
+
+def _host_data(host: Change) -> dict[str, list[str]]:
+    return {
+        "done": [step.command for step in host.made],
+        "undone": [step.command for step in host.undone],
+        "left": [*host.left],
     }
 
 

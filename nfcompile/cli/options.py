@@ -67,6 +67,7 @@ class Options(NamedTuple):
     bundle: str | None = None
     network: str | None = None
     routed: bool = False
+    host: bool = False
     instance: str | None = None
     region: str | None = None
 

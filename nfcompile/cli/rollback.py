@@ -46,12 +46,12 @@ def _roll_back(records: StateDir, plan: RollbackPlan, options: Options) -> int:
             _show(lines, options)
         if not confirmed(lambda: f"go back to {name}?", options.yes):
             return _tell(None, lines, options)
-        event, unrecorded = rollback.roll_back(records, plan)
+        event, remark = rollback.roll_back(records, plan)
     except SiteError as error:
         assert plan.site is not None
         site.refuse(plan.site.compilation.refused(error.diagnostics), options)
-    if unrecorded:
-        note(f"the rollback is not in the history: {unrecorded}")
+    if remark:
+        note(remark)
     return _tell(event, lines, options)
 
 

@@ -135,6 +135,7 @@ VERBS = (
                 value_type=int,
                 least=0,
             ),
+            VerbOption("host", ("--host",), "Do the host's half too, as one change with the ruleset."),
             STATE_DIR,
             TEXT_JSON,
         ),

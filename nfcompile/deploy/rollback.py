@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.deploy import change, trial
+from nfcompile.deploy import change, host_half, trial
 from nfcompile.deploy.recorded_site import RecordedSite, recorded_site
 from nfcompile.kernel import KernelError
 from nfcompile.records import history, store
@@ -42,7 +42,8 @@ def diff(state: StateDir, site: RecordedSite) -> list[str]:
 
 
 def roll_back(state: StateDir, plan: RollbackPlan) -> tuple[Event, str]:
-    """Do what was planned; the event, and why it is not in the history ('' where it is).
+    """Do what was planned; the event, and what is to be said of it: that it is not in the history, or that
+    the host's half did not go back ('' for neither).
 
     Raises SiteError where the kernel refuses it, and KernelError.
     """
@@ -55,7 +56,9 @@ def roll_back(state: StateDir, plan: RollbackPlan) -> tuple[Event, str]:
     done = change.apply_and_record(
         state, site.file, site.compiled, history.ROLLBACK, events_seen=plan.events_seen
     )
-    return done.event, done.unrecorded
+    why = host_half.go_back(state, site.event.change + 1)
+    unrecorded = f"the rollback is not in the history: {done.unrecorded}" if done.unrecorded else ""
+    return done.event, "; ".join(filter(None, (unrecorded, why)))
 
 
 def _target(state: StateDir, events: tuple[Event, ...], number: int) -> Event | None:

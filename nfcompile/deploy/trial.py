@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from nfcompile.deploy import change, timer
+from nfcompile.deploy import change, host_half, timer
 from nfcompile.diagnostics import SiteError
 from nfcompile.kernel import KernelError
 from nfcompile.records import history, store
@@ -94,10 +94,10 @@ def _go_back(state: StateDir, trial: Event) -> Event:
     """Load what was live before, and record it. The caller holds the lock. Raises KernelError."""
     compiled = way_back(state, trial)
     try:
-        _load(state, compiled)
+        why = _load(state, compiled, trial.change)
     except SiteError as error:
         raise KernelError(f"the kernel refuses what was live before: {error}") from None
-    event = _reverted(state, trial)
+    event = _reverted(state, trial, why)
     store.append(state.path, event)
     return event
 
@@ -128,18 +128,22 @@ def _back(state: StateDir, trial: Event) -> Event:
     return given[-1] if digest and given else none._replace(site=digest or None)
 
 
-def _reverted(state: StateDir, trial: Event) -> Event:
-    """The event that ends a trial: with the digest and the file of what is live again."""
+def _reverted(state: StateDir, trial: Event, why: str) -> Event:
+    """The event that ends a trial: the digest and the file of what is live again, and why the host's half is
+    not."""
     back = _back(state, trial)
     live = trial._replace(site=back.site, file=back.file, seconds=None, back=None)
-    return change.stamped(live._replace(result=history.REVERTED))
+    return change.stamped(live._replace(result=history.REVERTED, why=why))
 
 
-def _load(state: StateDir, compiled: Compiled | None) -> None:
+def _load(state: StateDir, compiled: Compiled | None, number: int) -> str:
+    """Go back, the host's half first, so that nothing is forwarded without a table; why that half did not."""
+    why = host_half.go_back(state, number)
     if compiled is None:
         change.remove_table(state.netns)
     else:
         change.load_site(compiled, state.netns)
+    return why
 
 
 # ---- the process of the timer
@@ -223,8 +227,8 @@ def _end_of_time(state: StateDir, trial: Event, compiled: Compiled | None) -> bo
 
 def _try_to_go_back(state: StateDir, trial: Event, compiled: Compiled | None) -> bool:
     try:
-        _load(state, compiled)
-        store.append(state.path, _reverted(state, trial))
+        why = _load(state, compiled, trial.change)
+        store.append(state.path, _reverted(state, trial, why))
     except (SiteError, KernelError) as error:
         failed = trial._replace(result=history.FAILED, seconds=None, back=None, why=str(error))
         with suppress(store.StateError):

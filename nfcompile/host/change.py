@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, NamedTuple
 
 from nfcompile.host import doing, ledger
@@ -24,6 +23,7 @@ from nfcompile.host.steps import (
     SetSysctl,
     Step,
     WriteLldp,
+    anew,
     target,
 )
 from nfcompile.kernel import KernelError, netns
@@ -40,12 +40,15 @@ class Place(NamedTuple):
 
 class Change(NamedTuple):
     """What was done: steps that were made, earlier ones that were undone since the site no longer asks for
-    them, and which of these were left as they are, and why. `before` is what stood until then."""
+    them, and which of these were left as they are, and why."""
 
-    before: Ledger
     made: tuple[Step, ...] = ()
     undone: tuple[Step, ...] = ()
     left: tuple[str, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.made or self.undone)
 
 
 class Undone(NamedTuple):
@@ -59,43 +62,59 @@ class Undone(NamedTuple):
 
 def foreseen(plan: HostPlan, place: Place) -> Change:
     """What `bring` would do; nothing is changed."""
-    before = ledger.read(place.folder, place.identity)
     made = tuple(step for finding in judged(plan, place.namespace) for step in finding.steps)
-    return Change(before, made, _surplus(plan, before))
+    return Change(made, _surplus(plan, ledger.read(place.folder, place.identity)))
 
 
-def bring(plan: HostPlan, place: Place) -> Change:
+def bring(plan: HostPlan, place: Place, number: int | None = None) -> Change:
     """Do what a plan needs, in the order of its findings, and undo what an earlier plan needed and this one
-    does not. What fails half way is undone, and raises KernelError."""
+    does not. What fails half way is undone, and raises KernelError.
+
+    `number` is the change of the history that this belongs to, for `go_back`; without one no earlier change
+    of the history is gone back to any more: the host has been changed beside it.
+    """
     before = ledger.read(place.folder, place.identity)
-    surplus = _surplus(plan, before)
-    undone = _undo(tuple(reversed(surplus)), place)
-    done = Change(before, (), surplus, tuple(one.left for one in undone if one.left))
+    known = {} if number is None else {**before.before, number: before.steps}
+    undone = _undo(tuple(reversed(_surplus(plan, before))), place)
+    gone = {target(one.step) for one in undone if not one.failure}
+    kept = Ledger(before.identity, tuple(one for one in before.steps if target(one) not in gone), known)
     problem = next((one.failure for one in undone if one.failure), "")
+    made: tuple[Step, ...] = ()
+    ledger.write(place.folder, kept)
     for phase in (_modules, _others):
         steps = () if problem else phase(judged(plan, place.namespace))
         if steps:
-            ledger.write(
-                place.folder, before._replace(steps=ledger.joined(before.steps, (*done.made, *steps)))
-            )
-            count, problem = netns.inside(place.namespace, partial(_made, steps))
-            done = done._replace(made=(*done.made, *steps[:count]))
+            made = (*made, *steps)
+            ledger.write(place.folder, kept._replace(steps=ledger.joined(kept.steps, made)))
+            problem = _made(steps, place)
     if problem:
-        take_back(done, place)
+        restore(before, place)
         raise KernelError(f"{problem}; what had been done of the host's part is undone")
-    gone = set(map(target, surplus))
-    kept = tuple(one for one in before.steps if target(one) not in gone)
-    ledger.write(place.folder, before._replace(steps=ledger.joined(kept, done.made)))
-    return done
+    return Change(made, tuple(one.step for one in undone), tuple(one.left for one in undone if one.left))
 
 
-def take_back(change: Change, place: Place) -> None:
-    """Bring the host to where it was before a change, as far as it lets itself be brought, and remember
-    that."""
-    failed = [one.step for one in _undo(tuple(reversed(change.made)), place) if one.failure]
-    netns.inside(place.namespace, partial(_made, change.undone))
-    stands = ledger.joined(change.before.steps, failed)
-    ledger.write(place.folder, change.before._replace(steps=stands))
+def go_back(place: Place, number: int) -> None:
+    """Bring the host to where it was before that change of the history and all later ones, if any of them had
+    the host's half with it."""
+    now = ledger.read(place.folder, place.identity)
+    later = [one for one in now.before if one >= number]
+    if later:
+        left = {one: steps for one, steps in now.before.items() if one < number}
+        restore(Ledger(now.identity, now.before[min(later)], left), place)
+
+
+def restore(before: Ledger, place: Place) -> None:
+    """Bring the host to where these steps stood and no others, as far as it lets itself be brought, and
+    remember that. What was remembered and never made is no matter: undoing it does nothing."""
+    now = ledger.read(place.folder, place.identity)
+    stood = {target(one): one for one in before.steps}
+    undone = _undo(tuple(one for one in reversed(now.steps) if target(one) not in stood), place)
+    there = {target(one): one for one in now.steps}
+    missing = tuple(again for one in before.steps if (again := anew(there.get(target(one)), one)) is not None)
+    if missing:
+        netns.inside(place.namespace, lambda: [*map(_problem, missing)])
+    failed = [one.step for one in undone if one.failure]
+    ledger.write(place.folder, before._replace(steps=ledger.joined(before.steps, failed)))
 
 
 def revert(place: Place) -> tuple[Undone, ...]:
@@ -103,18 +122,29 @@ def revert(place: Place) -> tuple[Undone, ...]:
     before = ledger.read(place.folder, place.identity)
     undone = _undo(tuple(reversed(before.steps)), place)
     failed = tuple(one.step for one in reversed(undone) if one.failure)
-    ledger.write(place.folder, before._replace(steps=failed))
+    ledger.write(place.folder, Ledger(before.identity, failed))
     return undone
 
 
-def _made(steps: tuple[Step, ...]) -> tuple[int, str]:
-    """Make steps until one fails: how many, and why no more."""
-    for count, step in enumerate(steps):
-        try:
-            doing.make(step)
-        except KernelError as error:
-            return count, str(error)
-    return len(steps), ""
+def _made(steps: tuple[Step, ...], place: Place) -> str:
+    """Make steps in the namespace until one fails, and why it did."""
+
+    def each() -> str:
+        return next(filter(None, map(_problem, steps)), "")
+
+    try:
+        return netns.inside(place.namespace, each)
+    except KernelError as error:  # the process in the namespace died
+        return str(error)
+
+
+def _problem(step: Step) -> str:
+    """Make a step; why it could not be made, '' where it was."""
+    try:
+        doing.make(step)
+    except KernelError as error:
+        return str(error)
+    return ""
 
 
 def _undo(steps: tuple[Step, ...], place: Place) -> tuple[Undone, ...]:

@@ -1,8 +1,9 @@
 """What `host apply` has done and `host revert` undoes: steps in their order, in a file of the state
 directory.
 
-    DIR/host.json    {"identity": boot and namespace, "steps": [...]}
+    DIR/host.json    {"identity": boot and namespace, "steps": [...], "before": {"<change>": [steps], ...}}
 
+`before` has what stood before each change of the history that had the host's half with it (`apply --host`).
 Written before the steps are made, so that one that was cut off can be undone. After a start of the machine
 the kernel has forgotten all of them but the files.
 """
@@ -22,10 +23,12 @@ FILE = "host.json"
 
 
 class Ledger(NamedTuple):
-    """The steps that stand, in the order in which they were made."""
+    """The steps that stand, in the order in which they were made; those that stood before changes of the
+    history, by their numbers."""
 
     identity: str
     steps: tuple[Step, ...] = ()
+    before: dict[int, tuple[Step, ...]] = {}
 
 
 def read(folder: str, identity: str) -> Ledger:
@@ -34,15 +37,16 @@ def read(folder: str, identity: str) -> Ledger:
     try:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
-        steps = tuple(from_data(one) for one in data["steps"])
+        steps = tuple(map(from_data, data["steps"]))
+        before = {int(number): tuple(map(from_data, made)) for number, made in data["before"].items()}
         if data["identity"] != identity:
-            steps = tuple(one for one in steps if isinstance(one, WriteLldp))
-        return Ledger(identity, steps)
+            return Ledger(identity, tuple(one for one in steps if isinstance(one, WriteLldp)))
+        return Ledger(identity, steps, before)
     except FileNotFoundError:
         return Ledger(identity)
     except OSError as error:
         raise KernelError(f"cannot read '{path}': {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise KernelError(f"'{path}' is damaged: it cannot be told what 'host apply' has done") from None
 
 
@@ -50,8 +54,10 @@ def write(folder: str, ledger: Ledger) -> None:
     """Put it in the place of the last one, on the disk when this returns; without steps there is no file."""
     path = os.path.join(folder, FILE)
     try:
-        if ledger.steps:
-            _put(path, json.dumps({"identity": ledger.identity, "steps": [*map(as_data, ledger.steps)]}))
+        if ledger.steps or ledger.before:
+            before = {number: [*map(as_data, made)] for number, made in ledger.before.items()}
+            data = {"identity": ledger.identity, "steps": [*map(as_data, ledger.steps)], "before": before}
+            _put(path, json.dumps(data))
         elif os.path.exists(path):
             os.unlink(path)
     except OSError as error:

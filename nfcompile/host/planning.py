@@ -23,7 +23,7 @@ from nfcompile.host.plan import (
     SubscriberRoute,
     Sysctl,
 )
-from nfcompile.model.ranges import Range, cidrs, subtract, union
+from nfcompile.model.ranges import Cover, Range, cidrs, union
 from nfcompile.model.site import Pool, Site
 from nfcompile.model.vlans import shared_addresses, tagged_addresses
 
@@ -93,13 +93,14 @@ def _addresses(site: Site) -> Iterator[Address]:
 
 def _local_routes(site: Site) -> Iterator[LocalRoute]:
     """Global addresses that are not the gateway's own anyway, each once."""
-    known = [*site.gateway.secondary_ips]
-    if site.gateway.primary_ip is not None:
-        known.append(Range(site.gateway.primary_ip, site.gateway.primary_ip))
+    known: Cover[None] = Cover()
+    for own in _addresses(site):
+        known.add(Range(own.address, own.address), None)
     for ranges, path in _global_addresses(site):
-        new = union(subtract(ranges, known))
-        known += new
+        new = [part for one in ranges for part in known.rest(one)]
         for one in new:
+            known.add(one, None)
+        for one in union(new):
             for first, bits in cidrs(one):
                 yield LocalRoute(Range(first, first + (1 << bits) - 1), path)
 

@@ -124,6 +124,17 @@ def target(step: Step) -> tuple[Any, ...]:
     return ("WriteLldp",) if isinstance(step, WriteLldp) else (type(step).__name__, *step)
 
 
+def anew(now: Step | None, before: Step) -> Step | None:
+    """The step that makes `before` stand where `now` does (None: nothing); None where it stands.
+
+    >>> anew(SetMtu("lan0", 1500, 2000), SetMtu("lan0", 1500, 9000))
+    SetMtu(interface='lan0', before=2000, after=9000)
+    """
+    if now is None or now == before:
+        return before if now is None else None
+    return from_data({**as_data(before), "before": now._asdict()["after"]})
+
+
 def as_data(step: Step) -> dict[str, Any]:
     """A step as it is written down."""
     return {"step": type(step).__name__, **step._asdict()}

@@ -34,13 +34,15 @@ STEPS = (
 def test_every_step_comes_back(tmp_path):
     assert {type(step) for step in STEPS} == set(KINDS)
 
-    ledger.write(str(tmp_path), Ledger("boot/1", STEPS))
+    whole = Ledger("boot/1", STEPS, {7: STEPS[:2], 12: ()})
 
-    assert ledger.read(str(tmp_path), "boot/1") == Ledger("boot/1", STEPS)
+    ledger.write(str(tmp_path), whole)
+
+    assert ledger.read(str(tmp_path), "boot/1") == whole
 
 
 def test_another_boot_has_forgotten_all_but_the_file(tmp_path):
-    ledger.write(str(tmp_path), Ledger("boot/1", STEPS))
+    ledger.write(str(tmp_path), Ledger("boot/1", STEPS, {7: STEPS}))
 
     assert ledger.read(str(tmp_path), "boot/2") == Ledger("boot/2", (STEPS[-1],))
 
@@ -56,8 +58,11 @@ def test_without_steps_there_is_no_file(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "null", '{"identity": "b"}', '{"identity": "b", "steps": [{"step": "Rm"}]}'),
-        json.dumps({"identity": "b", "steps": [{"step": "AddRule"}]}),
+        *("", "{", "[]", "null", '{"identity": "b"}', '{"identity": "b", "steps": []}'),
+        '{"identity": "b", "steps": [{"step": "Rm"}], "before": {}}',
+        '{"identity": "b", "steps": [], "before": {"one": []}}',
+        '{"identity": "b", "steps": [], "before": 1}',
+        json.dumps({"identity": "b", "steps": [{"step": "AddRule"}], "before": {}}),
     ],
 )
 def test_what_is_damaged_is_refused(tmp_path, text):

@@ -106,9 +106,11 @@ def typed() -> str:
     """
     parts = [WIRES]
     for number, block in enumerate(BLOCKS):
+        if "nfcompile diff" in block:
+            parts.append("sed -i 's/icmp_session: 60/icmp_session: 61/' /etc/nfcompile/site.yaml")
         text = f"( {block} ) || true" if "host check" in block else block
         parts.append(f"echo '--- {number}'\n{text}")
-        if "host apply" in block:
+        if "apply --host" in block:
             parts.append('echo "the Internet says: $(sent)"')
     parts.append("echo '--- end'\nls /etc/systemd/system/*.wants/")
     return "\n".join(parts)
@@ -148,7 +150,7 @@ def test_every_command_of_day_one(tmp_path):
 
     said = outputs(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
-    applied = [said[str(n)] for n, block in enumerate(BLOCKS) if "host apply" in block]
+    applied = [said[str(n)] for n, block in enumerate(BLOCKS) if "apply --host" in block]
     assert len(applied) == 2
     assert all("the Internet says: you are 203.0.113." in text for text in applied), applied
     before, after = (said[str(n)].splitlines() for n, block in enumerate(BLOCKS) if "host check" in block)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,12 @@ from nfcompile.host import change, doing, ledger
 from nfcompile.host.change import Place
 from nfcompile.host.plan import HostPlan
 from nfcompile.host.planning import plan
-from nfcompile.host.steps import Step
+from nfcompile.host.steps import AddAddress, Step
 from nfcompile.kernel import KernelError
+from nfcompile.model.parse import address
 from nfcompile.records import store
 from support.command import nfcompile
-from support.lab import cannot
+from support.lab import cannot, lacking
 
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
@@ -297,7 +299,8 @@ def test_a_kill_at_any_step_can_be_reverted(gateway, monkeypatch):
         def killed(step: Step, killing: Step = killing, after: int = at % 2) -> None:
             if step != killing or after:
                 make(step)
-            if step == killing:
+            if step == killing:  # in a child of bring's process, which enters the namespace
+                os.kill(os.getppid(), signal.SIGKILL)
                 os.kill(os.getpid(), signal.SIGKILL)
 
         monkeypatch.setattr(doing, "make", killed)
@@ -311,6 +314,43 @@ def test_a_kill_at_any_step_can_be_reverted(gateway, monkeypatch):
         monkeypatch.setattr(doing, "make", make)
         assert not [one for one in change.revert(gateway.place()) if one.failure]
         assert gateway.state() == before, killing
+
+
+def test_the_death_of_the_process_in_the_namespace_is_undone(gateway, monkeypatch):
+    """It enters the namespace for another process, which lives on, and takes back what was made."""
+    before, make, last = gateway.state(), doing.make, steps(gateway)[-1]
+
+    def killed(step: Step) -> None:
+        if step == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        make(step)
+
+    monkeypatch.setattr(doing, "make", killed)
+    with pytest.raises(KernelError, match="died"):
+        change.bring(planned(), gateway.place())
+
+    assert gateway.state() == before
+
+
+def test_what_cannot_be_undone_stops_a_change(gateway, monkeypatch):
+    """The new site asks for less; one thing of the old one stays, so all of it does."""
+    gateway.host("apply")
+    before, undo = gateway.state(), doing.undo
+    smaller = SITE.replace("192.0.2.10-192.0.2.12", "192.0.2.11").replace("  l2mtu: 1822\n", "")
+
+    def refused(step: Step) -> str:
+        if step == AddAddress(address("192.0.2.10"), "wan0"):
+            raise KernelError("no")
+        return undo(step)
+
+    monkeypatch.setattr(doing, "undo", refused)
+    with pytest.raises(KernelError, match="no; what had been done"):
+        change.bring(planned(smaller), gateway.place())
+
+    assert sorted(gateway.state()) == sorted(before)
+    monkeypatch.setattr(doing, "undo", undo)
+    assert gateway.host("apply").stdout == "nothing to change\n"
+    assert gateway.host("revert").returncode == 0
 
 
 def test_answers_find_their_vlan_by_mark(gateway):
@@ -380,3 +420,32 @@ def test_an_address_inside_the_wans_subnet_is_answered_for(gateway, tmp_path):
     finally:
         outside.process.kill()
         outside.process.communicate()
+
+
+ALG = """version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+nat_defaults: {alg: {ftp: on}}
+acls: {home: {10: allow ip 100.64.0.0/25}}
+pools:
+  home: {type: cgnat, acl: home, priority: 1, global_ip: [203.0.113.0/30]}
+"""
+
+
+def loaded(name: str) -> bool:
+    modules = Path("/proc/modules")
+    return modules.exists() and any(line.split()[0] == name for line in modules.read_text().splitlines())
+
+
+def test_modules_are_loaded_and_taken_out_again(gateway):
+    """They are the machine's, so without --netns; in a namespace that has the site's interfaces."""
+    if subprocess.run(["modprobe", "-n", "nf_nat_ftp"], capture_output=True, check=False).returncode:
+        lacking("module nf_nat_ftp")
+    subprocess.run(["modprobe", "-r", "nf_nat_ftp"], check=True)
+    run = partial(nfcompile, before=("nsenter", f"--net={gateway.path}"), input=ALG)
+
+    assert run("host", "apply", "-", "--state-dir", gateway.folder).returncode == 0
+    assert loaded("nf_nat_ftp")
+    assert "ok       module nf_nat_ftp: loaded\n" in run("host", "check", "-").stdout
+
+    assert run("host", "revert", "--state-dir", gateway.folder).returncode == 0
+    assert not loaded("nf_nat_ftp")
