@@ -190,6 +190,13 @@ SHARED = {"support", "mutation"}
 """The packages below tests/ that others import; fixtures come from conftest.py without an import."""
 
 
+def test_folders_of_tests_mirror_the_rooms():
+    others = SHARED | {"golden", "kernel_room"}
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name[0] not in "_."}
+
+    assert folders - others - {room_of(file) for file in FILES} == set()
+
+
 def test_no_test_module_imports_another():
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - SHARED
     wrong = [

@@ -29,7 +29,8 @@ POOLS
 KINDS = {
     "static": "{type: static, priority: N, global_map: {10.0.N.1: 200.0.N.1, 10.0.N.2~7: 200.0.N.2}}",
     "cgnat": "{type: cgnat, acl: a, priority: N, global_ip: [200.0.N.0/28], subscribers: [100.N.0.0/28]}",
-    "ordered": "{type: cgnat, acl: a, priority: N, global_ip: [200.0.N.0/28], randomize_ports: off}",
+    "ordered": "{type: cgnat, acl: a, priority: N, global_ip: [200.0.N.0/28], randomize_ports: off, "
+    "port_range: 62464-65535}",  # an element for every port
     "dynamic": "{type: cgnat, acl: a, priority: N, global_ip: [200.0.N.0/28], allocation: dynamic}",
     "nat": "{type: nat, acl: a, priority: N, global_ip: [200.0.N.0/28]}",
 }

@@ -10,8 +10,9 @@ from nfcompile.kernel.apply import LoadResult
 from nfcompile.kernel.conntrack import Flow
 from nfcompile.kernel.objects import parse_objects
 from nfcompile.live.continuity import SiteStatePolicy
-from support.lab import GATEWAY, Lab
+from support.lab import Lab
 from support.sites import site
+from support.wires import GATEWAY
 
 SITE = """
 nat_defaults: {port_block_size: 64}

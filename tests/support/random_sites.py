@@ -122,6 +122,8 @@ def cgnat(dice: Random, number: int, allocation: str) -> dict[str, Any]:
         made["port_range"] = dice.choice(("1024-65535", "1024-65535", "65024-65535", "1025-60000"))
     if one_in(dice, 4):
         made["randomize_ports"] = one_in(dice, 2) if allocation == "deterministic" else True
+        if not made["randomize_ports"]:
+            made["port_range"] = "60000-65535"  # in order, a ruleset has an element for each
     sizes = (64, 128, 200, 256)
     made["limits_peruser"] = {"portlimit_tcp": dice.choice(sizes), "portlimit_udp": dice.choice(sizes)}
     if one_in(dice, 3):

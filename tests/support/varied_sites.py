@@ -13,7 +13,7 @@ from itertools import combinations
 
 from support.random_sites import RandomSite, random_sites
 
-CANDIDATES, LIGHT = 60, 28
+CANDIDATES, LIGHT = 60, 26
 """So many sites are drawn, and the lighter ones of them looked at."""
 ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 NAME = re.compile(r"[a-z]\d|\d+|.*\..*")

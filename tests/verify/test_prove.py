@@ -45,7 +45,7 @@ from support.varied_sites import pairs, varied_sites
 
 RANDOM_SITES = int(os.environ.get("NFCOMPILE_RANDOM_SITES", "0"))
 SEED = os.environ.get("NFCOMPILE_RANDOM_SEED", "")
-VARIED = 16
+VARIED = 14
 BARE = """
 version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
