@@ -210,7 +210,7 @@ def _asks_for_log(pool: Pool) -> bool:
 
 def _assigns(pool: Pool) -> bool:
     """Whether the ruleset sends a message for each block of the pool."""
-    return pool.connection_logging and pool.type in ("cgnat", "nat") and pool.allocation == "dynamic"
+    return pool.connection_logging and pool.is_dynamic
 
 
 def _logs_helpers(compiled: Compiled) -> bool:

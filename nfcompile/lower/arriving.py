@@ -39,14 +39,14 @@ def arriving(context: Context) -> Contribution:
         table, look = by_global("arriving", ASKED, chains)
         chain = Chain(names.ARRIVING, (Rule((look,), POOLS),), POOLS)
         return Contribution((table, chain, *policies), postrouting=(entry,))
-    last = sorted(allocations, key=lambda allocation: allocation.pool.type == "static")
+    last = sorted(allocations, key=lambda allocation: allocation.pool.is_static)
     rules = tuple(rule for allocation in last for rule in _whose(allocation.pool))
     return Contribution((Chain(names.ARRIVING, rules, POOLS), *policies), postrouting=(entry,))
 
 
 def _whose(pool: Pool) -> Iterator[Rule]:
     go = goto(names.arriving(pool.name))
-    if pool.type != "static":
+    if not pool.is_static:
         yield pool_rule(pool, match(ASKED, *union(pool.global_ip)), go)
         return
     if any(entry.vid is None for entry in pool.global_map):

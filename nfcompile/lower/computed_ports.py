@@ -64,7 +64,7 @@ class Candidate(NamedTuple):
 def computed_ports(context: Context, allocation: PoolAllocation) -> tuple[list[Object], list[Rule]]:
     """The chains of the blocks, and the rules that lead to them; none where there would be too many."""
     pool = allocation.pool
-    if pool.allocation == "dynamic" or pool.randomize_ports is not None:
+    if pool.is_dynamic or pool.randomize_ports is not None:
         return [], []
     layout = allocation.layout()
     each = next((tries for chains, tries in MOST if len(layout.pieces) <= chains), 0)

@@ -68,9 +68,9 @@ def helper_objects(site: Site) -> tuple[CtHelper, ...]:
 
 def _uses_algs(site: Site, pool: Pool) -> bool:
     """cgnat pools use what is on; address-only pools need `alg_on_bnat` as well."""
-    if pool.type == "cgnat":
+    if pool.shares_addresses:
         return True
-    return pool.type in ("nat", "static") and site.defaults.alg.alg_on_bnat
+    return pool.owns_addresses and site.defaults.alg.alg_on_bnat
 
 
 def _alg_path(key: str) -> Path:

@@ -147,7 +147,7 @@ def _asked(
 def accepted_sources(allocation: PoolAllocation) -> list[Accepts]:
     """Disjoint ranges of sources that a pool can accept, by its ACL read as first match."""
     pool = allocation.pool
-    if pool.type == "static":
+    if pool.is_static:
         plain = [entry.local for entry in pool.global_map if entry.vid is None]
         tagged = [entry.local for entry in pool.global_map if entry.vid is not None]
         sure = pool.acl is None

@@ -40,11 +40,9 @@ SIZE = 65536
 
 def exhaustion(context: Context) -> Contribution:
     """The memory, and the rule that refuses; ICMP alone can lack room in a deterministic cgnat pool."""
-    pools = [
-        allocation.pool for allocation in context.allocations if allocation.pool.type in ("cgnat", "nat")
-    ]
-    all_protocols = any(pool.allocation == "dynamic" for pool in pools)
-    if not all_protocols and not any(pool.type == "cgnat" for pool in pools):
+    pools = [allocation.pool for allocation in context.allocations if allocation.pool.allocates]
+    all_protocols = any(pool.is_dynamic for pool in pools)
+    if not all_protocols and not any(pool.shares_addresses for pool in pools):
         return Contribution()
     reject = counter(names.REFUSED), ADMIN_PROHIBITED
     path, flags = POOLS, ("dynamic", "timeout")
@@ -68,7 +66,7 @@ def no_room(pool: Pool, name: Name, counted: Name) -> Chain:
     hosts = L4PROTO, IP_SADDR, Field("ct original ip daddr")
     drop = pool_rule(pool, counter(counted), DROP)
     remember = add(names.REFUSED, concat(*hosts))
-    if pool.allocation != "dynamic":
+    if not pool.is_dynamic:
         return pool_chain(pool, name, pool_rule(pool, remember), drop)
     ported = add(names.REFUSED_PORTS, concat(*hosts, Field("ct original proto-dst")))
     return pool_chain(

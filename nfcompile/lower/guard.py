@@ -134,9 +134,9 @@ def _partly_fake(context: Context) -> list[Pool]:
     """Fake pools that pass a source for some destinations, before another pool translates it."""
     found: list[Pool] = []
     for index, allocation in enumerate(context.allocations):
-        later = any(other.pool.type != "fake" for other in context.allocations[index:])
+        later = any(other.pool.translates for other in context.allocations[index:])
         rules = allocation.pool.acl.rules if allocation.pool.acl else ()
-        if allocation.pool.type == "fake" and later and not all(rule.only_source for rule in rules):
+        if not allocation.pool.translates and later and not all(rule.only_source for rule in rules):
             found.append(allocation.pool)
     return found
 
@@ -146,7 +146,7 @@ def _owned(context: Context) -> tuple[Range, ...]:
     owned: list[Range] = []
     passed: list[Range] = []
     for allocation in context.allocations:
-        if allocation.pool.type == "fake":
+        if not allocation.pool.translates:
             passed += subtract(allocation.taken, owned)
         else:
             owned += subtract(allocation.taken, passed)

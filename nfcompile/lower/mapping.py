@@ -83,7 +83,7 @@ class Sockets(NamedTuple):
 def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
     """The mapping entries of one pool; a dynamic pool without them only has its blocks renewed."""
     pool = allocation.pool
-    slots = allocation.blocks_each if pool.allocation == "dynamic" else 0
+    slots = allocation.blocks_each if pool.is_dynamic else 0
     if not pool.keeps_mapping_entries:
         if not pool.renews:
             return Sockets((), (), ())
@@ -124,7 +124,7 @@ def learning(context: Context) -> Contribution:
 
 def _learns(pool: Pool) -> bool:
     """Whether a first packet leaves something to learn: a socket, or in a dynamic pool an owner."""
-    return pool.keeps_mapping_entries or (pool.allocation == "dynamic" and pool.can_be_reached)
+    return pool.keeps_mapping_entries or (pool.is_dynamic and pool.can_be_reached)
 
 
 def _by_address(pool: Pool) -> Rule:

@@ -81,7 +81,7 @@ def pass_chain(pool: str) -> Name:
 
 def accepted(pool: Pool) -> Name:
     """The chain that a packet goes to which the pool has accepted."""
-    return pass_chain(pool.name) if pool.type == "fake" else translate_chain(pool.name)
+    return pass_chain(pool.name) if not pool.translates else translate_chain(pool.name)
 
 
 def some_pools(pools: str) -> Name:

@@ -74,7 +74,7 @@ def _inbound_by_address(
     """One look-up by global address for each side that may open sessions, instead of a rule for each pool."""
     objects: list[Object] = []
     for pool, rule in inbound:
-        if pool.type != "cgnat":
+        if not pool.shares_addresses:
             # The side, its first match, is asked before the look-up.
             objects.append(pool_chain(pool, names.inbound(pool.name), pool_rule(pool, *rule.statements[1:])))
     outside = [pool for pool, _ in inbound if pool.opens_to_outside]
@@ -98,7 +98,7 @@ def _inbound_by_address(
 def _pool(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """Everything of one pool, and its rules in the shared destination NAT chain."""
     pool = allocation.pool
-    if pool.type == "fake":
+    if not pool.translates:
         return _fake(context, allocation), ()
     sets, rules = _entry(context, allocation, (goto(names.translate_chain(pool.name)),))
     part = _part(context, allocation)
@@ -112,7 +112,7 @@ def _pool(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, .
         *first_packet,
         *entries.lookup,
         *part.translate,
-        *(() if pool.allocation == "dynamic" else (pool_rule(pool, *drop),)),
+        *(() if pool.is_dynamic else (pool_rule(pool, *drop),)),
     )
     return (
         Counter(names.dropped(pool.name), pool.path),
@@ -142,11 +142,11 @@ def _fake(context: Context, allocation: PoolAllocation) -> tuple[Object, ...]:
 
 
 def _part(context: Context, allocation: PoolAllocation) -> Part:
-    if allocation.pool.type == "static":
+    if allocation.pool.is_static:
         return static(context, allocation)
-    if allocation.pool.allocation == "dynamic":
+    if allocation.pool.is_dynamic:
         return dynamic(context, allocation)
-    if allocation.pool.type == "nat":
+    if allocation.pool.owns_addresses:
         return deterministic_nat(context, allocation)
     return deterministic_cgnat(context, allocation)
 
@@ -160,7 +160,7 @@ def _entry(
     before: list[Rule] = []
     after: list[Rule] = []
     allow: tuple[Statements, ...] = (accept,)
-    if pool.type == "static":
+    if pool.is_static:
         sources, matches = static_sources(context, allocation)
         sets += sources
         allow = (*((match, *accept) for match in matches), (RETURN,))
@@ -186,6 +186,4 @@ def _no_hairpin(context: Context, allocation: PoolAllocation, drop: Statements) 
 
 def has_hairpin(context: Context) -> bool:
     """Whether any pool takes packets from inside for its global addresses."""
-    return any(
-        allocation.pool.hairpin and allocation.pool.type != "fake" for allocation in context.allocations
-    )
+    return any(allocation.pool.hairpin and allocation.pool.translates for allocation in context.allocations)

@@ -41,7 +41,7 @@ def icmp_limit(allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Ru
     Objects, and the rule for the pool's new connections.
     """
     pool, limit = allocation.pool, allocation.pool.limits.portlimit_icmp
-    if pool.type != "cgnat":
+    if not pool.shares_addresses:
         return (), ()
     path = (*pool.path, "limits_peruser", "portlimit_icmp")
     name, over = names.icmp_sources(pool.name), names.over_icmp(pool.name)
@@ -75,6 +75,6 @@ def _limited(context: Context) -> tuple[Range, ...]:
     return union(
         run
         for allocation in context.allocations
-        if allocation.pool.type != "fake"
+        if allocation.pool.translates
         for run in allocation.subscribers
     )

@@ -201,6 +201,11 @@ class Pool(NamedTuple):
         return self.type in ("cgnat", "nat")
 
     @property
+    def owns_addresses(self) -> bool:
+        """Whether a local address has a global one for itself, all ports of it (nat, static)."""
+        return self.translates and not self.shares_addresses
+
+    @property
     def is_static(self) -> bool:
         """Whether `global_map` has a fixed global address for each local one (static)."""
         return self.type == "static"
@@ -228,8 +233,7 @@ class Pool(NamedTuple):
     @property
     def can_be_reached(self) -> bool:
         """Whether subscribers or the outside may open sessions to a global address that is not shared."""
-        owns = self.translates and not self.shares_addresses
-        return owns and (self.allow_external_connect or self.hairpin)
+        return self.owns_addresses and (self.allow_external_connect or self.hairpin)
 
     @property
     def opens_to_outside(self) -> bool:

@@ -74,11 +74,11 @@ def _any_port(compiled: Compiled, outcome: Outcome) -> Outcome:
     """A socket gets the port that is computed for it if no other one has it, which the kernel alone knows:
     without the kernel the answer is every port of the block."""
     pool, left = pool_of(compiled.site, outcome), outcome.packet
-    if pool is None or pool.type != "cgnat" or left.source_port.size > 1 or not outcome.snat:
+    if pool is None or not pool.shares_addresses or left.source_port.size > 1 or not outcome.snat:
         return outcome
     stock, limits = next((a.stock, {TCP: a.tcp, UDP: a.udp}) for a in compiled.allocations if a.pool == pool)
     number, limit = stock.number(left.source_port.first), limits.get(left.protocol)
-    if pool.allocation == "dynamic" or number is None or limit is None:
+    if pool.is_dynamic or number is None or limit is None:
         return outcome
     first = stock.block(left.source.first, number).first
     ports = Range(first, first + limit - 1)
