@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,6 +16,7 @@ from nfcompile.emit.statements import DROP, match
 from nfcompile.lower import names
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import Range
+from nfcompile.model.rules import Qualifiers
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference, walk
 from nfcompile.verify.boxes import joined, masked
@@ -29,7 +31,9 @@ from support.wires import route
 ANY_PORT = reference.ANY_PORT
 FAR = Range(address("198.18.0.0"), address("198.18.1.63"))
 RANDOM_SITES = 30
+INSIDE = Range(address("10.0.0.0"), address("10.0.0.63"))
 AIMED = 60
+AIMED_AT_RULE = 12
 
 
 def ids(path: Path) -> str:
@@ -64,7 +68,8 @@ def disagreement(compiled: Compiled, dice: Random, met: Counter[str]) -> str:
         probe(wire, *sent[:5], sent.protocol != TCP or sent.flags == SYN)
         for wire, sent in packets(dice, edges(compiled))
     ]
-    for asked in (*probes, *(aimed(compiled, dice) for _ in range(AIMED))):
+    aims = (*(aimed(compiled, dice) for _ in range(AIMED)), *aimed_at_rules(compiled, dice))
+    for asked in (*probes, *aims):
         fate = reference.fate(gate, asked, lambda address: route(address.first))
         for outcome in walk.walk(program, asked, lambda address: route(address.first)):
             if not agrees(outcome, fate):
@@ -119,7 +124,7 @@ def aimed(compiled: Compiled, dice: Random) -> walk.Packet:
     ]
     sources = [run for allocation in compiled.allocations for run in allocation.subscribers]
     sources += [rule.source for rule in acls if rule.source.size < 1 << 20]
-    sources = sources or [Range(address("10.0.0.0"), address("10.0.0.63"))]
+    sources = sources or [INSIDE]
     far = [rule.destination for rule in acls] + [
         part for c in compiled.allocations for part in c.pool.global_ip
     ]
@@ -130,6 +135,33 @@ def aimed(compiled: Compiled, dice: Random) -> walk.Packet:
     sport, dport = ports if protocol in (6, 17) else (7, 0) if protocol == 1 else (0, 0)
     interface = route(source) if dice.randrange(8) else "lan0"
     return probe(interface, protocol, source, sport, destination, dport, dice.randrange(6) > 0)
+
+
+def aimed_at_rules(compiled: Compiled, dice: Random) -> Iterator[walk.Packet]:
+    """At snat rules: as the rule asks, and where it asks for a mark as a dnat rule asks that gives it."""
+    for rule in compiled.site.snat:
+        giving = [
+            one.match
+            for one in compiled.site.dnat
+            if rule.mark and one.mark and any(mark.is_in(one.mark.value) for mark in rule.mark.values)
+        ]
+        for _ in range(AIMED_AT_RULE):
+            yield qualified(dice, rule.match, dice.choice(giving) if giving else rule.match)
+
+
+def qualified(dice: Random, *matches: Qualifiers) -> walk.Packet:
+    """A packet from inside that has what the matches ask for, each field as one of them asks for it."""
+    protocols = [value for one in matches if one.protocol for value in one.protocol.values]
+    protocol = dice.choice(protocols or [1, 6, 17, 47])
+
+    def drawn(field: str, otherwise: Range) -> int:
+        asked = [value for one in matches if (found := getattr(one, field)) for value in found.values]
+        return within(dice.choice(asked or [otherwise]), dice)
+
+    source, destination = drawn("src_cidr", INSIDE), drawn("dst_cidr", FAR)
+    ported = protocol in (6, 17)
+    ports = (drawn("src_port", ANY_PORT), drawn("dst_port", ANY_PORT)) if ported else (0, 0)
+    return probe("lan0", protocol, source, ports[0], destination, ports[1], True)
 
 
 def probe(interface: str, protocol: int, *ends_and_opens: int) -> walk.Packet:
