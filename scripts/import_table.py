@@ -25,7 +25,7 @@ from nfcompile.importers.importing import READERS, Imported, import_files
 from nfcompile.importers.inbound import bindings
 from nfcompile.importers.kinds import UnknownKind, guess_kind
 from nfcompile.importers.lines import read_text
-from nfcompile.importers.reading import Options
+from nfcompile.importers.reading import ImportOptions
 from nfcompile.model.ranges import address_text
 
 COLUMNS = ("kind", "files", "lines", "tracebacks", "accounted", "check", "complete", "strict", "slowest")
@@ -82,7 +82,7 @@ def tried(kind: str, file: Path) -> Result:
     lines = len(read_text(file.name, data).lines)
     start = time.process_time()
     try:
-        found = import_files(kind, [(file.name, data)], Options())
+        found = import_files(kind, [(file.name, data)], ImportOptions())
     except Exception:
         traceback.print_exc()
         return Result(kind, file, lines, -1, "traceback", 0, 0, 0.0, Counter())
@@ -139,7 +139,7 @@ def compared(pair: Path) -> str:
     """How many rows of the table the imported pools do not give."""
     inputs = sorted(pair.glob("input*"))
     data = [(file.name, file.read_bytes()) for file in inputs]
-    found = import_files("auto", data, Options())
+    found = import_files("auto", data, ImportOptions())
     rows = {
         (address_text(subscriber), address_text(block.address), str(block.first), str(block.last))
         for pool in found.pools

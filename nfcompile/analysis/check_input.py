@@ -11,7 +11,7 @@ from nfcompile.diagnostics import Path
 from nfcompile.model.site import Pool, Site
 
 
-class Unread:
+class UnreadPaths:
     """The paths of values with a fault of their own. The site lacks them, or has a stand-in.
 
     >>> unread = Unread([("pools", "a", "acl"), ("gateway",)])
@@ -48,7 +48,7 @@ class CheckInput(NamedTuple):
 
     site: Site
     allocations: tuple[PoolAllocation, ...]
-    unread: Unread
+    unread: UnreadPaths
     has_all_pools: bool
     exact: frozenset[str]
 
@@ -59,7 +59,7 @@ class CheckInput(NamedTuple):
 
 def check_input(site: Site, allocations: tuple[PoolAllocation, ...], paths: Iterable[Path]) -> CheckInput:
     """The input of all checks; `paths` are those of the values that have not been read."""
-    unread = Unread(paths)
+    unread = UnreadPaths(paths)
     pools = {*(pool.path for pool in site.pools), *(pool.path for pool in site.npt)}
     has_all_pools = not any(path[:1] in ((), ("pools",)) and path[:2] not in pools for path in unread.paths)
     order = [(*pool.path, key) for pool in site.pools for key in ("priority", "enable")]
@@ -68,7 +68,7 @@ def check_input(site: Site, allocations: tuple[PoolAllocation, ...], paths: Iter
     return CheckInput(site, allocations, unread, has_all_pools, exact)
 
 
-def _exact(allocations: tuple[PoolAllocation, ...], unread: Unread, has_order: bool) -> Iterator[str]:
+def _exact(allocations: tuple[PoolAllocation, ...], unread: UnreadPaths, has_order: bool) -> Iterator[str]:
     """Pools whose conditions are known; without `subscribers` those of the pools before them, too."""
     before = has_order
     for allocation in allocations:

@@ -65,7 +65,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile.analysis.check_input import CheckInput, Unread
+from nfcompile.analysis.check_input import CheckInput, UnreadPaths
 from nfcompile.diagnostics import Diagnostic, Note, Path
 from nfcompile.model.ranges import Cover, Range, intersect, range_text
 from nfcompile.model.site import Site
@@ -106,7 +106,7 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     yield from _snat(checked.site, given)
 
 
-def _given(site: Site, unread: Unread) -> Iterator[GlobalAddresses]:
+def _given(site: Site, unread: UnreadPaths) -> Iterator[GlobalAddresses]:
     if site.gateway.primary_ip is not None:
         primary = Range(site.gateway.primary_ip, site.gateway.primary_ip)
         yield GlobalAddresses(primary, "gateway 'primary_ip'", PRIMARY)

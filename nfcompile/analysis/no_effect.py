@@ -32,7 +32,7 @@ DEFAULTS: Path = ("nat_defaults",)
 CGNAT_KEYS = ("limits_peruser", "port_block_size")
 
 
-class PoolUse(NamedTuple):
+class SettingUse(NamedTuple):
     """When a pool uses a setting, and the reason why another one does not."""
 
     uses: Callable[[Pool], bool]
@@ -43,25 +43,27 @@ def _always(_pool: Pool) -> bool:
     return True
 
 
-ANY_POOL = PoolUse(_always, "no pool is enabled")
+ANY_POOL = SettingUse(_always, "no pool is enabled")
 NO_ENTRIES = "the pool keeps no mapping entries"
-ENTRIES = PoolUse(lambda pool: pool.keeps_mapping_entries, NO_ENTRIES)
-SHARING = PoolUse(lambda pool: pool.shares_addresses, "only cgnat pools share ports")
+ENTRIES = SettingUse(lambda pool: pool.keeps_mapping_entries, NO_ENTRIES)
+SHARING = SettingUse(lambda pool: pool.shares_addresses, "only cgnat pools share ports")
 
-POOL_SETTINGS: dict[str, PoolUse] = {
+POOL_SETTINGS: dict[str, SettingUse] = {
     "randomize_ports": SHARING,
-    "port_block_size": PoolUse(lambda pool: pool.shares_addresses, "only cgnat pools have blocks of ports"),
+    "port_block_size": SettingUse(
+        lambda pool: pool.shares_addresses, "only cgnat pools have blocks of ports"
+    ),
     "limits_peruser.portlimit_tcp": SHARING,
     "limits_peruser.portlimit_udp": SHARING,
     "limits_peruser.portlimit_icmp": SHARING,
     "limits_peruser.sessions": SHARING,
-    "timeouts_inactivity.translation": PoolUse(
+    "timeouts_inactivity.translation": SettingUse(
         lambda pool: pool.is_dynamic, "only dynamic pools assign blocks for a time"
     ),
-    "timeouts_inactivity.icmp": PoolUse(
+    "timeouts_inactivity.icmp": SettingUse(
         lambda pool: not pool.keeps_mapping_entries, "in pools with mapping entries 'icmp_session' applies"
     ),
-    "timeouts_inactivity.special": PoolUse(
+    "timeouts_inactivity.special": SettingUse(
         lambda pool: bool(pool.timeouts.special_tcp_ports), "special_tcp_ports is empty"
     ),
     **dict.fromkeys(

@@ -14,8 +14,8 @@ from nfcompile.diagnostics import dotted
 from nfcompile.records import store
 
 if TYPE_CHECKING:
-    from nfcompile.host.change import Change, Place, Undone
-    from nfcompile.host.lines import Finding, Line
+    from nfcompile.host.change import Change, HostPlace, Undone
+    from nfcompile.host.lines import Finding, HostLine
     from nfcompile.host.plan import HostPlan
 
 
@@ -50,12 +50,12 @@ def run(options: Options) -> int:
     return {"check": check, "apply": apply, "revert": revert}[action](asked)
 
 
-def place(state_dir: str | None, netns: str | None) -> Place:
+def place(state_dir: str | None, netns: str | None) -> HostPlace:
     """The host or a namespace of it, and where it is remembered what was done there."""
-    from nfcompile.host.change import Place
+    from nfcompile.host.change import HostPlace
 
     folder = os.path.abspath(store.directory(state_dir or store.DEFAULT, netns))
-    return Place(folder, netns, store.identity(netns))
+    return HostPlace(folder, netns, store.identity(netns))
 
 
 def check(options: Options) -> int:
@@ -135,7 +135,7 @@ def _say_json(options: Options, status: int, **answer: Any) -> int:
     return status
 
 
-def _as_data(lines: Iterable[Line]) -> list[dict[str, str]]:
+def _as_data(lines: Iterable[HostLine]) -> list[dict[str, str]]:
     return [
         {
             "code": line.code,
@@ -158,7 +158,7 @@ def _change_data(made: Change) -> dict[str, list[str]]:
     }
 
 
-def _tell(lines: Iterable[Line]) -> None:
+def _tell(lines: Iterable[HostLine]) -> None:
     for line in lines:
         should = "" if line.state == "ok" else f", should be: {line.should}"
         print(f"{line.state:8} {line.what}: {line.is_}{should}")

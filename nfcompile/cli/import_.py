@@ -14,10 +14,10 @@ from nfcompile.cli.options import Options
 from nfcompile.diagnostics import SiteError
 
 if TYPE_CHECKING:
-    from nfcompile.cli.import_verify import Comparison
+    from nfcompile.cli.import_verify import Agreement
     from nfcompile.importers.account import Account, Entry
     from nfcompile.importers.importing import Imported
-    from nfcompile.importers.reading import Options as ForeignOptions
+    from nfcompile.importers.reading import ImportOptions
     from nfcompile.pipeline import Compilation
 
 SHOWN_MOST = 40
@@ -60,8 +60,8 @@ def _imported(kind: str, names: Sequence[str], options: Options) -> Imported:
         raise UsageProblem(str(problem)) from None
 
 
-def _gateway(options: Options) -> ForeignOptions:
-    from nfcompile.importers.reading import Options as Foreign
+def _gateway(options: Options) -> ImportOptions:
+    from nfcompile.importers.reading import ImportOptions
     from nfcompile.model import parse
 
     addresses = {}
@@ -73,7 +73,7 @@ def _gateway(options: Options) -> ForeignOptions:
             raise UsageProblem(f"--address {text}: {fault.message}; write IF=A") from None
     connections = dict(_pair(text) for text in options.connections)
     inside, outside = _names(options.inside_interfaces), _names(options.outside_interfaces)
-    return Foreign(inside, outside, addresses, connections, options.gateway)
+    return ImportOptions(inside, outside, addresses, connections, options.gateway)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -112,7 +112,7 @@ def _write_site(text: str, output: str | None) -> None:
 
 
 def _write_account(
-    account: Account, checked: Compilation, compared: Comparison | None, options: Options
+    account: Account, checked: Compilation, compared: Agreement | None, options: Options
 ) -> None:
     if options.format == "json":
         data = account.as_data() | {"diagnostics": cli_site.as_data(checked)}

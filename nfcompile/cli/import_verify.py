@@ -17,7 +17,7 @@ from nfcompile.verify.walk import UnknownStatement
 SHOWN = 5
 
 
-class Comparison(NamedTuple):
+class Agreement(NamedTuple):
     """Boxes of packets by what came of them, and the lines that were refuted, each with its example.
 
     `reason` says why there was no comparison.
@@ -54,9 +54,9 @@ class Comparison(NamedTuple):
         return [*lines, f"{word}: {', '.join([counts, *more])}{end}"]
 
 
-def compare(found: Imported, document: Document | None) -> Comparison:
+def compare(found: Imported, document: Document | None) -> Agreement:
     """Compare packet by packet; without a document `check` has refused the site."""
-    nothing = Comparison(dict.fromkeys((AGREE, ANNOUNCED, UNCLEAR), 0), 0, (), {}, True)
+    nothing = Agreement(dict.fromkeys((AGREE, ANNOUNCED, UNCLEAR), 0), 0, (), {}, True)
     if document is None:
         return nothing._replace(reason="check refuses the site")
     if not found.program.starts and not found.pools:
@@ -74,7 +74,7 @@ def compare(found: Imported, document: Document | None) -> Comparison:
             refuted[place] = f"the site does something else: {example}"
     for pool, subscriber in result.wrong_rows:
         examples.append(f"pools.{pool}: {address_text(subscriber)} has another block")
-    return Comparison(result.boxes, result.rows, tuple(examples), refuted, result.complete)
+    return Agreement(result.boxes, result.rows, tuple(examples), refuted, result.complete)
 
 
 def _blamed(found: Imported, one: Difference) -> Iterator[tuple[int, int]]:

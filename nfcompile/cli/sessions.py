@@ -20,7 +20,7 @@ from nfcompile.model import parse, protocols
 from nfcompile.model.ranges import address_text
 
 if TYPE_CHECKING:
-    from nfcompile.live.sessions import Session, Wanted
+    from nfcompile.live.sessions import Session, SessionFilter
     from nfcompile.pipeline import Compiled
 
 CHUNK_LINES = 1024
@@ -135,8 +135,8 @@ def _with_bar(flows: Iterator[conntrack.Flow], total: int) -> Iterator[conntrack
     return iter(track(flows, "connections", total, console=Console(stderr=True), transient=True))
 
 
-def _wanted(compiled: Compiled, options: Options) -> Wanted:
-    from nfcompile.live.sessions import Wanted
+def _wanted(compiled: Compiled, options: Options) -> SessionFilter:
+    from nfcompile.live.sessions import SessionFilter
 
     names = [allocation.pool.name for allocation in compiled.allocations]
     if options.pool is not None and options.pool not in names:
@@ -148,7 +148,7 @@ def _wanted(compiled: Compiled, options: Options) -> Wanted:
         subscriber = None if options.subscriber is None else parse.addresses(options.subscriber)
     except parse.Fault as fault:
         raise UsageProblem(f"--subscriber: {fault.message}") from None
-    return Wanted(options.pool, subscriber, address, port, _protocol(options.proto))
+    return SessionFilter(options.pool, subscriber, address, port, _protocol(options.proto))
 
 
 def _protocol(word: str | None) -> int | None:

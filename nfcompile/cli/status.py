@@ -18,7 +18,7 @@ from nfcompile.model.ranges import address_text
 
 if TYPE_CHECKING:
     from nfcompile.live.session_counts import TopSubscriber
-    from nfcompile.live.usage import Drop, PoolUse, RuleUse, Usage
+    from nfcompile.live.usage import Drop, PoolUsage, RuleUse, Usage
 
 MAX_INTERVAL_SECONDS = 86400
 
@@ -52,7 +52,7 @@ def run(options: Options) -> int:
 def as_data(found: Usage) -> dict[str, Any]:
     """The fields of `--format json`."""
 
-    def named(value: PoolUse | RuleUse | Drop | TopSubscriber) -> dict[str, Any]:
+    def named(value: PoolUsage | RuleUse | Drop | TopSubscriber) -> dict[str, Any]:
         return value._asdict() | {"path": dotted(value.path)}
 
     return {
@@ -142,7 +142,7 @@ def _sections(found: Usage) -> Iterator[Section]:
         yield Section(("subscriber", "of", ">sessions", ">tcp", ">udp", ">icmp"), rows, "most sessions")
 
 
-def _pool_row(pool: PoolUse) -> tuple[str, ...]:
+def _pool_row(pool: PoolUsage) -> tuple[str, ...]:
     return _cells(
         pool.pool,
         f"{pool.type}, dynamic" if pool.allocation == "dynamic" else pool.type,

@@ -8,15 +8,15 @@ from nfcompile.kernel import KernelError
 from nfcompile.records.store import StateDir
 
 if TYPE_CHECKING:
-    from nfcompile.host.change import Change, Place
+    from nfcompile.host.change import Change, HostPlace
     from nfcompile.host.plan import HostPlan
 
 
-def place(state: StateDir) -> Place:
+def place(state: StateDir) -> HostPlace:
     """The host, or the namespace, of a state directory."""
-    from nfcompile.host.change import Place
+    from nfcompile.host.change import HostPlace
 
-    return Place(state.path, state.netns, state.kernel)
+    return HostPlace(state.path, state.netns, state.kernel)
 
 
 def foreseen(state: StateDir, plan: HostPlan) -> Change:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from nfcompile.graph.way import Box, Flow, Way
+from nfcompile.graph.way import Direction, Way, WayBox
 
 STYLES = {
     "side": "fill:#e8eaf0,stroke:#5b6478,color:#1c2130",
@@ -41,7 +41,7 @@ def _lines(way: Way) -> Iterator[str]:
         yield f"  classDef {kind} {style}"
 
 
-def _flow(flow: Flow, prefix: str) -> Iterator[str]:
+def _flow(flow: Direction, prefix: str) -> Iterator[str]:
     """Nodes with the arrows that lead to them."""
     goal = f"{prefix}goal"
     yield _node(f"{prefix}start", flow.start, "([{}])")
@@ -62,7 +62,7 @@ def _flow(flow: Flow, prefix: str) -> Iterator[str]:
         yield _arrow(f"{prefix}last", "", goal)
 
 
-def _node(name: str, box: Box, shape: str = "[{}]") -> str:
+def _node(name: str, box: WayBox, shape: str = "[{}]") -> str:
     label = "<br/>".join((f"<b>{_escaped(box.title)}</b>", *map(_escaped, box.lines)))
     quoted = f'"{label}"'
     return f"{name}{shape.format(quoted)}:::{box.kind}"

@@ -10,7 +10,7 @@ from html import escape
 from textwrap import wrap
 from typing import NamedTuple
 
-from nfcompile.graph.way import Box, Flow, Step, Way
+from nfcompile.graph.way import Direction, Question, Way, WayBox
 
 CHARACTER = 7.3
 """Width of one character of 12 px monospace, rounded up."""
@@ -73,7 +73,7 @@ def svg(way: Way) -> str:
     return "\n".join((*head, *lines, "</svg>", ""))
 
 
-def _flow(flow: Flow, top: int) -> Drawn:
+def _flow(flow: Direction, top: int) -> Drawn:
     lines = [_text(STEP_X, top + 22, flow.name, "title word")]
     begin = at = top + HEADING
     lines += _box(flow.start, STEP_X, at, STEP_WIDTH)
@@ -95,7 +95,7 @@ def _flow(flow: Flow, top: int) -> Drawn:
     return Drawn(lines, at)
 
 
-def _step(step: Step, top: int) -> Drawn:
+def _step(step: Question, top: int) -> Drawn:
     """A question and beside it its exit, at the same height."""
     height = _height(step.box, STEP_WIDTH)
     lines = list(_box(step.box, STEP_X, top, STEP_WIDTH))
@@ -115,16 +115,16 @@ def _wrapped(line: str, width: int) -> list[str]:
     return wrap(line, int((width - 2 * PADDING) / CHARACTER), subsequent_indent="  ") or [""]
 
 
-def _rows(box: Box, width: int) -> list[tuple[str, str]]:
+def _rows(box: WayBox, width: int) -> list[tuple[str, str]]:
     title = [(row, "title") for row in _wrapped(box.title, width)]
     return title + [(row, "") for line in box.lines for row in _wrapped(line, width)]
 
 
-def _height(box: Box, width: int) -> int:
+def _height(box: WayBox, width: int) -> int:
     return len(_rows(box, width)) * LINE + 2 * PADDING - 4
 
 
-def _box(box: Box, x: int, y: int, width: int, height: int = 0) -> Iterator[str]:
+def _box(box: WayBox, x: int, y: int, width: int, height: int = 0) -> Iterator[str]:
     height = height or _height(box, width)
     yield f'<rect class="{box.kind}" x="{x}" y="{y}" width="{width}" height="{height}"/>'
     for number, (row, style) in enumerate(_rows(box, width)):

@@ -19,7 +19,7 @@ LINES_MOST = 8
 """Lines of a box; what is more is counted."""
 
 
-class Box(NamedTuple):
+class WayBox(NamedTuple):
     """A title and lines of plain text; `kind` chooses its colour."""
 
     title: str
@@ -27,31 +27,31 @@ class Box(NamedTuple):
     kind: str = "step"
 
 
-class Step(NamedTuple):
+class Question(NamedTuple):
     """A question; `yes` is written at the way to `exit`, `no` at the way on. Without `exit` all go on."""
 
-    box: Box
-    exit: Box | None = None
+    box: WayBox
+    exit: WayBox | None = None
     yes: str = ""
     no: str = ""
 
 
-class Flow(NamedTuple):
+class Direction(NamedTuple):
     """One direction, from `start` through `steps`. Exits lead to `goal`, and `end` does if it `arrives`."""
 
     name: str
-    start: Box
-    steps: tuple[Step, ...]
-    end: Box
+    start: WayBox
+    steps: tuple[Question, ...]
+    end: WayBox
     arrives: bool
-    goal: Box
+    goal: WayBox
 
 
 class Way(NamedTuple):
     """Both directions of one gateway, under its label."""
 
     title: str
-    flows: tuple[Flow, ...]
+    flows: tuple[Direction, ...]
 
 
 def way(site: Site, allocations: Sequence[PoolAllocation]) -> Way:
@@ -59,58 +59,58 @@ def way(site: Site, allocations: Sequence[PoolAllocation]) -> Way:
     return Way(site.name or "nfcompile", (_outwards(site, allocations), _inwards(site, allocations)))
 
 
-def _outwards(site: Site, allocations: Sequence[PoolAllocation]) -> Flow:
+def _outwards(site: Site, allocations: Sequence[PoolAllocation]) -> Direction:
     steps = [
         *_dnat("dnat: first rule that fits", [r for r in site.dnat if not _from_outside(site, r)]),
         *_snat(site),
     ]
     steps += (_pool(allocation) for allocation in allocations)
-    end = Box("nothing fits", ("leaves with its own address",), "untouched")
-    return Flow("a session from inside", _inside(site), tuple(steps), end, True, _outside(site))
+    end = WayBox("nothing fits", ("leaves with its own address",), "untouched")
+    return Direction("a session from inside", _inside(site), tuple(steps), end, True, _outside(site))
 
 
-def _inwards(site: Site, allocations: Sequence[PoolAllocation]) -> Flow:
-    answers = Box("belongs to an open session")
-    steps = [Step(answers, Box("back to who opened it", kind="translated"), "yes", "no")]
+def _inwards(site: Site, allocations: Sequence[PoolAllocation]) -> Direction:
+    answers = WayBox("belongs to an open session")
+    steps = [Question(answers, WayBox("back to who opened it", kind="translated"), "yes", "no")]
     steps += _dnat("dnat: first rule that fits", [r for r in site.dnat if _from_outside(site, r)])
     for allocation in allocations:
         steps += _from_any(allocation)
-    end = untouched = Box("untranslated", kind="untouched")
+    end = untouched = WayBox("untranslated", kind="untouched")
     owned = any(allocation.pool.translates for allocation in allocations)
     if owned:
-        steps.append(Step(Box("to no global address of a pool"), untouched, "yes", "no"))
-        end = Box("unsolicited", ("dropped and counted",), "dropped")
-    return Flow("a packet from outside", _outside(site), tuple(steps), end, not owned, _inside(site))
+        steps.append(Question(WayBox("to no global address of a pool"), untouched, "yes", "no"))
+        end = WayBox("unsolicited", ("dropped and counted",), "dropped")
+    return Direction("a packet from outside", _outside(site), tuple(steps), end, not owned, _inside(site))
 
 
-def _inside(site: Site) -> Box:
+def _inside(site: Site) -> WayBox:
     """Interfaces that VLANs are named by count as inside."""
     used = {tagged.vid for pool in site.active_pools for tagged in tagged_addresses(pool)}
     vlans = (site.interfaces.vlan(vid) for vid in sorted(used))
-    return Box("inside", _few(dict.fromkeys((*site.interfaces.inside, *vlans))), "side")
+    return WayBox("inside", _few(dict.fromkeys((*site.interfaces.inside, *vlans))), "side")
 
 
-def _outside(site: Site) -> Box:
-    return Box("outside", _few(site.interfaces.outside), "side")
+def _outside(site: Site) -> WayBox:
+    return WayBox("outside", _few(site.interfaces.outside), "side")
 
 
 def _from_outside(site: Site, rule: DnatRule) -> bool:
     return bool(set(site.interfaces.outside).intersection(rule.match.interfaces(site.interfaces.inside)))
 
 
-def _dnat(title: str, rules: Sequence[DnatRule]) -> Iterator[Step]:
+def _dnat(title: str, rules: Sequence[DnatRule]) -> Iterator[Question]:
     if rules:
-        yield Step(Box(title, _few(dnat_rule(rule) for rule in rules), "rules"))
+        yield Question(WayBox(title, _few(dnat_rule(rule) for rule in rules), "rules"))
 
 
-def _snat(site: Site) -> Iterator[Step]:
+def _snat(site: Site) -> Iterator[Question]:
     if site.snat:
-        box = Box("snat: first rule that fits", _few(snat_rule(rule) for rule in site.snat), "rules")
+        box = WayBox("snat: first rule that fits", _few(snat_rule(rule) for rule in site.snat), "rules")
         addresses = _few(dict.fromkeys(snat_target(rule) for rule in site.snat))
-        yield Step(box, Box("customized SNAT", addresses, "translated"), "fits", "none fits")
+        yield Question(box, WayBox("customized SNAT", addresses, "translated"), "fits", "none fits")
 
 
-def _pool(allocation: PoolAllocation) -> Step:
+def _pool(allocation: PoolAllocation) -> Question:
     pool = allocation.pool
     title = f"pool {pool.name} ({pool.type}, priority {pool.priority})"
     lines = list(map(acl_rule, pool.acl.rules)) if pool.acl else []
@@ -119,18 +119,18 @@ def _pool(allocation: PoolAllocation) -> Step:
         lines += [f"allow {source}" for source in sources]
     if pool.subscribers is not None:
         lines.append(f"only {', '.join(map(range_text, pool.subscribers[:LINES_MOST]))}")
-    return Step(Box(title, _few(lines)), _served(allocation), "allow", "deny or no hit")
+    return Question(WayBox(title, _few(lines)), _served(allocation), "allow", "deny or no hit")
 
 
-def _served(allocation: PoolAllocation) -> Box:
+def _served(allocation: PoolAllocation) -> WayBox:
     pool = allocation.pool
     if not pool.translates:
-        return Box("untranslated", ("the pool lets it pass",), "untouched")
+        return WayBox("untranslated", ("the pool lets it pass",), "untouched")
     hairpin = ("hairpin on",) if pool.hairpin else ()
     if pool.is_static:
-        return Box("a fixed address each", (*_few(map(pair, pool.global_map)), *hairpin), "translated")
+        return WayBox("a fixed address each", (*_few(map(pair, pool.global_map)), *hairpin), "translated")
     addresses = _few(map(range_text, pool.global_ip))
-    return Box(_share(allocation), (*addresses, *_terms(allocation), *hairpin), "translated")
+    return WayBox(_share(allocation), (*addresses, *_terms(allocation), *hairpin), "translated")
 
 
 def _share(allocation: PoolAllocation) -> str:
@@ -157,15 +157,15 @@ def _terms(allocation: PoolAllocation) -> Iterator[str]:
         yield "block exhausted: dropped and counted"
 
 
-def _from_any(allocation: PoolAllocation) -> Iterator[Step]:
+def _from_any(allocation: PoolAllocation) -> Iterator[Question]:
     """What the outside may open to a pool's global addresses."""
     pool = allocation.pool
     if pool.opens_to_outside and not pool.shares_addresses:
-        box = Box(f"to a subscriber's address of pool {pool.name}")
-        yield Step(box, Box("its subscriber", kind="translated"), "yes", "no")
+        box = WayBox(f"to a subscriber's address of pool {pool.name}")
+        yield Question(box, WayBox("its subscriber", kind="translated"), "yes", "no")
     elif pool.opens_to_outside:
-        box = Box(f"to a port in use in pool {pool.name}", ("filtering: endpoint independent",))
-        yield Step(box, Box("its subscriber", kind="translated"), "yes", "no")
+        box = WayBox(f"to a port in use in pool {pool.name}", ("filtering: endpoint independent",))
+        yield Question(box, WayBox("its subscriber", kind="translated"), "yes", "no")
 
 
 def _few(lines: Iterable[str]) -> tuple[str, ...]:

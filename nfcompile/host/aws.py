@@ -19,7 +19,7 @@ from nfcompile.model.site import Site
 TAG = "nfcompile"
 
 
-class Wanted(NamedTuple):
+class CloudWanted(NamedTuple):
     """What a site needs of the cloud: which interface it is about (its primary address, '' for the only
     one), and which addresses."""
 
@@ -77,11 +77,11 @@ class SwitchOffCheck(NamedTuple):
 Step = Assign | Associate | SwitchOffCheck
 
 
-def wanted(site: Site) -> Wanted:
+def wanted(site: Site) -> CloudWanted:
     """What a site needs of the cloud."""
     primary = site.gateway.primary_ip
     addresses = (one for run in site.gateway.secondary_ips for one in range(run.first, run.last + 1))
-    return Wanted(
+    return CloudWanted(
         "" if primary is None else address_text(primary), tuple(map(address_text, addresses)), site.name
     )
 
@@ -95,7 +95,7 @@ def client(region: str) -> Any:
     return boto3.client("ec2", region_name=region)
 
 
-def observe(ec2: Any, instance: str, asked: Wanted) -> Seen:
+def observe(ec2: Any, instance: str, asked: CloudWanted) -> Seen:
     """Read the instance. Raises SiteError where it has no such interface."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -105,7 +105,7 @@ def observe(ec2: Any, instance: str, asked: Wanted) -> Seen:
         raise KernelError(f"the cloud does not answer: {error}") from None
 
 
-def _observe(ec2: Any, instance: str, asked: Wanted) -> Seen:
+def _observe(ec2: Any, instance: str, asked: CloudWanted) -> Seen:
     (reservation,) = ec2.describe_instances(InstanceIds=[instance])["Reservations"]
     (found,) = reservation["Instances"]
     interface = _interface(found["NetworkInterfaces"], instance, asked)
@@ -128,7 +128,7 @@ def _observe(ec2: Any, instance: str, asked: Wanted) -> Seen:
     )
 
 
-def steps(asked: Wanted, seen: Seen) -> tuple[Step, ...]:
+def steps(asked: CloudWanted, seen: Seen) -> tuple[Step, ...]:
     """What is missing, in the order in which it is done. Raises SiteError where the instance is too small."""
     needed = {*asked.secondary, *seen.secondary}
     if len(needed) + 1 > seen.most:
@@ -187,7 +187,7 @@ def _quietly(call: Callable[..., Any], **arguments: Any) -> None:
         call(**arguments)
 
 
-def _interface(found: list[dict[str, Any]], instance: str, asked: Wanted) -> dict[str, Any]:
+def _interface(found: list[dict[str, Any]], instance: str, asked: CloudWanted) -> dict[str, Any]:
     """The interface that has the primary address, or the only one."""
     for one in found:
         if one["PrivateIpAddress"] == asked.primary or (not asked.primary and len(found) == 1):
@@ -200,7 +200,7 @@ def _interface(found: list[dict[str, Any]], instance: str, asked: Wanted) -> dic
     )
 
 
-def _steps(asked: Wanted, seen: Seen) -> Iterator[Step]:
+def _steps(asked: CloudWanted, seen: Seen) -> Iterator[Step]:
     missing = tuple(one for one in asked.secondary if one not in seen.secondary)
     if missing:
         yield Assign(seen.interface, missing)

@@ -57,7 +57,7 @@ class InterfaceFiles(NamedTuple):
         return bool(self.mtu or self.addresses or self.has_routes)
 
 
-class Interfaces(NamedTuple):
+class NetplanSection(NamedTuple):
     """Interfaces of one of netplan's kinds."""
 
     name: str
@@ -145,8 +145,8 @@ def _networkd(found: Iterable[InterfaceFiles], page: Render, routes: Ending) -> 
 
 def _netplan(found: tuple[InterfaceFiles, ...], page: Render, routes: Ending) -> Iterator[BundleFile]:
     kinds = (
-        Interfaces("ethernets", tuple(one for one in found if not one.vid)),
-        Interfaces("vlans", tuple(one for one in found if one.vid)),
+        NetplanSection("ethernets", tuple(one for one in found if not one.vid)),
+        NetplanSection("vlans", tuple(one for one in found if one.vid)),
     )
     text = page("netplan.yaml", kinds=[kind for kind in kinds if kind.interfaces], routes=routes)
     purpose = "what the interfaces have besides what other files say"

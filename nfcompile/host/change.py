@@ -30,7 +30,7 @@ from nfcompile.kernel import KernelError, netns
 from nfcompile.model.ranges import Range, cidrs
 
 
-class Place(NamedTuple):
+class HostPlace(NamedTuple):
     """The host, or the network namespace of that name, and where it is remembered what was done there."""
 
     folder: str
@@ -60,13 +60,13 @@ class Undone(NamedTuple):
     failure: str = ""
 
 
-def foreseen(plan: HostPlan, place: Place) -> Change:
+def foreseen(plan: HostPlan, place: HostPlace) -> Change:
     """What `bring` would do; nothing is changed."""
     made = tuple(step for finding in judged(plan, place.namespace) for step in finding.steps)
     return Change(made, _surplus(plan, ledger.read(place.folder, place.identity)))
 
 
-def bring(plan: HostPlan, place: Place, number: int | None = None) -> Change:
+def bring(plan: HostPlan, place: HostPlace, number: int | None = None) -> Change:
     """Do what a plan needs, in the order of its findings, and undo what an earlier plan needed and this one
     does not. What fails half way is undone, and raises KernelError.
 
@@ -93,7 +93,7 @@ def bring(plan: HostPlan, place: Place, number: int | None = None) -> Change:
     return Change(made, tuple(one.step for one in undone), tuple(one.left for one in undone if one.left))
 
 
-def go_back(place: Place, number: int) -> None:
+def go_back(place: HostPlace, number: int) -> None:
     """Bring the host to where it was before that change of the history and all later ones, if any of them had
     the host's half with it."""
     now = ledger.read(place.folder, place.identity)
@@ -103,7 +103,7 @@ def go_back(place: Place, number: int) -> None:
         restore(Ledger(now.identity, now.before[min(later)], left), place)
 
 
-def restore(before: Ledger, place: Place) -> None:
+def restore(before: Ledger, place: HostPlace) -> None:
     """Bring the host to where these steps stood and no others, as far as it lets itself be brought, and
     remember that. What was remembered and never made is no matter: undoing it does nothing."""
     now = ledger.read(place.folder, place.identity)
@@ -117,7 +117,7 @@ def restore(before: Ledger, place: Place) -> None:
     ledger.write(place.folder, before._replace(steps=ledger.joined(before.steps, failed)))
 
 
-def revert(place: Place) -> tuple[Undone, ...]:
+def revert(place: HostPlace) -> tuple[Undone, ...]:
     """Undo all that stands, the last first; what could not be undone is remembered still."""
     before = ledger.read(place.folder, place.identity)
     undone = _undo(tuple(reversed(before.steps)), place)
@@ -126,7 +126,7 @@ def revert(place: Place) -> tuple[Undone, ...]:
     return undone
 
 
-def _made(steps: tuple[Step, ...], place: Place) -> str:
+def _made(steps: tuple[Step, ...], place: HostPlace) -> str:
     """Make steps in the namespace until one fails, and why it did."""
 
     def each() -> str:
@@ -147,7 +147,7 @@ def _problem(step: Step) -> str:
     return ""
 
 
-def _undo(steps: tuple[Step, ...], place: Place) -> tuple[Undone, ...]:
+def _undo(steps: tuple[Step, ...], place: HostPlace) -> tuple[Undone, ...]:
     """Undo steps in the order given, whatever becomes of any."""
 
     def each() -> tuple[Undone, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from nfcompile.host import lldp
 from nfcompile.host.daemons import Daemons
-from nfcompile.host.lines import DIFFERS, MISSING, Finding, Line, faulty, good
+from nfcompile.host.lines import DIFFERS, MISSING, Finding, HostLine, faulty, good
 from nfcompile.host.metadata import CloudSeen
-from nfcompile.host.plan import HostPlan, Lldp, Log
+from nfcompile.host.plan import HostPlan, Lldp, LogReceiver
 from nfcompile.host.steps import WriteLldp
 from nfcompile.model.ranges import address_text
 
@@ -31,7 +31,7 @@ def _lldp(wanted: Lldp, seen: lldp.LldpSeen) -> Iterator[Finding]:
     if wanted.on and not seen.runs:
         install = "" if seen.installed else "apt-get install lldpd && "
         mend = f"{install}systemctl enable --now lldpd"
-        yield faulty(Line(code, MISSING, what, "none runs", "runs", mend, wanted.path))
+        yield faulty(HostLine(code, MISSING, what, "none runs", "runs", mend, wanted.path))
     elif wanted.on:
         yield good(code, what, "runs", wanted.path)
     text = lldp.configuration(wanted)
@@ -42,7 +42,7 @@ def _lldp(wanted: Lldp, seen: lldp.LldpSeen) -> Iterator[Finding]:
     if not wrong and seen.runs:
         yield good(code, what, should, wanted.path)
         return
-    line = Line(
+    line = HostLine(
         code, DIFFERS if seen.runs else MISSING, what, wrong or "not announced", should, "", wanted.path
     )
     if not seen.installed:
@@ -63,7 +63,7 @@ def _announced(wanted: Lldp, seen: lldp.LldpSeen) -> str:
     return "" if seen.hostname == wanted.hostname else seen.hostname
 
 
-def _log(wanted: Log, daemons: Daemons) -> Iterator[Finding]:
+def _log(wanted: LogReceiver, daemons: Daemons) -> Iterator[Finding]:
     heard = [("block assignments (NFLOG group 5)", daemons.assignments_heard)] if wanted.assignments else []
     heard += [("connections (conntrack events)", daemons.connections_heard)] if wanted.connections else []
     for what, listens in heard:
@@ -73,7 +73,7 @@ def _log(wanted: Log, daemons: Daemons) -> Iterator[Finding]:
             continue
         is_ = "only root can see it" if listens is None else "no daemon listens"
         mend = "systemctl enable --now nfcompile-log"
-        yield faulty(Line(code, MISSING, what, is_, "a daemon listens", mend, wanted.path))
+        yield faulty(HostLine(code, MISSING, what, is_, "a daemon listens", mend, wanted.path))
 
 
 def _clock(daemons: Daemons, path: tuple[str | int, ...]) -> Finding:
@@ -81,7 +81,7 @@ def _clock(daemons: Daemons, path: tuple[str | int, ...]) -> Finding:
     if daemons.clock_right:
         return good(code, what, should, path)
     mend = "apt-get install systemd-timesyncd && timedatectl set-ntp true"
-    return faulty(Line(code, DIFFERS, what, "not synchronised", should, mend, path))
+    return faulty(HostLine(code, DIFFERS, what, "not synchronised", should, mend, path))
 
 
 def _boot(daemons: Daemons, path: tuple[str | int, ...]) -> Finding:
@@ -91,7 +91,7 @@ def _boot(daemons: Daemons, path: tuple[str | int, ...]) -> Finding:
     mend = (
         "nfcompile boot --unit >/etc/systemd/system/nfcompile.service && systemctl enable nfcompile.service"
     )
-    return faulty(Line(code, MISSING, what, "no unit is enabled", "nfcompile.service", mend, path))
+    return faulty(HostLine(code, MISSING, what, "no unit is enabled", "nfcompile.service", mend, path))
 
 
 def _cloud(plan: HostPlan, seen: CloudSeen) -> Iterator[Finding]:
@@ -103,4 +103,4 @@ def _cloud(plan: HostPlan, seen: CloudSeen) -> Iterator[Finding]:
             yield good(code, what, "assigned", wanted.path)
         else:
             mend = "" if wanted.own else "nfcompile host cloud aws"
-            yield faulty(Line(code, MISSING, what, "not assigned", "assigned", mend, wanted.path))
+            yield faulty(HostLine(code, MISSING, what, "not assigned", "assigned", mend, wanted.path))

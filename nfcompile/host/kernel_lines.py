@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.host.lines import DIFFERS, MISSING, Finding, Line, faulty, good
+from nfcompile.host.lines import DIFFERS, MISSING, Finding, HostLine, faulty, good
 from nfcompile.host.machine import Machine, larger
 from nfcompile.host.plan import HostPlan, Module, Sysctl
 from nfcompile.host.steps import LoadModule, SetSysctl
@@ -33,7 +33,7 @@ def _module(wanted: Module, machine: Machine) -> Finding:
         return good(code, what, "loaded", wanted.path)
     if not known or (wanted.name == "nf_conntrack" and machine.tracks):
         return good(code, what, "not a module of this kernel", wanted.path)
-    line = Line(code, MISSING, what, "not loaded", "loaded", "", wanted.path)
+    line = HostLine(code, MISSING, what, "not loaded", "loaded", "", wanted.path)
     return faulty(line, LoadModule(wanted.name))
 
 
@@ -46,7 +46,7 @@ def _sysctl(wanted: Sysctl, machine: Machine) -> Iterator[Finding]:
         if wanted.name.startswith(CONNTRACK) and not machine.tracks:
             mend = f"modprobe nf_conntrack && sysctl -w {wanted.name}={wanted.value}"
             is_ = "nf_conntrack is not loaded"
-            yield faulty(Line(code, MISSING, wanted.name, is_, should, mend, wanted.path))
+            yield faulty(HostLine(code, MISSING, wanted.name, is_, should, mend, wanted.path))
         return
     is_value = max([seen.value, *(_value(machine, name) for name in larger(wanted.name))])
     if _does(wanted, is_value):
@@ -54,7 +54,7 @@ def _sysctl(wanted: Sysctl, machine: Machine) -> Iterator[Finding]:
     elif seen.writable:
         beside = machine.forwarding if wanted.name == FORWARDING else ()
         step = SetSysctl(wanted.name, seen.value, wanted.value, beside)
-        yield faulty(Line(code, DIFFERS, wanted.name, str(is_value), should, "", wanted.path), step)
+        yield faulty(HostLine(code, DIFFERS, wanted.name, str(is_value), should, "", wanted.path), step)
 
 
 def _value(machine: Machine, name: str) -> int:

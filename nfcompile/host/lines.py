@@ -10,7 +10,7 @@ from nfcompile.host.steps import Step
 OK, DIFFERS, MISSING = "ok", "differs", "missing"
 
 
-class Line(NamedTuple):
+class HostLine(NamedTuple):
     """`mend` is a command; '' where nothing is to be mended, or no command does."""
 
     code: str
@@ -25,16 +25,16 @@ class Line(NamedTuple):
 class Finding(NamedTuple):
     """A line, and the steps with which `host apply` makes it ok: none where it is, or where others must."""
 
-    line: Line
+    line: HostLine
     steps: tuple[Step, ...] = ()
 
 
 def good(code: str, what: str, is_: str, path: Path) -> Finding:
     """A thing that is as it should be."""
-    return Finding(Line(code, OK, what, is_, is_, "", path))
+    return Finding(HostLine(code, OK, what, is_, is_, "", path))
 
 
-def faulty(line: Line, *steps: Step) -> Finding:
+def faulty(line: HostLine, *steps: Step) -> Finding:
     """A thing that is not; with steps, their commands are what mends it."""
     if steps:
         line = line._replace(mend=" && ".join(step.command for step in steps))

@@ -15,7 +15,7 @@ from nfcompile.host import daemons
 from nfcompile.host.daemons import Daemons
 from nfcompile.host.plan import HostPlan
 from nfcompile.kernel import netns, network
-from nfcompile.kernel.network import Link, Rule
+from nfcompile.kernel.network import HostLink, RoutingRule
 from nfcompile.model.ranges import Range
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ class Machine(NamedTuple):
     are those of the site's interfaces, of the table `local`, and null routes. `forwarding` are the settings
     that the kernel changes when forwarding is switched. `daemons` is None in a named namespace."""
 
-    links: dict[str, Link]
+    links: dict[str, HostLink]
     addresses: tuple[AddressSeen, ...]
     routes: tuple[RouteSeen, ...]
     marked: dict[int, tuple[RouteSeen, ...]]
-    rules: tuple[Rule, ...]
+    rules: tuple[RoutingRule, ...]
     way_out: str
     sysctls: dict[str, SysctlSeen]
     forwarding: tuple[tuple[str, int], ...]
@@ -122,7 +122,7 @@ def _network(plan: HostPlan) -> Machine:
         )
 
 
-def _routes(asking: socket, plan: HostPlan, links: dict[str, Link]) -> Iterator[network.Route]:
+def _routes(asking: socket, plan: HostPlan, links: dict[str, HostLink]) -> Iterator[network.Route]:
     yield from network.routes(asking, table=network.LOCAL_TABLE)
     for kind in NOWHERE:
         yield from network.routes(asking, type=kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from nfcompile.host.lines import DIFFERS, MISSING, Finding, Line, faulty, good
+from nfcompile.host.lines import DIFFERS, MISSING, Finding, HostLine, faulty, good
 from nfcompile.host.machine import NOWHERE, Machine
 from nfcompile.host.plan import Address, HostPlan, Link, LocalRoute, MarkRoute, Mtu, SubscriberRoute
 from nfcompile.host.steps import AddAddress, AddLocalRoute, AddMarkRoute, AddRule, SetMtu, Step
@@ -30,11 +30,11 @@ def _link(wanted: Link, machine: Machine) -> Finding:
         return good(code, what, "up", wanted.path)
     up = f"ip link set {wanted.name} up"
     if seen is not None:
-        return faulty(Line(code, DIFFERS, what, "down", "up", up, wanted.path))
+        return faulty(HostLine(code, DIFFERS, what, "down", "up", up, wanted.path))
     make = f"ip link add link {wanted.parent} name {wanted.name} type vlan id {wanted.vid} && {up}"
     others = ", ".join(sorted(name for name in machine.links if name != "lo")) or "none"
     is_ = f"no such interface; there are: {others}"
-    return faulty(Line(code, MISSING, what, is_, "up", make if wanted.vid else "", wanted.path))
+    return faulty(HostLine(code, MISSING, what, is_, "up", make if wanted.vid else "", wanted.path))
 
 
 def _mtu(wanted: Mtu, machine: Machine) -> Finding:
@@ -42,7 +42,7 @@ def _mtu(wanted: Mtu, machine: Machine) -> Finding:
     is_ = machine.links[wanted.interface].mtu
     if is_ == wanted.bytes:
         return good(code, what, str(is_), wanted.path)
-    line = Line(code, DIFFERS, what, str(is_), str(wanted.bytes), "", wanted.path)
+    line = HostLine(code, DIFFERS, what, str(is_), str(wanted.bytes), "", wanted.path)
     return faulty(line, SetMtu(wanted.interface, is_, wanted.bytes))
 
 
@@ -55,9 +55,9 @@ def _address(wanted: Address, machine: Machine) -> Finding:
     is_, state = (f"on {at[0]}", DIFFERS) if at else ("on no interface", MISSING)
     if wanted.own:
         mend = f"ip address add {text}/LENGTH dev {wanted.interface}"
-        return faulty(Line(code, state, what, is_, should, mend, wanted.path))
+        return faulty(HostLine(code, state, what, is_, should, mend, wanted.path))
     step = AddAddress(wanted.address, wanted.interface)
-    line = Line(code, state, what, is_, should, step.command, wanted.path)
+    line = HostLine(code, state, what, is_, should, step.command, wanted.path)
     return faulty(line, step) if there else faulty(line)
 
 
@@ -75,7 +75,7 @@ def _local_routes(wanted: Iterable[LocalRoute], machine: Machine) -> Iterator[Fi
         if own.covers(block):
             yield good(code, what, "ends here", path)
         else:
-            line = Line(code, MISSING, what, "not all of it ends here", "ends here", "", path)
+            line = HostLine(code, MISSING, what, "not all of it ends here", "ends here", "", path)
             yield faulty(line, AddLocalRoute(*block))
 
 
@@ -97,7 +97,7 @@ def _mark(wanted: MarkRoute, machine: Machine) -> Finding:
     if not steps:
         return good(code, what, should, wanted.path)
     mend = " && ".join(step.command for step in steps)
-    line = Line(code, MISSING, what, "rule or routes are missing", should, mend, wanted.path)
+    line = HostLine(code, MISSING, what, "rule or routes are missing", should, mend, wanted.path)
     return faulty(line, *(steps if wanted.interface in machine.links else ()))
 
 
@@ -112,7 +112,7 @@ def _default_route(plan: HostPlan, machine: Machine) -> Finding:
         return good(code, what, f"through {machine.way_out}", wanted.path)
     is_, state = (f"through {machine.way_out}", DIFFERS) if machine.way_out else ("none", MISSING)
     mend = f"ip route add default via ROUTER dev {wanted.interfaces[0]}"
-    return faulty(Line(code, state, what, is_, should, mend, wanted.path))
+    return faulty(HostLine(code, state, what, is_, should, mend, wanted.path))
 
 
 def _subscribers(wanted: SubscriberRoute, machine: Machine) -> Finding:
@@ -126,7 +126,7 @@ def _subscribers(wanted: SubscriberRoute, machine: Machine) -> Finding:
     should = f"through {' or '.join(wanted.interfaces)}"
     block = range_text(_prefix(wanted.subscribers[0]))
     mend = f"ip route add {block} via ROUTER dev {wanted.interfaces[0]}"
-    return faulty(Line(code, MISSING, what, "none", should, mend, wanted.path))
+    return faulty(HostLine(code, MISSING, what, "none", should, mend, wanted.path))
 
 
 def _prefix(run: Range) -> Range:

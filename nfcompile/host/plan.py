@@ -103,7 +103,7 @@ class Lldp(NamedTuple):
     path: Path
 
 
-class Log(NamedTuple):
+class LogReceiver(NamedTuple):
     """What a log daemon has to listen to: block assignments (NFLOG), connections (conntrack events)."""
 
     assignments: bool
@@ -125,5 +125,5 @@ class HostPlan(NamedTuple):
     modules: tuple[Module, ...]
     sysctls: tuple[Sysctl, ...]
     lldp: Lldp | None
-    log: Log | None
-    log_daemon: Log | None
+    log: LogReceiver | None
+    log_daemon: LogReceiver | None

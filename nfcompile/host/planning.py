@@ -16,7 +16,7 @@ from nfcompile.host.plan import (
     Link,
     Lldp,
     LocalRoute,
-    Log,
+    LogReceiver,
     MarkRoute,
     Module,
     Mtu,
@@ -196,12 +196,12 @@ def _lldp(site: Site) -> Lldp | None:
     return Lldp(defaults.lldp, defaults.lldp_hostname if named else "", names, ("nat_defaults", key))
 
 
-def _log(site: Site, assignments: bool) -> Log | None:
+def _log(site: Site, assignments: bool) -> LogReceiver | None:
     asking = next(filter(_asks_for_log, site.active_pools), None)
     if not assignments and asking is None:
         return None
     path: Path = ("pools",) if asking is None else (*asking.path, "connection_logging")
-    return Log(assignments, asking is not None, path)
+    return LogReceiver(assignments, asking is not None, path)
 
 
 def _asks_for_log(pool: Pool) -> bool:

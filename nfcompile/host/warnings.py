@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.host.judging import judged
-from nfcompile.host.lines import OK, Line
+from nfcompile.host.lines import OK, HostLine
 from nfcompile.host.plan import HostPlan
 
 SHOWN = 4
@@ -24,15 +24,15 @@ def warnings(
     return told(line for line in faults if codes is None or line.code in codes)
 
 
-def told(faults: Iterable[Line]) -> tuple[Diagnostic, ...]:
+def told(faults: Iterable[HostLine]) -> tuple[Diagnostic, ...]:
     """Lines that are not ok as warnings, in their order."""
-    kinds: dict[str, list[Line]] = {}
+    kinds: dict[str, list[HostLine]] = {}
     for line in faults:
         kinds.setdefault(line.code, []).append(line)
     return tuple(_warning(code, lines) for code, lines in kinds.items())
 
 
-def _warning(code: str, lines: list[Line]) -> Diagnostic:
+def _warning(code: str, lines: list[HostLine]) -> Diagnostic:
     said = [f"{line.what}: {line.is_}, should be: {line.should}" for line in lines[:SHOWN]]
     more = len(lines) - len(said)
     mends = [line.mend for line in lines if line.mend]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nfcompile.importers.lines import Text, joined, shown
+from nfcompile.importers.lines import SourceText, joined, shown
 
 FATES = ("ignored", "folded", "translated", "not-translated", "unknown")
 """From the least to the most that a reader should know of: a line that has two is told by the later one."""
@@ -104,10 +104,10 @@ class _Note(NamedTuple):
     column: int
 
 
-class Ledger:
+class Accounting:
     """Collects fates while the passes run; `account` closes it."""
 
-    def __init__(self, texts: Sequence[Text]) -> None:
+    def __init__(self, texts: Sequence[SourceText]) -> None:
         self.texts = texts
         self.guesses: list[Guess] = []
         self._notes: list[list[_Note | None]] = [[None] * len(text.lines) for text in texts]

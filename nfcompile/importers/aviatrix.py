@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from nfcompile.importers import values
-from nfcompile.importers.account import Ledger, Origin
+from nfcompile.importers.account import Accounting, Origin
 from nfcompile.importers.aviatrix_policies import CLOUD, Policy, is_json, of_json, of_terraform
 from nfcompile.importers.form import (
     ANYTHING,
     Action,
-    Mark,
-    Match,
-    Names,
+    ForeignMark,
+    ForeignRule,
+    InterfaceSet,
+    PacketSet,
     Ranges,
-    Rule,
     Translate,
     Unsaid,
 )
-from nfcompile.importers.lines import Text
-from nfcompile.importers.reading import Options, Reading, flat
+from nfcompile.importers.lines import SourceText
+from nfcompile.importers.reading import ImportOptions, Reading, flat
 from nfcompile.importers.terraform import Expression, Value
 from nfcompile.importers.values import Unreadable
 from nfcompile.model.ranges import Range
@@ -30,7 +30,7 @@ ABSENT = ("", "None", "none", None)
 MARK_LAST = 0xFFFFFFFF
 
 
-def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
+def read(texts: tuple[SourceText, ...], options: ImportOptions, ledger: Accounting) -> Reading:
     """Read the files of one state or module; one gateway of them becomes the site."""
     policies: list[Policy] = []
     for number, text in enumerate(texts):
@@ -39,7 +39,7 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
     policies += of_terraform(texts, ledger)
     gateways = list(dict.fromkeys(policy.gateway for policy in policies))
     gateway = options.gateway or (gateways[0] if gateways else "")
-    rules: list[Rule] = []
+    rules: list[ForeignRule] = []
     for policy in policies:
         if policy.gateway == gateway:
             rules += _rules(policy, options, ledger)
@@ -55,12 +55,12 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
     return Reading(tuple(rules), (), known, options.addresses, gateway, bool(rules), {}, flat(rules))
 
 
-def _interfaces(rule: Rule) -> Iterator[str]:
+def _interfaces(rule: ForeignRule) -> Iterator[str]:
     for names in (rule.match.incoming, rule.match.outgoing):
         yield from sorted(names.names) if not names.but else ()
 
 
-def _rest(texts: tuple[Text, ...], ledger: Ledger) -> None:
+def _rest(texts: tuple[SourceText, ...], ledger: Accounting) -> None:
     for number, text in enumerate(texts):
         for at in range(1, len(text.lines) + 1):
             origin = Origin(number, at, at)
@@ -71,7 +71,7 @@ def _rest(texts: tuple[Text, ...], ledger: Ledger) -> None:
 # ---- a policy's rule
 
 
-def _rules(policy: Policy, options: Options, ledger: Ledger) -> Iterator[Rule]:
+def _rules(policy: Policy, options: ImportOptions, ledger: Accounting) -> Iterator[ForeignRule]:
     for key in CLOUD:
         if key in policy.fields and not policy.doubt and policy.where[0].end_line > policy.where[0].line:
             ledger.note([policy.fields[key][1]], "ignored", "", "routes of the cloud, not the gateway's")
@@ -91,7 +91,7 @@ def _rules(policy: Policy, options: Options, ledger: Ledger) -> Iterator[Rule]:
     if isinstance(action, Unsaid) and action.code == "incomplete":
         ledger.note(lines, "ignored", action.code, action.reason)
         return
-    yield Rule(policy.stage, match, action, lines, policy.name)
+    yield ForeignRule(policy.stage, match, action, lines, policy.name)
 
 
 def _lines(policy: Policy) -> Iterator[Origin]:
@@ -104,7 +104,9 @@ def _lines(policy: Policy) -> Iterator[Origin]:
                 yield Origin(where.file, line, line)
 
 
-def _match(policy: Policy, given: Mapping[str, Value], options: Options) -> tuple[Match, Unsaid | None]:
+def _match(
+    policy: Policy, given: Mapping[str, Value], options: ImportOptions
+) -> tuple[PacketSet, Unsaid | None]:
     doubt = None
     side = "incoming" if policy.stage == "dnat" else "outgoing"
     connection = str(given.get("connection", ""))
@@ -112,7 +114,7 @@ def _match(policy: Policy, given: Mapping[str, Value], options: Options) -> tupl
     match = ANYTHING
     if name:
         name = options.connections.get(name, name)
-        match = match.having(**{side: Names(frozenset([name]))})
+        match = match.having(**{side: InterfaceSet(frozenset([name]))})
     else:
         reason = f"which interface leads to connection '{connection}' is not in the input"
         doubt = Unsaid("needs-connection", reason, hint=f"say --map-connection '{connection}=IF'")
@@ -141,10 +143,10 @@ FIELDS: dict[str, tuple[str, Callable[[str], Ranges]]] = {
 }
 
 
-def _mark(text: str) -> Mark:
+def _mark(text: str) -> ForeignMark:
     if not (text.isascii() and text.isdigit()) or len(text) > 10 or not 0 < int(text) <= MARK_LAST:
         raise Unreadable("bad-mark", f"'{text}' is no mark")
-    return Mark(int(text))
+    return ForeignMark(int(text))
 
 
 def _action(stage: str, given: Mapping[str, Value]) -> Action:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from nfcompile.importers.account import Ledger, Origin
+from nfcompile.importers.account import Accounting, Origin
 from nfcompile.importers.form import Unsaid
 from nfcompile.importers.json_places import Placed, read_json
-from nfcompile.importers.lines import Text
-from nfcompile.importers.terraform import Attribute, Block, Expression, Value, Variables, read_terraform
+from nfcompile.importers.lines import SourceText
+from nfcompile.importers.terraform import Attribute, Expression, HclBlock, Value, Variables, read_terraform
 from nfcompile.importers.values import Unreadable
 
 STAGES = {"aviatrix_gateway_dnat": "dnat", "aviatrix_gateway_snat": "snat"}
@@ -32,11 +32,11 @@ class Policy(NamedTuple):
 # ---- JSON
 
 
-def is_json(text: Text) -> bool:
+def is_json(text: SourceText) -> bool:
     return next((line.strip()[0] for line in text.lines if line.strip()), "") in "{["
 
 
-def of_json(text: Text, file: int, ledger: Ledger) -> Iterator[Policy]:
+def of_json(text: SourceText, file: int, ledger: Accounting) -> Iterator[Policy]:
     try:
         document = read_json("\n".join(text.lines))
     except Unreadable as problem:
@@ -87,9 +87,9 @@ def _json_policy(stage: str, gateway: str, name: str, policy: Placed, file: int)
 # ---- Terraform
 
 
-def of_terraform(texts: tuple[Text, ...], ledger: Ledger) -> Iterator[Policy]:
+def of_terraform(texts: tuple[SourceText, ...], ledger: Accounting) -> Iterator[Policy]:
     variables = Variables()
-    files: list[tuple[int, Block]] = []
+    files: list[tuple[int, HclBlock]] = []
     for number, text in enumerate(texts):
         if is_json(text):
             continue
@@ -110,7 +110,7 @@ def of_terraform(texts: tuple[Text, ...], ledger: Ledger) -> Iterator[Policy]:
             yield from _of_block(resource, number, variables)
 
 
-def _of_block(block: Block, file: int, variables: Variables) -> Iterator[Policy]:
+def _of_block(block: HclBlock, file: int, variables: Variables) -> Iterator[Policy]:
     kind = block.labels[1] if block.labels[:1] == ("resource",) and len(block.labels) > 2 else ""
     if kind in STAGES:
         yield from _of_resource(block, STAGES[kind], file, variables)
@@ -140,7 +140,7 @@ def _not_literal(key: str, value: Value) -> Unsaid | None:
     return Unsaid("not-literal", reason)
 
 
-def _gateway(block: Block, variables: Variables) -> str:
+def _gateway(block: HclBlock, variables: Variables) -> str:
     """The name of a gateway, or how it is written."""
     for key in ("gw_name", "name"):
         attribute = block.attributes.get(key)
@@ -150,7 +150,7 @@ def _gateway(block: Block, variables: Variables) -> str:
     return block.labels[-1]
 
 
-def _of_resource(block: Block, stage: str, file: int, variables: Variables) -> Iterator[Policy]:
+def _of_resource(block: HclBlock, stage: str, file: int, variables: Variables) -> Iterator[Policy]:
     gateway, name = _gateway(block, variables), block.labels[-1]
     repeated = next((block.attributes[key] for key in ("count", "for_each") if key in block.attributes), None)
     doubt = None if repeated is None else _repeated(repeated)
@@ -173,7 +173,13 @@ def _repeated(attribute: Attribute) -> Unsaid | None:
 
 
 def _policy(
-    block: Block, stage: str, gateway: str, name: str, file: int, variables: Variables, doubt: Unsaid | None
+    block: HclBlock,
+    stage: str,
+    gateway: str,
+    name: str,
+    file: int,
+    variables: Variables,
+    doubt: Unsaid | None,
 ) -> Policy:
     fields: dict[str, tuple[Value, Origin]] = {}
     for key, attribute in block.attributes.items():

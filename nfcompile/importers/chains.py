@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from nfcompile.importers.account import Ledger, Origin
-from nfcompile.importers.form import ANYTHING, Action, Exclude, Match, Rule, Unsaid
+from nfcompile.importers.account import Accounting, Origin
+from nfcompile.importers.form import ANYTHING, Action, Exclude, ForeignRule, PacketSet, Unsaid
 
 DEPTH_MOST = 32
 """Jumps within jumps; iptables itself refuses loops."""
@@ -37,7 +37,7 @@ class Statement(NamedTuple):
     """One line of a chain. `doubt` is a condition that the site has no word for; without a verdict the
     packet goes on."""
 
-    match: Match
+    match: PacketSet
     verdict: Action | Jump | Return | None
     origin: Origin
     name: str
@@ -51,18 +51,18 @@ Chains = Mapping[str, Sequence[Statement]]
 class Unfolded(NamedTuple):
     """The rules of a built-in chain, and every line that the walk met."""
 
-    rules: list[Rule]
+    rules: list[ForeignRule]
     met: set[Origin]
 
 
-def unfold(chains: Chains, start: str, stage: str, ledger: Ledger) -> Unfolded:
+def unfold(chains: Chains, start: str, stage: str, ledger: Accounting) -> Unfolded:
     """Walk a built-in chain; lines that can never match are noted as ignored."""
     walk = _Walk(chains, stage, ledger)
     walk.chain(start, [ANYTHING], (), None)
     return Unfolded(walk.rules, walk.met)
 
 
-def note_unreached(chains: Chains, ledger: Ledger, met: set[Origin]) -> None:
+def note_unreached(chains: Chains, ledger: Accounting, met: set[Origin]) -> None:
     """Say of every line that no walk met that it is in a chain to which nothing leads."""
     for name, statements in chains.items():
         for statement in statements:
@@ -72,16 +72,18 @@ def note_unreached(chains: Chains, ledger: Ledger, met: set[Origin]) -> None:
 
 
 class _Walk:
-    def __init__(self, chains: Chains, stage: str, ledger: Ledger) -> None:
+    def __init__(self, chains: Chains, stage: str, ledger: Accounting) -> None:
         self.chains = chains
         self.stage = stage
         self.ledger = ledger
-        self.rules: list[Rule] = []
+        self.rules: list[ForeignRule] = []
         self.met: set[Origin] = set()
         self.open: list[str] = []
         self.steps = 0
 
-    def chain(self, name: str, boxes: list[Match], jumps: tuple[Origin, ...], doubt: Unsaid | None) -> None:
+    def chain(
+        self, name: str, boxes: list[PacketSet], jumps: tuple[Origin, ...], doubt: Unsaid | None
+    ) -> None:
         """Walk a chain with what comes into it: disjoint boxes."""
         self.open.append(name)
         left: list[tuple[Statement, int]] = []
@@ -106,7 +108,7 @@ class _Walk:
         back = isinstance(verdict, Return) and len(self.open) > 1
         return back or (isinstance(verdict, Jump) and not verdict.back)
 
-    def without(self, boxes: list[Match], statement: Statement) -> list[Match]:
+    def without(self, boxes: list[PacketSet], statement: Statement) -> list[PacketSet]:
         left = [box for one in boxes for box in one.less(statement.match)]
         if len(left) > BOXES_MOST or statement.match.mark:
             reason = "what RETURN leaves of the chain is too scattered"
@@ -115,7 +117,7 @@ class _Walk:
         return left
 
     def statement(
-        self, statement: Statement, inside: list[Match], jumps: tuple[Origin, ...], doubt: Unsaid | None
+        self, statement: Statement, inside: list[PacketSet], jumps: tuple[Origin, ...], doubt: Unsaid | None
     ) -> None:
         doubt = (
             statement.doubt
@@ -137,19 +139,19 @@ class _Walk:
             for box in inside:
                 self.rule(statement, box, action, jumps)
 
-    def rule(self, statement: Statement, box: Match, action: Action, jumps: tuple[Origin, ...]) -> None:
+    def rule(self, statement: Statement, box: PacketSet, action: Action, jumps: tuple[Origin, ...]) -> None:
         if len(self.rules) >= RULES_MOST:
             reason = f"the chains unfold to more than {RULES_MOST} rules"
             self.ledger.note([statement.origin, *jumps], "not-translated", "too-many", reason)
             return
         lines = (statement.origin,)
-        self.rules.append(Rule(self.stage, box, action, lines, statement.name, jumps, statement.notes))
+        self.rules.append(ForeignRule(self.stage, box, action, lines, statement.name, jumps, statement.notes))
 
     def jump(
         self,
         statement: Statement,
         verdict: Jump,
-        inside: list[Match],
+        inside: list[PacketSet],
         jumps: tuple[Origin, ...],
         doubt: Unsaid | None,
     ) -> None:

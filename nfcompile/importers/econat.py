@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 
 from nfcompile.importers import values
-from nfcompile.importers.account import Ledger, Origin
+from nfcompile.importers.account import Accounting, Origin
 from nfcompile.importers.econat_tree import Path, Tree, Value, read_tree
-from nfcompile.importers.lines import Text
-from nfcompile.importers.reading import Options, Reading
+from nfcompile.importers.lines import SourceText
+from nfcompile.importers.reading import ImportOptions, Reading
 from nfcompile.importers.values import Unreadable
 from nfcompile.model.acl import read_rule
 from nfcompile.model.parse import Fault
@@ -33,7 +33,7 @@ class _Refused(Exception):
     """A value that a site does not accept."""
 
 
-def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
+def read(texts: tuple[SourceText, ...], options: ImportOptions, ledger: Accounting) -> Reading:
     """Read the files of one device."""
     tree = read_tree(texts, ledger)
     site = _Site(tree, ledger)
@@ -49,7 +49,7 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
 class _Site:
     """The sections, while they are made."""
 
-    def __init__(self, tree: Tree, ledger: Ledger) -> None:
+    def __init__(self, tree: Tree, ledger: Accounting) -> None:
         self.tree = tree
         self.ledger = ledger
         self.vlans = False

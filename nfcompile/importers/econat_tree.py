@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from nfcompile.importers.account import Ledger, Origin
-from nfcompile.importers.lines import Text
+from nfcompile.importers.account import Accounting, Origin
+from nfcompile.importers.lines import SourceText
 from nfcompile.model.acl import read_rule
 from nfcompile.model.parse import Fault
 
@@ -49,7 +49,7 @@ class Value(NamedTuple):
 class Tree:
     """Branches by path, in the order in which they came to be; `created` holds the lines that made them."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Accounting) -> None:
         self.ledger = ledger
         self.branches: dict[Path, dict[str, Value]] = {}
         self.created: dict[Path, list[Origin]] = {}
@@ -76,21 +76,21 @@ class Tree:
         branch[key] = Value(words, origins)
 
 
-def read_tree(texts: tuple[Text, ...], ledger: Ledger) -> Tree:
+def read_tree(texts: tuple[SourceText, ...], ledger: Accounting) -> Tree:
     """Read files of either form; they are one device."""
     tree = Tree(ledger)
     for number, text in enumerate(texts):
-        reader = _Reader(tree, ledger)
+        reader = _TreeReader(tree, ledger)
         session = any(PROMPT.match(line) for line in text.lines)
         for at, line in enumerate(text.lines, 1):
             reader.line(line, Origin(number, at, at), session)
     return tree
 
 
-class _Reader:
+class _TreeReader:
     """Reads one file line by line."""
 
-    def __init__(self, tree: Tree, ledger: Ledger) -> None:
+    def __init__(self, tree: Tree, ledger: Accounting) -> None:
         self.tree = tree
         self.ledger = ledger
         self.answer = ""

@@ -13,10 +13,10 @@ from nfcompile.importers.form import (
     PORTED,
     PROTOCOLS,
     Exclude,
-    Mark,
-    Match,
+    ForeignMark,
+    ForeignRule,
+    PacketSet,
     Ranges,
-    Rule,
     Translate,
     Unsaid,
 )
@@ -41,14 +41,14 @@ class Unsayable(Exception):
         self.never = never
 
 
-class Gateway(NamedTuple):
+class GuessedGateway(NamedTuple):
     """What rules refer to."""
 
     sides: Sides
     addresses: Mapping[str, int]
 
 
-def entries(rule: Rule, gateway: Gateway) -> Iterator[Fields]:
+def entries(rule: ForeignRule, gateway: GuessedGateway) -> Iterator[Fields]:
     """The entries that say what a rule says: one, or one per interface whose address it takes."""
     if isinstance(rule.action, Unsaid):
         raise Unsayable(rule.action.code, rule.action.reason, rule.action.hint)
@@ -58,7 +58,7 @@ def entries(rule: Rule, gateway: Gateway) -> Iterator[Fields]:
         yield _snat(rule.match, rule.action, gateway)
 
 
-def nearest(rule: Rule, gateway: Gateway) -> Fields:
+def nearest(rule: ForeignRule, gateway: GuessedGateway) -> Fields:
     """As much of a rule as can be said, for a comment."""
     action = rule.action.instead if isinstance(rule.action, Unsaid) else rule.action
     fields: Fields = {}
@@ -75,13 +75,13 @@ def nearest(rule: Rule, gateway: Gateway) -> Fields:
     return fields
 
 
-def _said(rule: Rule, action: Translate | Exclude | None) -> Fields:
+def _said(rule: ForeignRule, action: Translate | Exclude | None) -> Fields:
     if action is None:
         return {}
     return _action(rule.stage, rule.match, action)
 
 
-def _interface(rule: Rule, gateway: Gateway) -> Fields:
+def _interface(rule: ForeignRule, gateway: GuessedGateway) -> Fields:
     if rule.stage == "dnat":
         return {"interface": _one_or_list(list(_arriving(rule.match, gateway)))}
     return _leaving(rule.match, gateway)
@@ -90,7 +90,7 @@ def _interface(rule: Rule, gateway: Gateway) -> Fields:
 # ---- dnat
 
 
-def _dnat(match: Match, action: Translate | Exclude, gateway: Gateway) -> Iterator[Fields]:
+def _dnat(match: PacketSet, action: Translate | Exclude, gateway: GuessedGateway) -> Iterator[Fields]:
     if not match.outgoing.but:
         raise Unsayable(
             "no-match", "where a packet will leave is not known before its destination is translated"
@@ -102,14 +102,16 @@ def _dnat(match: Match, action: Translate | Exclude, gateway: Gateway) -> Iterat
     yield {"interface": _one_or_list(list(names)), **_qualifiers(match), **_action("dnat", match, action)}
 
 
-def _arriving(match: Match, gateway: Gateway) -> tuple[str, ...]:
+def _arriving(match: PacketSet, gateway: GuessedGateway) -> tuple[str, ...]:
     names = tuple(name for name in gateway.sides.named(match.incoming) if name != "lo")
     if not names:
         raise Unsayable("", "nothing that is forwarded arrives there", never=True)
     return _accepted(names)
 
 
-def _redirect(match: Match, action: Translate, names: tuple[str, ...], gateway: Gateway) -> Iterator[Fields]:
+def _redirect(
+    match: PacketSet, action: Translate, names: tuple[str, ...], gateway: GuessedGateway
+) -> Iterator[Fields]:
     """REDIRECT: to the address that the incoming interface has."""
     unknown = [name for name in names if name not in gateway.addresses]
     if unknown:
@@ -127,7 +129,7 @@ def _redirect(match: Match, action: Translate, names: tuple[str, ...], gateway: 
 # ---- snat
 
 
-def _snat(match: Match, action: Translate | Exclude, gateway: Gateway) -> Fields:
+def _snat(match: PacketSet, action: Translate | Exclude, gateway: GuessedGateway) -> Fields:
     if not match.incoming.but:
         raise Unsayable("no-match", "where a packet came in is not asked when its source is translated")
     if isinstance(action, Translate):
@@ -135,7 +137,7 @@ def _snat(match: Match, action: Translate | Exclude, gateway: Gateway) -> Fields
     return {**_leaving(match, gateway), **_qualifiers(match), **_action("snat", match, action)}
 
 
-def _refuse_from_outside(match: Match, sides: Sides) -> None:
+def _refuse_from_outside(match: PacketSet, sides: Sides) -> None:
     """A site translates no source of what comes from outside only; an exclusion from that is no loss."""
     names = [
         name for name in sides.named(match.outgoing) if name in sides.inside and name not in sides.outside
@@ -145,7 +147,7 @@ def _refuse_from_outside(match: Match, sides: Sides) -> None:
         raise Unsayable("from-outside", reason, "a site translates sources of what comes from inside")
 
 
-def _leaving(match: Match, gateway: Gateway) -> Fields:
+def _leaving(match: PacketSet, gateway: GuessedGateway) -> Fields:
     sides = gateway.sides
     names = tuple(name for name in sides.named(match.outgoing) if name != "lo")
     if not names:
@@ -165,7 +167,7 @@ def _accepted(names: tuple[str, ...]) -> tuple[str, ...]:
 # ---- qualifiers
 
 
-def _qualifiers(match: Match) -> Fields:
+def _qualifiers(match: PacketSet) -> Fields:
     fields: Fields = {}
     _put(fields, "protocol", _protocols(match.protocol))
     _put(fields, "src_cidr", _said_set(match.source, ADDRESSES, range_text))
@@ -184,7 +186,7 @@ def _put(fields: Fields, key: str, value: Value) -> None:
         fields[key] = value
 
 
-def _mark(mark: Mark) -> Value:
+def _mark(mark: ForeignMark) -> Value:
     return mark.value if mark.mask == 0xFFFFFFFF else f"0x{mark.value:x}/0x{mark.mask:x}"
 
 
@@ -226,7 +228,7 @@ def _one_or_list(values: list[Scalar]) -> Value:
 # ---- actions
 
 
-def _action(stage: str, match: Match, action: Translate | Exclude) -> Fields:
+def _action(stage: str, match: PacketSet, action: Translate | Exclude) -> Fields:
     if isinstance(action, Exclude):
         return {"exclude": "on"}
     fields: Fields = {}

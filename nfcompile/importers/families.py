@@ -11,16 +11,16 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from nfcompile.importers.family_rows import COVERED, Row, read_rows
+from nfcompile.importers.family_rows import COVERED, FamilyRow, read_rows
 from nfcompile.importers.form import (
     ANYTHING,
     ANYWHERE,
     Exclude,
-    Match,
-    Names,
-    Pool,
+    ForeignRule,
+    FoundPool,
+    InterfaceSet,
+    PacketSet,
     Ranges,
-    Rule,
 )
 from nfcompile.ipalloc import Layout, Stock
 from nfcompile.model.ranges import Range, intersect, union
@@ -35,7 +35,7 @@ OUTWARDS = "the site translates towards the outside, the original towards any in
 class Family(NamedTuple):
     """Rows that one pool gives."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[FamilyRow, ...]
     addresses: Ranges
     ports: Range
     block: int
@@ -45,11 +45,11 @@ class Family(NamedTuple):
 class Found(NamedTuple):
     """Pools, and the rules that are left, less what the pools before them take."""
 
-    pools: tuple[Pool, ...]
-    rules: tuple[Rule, ...]
+    pools: tuple[FoundPool, ...]
+    rules: tuple[ForeignRule, ...]
 
 
-def find_pools(rules: Sequence[Rule]) -> Found:
+def find_pools(rules: Sequence[ForeignRule]) -> Found:
     """Replace families among the `snat` rules by pools."""
     snat = [rule for rule in rules if rule.stage == "snat"]
     families = _apart(list(_families(list(read_rows(snat)))))
@@ -67,8 +67,8 @@ def find_pools(rules: Sequence[Rule]) -> Found:
 # ---- families
 
 
-def _families(rows: list[Row]) -> Iterator[Family]:
-    groups: dict[tuple[Names, int], list[Row]] = {}
+def _families(rows: list[FamilyRow]) -> Iterator[Family]:
+    groups: dict[tuple[InterfaceSet, int], list[FamilyRow]] = {}
     for row in rows:
         groups.setdefault((row.outgoing, row.ports.size), []).append(row)
     for group in groups.values():
@@ -81,7 +81,7 @@ def _families(rows: list[Row]) -> Iterator[Family]:
                 yield family
 
 
-def _address_first(rows: list[Row], at: int) -> tuple[Family, int]:
+def _address_first(rows: list[FamilyRow], at: int) -> tuple[Family, int]:
     """As many rows from `at` on as fill one address after the other; and how many that are."""
     first = rows[at].ports.first
     block = rows[at].ports.size
@@ -109,7 +109,7 @@ def _address_first(rows: list[Row], at: int) -> tuple[Family, int]:
     return family, max(end - at, 1)
 
 
-def _spread(rows: list[Row], at: int) -> tuple[Family, int]:
+def _spread(rows: list[FamilyRow], at: int) -> tuple[Family, int]:
     """As many rows from `at` on as take one block of every address before the next block; and how many."""
     first, block = rows[at].ports.first, rows[at].ports.size
     end, blocks, most = at, 0, 0
@@ -135,7 +135,7 @@ def _spread(rows: list[Row], at: int) -> tuple[Family, int]:
     return Family(tuple(rows[at:end]), tuple(entries), ports, block, "spread"), max(end - at, 1)
 
 
-def _run(rows: list[Row], at: int) -> int:
+def _run(rows: list[FamilyRow], at: int) -> int:
     """How many rows from `at` on are neighbours on both sides and have the same ports."""
     end = at + 1
     while (
@@ -168,9 +168,9 @@ def _gives(family: Family) -> bool:
 # ---- beside each other
 
 
-def _boxes(rows: Iterable[Row]) -> list[Match]:
+def _boxes(rows: Iterable[FamilyRow]) -> list[PacketSet]:
     """What rows translate: a box for each set of protocols."""
-    sources: dict[tuple[Ranges, Names], list[Range]] = {}
+    sources: dict[tuple[Ranges, InterfaceSet], list[Range]] = {}
     for row in rows:
         sources.setdefault((row.covered, row.outgoing), []).append(row.source)
     return [
@@ -179,14 +179,14 @@ def _boxes(rows: Iterable[Row]) -> list[Match]:
     ]
 
 
-def _meet(some: list[Match], others: list[Match]) -> bool:
+def _meet(some: list[PacketSet], others: list[PacketSet]) -> bool:
     return any(one.both(other) for one in some for other in others)
 
 
 def _apart(families: list[Family]) -> list[Family]:
     """Families whose subscribers, and whose blocks, are nobody else's. A pool takes its subscribers whatever
     the interface, so those of two families must differ even where the interfaces do."""
-    kept: list[tuple[Family, list[Match]]] = []
+    kept: list[tuple[Family, list[PacketSet]]] = []
     for family in families:
         boxes = [box.having(outgoing=ANYWHERE) for box in _boxes(family.rows)]
         if not any(_meet(boxes, theirs) or _shares(family, other) for other, theirs in kept):
@@ -200,7 +200,7 @@ def _shares(one: Family, other: Family) -> bool:
     return bool(ports and intersect(one.addresses, other.addresses))
 
 
-def _interleaved(family: Family, snat: Sequence[Rule], families: list[Family]) -> bool:
+def _interleaved(family: Family, snat: Sequence[ForeignRule], families: list[Family]) -> bool:
     """Whether another rule that matches a subscriber stands between the rules of this one subscriber."""
     taken = {place for one in families for row in one.rows for place in row.places}
     others = [place for place in range(len(snat)) if place not in taken]
@@ -215,7 +215,7 @@ COMPARED_MOST = 1000
 """So many other rules are compared with a family; more of them all count as matching its subscribers."""
 
 
-def _less(rule: Rule, place: int, families: list[tuple[Family, list[Match]]]) -> list[Rule]:
+def _less(rule: ForeignRule, place: int, families: list[tuple[Family, list[PacketSet]]]) -> list[ForeignRule]:
     """A rule without what families before it take: a site asks its `snat` before its pools."""
     boxes = [rule.match]
     for family, whole in families:
@@ -226,7 +226,7 @@ def _less(rule: Rule, place: int, families: list[tuple[Family, list[Match]]]) ->
     return [rule._replace(match=box) for box in boxes]
 
 
-def _pool(family: Family, snat: Sequence[Rule]) -> Pool:
+def _pool(family: Family, snat: Sequence[ForeignRule]) -> FoundPool:
     most = max((row.covered for row in family.rows), key=COVERED.index)
     less = [box for box in _boxes(family.rows) if box.protocol != most]
     places = sorted(place for row in family.rows for place in row.places)
@@ -236,7 +236,7 @@ def _pool(family: Family, snat: Sequence[Rule]) -> Pool:
         union(family.addresses) if list(family.addresses) == sorted(family.addresses) else family.addresses
     )
     single = len(family.addresses) == 1 and family.addresses[0].size == 1
-    return Pool(
+    return FoundPool(
         name=first.name,
         subscribers=union(row.source for row in family.rows),
         addresses=addresses if family.fill == "address" else family.addresses,
@@ -252,12 +252,12 @@ def _pool(family: Family, snat: Sequence[Rule]) -> Pool:
     )
 
 
-def not_elsewhere(pools: Iterable[Pool], outside: Sequence[str]) -> Iterator[Rule]:
+def not_elsewhere(pools: Iterable[FoundPool], outside: Sequence[str]) -> Iterator[ForeignRule]:
     """Exclusions for pools that are for some of the outside interfaces: a pool itself cannot say that."""
     for pool in pools:
         others = frozenset(name for name in outside if not pool.outgoing.has(name))
         if others:
             match = ANYTHING.having(
-                source=union(pool.subscribers), protocol=pool.protocols, outgoing=Names(others)
+                source=union(pool.subscribers), protocol=pool.protocols, outgoing=InterfaceSet(others)
             )
-            yield Rule("snat", match, Exclude(), pool.origins[:1], f"{pool.name}-only")
+            yield ForeignRule("snat", match, Exclude(), pool.origins[:1], f"{pool.name}-only")

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from nfcompile.importers.form import ANYTHING, ICMP, PORTED, PROTOCOLS, Names, Ranges, Rule, Translate
+from nfcompile.importers.form import (
+    ANYTHING,
+    ICMP,
+    PORTED,
+    PROTOCOLS,
+    ForeignRule,
+    InterfaceSet,
+    Ranges,
+    Translate,
+)
 from nfcompile.model.ranges import Range, intersect, union
 
 PORTED_ICMP: Ranges = (Range(ICMP, ICMP), *PORTED)
@@ -13,21 +22,21 @@ COVERED = (PORTED, PORTED_ICMP, PROTOCOLS)
 """What rows may translate: tcp and udp; these and icmp; everything."""
 
 
-class Row(NamedTuple):
+class FamilyRow(NamedTuple):
     """Neighbouring subscribers and their global addresses, as many, with one block of ports; `places` are
     the positions of its rules."""
 
     source: Range
     addresses: Range
     ports: Range
-    outgoing: Names
+    outgoing: InterfaceSet
     covered: Ranges
     places: tuple[int, ...]
 
 
-def read_rows(snat: Sequence[Rule]) -> Iterator[Row]:
+def read_rows(snat: Sequence[ForeignRule]) -> Iterator[FamilyRow]:
     """Subscribers whose rules all lead to one block."""
-    groups: dict[tuple[Range, Names], list[int]] = {}
+    groups: dict[tuple[Range, InterfaceSet], list[int]] = {}
     for place, rule in enumerate(snat):
         if _is_candidate(rule):
             groups.setdefault((rule.match.source[0], rule.match.outgoing), []).append(place)
@@ -35,10 +44,10 @@ def read_rows(snat: Sequence[Rule]) -> Iterator[Row]:
         found = _block([snat[place] for place in places])
         if found is not None:
             addresses, ports, covered = found
-            yield Row(source, addresses, ports, outgoing, covered, tuple(places))
+            yield FamilyRow(source, addresses, ports, outgoing, covered, tuple(places))
 
 
-def _is_candidate(rule: Rule) -> bool:
+def _is_candidate(rule: ForeignRule) -> bool:
     match, action = rule.match, rule.action
     if not isinstance(action, Translate) or action.interface or action.addresses is None:
         return False
@@ -47,7 +56,7 @@ def _is_candidate(rule: Rule) -> bool:
     return plain and one_to_one and (action.addresses.size == 1 or action.prefix)
 
 
-def _block(rules: list[Rule]) -> tuple[Range, Range, Ranges] | None:
+def _block(rules: list[ForeignRule]) -> tuple[Range, Range, Ranges] | None:
     """The one block of a subscriber: global address, ports, and the protocols that are translated."""
     seen: Ranges = ()
     blocks: set[Range | None] = set()
@@ -71,7 +80,7 @@ def _block(rules: list[Rule]) -> tuple[Range, Range, Ranges] | None:
     return None if ports is None else (addresses.pop(), ports, seen)
 
 
-def _is_rest(rule: Rule, seen: Ranges) -> bool:
+def _is_rest(rule: ForeignRule, seen: Ranges) -> bool:
     """A last rule for whatever the protocols before it left."""
     return rule.match.protocol == PROTOCOLS and _covers(seen, PORTED)
 

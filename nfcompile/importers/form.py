@@ -20,23 +20,23 @@ ICMP, TCP, UDP = 1, 6, 17
 PORTED: Ranges = (Range(TCP, TCP), Range(UDP, UDP))
 
 
-class Names(NamedTuple):
+class InterfaceSet(NamedTuple):
     """Interfaces: these, or (`but`) all but these."""
 
     names: frozenset[str]
     but: bool = False
 
-    def both(self, other: Names) -> Names:
+    def both(self, other: InterfaceSet) -> InterfaceSet:
         """Interfaces in both sets."""
         if self.but and other.but:
-            return Names(self.names | other.names, True)
+            return InterfaceSet(self.names | other.names, True)
         if self.but or other.but:
             some, without = (other, self) if self.but else (self, other)
-            return Names(some.names - without.names)
-        return Names(self.names & other.names)
+            return InterfaceSet(some.names - without.names)
+        return InterfaceSet(self.names & other.names)
 
-    def negated(self) -> Names:
-        return Names(self.names, not self.but)
+    def negated(self) -> InterfaceSet:
+        return InterfaceSet(self.names, not self.but)
 
     def has(self, name: str) -> bool:
         return (name in self.names) != self.but
@@ -46,33 +46,33 @@ class Names(NamedTuple):
         return not self.but and not self.names
 
 
-ANYWHERE = Names(frozenset(), True)
+ANYWHERE = InterfaceSet(frozenset(), True)
 
 
-class Mark(NamedTuple):
+class ForeignMark(NamedTuple):
     """A connection's mark as a rule matches or sets it."""
 
     value: int
     mask: int = 0xFFFFFFFF
 
 
-class Match(NamedTuple):
+class PacketSet(NamedTuple):
     """A box of packets; every field is a set. `mark` None is any."""
 
-    incoming: Names = ANYWHERE
-    outgoing: Names = ANYWHERE
+    incoming: InterfaceSet = ANYWHERE
+    outgoing: InterfaceSet = ANYWHERE
     source: Ranges = ADDRESSES
     destination: Ranges = ADDRESSES
     protocol: Ranges = PROTOCOLS
     source_port: Ranges = PORTS
     destination_port: Ranges = PORTS
-    mark: Mark | None = None
+    mark: ForeignMark | None = None
 
-    def having(self, **fields: Any) -> Match:
+    def having(self, **fields: Any) -> PacketSet:
         """The same box with other sets in some fields."""
         return self._replace(**fields)
 
-    def both(self, other: Match) -> Match | None:
+    def both(self, other: PacketSet) -> PacketSet | None:
         """The packets of both boxes, None where there are none."""
         if other is ANYTHING:
             return self
@@ -90,9 +90,9 @@ class Match(NamedTuple):
         incoming, outgoing = self.incoming.both(other.incoming), self.outgoing.both(other.outgoing)
         if incoming.empty or outgoing.empty:
             return None
-        return Match(incoming, outgoing, **fields, mark=mark)
+        return PacketSet(incoming, outgoing, **fields, mark=mark)
 
-    def within(self, other: Match) -> bool:
+    def within(self, other: PacketSet) -> bool:
         """Whether the other box holds every packet of this one."""
         for name, whole in RANGE_FIELDS.items():
             mine, others = getattr(self, name), getattr(other, name)
@@ -103,7 +103,7 @@ class Match(NamedTuple):
         interfaces = self.incoming.both(other.incoming), self.outgoing.both(other.outgoing)
         return interfaces == (self.incoming, self.outgoing) and other.mark in (None, self.mark)
 
-    def less(self, other: Match) -> list[Match]:
+    def less(self, other: PacketSet) -> list[PacketSet]:
         """Boxes that hold what is not in the other one. A mark of the other box cannot be taken away."""
         common = self.both(other)
         if common is None:
@@ -131,7 +131,7 @@ RANGE_FIELDS: dict[str, Ranges] = {
 }
 """Fields of a match that are unions of ranges, each with its whole."""
 
-ANYTHING = Match()
+ANYTHING = PacketSet()
 
 
 class Translate(NamedTuple):
@@ -148,7 +148,7 @@ class Translate(NamedTuple):
     ports: Range | None = None
     interface: bool = False
     prefix: bool = False
-    mark: Mark | None = None
+    mark: ForeignMark | None = None
 
 
 class Exclude(NamedTuple):
@@ -169,11 +169,11 @@ class Unsaid(NamedTuple):
 Action = Translate | Exclude | Unsaid
 
 
-class Rule(NamedTuple):
+class ForeignRule(NamedTuple):
     """One rule of a stage ('dnat' or 'snat'): its own lines, and those that jumped to them."""
 
     stage: str
-    match: Match
+    match: PacketSet
     action: Action
     lines: tuple[Origin, ...]
     name: str
@@ -185,7 +185,7 @@ class Rule(NamedTuple):
         return (*self.lines, *self.jumps)
 
 
-class Pool(NamedTuple):
+class FoundPool(NamedTuple):
     """A deterministic cgnat pool: blocks of `block` ports of each of `addresses`, for `subscribers` in order.
 
     fill         'address': one address is filled first; 'spread': neighbours have neighbouring addresses
@@ -203,7 +203,7 @@ class Pool(NamedTuple):
     block: int
     fill: str
     protocols: Ranges
-    outgoing: Names
+    outgoing: InterfaceSet
     origins: tuple[Origin, ...]
     position: int
     inbound: bool = False

@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nfcompile.importers import aviatrix, econat, families, inbound, iptables, routeros, site, vyos
-from nfcompile.importers.account import Account, Ledger
-from nfcompile.importers.entries import Gateway
-from nfcompile.importers.form import Pool, Rule
+from nfcompile.importers.account import Account, Accounting
+from nfcompile.importers.entries import GuessedGateway
+from nfcompile.importers.form import ForeignRule, FoundPool
 from nfcompile.importers.kinds import guess_kind
-from nfcompile.importers.lines import Text, read_text
+from nfcompile.importers.lines import SourceText, read_text
 from nfcompile.importers.prune import prune
-from nfcompile.importers.reading import Options, Program, Reading
+from nfcompile.importers.reading import ForeignProgram, ImportOptions, Reading
 from nfcompile.importers.sides import all_on_both_sides, guess_sides
 
-Reader = Callable[[tuple[Text, ...], Options, Ledger], Reading]
+Reader = Callable[[tuple[SourceText, ...], ImportOptions, Accounting], Reading]
 
 READERS: dict[str, Reader] = {
     "iptables": iptables.read,
@@ -36,16 +36,16 @@ class Imported(NamedTuple):
     kind: str
     text: str
     account: Account
-    pools: tuple[Pool, ...]
-    rules: tuple[Rule, ...]
-    gateway: Gateway
-    program: Program
+    pools: tuple[FoundPool, ...]
+    rules: tuple[ForeignRule, ...]
+    gateway: GuessedGateway
+    program: ForeignProgram
 
 
-def import_files(kind: str, files: Sequence[tuple[str, bytes]], options: Options) -> Imported:
+def import_files(kind: str, files: Sequence[tuple[str, bytes]], options: ImportOptions) -> Imported:
     """Make a site of foreign files that belong together. Raises UnknownKind, NeedsExtra."""
     texts = tuple(read_text(name, data) for name, data in files)
-    ledger = Ledger(texts)
+    ledger = Accounting(texts)
     if kind == "auto":
         kind, reason = guess_kind(texts)
         ledger.guess("kind", kind, reason, f"import {kind}")
@@ -57,7 +57,7 @@ def import_files(kind: str, files: Sequence[tuple[str, bytes]], options: Options
     sides = guess_sides(reading._replace(pools=pools), left, options, ledger)
     if not pools:
         sides = all_on_both_sides(sides, reading.interfaces, left, options, ledger)
-    gateway = Gateway(sides, {**reading.addresses, **options.addresses})
+    gateway = GuessedGateway(sides, {**reading.addresses, **options.addresses})
     left = (*left, *families.not_elsewhere(pools, sides.outside))
     text = site.write(kind, reading, pools, left, gateway, ledger)
     return Imported(kind, text, ledger.account(kind), pools, left, gateway, reading.program)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nfcompile.importers.form import ANYTHING, PORTED, TCP, UDP, Pool, Rule, Translate
+from nfcompile.importers.form import ANYTHING, PORTED, TCP, UDP, ForeignRule, FoundPool, Translate
 from nfcompile.ipalloc import Block, Layout, Stock
 from nfcompile.model.ranges import Range, intersect, union
 
@@ -16,7 +16,9 @@ Rows = dict[tuple[Block, int], dict[int, int]]
 """Block and subscriber -> the place of the rule that leads there, by protocol."""
 
 
-def find_inbound(pools: Sequence[Pool], rules: Sequence[Rule]) -> tuple[tuple[Pool, ...], tuple[Rule, ...]]:
+def find_inbound(
+    pools: Sequence[FoundPool], rules: Sequence[ForeignRule]
+) -> tuple[tuple[FoundPool, ...], tuple[ForeignRule, ...]]:
     """Pools with `inbound` where the rules have all of it, and the rules that are left."""
     dnat = [rule for rule in rules if rule.stage == "dnat"]
     rows = _rows(dnat)
@@ -33,7 +35,7 @@ def find_inbound(pools: Sequence[Pool], rules: Sequence[Rule]) -> tuple[tuple[Po
     return tuple(found), (*left, *(rule for rule in rules if rule.stage != "dnat"))
 
 
-def _rows(dnat: Sequence[Rule]) -> Rows:
+def _rows(dnat: Sequence[ForeignRule]) -> Rows:
     rows: Rows = {}
     for place, rule in enumerate(dnat):
         match, action = rule.match, rule.action
@@ -62,7 +64,7 @@ def _rows(dnat: Sequence[Rule]) -> Rows:
     return rows
 
 
-def _places(pool: Pool, rows: Rows) -> set[int]:
+def _places(pool: FoundPool, rows: Rows) -> set[int]:
     """The places of the rules for all blocks of a pool, nothing where one is missing."""
     places: set[int] = set()
     for subscriber, block in bindings(pool):
@@ -73,7 +75,7 @@ def _places(pool: Pool, rows: Rows) -> set[int]:
     return places
 
 
-def bindings(pool: Pool) -> Iterator[tuple[int, Block]]:
+def bindings(pool: FoundPool) -> Iterator[tuple[int, Block]]:
     """Every subscriber of a pool with its block, as a site's pool computes it."""
     addresses = pool.addresses
     if pool.fill == "address":
@@ -88,7 +90,7 @@ def bindings(pool: Pool) -> Iterator[tuple[int, Block]]:
                 yield subscriber, block
 
 
-def _meets_later(places: set[int], candidates: set[int], dnat: Sequence[Rule]) -> bool:
+def _meets_later(places: set[int], candidates: set[int], dnat: Sequence[ForeignRule]) -> bool:
     """Whether a rule behind one of these takes packets to their global addresses: in a site it would come
     first, and the blocks' own rules never do."""
     addresses = union(dnat[place].match.destination[0] for place in places)

@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterator
 
 from nfcompile.importers import chains as chain_pass
-from nfcompile.importers.account import Ledger, Origin
+from nfcompile.importers.account import Accounting, Origin
 from nfcompile.importers.chains import Jump, Statement
-from nfcompile.importers.form import Exclude, Rule, Unsaid
+from nfcompile.importers.form import Exclude, ForeignRule, Unsaid
 from nfcompile.importers.iptables_options import Surroundings
-from nfcompile.importers.iptables_table import BUILT_IN, Line, Table, change
+from nfcompile.importers.iptables_table import BUILT_IN, SavedRule, SavedTable, change
 from nfcompile.importers.iptables_words import read_rule, words
-from nfcompile.importers.lines import Text, Token
-from nfcompile.importers.reading import Options, Program, Reading
+from nfcompile.importers.lines import SourceText, Token
+from nfcompile.importers.reading import ForeignProgram, ImportOptions, Reading
 from nfcompile.importers.values import Unreadable
 
 COUNTERS = re.compile(r"\s*\[\d+:\d+\]\s+(?=-)")
@@ -33,10 +33,10 @@ MANAGER = {
 }  # fmt: skip
 
 
-def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
+def read(texts: tuple[SourceText, ...], options: ImportOptions, ledger: Accounting) -> Reading:
     """Read files of either form; of several nat tables the last one holds."""
     found: dict[str, None] = {}
-    table = Table()
+    table = SavedTable()
     for number, text in enumerate(texts):
         for line in text.lines:
             found.update(dict.fromkeys(name for name in INTERFACE.findall(line) if not name.endswith("+")))
@@ -49,17 +49,19 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
     names = tuple(dict.fromkeys([*options.inside, *options.outside, *options.addresses, *found]))
     chains = _chains(table, Surroundings(names, options.addresses), ledger)
     starts = {stage: name for name, stage in BUILT_IN.items() if stage != "own"}
-    return Reading(_rules(chains, ledger), (), names, program=Program(chains, starts))
+    return Reading(_rules(chains, ledger), (), names, program=ForeignProgram(chains, starts))
 
 
-def _commands(text: Text) -> bool:
+def _commands(text: SourceText) -> bool:
     return any(COMMAND.match(line.strip()) for line in text.lines)
 
 
 # ---- iptables-save
 
 
-def _read_saved(text: Text, file: int, prefix: str, ledger: Ledger, table: Table) -> Table:
+def _read_saved(
+    text: SourceText, file: int, prefix: str, ledger: Accounting, table: SavedTable
+) -> SavedTable:
     section = ""
     if not any(line.startswith("*") for line in text.lines) and any(_nat_rule(line) for line in text.lines):
         section = "nat"
@@ -76,7 +78,7 @@ def _read_saved(text: Text, file: int, prefix: str, ledger: Ledger, table: Table
             section = "ipv6" if six else line[1:].strip()
             if section == "nat":
                 _forget(table, ledger, f"the nat table of line {number} of {text.name} takes its place")
-                table = Table()
+                table = SavedTable()
                 ledger.note([origin], "ignored", "", "the nat table begins")
             else:
                 ledger.note([origin], "ignored", "", _of_table(section))
@@ -98,7 +100,7 @@ def _of_table(section: str) -> str:
     return "an IPv6 table" if section == "ipv6" else f"table {section} translates nothing"
 
 
-def _other_line(line: str, section: str, origin: Origin, ledger: Ledger) -> None:
+def _other_line(line: str, section: str, origin: Origin, ledger: Accounting) -> None:
     if not section:
         ledger.note([origin], "unknown", "syntax", "this stands in no table")
     elif re.search(r"-j (NOTRACK|CT --notrack)", line):
@@ -110,7 +112,7 @@ def _other_line(line: str, section: str, origin: Origin, ledger: Ledger) -> None
         ledger.note([origin], "unknown", "syntax", "this is no line of iptables-save")
 
 
-def _nat_line(raw: str, origin: Origin, prefix: str, ledger: Ledger, table: Table) -> None:
+def _nat_line(raw: str, origin: Origin, prefix: str, ledger: Accounting, table: SavedTable) -> None:
     line = raw.strip()
     if line.startswith(":"):
         _declare(line, origin, ledger, table)
@@ -123,7 +125,7 @@ def _nat_line(raw: str, origin: Origin, prefix: str, ledger: Ledger, table: Tabl
         ledger.note([origin], "unknown", problem.code, problem.reason)
 
 
-def _declare(line: str, origin: Origin, ledger: Ledger, table: Table) -> None:
+def _declare(line: str, origin: Origin, ledger: Accounting, table: SavedTable) -> None:
     """':CHAIN POLICY [packets:bytes]'."""
     parts = line[1:].split()
     if not parts:
@@ -141,7 +143,7 @@ def _declare(line: str, origin: Origin, ledger: Ledger, table: Table) -> None:
 # ---- commands
 
 
-def _read_commands(text: Text, file: int, prefix: str, ledger: Ledger, table: Table) -> None:
+def _read_commands(text: SourceText, file: int, prefix: str, ledger: Accounting, table: SavedTable) -> None:
     program = any(
         PROGRAM.search(line)
         for line in text.lines
@@ -161,7 +163,7 @@ def _read_commands(text: Text, file: int, prefix: str, ledger: Ledger, table: Ta
             _typed(raw, raw.index(command[2], raw.index(command[1])), origin, prefix, ledger, table)
 
 
-def _beside(line: str, program: bool, origin: Origin, ledger: Ledger) -> None:
+def _beside(line: str, program: bool, origin: Origin, ledger: Accounting) -> None:
     if not line or line.startswith("#"):
         ledger.note([origin], "ignored", "", "comment" if line else "empty line")
     elif program and "iptables" in line.lower():
@@ -171,7 +173,7 @@ def _beside(line: str, program: bool, origin: Origin, ledger: Ledger) -> None:
         ledger.note([origin], "ignored", "", "no iptables command")
 
 
-def _typed(raw: str, at: int, origin: Origin, prefix: str, ledger: Ledger, table: Table) -> None:
+def _typed(raw: str, at: int, origin: Origin, prefix: str, ledger: Accounting, table: SavedTable) -> None:
     try:
         tokens = words(" " * at + raw[at:].split(" #")[0], origin.line)
         section, tokens = _which_table(tokens)
@@ -201,13 +203,13 @@ def _which_table(tokens: list[Token]) -> tuple[str, list[Token]]:
 # ---- the table's rules
 
 
-def _forget(table: Table, ledger: Ledger, reason: str) -> None:
+def _forget(table: SavedTable, ledger: Accounting, reason: str) -> None:
     for lines in table.chains.values():
         for line in lines:
             ledger.note([line.origin], "ignored", "replaced", reason)
 
 
-def _chains(table: Table, around: Surroundings, ledger: Ledger) -> dict[str, list[Statement]]:
+def _chains(table: SavedTable, around: Surroundings, ledger: Accounting) -> dict[str, list[Statement]]:
     own = {name for name in table.chains if name not in BUILT_IN}
     return {
         name: [one for line in lines for one in _statements(line, name, own, around, ledger)]
@@ -215,8 +217,8 @@ def _chains(table: Table, around: Surroundings, ledger: Ledger) -> dict[str, lis
     }
 
 
-def _rules(chains: chain_pass.Chains, ledger: Ledger) -> tuple[Rule, ...]:
-    rules: list[Rule] = []
+def _rules(chains: chain_pass.Chains, ledger: Accounting) -> tuple[ForeignRule, ...]:
+    rules: list[ForeignRule] = []
     met: set[Origin] = set()
     for name, stage in BUILT_IN.items():
         if stage != "own":
@@ -229,7 +231,7 @@ def _rules(chains: chain_pass.Chains, ledger: Ledger) -> tuple[Rule, ...]:
 
 
 def _statements(
-    line: Line, chain: str, own: set[str], around: Surroundings, ledger: Ledger
+    line: SavedRule, chain: str, own: set[str], around: Surroundings, ledger: Accounting
 ) -> Iterator[Statement]:
     try:
         statements = read_rule(line.tokens, line.origin, line.name, own, around)
@@ -253,9 +255,9 @@ def _of_manager(statement: Statement, manager: str) -> Statement:
     return statement._replace(doubt=Unsaid("container", reason))
 
 
-def _own_traffic(chains: chain_pass.Chains, forwarded: set[Origin], ledger: Ledger) -> None:
+def _own_traffic(chains: chain_pass.Chains, forwarded: set[Origin], ledger: Accounting) -> None:
     """Rules for what the gateway itself sends (OUTPUT) or takes (INPUT): a site leaves both alone."""
-    scratch = Ledger(ledger.texts)
+    scratch = Accounting(ledger.texts)
     met: set[Origin] = set()
     for name in (name for name, stage in BUILT_IN.items() if stage == "own"):
         found = chain_pass.unfold(chains, name, "own", scratch)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from nfcompile.importers import values
-from nfcompile.importers.form import ADDRESSES, ANYTHING, PORTS, PROTOCOLS, Names, Ranges, Unsaid
+from nfcompile.importers.form import ADDRESSES, ANYTHING, PORTS, PROTOCOLS, InterfaceSet, Ranges, Unsaid
 from nfcompile.importers.lines import Token
 from nfcompile.model.ranges import Range, intersect, union
 
@@ -72,9 +72,9 @@ def _interface(field: str) -> Option:
     return Option(1, narrow)
 
 
-def _interfaces(rule: RuleWords, token: Token) -> Names:
+def _interfaces(rule: RuleWords, token: Token) -> InterfaceSet:
     if not token.text.endswith("+"):
-        return Names(frozenset([token.text]))
+        return InterfaceSet(frozenset([token.text]))
     start = token.text[:-1]
     known = sorted(name for name in rule.around.interfaces if name.startswith(start))
     if not known:
@@ -87,7 +87,7 @@ def _interfaces(rule: RuleWords, token: Token) -> Names:
         )
         return ANYTHING.incoming
     rule.notes.append(f"'{token.text}' stands for {', '.join(known)}")
-    return Names(frozenset(known))
+    return InterfaceSet(frozenset(known))
 
 
 def _module(rule: RuleWords, given: list[Token], negated: bool) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.importers.account import Ledger, Origin
+from nfcompile.importers.account import Accounting, Origin
 from nfcompile.importers.lines import Token
 from nfcompile.importers.values import Unreadable
 
 BUILT_IN = {"PREROUTING": "dnat", "POSTROUTING": "snat", "INPUT": "own", "OUTPUT": "own"}
 
 
-class Line(NamedTuple):
+class SavedRule(NamedTuple):
     """A rule as it was written, in its chain."""
 
     tokens: list[Token]
@@ -19,19 +19,19 @@ class Line(NamedTuple):
     name: str
 
 
-class Table:
+class SavedTable:
     """The nat table while lines are read."""
 
     def __init__(self) -> None:
-        self.chains: dict[str, list[Line]] = {name: [] for name in BUILT_IN}
+        self.chains: dict[str, list[SavedRule]] = {name: [] for name in BUILT_IN}
         self.lines: list[Origin] = []
 
 
-def change(tokens: list[Token], origin: Origin, prefix: str, ledger: Ledger, table: Table) -> None:
+def change(tokens: list[Token], origin: Origin, prefix: str, ledger: Accounting, table: SavedTable) -> None:
     """-A, -I, -N, -F ...: what a command does to the table."""
     verb = tokens[0].text if tokens else ""
     chain = tokens[1].text if len(tokens) > 1 else ""
-    line = Line(tokens[2:], origin, f"{prefix}l{origin.line}")
+    line = SavedRule(tokens[2:], origin, f"{prefix}l{origin.line}")
     if verb in ("-A", "--append") and chain:
         table.chains.setdefault(chain, []).append(line)
         table.lines.append(origin)
@@ -55,7 +55,7 @@ def change(tokens: list[Token], origin: Origin, prefix: str, ledger: Ledger, tab
         raise Unreadable("syntax", f"'{verb}' is no command that adds a rule")
 
 
-def _flush(verb: str, chain: str, origin: Origin, ledger: Ledger, table: Table) -> None:
+def _flush(verb: str, chain: str, origin: Origin, ledger: Accounting, table: SavedTable) -> None:
     ledger.note([origin], "ignored", "", "removes rules")
     if verb not in ("-F", "--flush"):
         return
@@ -65,7 +65,7 @@ def _flush(verb: str, chain: str, origin: Origin, ledger: Ledger, table: Table) 
         table.chains[name] = []
 
 
-def _delete(chain: str, line: Line, ledger: Ledger, table: Table) -> None:
+def _delete(chain: str, line: SavedRule, ledger: Accounting, table: SavedTable) -> None:
     wanted = [token.text for token in line.tokens]
     rules = table.chains.get(chain, [])
     index = int(wanted[0]) - 1 if len(wanted) == 1 and wanted[0].isdigit() else -1

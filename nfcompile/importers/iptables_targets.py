@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from nfcompile.importers import values
 from nfcompile.importers.chains import Jump, Return
-from nfcompile.importers.form import PORTED, Action, Exclude, Match, Translate, Unsaid
+from nfcompile.importers.form import PORTED, Action, Exclude, PacketSet, Translate, Unsaid
 from nfcompile.importers.iptables_options import RuleWords
 from nfcompile.importers.values import Unreadable
 from nfcompile.model.ranges import Range, intersect
@@ -21,7 +21,7 @@ GOES_ON = {
 
 
 def verdict_of(
-    rule: RuleWords, match: Match, own_chains: set[str]
+    rule: RuleWords, match: PacketSet, own_chains: set[str]
 ) -> tuple[Action | Jump | Return | None, Unsaid | None]:
     if rule.target is None:
         return None, None
@@ -65,7 +65,7 @@ def _port_range(text: str) -> Range:
     return Range(max(found.first, 1), found.last)
 
 
-def _needs_ports(match: Match, ports: Range | None) -> None:
+def _needs_ports(match: PacketSet, ports: Range | None) -> None:
     if ports is not None and intersect(match.protocol, PORTED) != match.protocol:
         raise Unreadable("bad-port", "ports need '-p tcp' or '-p udp'")
 
@@ -76,7 +76,7 @@ def _random(rule: RuleWords) -> None:
             rule.notes.append("the kernel chooses the ports")
 
 
-def _snat(rule: RuleWords, match: Match) -> Action:
+def _snat(rule: RuleWords, match: PacketSet) -> Action:
     addresses, ports = _to(rule, "--to-source", "--to")
     _needs_ports(match, ports)
     _random(rule)
@@ -85,13 +85,13 @@ def _snat(rule: RuleWords, match: Match) -> Action:
     return Translate(addresses, ports)
 
 
-def _dnat(rule: RuleWords, match: Match) -> Action:
+def _dnat(rule: RuleWords, match: PacketSet) -> Action:
     addresses, ports = _to(rule, "--to-destination", "--to")
     _needs_ports(match, ports)
     return Translate(addresses, ports)
 
 
-def _masquerade(rule: RuleWords, match: Match) -> Action:
+def _masquerade(rule: RuleWords, match: PacketSet) -> Action:
     given = rule.values.get("--to-ports", [])
     ports = _port_range(given[0]) if given else None
     _needs_ports(match, ports)
@@ -99,19 +99,19 @@ def _masquerade(rule: RuleWords, match: Match) -> Action:
     return Translate(None, ports, interface=True)
 
 
-def _redirect(rule: RuleWords, match: Match) -> Action:
+def _redirect(rule: RuleWords, match: PacketSet) -> Action:
     given = rule.values.get("--to-ports", [])
     ports = _port_range(given[0]) if given else None
     _needs_ports(match, ports)
     return Translate(None, ports, interface=True)
 
 
-def _netmap(rule: RuleWords, match: Match) -> Action:
+def _netmap(rule: RuleWords, match: PacketSet) -> Action:
     addresses, _ = _to(rule, "--to")
     return Translate(addresses, prefix=True)
 
 
-TARGETS: dict[str, Callable[[RuleWords, Match], Action]] = {
+TARGETS: dict[str, Callable[[RuleWords, PacketSet], Action]] = {
     "SNAT": _snat,
     "DNAT": _dnat,
     "MASQUERADE": _masquerade,

@@ -10,7 +10,7 @@ from typing import Any
 
 from nfcompile.importers.account import Origin
 from nfcompile.importers.chains import Statement
-from nfcompile.importers.form import ANYTHING, Match
+from nfcompile.importers.form import ANYTHING, PacketSet
 from nfcompile.importers.iptables_options import KNOWN_MODULES, RuleWords, Surroundings, option_of
 from nfcompile.importers.iptables_targets import verdict_of
 from nfcompile.importers.lines import Token
@@ -105,7 +105,7 @@ def _unknown(rule: RuleWords, tokens: list[Token], at: int) -> int:
     return index
 
 
-def _match(rule: RuleWords) -> Match | None:
+def _match(rule: RuleWords) -> PacketSet | None:
     """The box; None where no packet can match."""
     found: dict[str, Any] = {**rule.sets, "incoming": rule.incoming, "outgoing": rule.outgoing}
     if rule.never or any(not value for value in rule.sets.values()):

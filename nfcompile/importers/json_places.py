@@ -45,14 +45,14 @@ class Placed(NamedTuple):
 
 def read_json(text: str) -> Placed:
     """Read one document. Raises Unreadable with the line of the fault."""
-    reader = _Reader(text)
+    reader = _PlaceReader(text)
     found = reader.value(0)
     if reader.token:
         raise reader.fault("the document has ended before")
     return found
 
 
-class _Reader:
+class _PlaceReader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nfcompile.importers.lines import Text
+from nfcompile.importers.lines import SourceText
 
 LINES_MOST = 20_000
 
@@ -46,7 +46,7 @@ class UnknownKind(Exception):
     """No kind has any of its words in the files."""
 
 
-def guess_kind(texts: tuple[Text, ...]) -> tuple[str, str]:
+def guess_kind(texts: tuple[SourceText, ...]) -> tuple[str, str]:
     """The kind, and why. Raises UnknownKind."""
     counts = dict.fromkeys(SIGNS, 0)
     signs = {kind: re.compile("|".join(f"(?:{one})" for one in some)) for kind, some in SIGNS.items()}

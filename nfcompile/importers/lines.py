@@ -10,7 +10,7 @@ SHOWN_MOST = 200
 """Characters of a foreign line that a comment or a message repeats."""
 
 
-class Text(NamedTuple):
+class SourceText(NamedTuple):
     """A file by name; line n is `lines[n - 1]`, without its line end."""
 
     name: str
@@ -25,7 +25,7 @@ class Token(NamedTuple):
     column: int
 
 
-def read_text(name: str, data: bytes) -> Text:
+def read_text(name: str, data: bytes) -> SourceText:
     """Split a file at LF; a CR before it, and a byte order mark, are no part of the text.
 
     What nobody sees is written out, so that no reader takes it into a site.
@@ -34,7 +34,7 @@ def read_text(name: str, data: bytes) -> Text:
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
-    return Text(name, tuple(_seen(line.removesuffix("\r")) for line in lines))
+    return SourceText(name, tuple(_seen(line.removesuffix("\r")) for line in lines))
 
 
 def _decoded(data: bytes) -> str:

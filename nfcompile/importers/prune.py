@@ -7,26 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nfcompile.importers.account import Ledger
-from nfcompile.importers.form import Exclude, Match, Rule, Translate, Unsaid
+from nfcompile.importers.account import Accounting
+from nfcompile.importers.form import Exclude, ForeignRule, PacketSet, Translate, Unsaid
 
 BROAD_MOST = 50
 """So many earlier rules for several hosts are compared with each rule; equal ones always are."""
 PAIRS_MOST = 2_000_000
 
 
-def prune(rules: Sequence[Rule], ledger: Ledger) -> list[Rule]:
+def prune(rules: Sequence[ForeignRule], ledger: Accounting) -> list[ForeignRule]:
     """Rules in their order without those; their lines are noted as ignored."""
-    kept: list[Rule] = []
+    kept: list[ForeignRule] = []
     for stage in dict.fromkeys(rule.stage for rule in rules):
         mine = [rule for rule in rules if rule.stage == stage]
         kept += _effective(_reached(mine, ledger), ledger)
     return kept
 
 
-def _reached(rules: list[Rule], ledger: Ledger) -> list[Rule]:
-    seen: dict[Match, Rule] = {}
-    broad: list[Rule] = []
+def _reached(rules: list[ForeignRule], ledger: Accounting) -> list[ForeignRule]:
+    seen: dict[PacketSet, ForeignRule] = {}
+    broad: list[ForeignRule] = []
     kept = []
     for rule in rules:
         above = seen.get(rule.match) or next((one for one in broad if rule.match.within(one.match)), None)
@@ -43,13 +43,13 @@ def _reached(rules: list[Rule], ledger: Ledger) -> list[Rule]:
     return kept
 
 
-def _is_broad(match: Match) -> bool:
+def _is_broad(match: PacketSet) -> bool:
     """Whether a rule is for more than one source and more than one destination."""
     source, destination = match.source, match.destination
     return source[0].first < source[-1].last and destination[0].first < destination[-1].last
 
 
-def _effective(rules: list[Rule], ledger: Ledger) -> list[Rule]:
+def _effective(rules: list[ForeignRule], ledger: Accounting) -> list[ForeignRule]:
     """Without the exclusions that exclude from nothing that follows."""
     excludes = sum(isinstance(rule.action, Exclude) for rule in rules)
     if excludes * len(rules) > PAIRS_MOST:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nfcompile.importers.chains import Chains, Statement
-from nfcompile.importers.form import Pool, Rule, Unsaid
+from nfcompile.importers.form import ForeignRule, FoundPool, Unsaid
 from nfcompile.source.layout import Node
 
 
-class Options(NamedTuple):
+class ImportOptions(NamedTuple):
     """What the command line says: --inside, --outside, --address, --map-connection, --gateway."""
 
     inside: tuple[str, ...] = ()
@@ -20,20 +20,20 @@ class Options(NamedTuple):
     gateway: str | None = None
 
 
-class Program(NamedTuple):
+class ForeignProgram(NamedTuple):
     """The foreign form as it is: its chains, and the one in which each stage begins."""
 
     chains: Chains = {}
     starts: Mapping[str, str] = {}
 
 
-def flat(rules: Sequence[Rule]) -> Program:
+def flat(rules: Sequence[ForeignRule]) -> ForeignProgram:
     """The program of a kind without chains: the rules of each stage in their order."""
     chains: dict[str, list[Statement]] = {"dnat": [], "snat": []}
     for rule in rules:
         doubt = rule.action if isinstance(rule.action, Unsaid) else None
         chains[rule.stage].append(Statement(rule.match, rule.action, rule.lines[0], rule.name, doubt))
-    return Program(chains, {"dnat": "dnat", "snat": "snat"})
+    return ForeignProgram(chains, {"dnat": "dnat", "snat": "snat"})
 
 
 class Reading(NamedTuple):
@@ -48,11 +48,11 @@ class Reading(NamedTuple):
     program      the input as it is walked to verify the site
     """
 
-    rules: tuple[Rule, ...] = ()
-    pools: tuple[Pool, ...] = ()
+    rules: tuple[ForeignRule, ...] = ()
+    pools: tuple[FoundPool, ...] = ()
     interfaces: tuple[str, ...] = ()
     addresses: Mapping[str, int] = {}
     site: str = ""
     one_armed: bool = False
     sections: Mapping[str, Node] = {}
-    program: Program = Program()
+    program: ForeignProgram = ForeignProgram()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nfcompile.importers import chains as chain_pass
 from nfcompile.importers import values
-from nfcompile.importers.account import Ledger, Origin
+from nfcompile.importers.account import Accounting, Origin
 from nfcompile.importers.chains import Jump, Return, Statement
 from nfcompile.importers.form import (
     ADDRESSES,
@@ -16,15 +16,15 @@ from nfcompile.importers.form import (
     PROTOCOLS,
     Action,
     Exclude,
-    Match,
-    Names,
+    ForeignRule,
+    InterfaceSet,
+    PacketSet,
     Ranges,
-    Rule,
     Translate,
     Unsaid,
 )
-from nfcompile.importers.lines import Text
-from nfcompile.importers.reading import Options, Program, Reading
+from nfcompile.importers.lines import SourceText
+from nfcompile.importers.reading import ForeignProgram, ImportOptions, Reading
 from nfcompile.importers.routeros_lines import Command, read_commands
 from nfcompile.importers.values import Unreadable
 from nfcompile.model.ranges import Range, union
@@ -39,7 +39,7 @@ NEUTRAL = (
 GOES_ON = ("log", "passthrough", "add-src-to-address-list", "add-dst-to-address-list")
 
 
-class Box(NamedTuple):
+class RouterosSetup(NamedTuple):
     """What rules refer to."""
 
     addresses: Mapping[str, int]
@@ -49,7 +49,7 @@ class Box(NamedTuple):
     renamed: Mapping[str, str]
 
 
-def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
+def read(texts: tuple[SourceText, ...], options: ImportOptions, ledger: Accounting) -> Reading:
     """Read exports that belong together."""
     commands = read_commands(texts, ledger)
     box = _box(commands, options)
@@ -77,16 +77,16 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
         tuple(dict.fromkeys(known)),
         box.addresses,
         label,
-        program=Program(chains, starts),
+        program=ForeignProgram(chains, starts),
     )
 
 
-def _rules(chains: dict[str, list[Statement]], ledger: Ledger) -> tuple[Rule, ...]:
+def _rules(chains: dict[str, list[Statement]], ledger: Accounting) -> tuple[ForeignRule, ...]:
     for statements in list(chains.values()):
         for statement in statements:
             if isinstance(statement.verdict, Jump):
                 chains.setdefault(statement.verdict.chain, [])
-    rules: list[Rule] = []
+    rules: list[ForeignRule] = []
     met: set[Origin] = set()
     for name, stage in BUILT_IN.items():
         found = chain_pass.unfold(chains, name, stage, ledger)
@@ -99,7 +99,7 @@ def _rules(chains: dict[str, list[Statement]], ledger: Ledger) -> tuple[Rule, ..
 # ---- what rules refer to
 
 
-def _box(commands: list[Command], options: Options) -> Box:
+def _box(commands: list[Command], options: ImportOptions) -> RouterosSetup:
     addresses: dict[str, int] = {}
     lists: dict[str, Ranges | None] = {}
     members: dict[str, frozenset[str]] = {}
@@ -115,10 +115,10 @@ def _box(commands: list[Command], options: Options) -> Box:
             name = _renamed(given.get("interface", ""), options.connections)
             members[given["list"]] = members.get(given["list"], frozenset()) | {name}
     ipsec = any(one.menu in ("/ip ipsec policy", "/ip ipsec peer") and one.verb == "add" for one in commands)
-    return Box({**addresses, **options.addresses}, lists, members, ipsec, options.connections)
+    return RouterosSetup({**addresses, **options.addresses}, lists, members, ipsec, options.connections)
 
 
-def _own_address(given: dict[str, str], addresses: dict[str, int], options: Options) -> None:
+def _own_address(given: dict[str, str], addresses: dict[str, int], options: ImportOptions) -> None:
     try:
         own = values.address(given.get("address", "").partition("/")[0])
     except Unreadable:
@@ -141,7 +141,7 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
     return names.get(name, name)
 
 
-def _named(command: Command, box: Box) -> Iterator[str]:
+def _named(command: Command, box: RouterosSetup) -> Iterator[str]:
     for key in ("in-interface", "out-interface"):
         if key in command.values:
             yield _renamed(command.values[key].lstrip("!"), box.renamed)
@@ -156,7 +156,7 @@ def _named(command: Command, box: Box) -> Iterator[str]:
 class _Line:
     """One `add` while its properties are read."""
 
-    def __init__(self, command: Command, box: Box, ledger: Ledger, several: bool) -> None:
+    def __init__(self, command: Command, box: RouterosSetup, ledger: Accounting, several: bool) -> None:
         self.command = command
         self.given = command.values
         self.box = box
@@ -189,7 +189,7 @@ class _Line:
         sides = (match.both(ANYTHING.having(**{key: both})) for key in ("source_port", "destination_port"))
         return [statement._replace(match=one) for one in sides if one is not None]
 
-    def narrowed(self, match: Match, key: str) -> Match | None:
+    def narrowed(self, match: PacketSet, key: str) -> PacketSet | None:
         value = self.given[key]
         text, negated = value.removeprefix("!"), value.startswith("!")
         if key in RANGES:
@@ -214,24 +214,24 @@ class _Line:
             return match
         raise Unreadable("no-match", f"the site has no word for {key}")
 
-    def interfaces(self, match: Match, key: str, text: str, negated: bool) -> Match | None:
-        names = Names(frozenset([_renamed(text, self.box.renamed)]))
+    def interfaces(self, match: PacketSet, key: str, text: str, negated: bool) -> PacketSet | None:
+        names = InterfaceSet(frozenset([_renamed(text, self.box.renamed)]))
         if key.endswith("-list") and text == "all":
             names = ANYTHING.incoming
         elif key.endswith("-list"):
             if text not in self.box.interface_lists:
                 raise Unreadable("group", f"interface list '{text}' is not in the input")
-            names = Names(self.box.interface_lists[text])
+            names = InterfaceSet(self.box.interface_lists[text])
         return match.both(ANYTHING.having(**{INTERFACES[key]: names.negated() if negated else names}))
 
-    def address_list(self, match: Match, key: str, text: str, negated: bool) -> Match | None:
+    def address_list(self, match: PacketSet, key: str, text: str, negated: bool) -> PacketSet | None:
         found = self.box.address_lists.get(text)
         if not found:
             raise Unreadable("group", f"address list '{text}' is not in the input, or holds names")
         field = "source" if key.startswith("src") else "destination"
         return match.both(ANYTHING.having(**{field: values.all_but(ADDRESSES, found) if negated else found}))
 
-    def address_type(self, match: Match, key: str, text: str, negated: bool) -> Match | None:
+    def address_type(self, match: PacketSet, key: str, text: str, negated: bool) -> PacketSet | None:
         if text != "local":
             raise Unreadable("no-match", f"the site has no word for addresses of type {text}")
         if not self.box.addresses:
@@ -242,7 +242,7 @@ class _Line:
         field = "source" if key.startswith("src") else "destination"
         return match.both(ANYTHING.having(**{field: values.all_but(ADDRESSES, own) if negated else own}))
 
-    def verdict(self, match: Match) -> Action | Jump | Return | None:
+    def verdict(self, match: PacketSet) -> Action | Jump | Return | None:
         action = self.given.get("action", "accept")
         if action in GOES_ON:
             return None

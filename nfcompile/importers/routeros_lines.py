@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile.importers.account import Ledger, Origin
-from nfcompile.importers.lines import Text
+from nfcompile.importers.account import Accounting, Origin
+from nfcompile.importers.lines import SourceText
 
 VERBS = ("add", "set", "remove", "print", "export", "enable", "disable", "move", "unset", "edit", "reset")
 PROPERTY = re.compile(
@@ -28,7 +28,7 @@ class Command(NamedTuple):
     origin: Origin
 
 
-def read_commands(texts: tuple[Text, ...], ledger: Ledger) -> list[Command]:
+def read_commands(texts: tuple[SourceText, ...], ledger: Accounting) -> list[Command]:
     """All commands; comments are noted, and lines of scripts, which are not run."""
     commands: list[Command] = []
     for number, text in enumerate(texts):
@@ -55,7 +55,7 @@ def read_commands(texts: tuple[Text, ...], ledger: Ledger) -> list[Command]:
     return commands
 
 
-def _joined(text: Text, file: int) -> Iterator[tuple[Origin, str]]:
+def _joined(text: SourceText, file: int) -> Iterator[tuple[Origin, str]]:
     """Lines, with those that end in a backslash joined to the next one."""
     start = 1
     parts: list[str] = []

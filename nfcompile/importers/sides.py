@@ -6,9 +6,18 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from nfcompile.importers.account import Ledger
-from nfcompile.importers.form import ADDRESSES, Action, Names, Pool, Ranges, Rule, Translate, Unsaid
-from nfcompile.importers.reading import Options, Reading
+from nfcompile.importers.account import Accounting
+from nfcompile.importers.form import (
+    ADDRESSES,
+    Action,
+    ForeignRule,
+    FoundPool,
+    InterfaceSet,
+    Ranges,
+    Translate,
+    Unsaid,
+)
+from nfcompile.importers.reading import ImportOptions, Reading
 from nfcompile.model.ranges import Range, subtract
 
 PRIVATE: Ranges = (
@@ -36,7 +45,7 @@ class Sides(NamedTuple):
     def all(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.inside, *self.outside)))
 
-    def named(self, names: Names) -> tuple[str, ...]:
+    def named(self, names: InterfaceSet) -> tuple[str, ...]:
         """The interfaces of a match, as a list: what a rule names itself may be on neither side."""
         if not names.but:
             return tuple(sorted(names.names))
@@ -48,7 +57,9 @@ def is_private(addresses: Ranges) -> bool:
     return not subtract(addresses, PRIVATE)
 
 
-def guess_sides(reading: Reading, rules: Iterable[Rule], options: Options, ledger: Ledger) -> Sides:
+def guess_sides(
+    reading: Reading, rules: Iterable[ForeignRule], options: ImportOptions, ledger: Accounting
+) -> Sides:
     """Both sides; what the command line says goes before what the rules suggest."""
     known = [name for name in reading.interfaces if INTERFACE.fullmatch(name)]
     outside, why = options.outside, ""
@@ -70,7 +81,11 @@ def guess_sides(reading: Reading, rules: Iterable[Rule], options: Options, ledge
 
 
 def all_on_both_sides(
-    sides: Sides, known: Iterable[str], rules: Iterable[Rule], options: Options, ledger: Ledger
+    sides: Sides,
+    known: Iterable[str],
+    rules: Iterable[ForeignRule],
+    options: ImportOptions,
+    ledger: Accounting,
 ) -> Sides:
     """Every interface on both sides, where a rule translates sources whatever interface they come from.
 
@@ -87,7 +102,7 @@ def all_on_both_sides(
     return Sides(names, names, ("0.0.0.0/0",))
 
 
-def _any_source(rule: Rule, sides: Sides) -> bool:
+def _any_source(rule: ForeignRule, sides: Sides) -> bool:
     """Whether a rule translates sources of what comes from outside, towards inside interfaces too."""
     if rule.stage != "snat" or not isinstance(rule.action, Translate):
         return False
@@ -95,7 +110,9 @@ def _any_source(rule: Rule, sides: Sides) -> bool:
     return any(name not in sides.outside for name in inwards) and not comes_from_inside(rule.match.source)
 
 
-def _outside(rules: list[Rule], pools: tuple[Pool, ...], known: list[str]) -> tuple[tuple[str, ...], str]:
+def _outside(
+    rules: list[ForeignRule], pools: tuple[FoundPool, ...], known: list[str]
+) -> tuple[tuple[str, ...], str]:
     for why, found in (
         (
             "source translation to a public or the interface's own address leaves there",
@@ -110,7 +127,7 @@ def _outside(rules: list[Rule], pools: tuple[Pool, ...], known: list[str]) -> tu
     return (_free("wan0", known),), "no rule names an interface towards the outside: put the right name here"
 
 
-def _outgoing(rules: list[Rule], pools: tuple[Pool, ...], surely: bool) -> Iterator[str]:
+def _outgoing(rules: list[ForeignRule], pools: tuple[FoundPool, ...], surely: bool) -> Iterator[str]:
     for pool in pools:
         yield from sorted(pool.outgoing.names) if not pool.outgoing.but else ()
     for rule in rules:
@@ -124,12 +141,12 @@ def _outgoing(rules: list[Rule], pools: tuple[Pool, ...], surely: bool) -> Itera
             yield from sorted(rule.match.outgoing.names)
 
 
-def _meant(rule: Rule) -> Action | None:
+def _meant(rule: ForeignRule) -> Action | None:
     """What a rule does, even where the site cannot say it."""
     return rule.action.instead if isinstance(rule.action, Unsaid) else rule.action
 
 
-def _incoming(rules: list[Rule]) -> Iterator[str]:
+def _incoming(rules: list[ForeignRule]) -> Iterator[str]:
     for rule in rules:
         if rule.stage == "dnat" and isinstance(_meant(rule), Translate) and not rule.match.incoming.but:
             yield from sorted(rule.match.incoming.names)

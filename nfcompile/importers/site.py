@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from nfcompile.importers.account import Guess, Ledger
-from nfcompile.importers.entries import Fields, Gateway, Unsayable, Value, entries, nearest
-from nfcompile.importers.form import PORTED, PROTOCOLS, Pool, Ranges, Rule
+from nfcompile.importers.account import Accounting, Guess
+from nfcompile.importers.entries import Fields, GuessedGateway, Unsayable, Value, entries, nearest
+from nfcompile.importers.form import PORTED, PROTOCOLS, ForeignRule, FoundPool, Ranges
 from nfcompile.importers.lines import shown
 from nfcompile.importers.reading import Reading
 from nfcompile.model.ranges import Range, port_text, range_text
@@ -29,10 +29,10 @@ CONNTRACK_TIMEOUTS: dict[str, int] = {
 def write(
     kind: str,
     reading: Reading,
-    pools: Sequence[Pool],
-    rules: Sequence[Rule],
-    gateway: Gateway,
-    ledger: Ledger,
+    pools: Sequence[FoundPool],
+    rules: Sequence[ForeignRule],
+    gateway: GuessedGateway,
+    ledger: Accounting,
 ) -> str:
     """The site; notes the fate of every line of the rules and pools."""
     names = _Names()
@@ -57,7 +57,7 @@ def write(
 
 
 def _file(
-    kind: str, reading: Reading, gateway: Gateway, sections: list[tuple[str, Node]], ledger: Ledger
+    kind: str, reading: Reading, gateway: GuessedGateway, sections: list[tuple[str, Node]], ledger: Accounting
 ) -> Node:
     files = ", ".join(shown(text.name) for text in ledger.texts[:3]) + (
         " ..." if len(ledger.texts) > 3 else ""
@@ -95,7 +95,7 @@ def _guessed(guess: Guess | None) -> str | None:
 # ---- rules
 
 
-def named(pools: Sequence[Pool]) -> tuple[Pool, ...]:
+def named(pools: Sequence[FoundPool]) -> tuple[FoundPool, ...]:
     """Pools with the names that they have in the site."""
     names = _Names()
     return tuple(pool._replace(name=names.free("pools", pool.name)) for pool in pools)
@@ -122,7 +122,9 @@ def _name(text: str) -> str:
     return clean[:NAME_MOST]
 
 
-def _stage(stage: str, rules: list[Rule], gateway: Gateway, names: _Names, ledger: Ledger) -> Node | None:
+def _stage(
+    stage: str, rules: list[ForeignRule], gateway: GuessedGateway, names: _Names, ledger: Accounting
+) -> Node | None:
     items: list[Item] = []
     waiting: list[str | None] = []
     for rule in rules:
@@ -143,7 +145,9 @@ def _stage(stage: str, rules: list[Rule], gateway: Gateway, names: _Names, ledge
     return Node(items=tuple(items), below=tuple(waiting))
 
 
-def _left_out(rule: Rule, problem: Unsayable, gateway: Gateway, ledger: Ledger) -> Iterator[str]:
+def _left_out(
+    rule: ForeignRule, problem: Unsayable, gateway: GuessedGateway, ledger: Accounting
+) -> Iterator[str]:
     """Comments in the place of a rule; a rule that several jumps lead to is told of once."""
     if problem.never:
         ledger.note(rule.lines, "ignored", "never-matches", str(problem))
@@ -173,7 +177,7 @@ def _value(value: Value) -> Node:
 # ---- pools
 
 
-def _acl(pool: Pool) -> Node:
+def _acl(pool: FoundPool) -> Node:
     """Everything that the pool translates; `subscribers` says of whom, where they are no single run."""
     texts = []
     for protocols, sources in pool.partial:
@@ -196,7 +200,7 @@ def _acl_address(addresses: Range) -> str:
     return f"{'net' if '/' in text else 'range' if '-' in text else 'host'} {text}"
 
 
-def _pool(pool: Pool, acl: str, place: int) -> Node:
+def _pool(pool: FoundPool, acl: str, place: int) -> Node:
     limits = {f"portlimit_{protocol}": pool.block for protocol in ("tcp", "udp", "icmp")}
     items = [
         Item("type", scalar("cgnat")),
@@ -228,7 +232,7 @@ def _ranges(ranges: Ranges) -> Node:
     return sequence([range_text(one) for one in ranges])
 
 
-def _timeouts(ledger: Ledger) -> Node:
+def _timeouts(ledger: Accounting) -> Node:
     reason = "what conntrack does where nothing else is set; the input does not say"
     ledger.guess("nat_defaults.timeouts_inactivity", "the kernel's own", reason)
     items = (Item(key, scalar(value)) for key, value in CONNTRACK_TIMEOUTS.items())

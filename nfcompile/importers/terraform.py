@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from nfcompile.importers.lines import Text
+from nfcompile.importers.lines import SourceText
 from nfcompile.importers.values import Unreadable
 
 
@@ -34,21 +34,21 @@ class Attribute(NamedTuple):
     end_line: int
 
 
-class Block(NamedTuple):
+class HclBlock(NamedTuple):
     """A block: `labels` begin with its kind."""
 
     labels: tuple[str, ...]
     attributes: Mapping[str, Attribute]
-    blocks: tuple[Block, ...]
+    blocks: tuple[HclBlock, ...]
     line: int
     end_line: int
 
-    def named(self, kind: str) -> Iterator[Block]:
+    def named(self, kind: str) -> Iterator[HclBlock]:
         """Blocks of a kind inside this one."""
         return (block for block in self.blocks if block.labels[:1] == (kind,))
 
 
-def read_terraform(text: Text) -> Block:
+def read_terraform(text: SourceText) -> HclBlock:
     """A file as one block. Raises Unreadable where it is no Terraform, NeedsExtra without the library."""
     try:
         import hcl2
@@ -71,7 +71,7 @@ class Variables:
     def __init__(self) -> None:
         self.known: dict[str, Value] = {}
 
-    def learn(self, block: Block, variables_file: bool) -> None:
+    def learn(self, block: HclBlock, variables_file: bool) -> None:
         """Take defaults and locals of a file, or what a .tfvars file sets; the latter goes before."""
         if variables_file:
             self.known.update({f"var.{name}": one.value for name, one in block.attributes.items()})
@@ -103,9 +103,9 @@ class _Source:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def body(self, labels: tuple[str, ...], tree: Any, line: int, end: int) -> Block:
+    def body(self, labels: tuple[str, ...], tree: Any, line: int, end: int) -> HclBlock:
         attributes: dict[str, Attribute] = {}
-        blocks: list[Block] = []
+        blocks: list[HclBlock] = []
         for child in tree.children:
             kind = getattr(child, "data", "")
             if kind == "attribute":
@@ -117,7 +117,7 @@ class _Source:
                 inner = next(one for one in child.children if getattr(one, "data", "") == "body")
                 names = tuple(_word(one) for one in child.children if getattr(one, "data", "") in LABELS)
                 blocks.append(self.body(names, inner, child.meta.line, child.meta.end_line))
-        return Block(labels, attributes, tuple(blocks), line, end)
+        return HclBlock(labels, attributes, tuple(blocks), line, end)
 
     def last_line(self, tree: Any) -> int:
         """The last line of an attribute; a heredoc's own ends one line late."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from nfcompile.importers import vyos_cgnat, vyos_nat
-from nfcompile.importers.account import Ledger
-from nfcompile.importers.form import Pool, Rule
-from nfcompile.importers.lines import Text
-from nfcompile.importers.reading import Options, Reading, flat
+from nfcompile.importers.account import Accounting
+from nfcompile.importers.form import ForeignRule, FoundPool
+from nfcompile.importers.lines import SourceText
+from nfcompile.importers.reading import ImportOptions, Reading, flat
 from nfcompile.importers.values import Unreadable, address
 from nfcompile.importers.vyos_tree import Leaf, Path, read_tree
 
@@ -17,7 +17,7 @@ LOOPBACK = ("loopback", "dummy")
 GROUPS = ("address-group", "network-group", "port-group", "interface-group")
 
 
-class Box(NamedTuple):
+class VyosSetup(NamedTuple):
     """What rules refer to: interfaces with their addresses, and the members of groups by (kind, name)."""
 
     interfaces: tuple[str, ...]
@@ -25,15 +25,17 @@ class Box(NamedTuple):
     groups: Mapping[tuple[str, str], tuple[str, ...]]
 
 
-def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
+def read(texts: tuple[SourceText, ...], options: ImportOptions, ledger: Accounting) -> Reading:
     """Read files of either spelling; they are one configuration."""
     leaves = read_tree(texts, ledger)
     found, addresses = _interfaces(leaves)
     addresses.update(options.addresses)
     names = tuple(dict.fromkeys((*options.inside, *options.outside, *options.addresses, *found)))
-    box = Box((*names, *(name for name in _named(leaves) if name not in names)), addresses, _groups(leaves))
-    rules: list[Rule] = []
-    pools: tuple[Pool, ...] = ()
+    box = VyosSetup(
+        (*names, *(name for name in _named(leaves) if name not in names)), addresses, _groups(leaves)
+    )
+    rules: list[ForeignRule] = []
+    pools: tuple[FoundPool, ...] = ()
     for kind, mine in _parts(leaves, ledger).items():
         if kind == "cgnat":
             pools = vyos_cgnat.read_pools(mine, ledger)
@@ -49,7 +51,7 @@ def read(texts: tuple[Text, ...], options: Options, ledger: Ledger) -> Reading:
     return Reading(tuple(rules), pools, box.interfaces, addresses, label, program=flat(rules))
 
 
-def _parts(leaves: list[Leaf], ledger: Ledger | None) -> dict[str, list[Leaf]]:
+def _parts(leaves: list[Leaf], ledger: Accounting | None) -> dict[str, list[Leaf]]:
     """Leaves by what reads them, paths shortened to what follows; the rest is noted as ignored."""
     parts: dict[str, list[Leaf]] = {kind: [] for kind in ("static", "destination", "source", "edge", "cgnat")}
     for leaf in leaves:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from nfcompile.importers import values
-from nfcompile.importers.account import Ledger, Origin
+from nfcompile.importers.account import Accounting, Origin
 from nfcompile.importers.families import OUTWARDS
-from nfcompile.importers.form import ANYWHERE, PROTOCOLS, Pool
+from nfcompile.importers.form import ANYWHERE, PROTOCOLS, FoundPool
 from nfcompile.importers.values import Unreadable
 from nfcompile.importers.vyos_tree import Leaf, Path
 from nfcompile.model.ranges import Range
@@ -24,7 +24,7 @@ class _External(NamedTuple):
     limit: str
 
 
-def read_pools(leaves: list[Leaf], ledger: Ledger) -> tuple[Pool, ...]:
+def read_pools(leaves: list[Leaf], ledger: Accounting) -> tuple[FoundPool, ...]:
     """A pool for each rule, in ascending number."""
     part = _Part(leaves)
     numbers = sorted(
@@ -80,7 +80,7 @@ class _Part:
 
     def pool(
         self, number: str, inside: str, outside: str, origins: tuple[Origin, ...], position: int
-    ) -> Pool:
+    ) -> FoundPool:
         subscribers = tuple(
             values.addresses(text) for text, _ in self.ranges("pool", "internal", inside, "range")
         )
@@ -95,7 +95,7 @@ class _Part:
                 "bad-port", f"a block of {block} ports does not fit into {ports.first}-{ports.last}"
             )
         single = all(one.size == 1 for one in addresses)
-        return Pool(
+        return FoundPool(
             name=f"rule-{number}",
             subscribers=subscribers,
             addresses=addresses,
@@ -117,7 +117,7 @@ class _Part:
             found.append((int(seq) if seq and seq.isdigit() else SEQ_UNSET, place, values.addresses(text)))
         return [one for _, _, one in sorted(found)]
 
-    def note_rest(self, used: set[tuple[str, str]], numbers: list[str], ledger: Ledger) -> None:
+    def note_rest(self, used: set[tuple[str, str]], numbers: list[str], ledger: Accounting) -> None:
         for leaf in self.leaves:
             path = leaf.path
             if path[:1] == ("pool",) and (len(path) < 3 or (path[1], path[2]) in used):

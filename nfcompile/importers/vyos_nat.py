@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from nfcompile.importers import values
-from nfcompile.importers.account import Ledger, Origin
+from nfcompile.importers.account import Accounting, Origin
 from nfcompile.importers.form import (
     ADDRESSES,
     ANYTHING,
@@ -14,10 +14,10 @@ from nfcompile.importers.form import (
     PROTOCOLS,
     Action,
     Exclude,
-    Match,
-    Names,
+    ForeignRule,
+    InterfaceSet,
+    PacketSet,
     Ranges,
-    Rule,
     Translate,
     Unsaid,
 )
@@ -26,19 +26,19 @@ from nfcompile.importers.vyos_tree import Leaf, Path
 from nfcompile.model.ranges import Range, intersect, union
 
 if TYPE_CHECKING:
-    from nfcompile.importers.vyos import Box
+    from nfcompile.importers.vyos import VyosSetup
 
 REMARKS = ("description", "log")
 MANY = ("backend",)
 """Nodes that may have several values."""
 
 
-def read_rules(kind: str, leaves: list[Leaf], box: Box, ledger: Ledger) -> list[Rule]:
+def read_rules(kind: str, leaves: list[Leaf], box: VyosSetup, ledger: Accounting) -> list[ForeignRule]:
     """The rules of one list in ascending number."""
     numbered: dict[str, list[Leaf]] = {}
     for leaf in leaves:
         numbered.setdefault(leaf.path[0] if leaf.path else "", []).append(leaf)
-    rules: list[Rule] = []
+    rules: list[ForeignRule] = []
     for number in sorted(numbered, key=lambda text: (len(text), text)):
         try:
             rules += _Numbered(kind, number, numbered[number], box, ledger).rules()
@@ -59,7 +59,9 @@ class _Nothing(Exception):
 class _Numbered:
     """One numbered rule while its leaves are read."""
 
-    def __init__(self, kind: str, number: str, leaves: list[Leaf], box: Box, ledger: Ledger) -> None:
+    def __init__(
+        self, kind: str, number: str, leaves: list[Leaf], box: VyosSetup, ledger: Accounting
+    ) -> None:
         self.kind = kind
         self.number = number
         self.box = box
@@ -88,7 +90,7 @@ class _Numbered:
         found = self.said.get(path)
         return None if found is None else found[0]
 
-    def rules(self) -> Iterator[Rule]:
+    def rules(self) -> Iterator[ForeignRule]:
         if self.value("disable") is not None:
             raise _Nothing("", "the rule is disabled")
         kind = self.kind if self.kind != "edge" else self.value("type") or ""
@@ -109,7 +111,7 @@ class _Numbered:
         ported = match.source_port != PORTS or match.destination_port != PORTS
         if ported and match.protocol == PROTOCOLS and not self.doubt:
             raise _Nothing("incomplete", "ports need protocol tcp or udp, and VyOS refuses the rule")
-        yield Rule(stage, match, action, tuple(self.origins), f"rule-{self.number}")
+        yield ForeignRule(stage, match, action, tuple(self.origins), f"rule-{self.number}")
 
     def unread(self) -> None:
         """What the rule says beside the words that are known."""
@@ -125,7 +127,7 @@ class _Numbered:
         if self.doubt is None:
             self.doubt = Unsaid(code, reason)
 
-    def read(self, read: Callable[[], Match], otherwise: Match, path: Path) -> Match:
+    def read(self, read: Callable[[], PacketSet], otherwise: PacketSet, path: Path) -> PacketSet:
         try:
             return read()
         except Unreadable as problem:
@@ -134,10 +136,10 @@ class _Numbered:
 
     # ---- what it matches
 
-    def match(self, stage: str) -> Match:
+    def match(self, stage: str) -> PacketSet:
         match = ANYTHING
         side = ("outgoing", "outbound-interface") if stage == "snat" else ("incoming", "inbound-interface")
-        steps: list[Callable[[Match], Match]] = [
+        steps: list[Callable[[PacketSet], PacketSet]] = [
             lambda found: found.having(**{side[0]: self.interfaces(side[1])}),
             lambda found: found._replace(protocol=self.set_of(PROTOCOLS, values.protocol_set, "protocol")),
         ]
@@ -187,7 +189,7 @@ class _Numbered:
         found = union(one for text in members for one in read(text))
         return values.all_but(whole, found) if name.startswith("!") else found
 
-    def interfaces(self, key: str) -> Names:
+    def interfaces(self, key: str) -> InterfaceSet:
         text, group = self.value(key) or self.value(key, "name"), self.value(key, "group")
         if text in (None, "any") and group is None:
             return ANYTHING.incoming
@@ -195,22 +197,22 @@ class _Numbered:
         names = self.named(wanted.lstrip("!"), group is not None)
         return names.negated() if wanted.startswith("!") else names
 
-    def named(self, name: str, group: bool) -> Names:
+    def named(self, name: str, group: bool) -> InterfaceSet:
         if group:
             members = self.box.groups.get(("interface-group", name))
             if members is None:
                 raise Unreadable("group", f"interface-group '{name}' is not in the input")
-            return Names(frozenset(members))
+            return InterfaceSet(frozenset(members))
         if not name.endswith(("*", "+")):
-            return Names(frozenset([name]))
+            return InterfaceSet(frozenset([name]))
         known = frozenset(one for one in self.box.interfaces if one.startswith(name[:-1]))
         if not known:
             raise Unreadable("interface-pattern", f"which interfaces '{name}' stands for is not known")
-        return Names(known)
+        return InterfaceSet(known)
 
     # ---- what it does
 
-    def action(self, stage: str, match: Match) -> Action:
+    def action(self, stage: str, match: PacketSet) -> Action:
         if self.value("exclude") is not None:
             return Exclude()
         try:
@@ -242,23 +244,23 @@ class _Numbered:
             to = "masquerade"
         return self.translate(to, port)
 
-    def static(self) -> Iterator[Rule]:
+    def static(self) -> Iterator[ForeignRule]:
         """Both directions of a pair."""
         name = self.value("inbound-interface") or self.value("inbound-interface", "name") or "any"
         outer, inner = self.value("destination", "address"), self.value("translation", "address")
         if outer is None or inner is None:
             raise _Nothing("incomplete", "the rule has no translation, and VyOS refuses it")
         origins = tuple(self.origins)
-        rule = Rule("dnat", ANYTHING, Exclude(), origins, f"static-{self.number}")
+        rule = ForeignRule("dnat", ANYTHING, Exclude(), origins, f"static-{self.number}")
         try:
             names = ANYTHING.incoming if name == "any" else self.named(name, group=False)
             there, here = values.addresses(outer), values.addresses(inner)
         except Unreadable as problem:
             yield rule._replace(action=Unsaid(problem.code, problem.reason))
             return
-        back = Match(outgoing=names, source=(here,))
+        back = PacketSet(outgoing=names, source=(here,))
         yield rule._replace(
-            match=Match(incoming=names, destination=(there,)),
+            match=PacketSet(incoming=names, destination=(there,)),
             action=self.doubt or Translate(here, prefix=True),
         )
         yield rule._replace(stage="snat", match=back, action=self.doubt or Translate(there, prefix=True))

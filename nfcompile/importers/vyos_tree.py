@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile.importers.account import Ledger, Origin
-from nfcompile.importers.lines import Text
+from nfcompile.importers.account import Accounting, Origin
+from nfcompile.importers.lines import SourceText
 
 Path = tuple[str, ...]
 
@@ -33,7 +33,7 @@ class Leaf(NamedTuple):
     structure: bool = False
 
 
-def read_tree(texts: tuple[Text, ...], ledger: Ledger) -> list[Leaf]:
+def read_tree(texts: tuple[SourceText, ...], ledger: Accounting) -> list[Leaf]:
     """All leaves in the order of the input; lines that are none are noted."""
     leaves: list[Leaf] = []
     for number, text in enumerate(texts):
@@ -42,7 +42,7 @@ def read_tree(texts: tuple[Text, ...], ledger: Ledger) -> list[Leaf]:
     return leaves
 
 
-def _is_curly(text: Text) -> bool:
+def _is_curly(text: SourceText) -> bool:
     blocks = sum(line.rstrip().endswith("{") for line in text.lines)
     commands = sum(1 for line in text.lines if COMMAND.match(line.strip()))
     return blocks > commands
@@ -51,7 +51,7 @@ def _is_curly(text: Text) -> bool:
 # ---- commands
 
 
-def _commands(text: Text, file: int, ledger: Ledger, before: list[Leaf]) -> list[Leaf]:
+def _commands(text: SourceText, file: int, ledger: Accounting, before: list[Leaf]) -> list[Leaf]:
     leaves: list[Leaf] = []
     for number, raw in enumerate(text.lines, 1):
         origin, line = Origin(file, number, number), raw.strip()
@@ -70,7 +70,7 @@ def _commands(text: Text, file: int, ledger: Ledger, before: list[Leaf]) -> list
     return leaves
 
 
-def _no_command(line: str, origin: Origin, ledger: Ledger) -> None:
+def _no_command(line: str, origin: Origin, ledger: Accounting) -> None:
     if not line:
         ledger.note([origin], "ignored", "", "empty line")
     elif line.startswith(("#", "//", "/*")):
@@ -81,7 +81,7 @@ def _no_command(line: str, origin: Origin, ledger: Ledger) -> None:
         ledger.note([origin], "unknown", "syntax", "this is no line of a configuration")
 
 
-def _delete(path: Path, origin: Origin, leaves: list[Leaf], ledger: Ledger) -> list[Leaf]:
+def _delete(path: Path, origin: Origin, leaves: list[Leaf], ledger: Accounting) -> list[Leaf]:
     kept = []
     for leaf in leaves:
         if leaf.path[: len(path)] == path:
@@ -101,7 +101,7 @@ def _words(text: str) -> Iterator[str]:
 # ---- curly
 
 
-def _curly(text: Text, file: int, ledger: Ledger) -> list[Leaf]:
+def _curly(text: SourceText, file: int, ledger: Accounting) -> list[Leaf]:
     leaves: list[Leaf] = []
     stack: list[Path] = []
     comment = False
@@ -127,7 +127,7 @@ def _curly(text: Text, file: int, ledger: Ledger) -> list[Leaf]:
     return leaves
 
 
-def _close(stack: list[Path], origin: Origin, leaves: list[Leaf], ledger: Ledger) -> None:
+def _close(stack: list[Path], origin: Origin, leaves: list[Leaf], ledger: Accounting) -> None:
     if stack:
         leaves.append(Leaf(stack.pop(), origin, structure=True))
     else:

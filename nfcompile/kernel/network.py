@@ -37,7 +37,7 @@ _DESTINATION, _THROUGH, _TABLE, _MARK = 1, 4, 15, 10
 _SMALL_TABLES = 256
 
 
-class Link(NamedTuple):
+class HostLink(NamedTuple):
     """An interface."""
 
     number: int
@@ -45,7 +45,7 @@ class Link(NamedTuple):
     up: bool
 
 
-class Address(NamedTuple):
+class HostAddress(NamedTuple):
     """An address of the host."""
 
     address: int
@@ -63,7 +63,7 @@ class Route(NamedTuple):
     interface: int
 
 
-class Rule(NamedTuple):
+class RoutingRule(NamedTuple):
     """A routing rule: packets with the mark (0: any) are looked up in the table."""
 
     mark: int
@@ -83,23 +83,25 @@ def opened() -> Iterator[socket]:
         raise KernelError(f"the kernel does not show its network: {error.strerror}") from None
 
 
-def links(asking: socket) -> dict[str, Link]:
+def links(asking: socket) -> dict[str, HostLink]:
     """All interfaces by name."""
     found = {}
     for data in _dump(asking, _GET_LINK, _LINK.pack(0, 0, 0, 0, 0)):
         _, _, number, flags, _ = _LINK.unpack_from(data)
         values = netlink.attributes(data[_LINK.size :])
-        found[values[_NAME].rstrip(b"\0").decode()] = Link(number, _integer(values[_MTU]), bool(flags & _UP))
+        found[values[_NAME].rstrip(b"\0").decode()] = HostLink(
+            number, _integer(values[_MTU]), bool(flags & _UP)
+        )
     return found
 
 
-def addresses(asking: socket) -> tuple[Address, ...]:
+def addresses(asking: socket) -> tuple[HostAddress, ...]:
     """All IPv4 addresses."""
     found = []
     for data in _dump(asking, _GET_ADDRESS, _ADDRESS.pack(_IPV4, 0, 0, 0, 0)):
         _, length, _, _, number = _ADDRESS.unpack_from(data)
         own = netlink.attributes(data[_ADDRESS.size :]).get(_OWN, bytes(4))
-        found.append(Address(int.from_bytes(own, "big"), length, number))
+        found.append(HostAddress(int.from_bytes(own, "big"), length, number))
     return tuple(found)
 
 
@@ -127,13 +129,13 @@ def way(asking: socket, destination: int) -> int | None:
         return None
 
 
-def rules(asking: socket) -> tuple[Rule, ...]:
+def rules(asking: socket) -> tuple[RoutingRule, ...]:
     """IPv4 routing rules."""
     found = []
     for data in _dump(asking, _GET_RULE, _ROUTE.pack(_IPV4, *[0] * 8)):
         values = netlink.attributes(data[_ROUTE.size :])
         mark, table = values.get(_MARK, bytes(4)), values.get(_TABLE, bytes(4))
-        found.append(Rule(_integer(mark), _integer(table)))
+        found.append(RoutingRule(_integer(mark), _integer(table)))
     return tuple(found)
 
 

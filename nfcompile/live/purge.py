@@ -12,7 +12,7 @@ from nfcompile.allocation.numbering import Numbering
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Block
 from nfcompile.kernel.state_policy import Listed
-from nfcompile.live.sessions import Wanted
+from nfcompile.live.sessions import SessionFilter
 from nfcompile.lower import names
 from nfcompile.model.parse import address
 from nfcompile.model.protocols import NUMBERS
@@ -35,7 +35,7 @@ class Purge:
     mapping entries go.
     """
 
-    def __init__(self, compiled: Compiled, wanted: Wanted) -> None:
+    def __init__(self, compiled: Compiled, wanted: SessionFilter) -> None:
         self.wanted = wanted
         self.allocations = [
             one for one in compiled.allocations if wanted.pool is None or one.pool.name == wanted.pool

@@ -51,7 +51,7 @@ class Session(NamedTuple):
         return (flow.src, flow.sport) if self.inward else (flow.dst, flow.dport)
 
 
-class Wanted(NamedTuple):
+class SessionFilter(NamedTuple):
     """What the sessions of an answer have in common; None asks for nothing.
 
     `subscriber` and `translated` may be either end of a hairpinned session.
@@ -80,7 +80,7 @@ class Wanted(NamedTuple):
         return any(a == self.translated and self.port in (None, p) for a, p in ends)
 
 
-def sessions(compiled: Compiled, flows: Iterable[Flow], wanted: Wanted) -> Iterator[Session]:
+def sessions(compiled: Compiled, flows: Iterable[Flow], wanted: SessionFilter) -> Iterator[Session]:
     """The sessions among connections that are this site's and wanted, in the order in which they come."""
     read = reader(compiled)
     for flow in flows:

@@ -68,7 +68,7 @@ class Drop(NamedTuple):
     bytes: int | None
 
 
-class PoolUse(NamedTuple):
+class PoolUsage(NamedTuple):
     """One enabled pool. None: not counted, or the pool has no such thing.
 
     subscribers         that it serves (None: any); active_subscribers are those with a session
@@ -111,7 +111,7 @@ class Usage(NamedTuple):
 
     connections: int
     connections_limit: int
-    pools: tuple[PoolUse, ...]
+    pools: tuple[PoolUsage, ...]
     rules: tuple[RuleUse, ...]
     drops: tuple[Drop, ...]
     top: tuple[TopSubscriber, ...]
@@ -141,7 +141,9 @@ def read(compiled: Compiled, namespace: str | None = None, full: bool = False, t
     )
 
 
-def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: SessionCounts | None) -> PoolUse:
+def _pool(
+    compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: SessionCounts | None
+) -> PoolUsage:
     pool, path = allocation.pool, allocation.pool.path
     gives = pool.allocates
     entries = [one for one in _filled(compiled, allocation) if one.name.word == "eim"]
@@ -149,7 +151,7 @@ def _pool(compiled: Compiled, allocation: PoolAllocation, live: Tally, walk: Ses
     if pool.is_dynamic:
         assigned = live.elements.get(f"taken_{pool.name}")
     assignments = live.counters.get(f"assigned_count_{pool.name}")
-    return PoolUse(
+    return PoolUsage(
         pool.name,
         pool.type,
         pool.allocation if gives else "none",

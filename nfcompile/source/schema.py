@@ -19,7 +19,7 @@ from nfcompile.source.document import Document
 from nfcompile.source.unread import covers, without
 
 if TYPE_CHECKING:
-    from nfcompile.source.schema_messages import Finding
+    from nfcompile.source.schema_messages import SchemaFinding
 
 Schema = dict[str, Any]
 """The schema or a part of it."""
@@ -47,7 +47,7 @@ def validate(document: Document) -> Validated:
     return Validated(without(data, unread), tuple(finding.diagnostic for finding in found), unread)
 
 
-def _findings(data: dict[str, Any], rule: Schema, unread: frozenset[Path]) -> list[Finding]:
+def _findings(data: dict[str, Any], rule: Schema, unread: frozenset[Path]) -> list[SchemaFinding]:
     """What jsonschema finds outside the parts that are left out already; at most PROBLEMS_LIMIT."""
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
@@ -56,7 +56,7 @@ def _findings(data: dict[str, Any], rule: Schema, unread: frozenset[Path]) -> li
 
     # jsonschema's own test for repeated values takes time in the square of their number.
     validator = extend(Draft202012Validator, {"uniqueItems": _repeats})(rule)  # type: ignore[no-untyped-call]
-    found: dict[tuple[object, ...], Finding] = {}
+    found: dict[tuple[object, ...], SchemaFinding] = {}
     for error in validator.iter_errors(data):
         for finding in findings_of(error, rule):
             path, key = finding.diagnostic.path, finding.diagnostic.key
@@ -70,7 +70,7 @@ def _findings(data: dict[str, Any], rule: Schema, unread: frozenset[Path]) -> li
     return [one for one in found.values() if _is_unknown(one) or not meant.intersection(one.unread)]
 
 
-def _is_unknown(finding: Finding) -> bool:
+def _is_unknown(finding: SchemaFinding) -> bool:
     """Whether a key is unknown; the key that was probably meant is then not reported as missing."""
     return finding.diagnostic.code == "unknown-key"
 

@@ -22,36 +22,36 @@ TYPES: Words = {
 MAX_KEYS_IN_HINT = 9
 
 
-class Finding(NamedTuple):
+class SchemaFinding(NamedTuple):
     """A diagnostic, and the paths of the values that are therefore not known."""
 
     diagnostic: Diagnostic
     unread: tuple[Path, ...]
 
 
-def findings_of(error: Any, rule: Schema) -> Iterator[Finding]:
+def findings_of(error: Any, rule: Schema) -> Iterator[SchemaFinding]:
     """The findings of one error of jsonschema: one, or one for each key that is unknown or missing."""
     path: Path = tuple(error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
         diagnostic = _bad_name(path, error)
         # A badly named pool can be checked; the number of an ACL rule or of a VLAN is part of its meaning.
         is_number = path[-1:] == ("vlans",) or (path[0] == "acls" and len(path) > 1)
-        yield Finding(diagnostic, (diagnostic.path,) if is_number else ())
+        yield SchemaFinding(diagnostic, (diagnostic.path,) if is_number else ())
     elif error.validator == "additionalProperties":
         known = error.schema["properties"]
         for key in error.instance:
             if key not in known:
                 near = _near(key, list(known), 0.6)
                 meant: tuple[Path, ...] = ((*path, near),) if near and near not in error.instance else ()
-                yield Finding(_unknown_key(path, key, near, list(known), rule), meant)
+                yield SchemaFinding(_unknown_key(path, key, near, list(known), rule), meant)
     elif error.validator == "required":
         for key in error.validator_value:
             if key not in error.instance:
                 missing = _missing_key(path, key, error.schema["properties"][key], rule["$defs"])
-                yield Finding(missing, ((*path, key),))
+                yield SchemaFinding(missing, ((*path, key),))
     else:
         diagnostic = MESSAGES[error.validator](path, error)
-        yield Finding(diagnostic, (diagnostic.path,))
+        yield SchemaFinding(diagnostic, (diagnostic.path,))
 
 
 def _unknown_key(path: Path, key: str, near: str, known: list[str], rule: Schema) -> Diagnostic:

@@ -18,7 +18,7 @@ from nfcompile.model.ranges import EVERYWHERE
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.boxes import Packet, one_of
-from nfcompile.verify.foreign_walk import Fate, Unclear, Walk
+from nfcompile.verify.foreign_walk import ForeignFate, Unclear, Walk
 from nfcompile.verify.proof.box import NOTHING, PORTS, Box, explored
 from nfcompile.verify.walk import LOCAL, Outcome, read, walk
 
@@ -38,7 +38,7 @@ class Difference(NamedTuple):
     box: Box
     line: Origin | None
     entries: tuple[Path, ...]
-    fate: Fate
+    fate: ForeignFate
     outcome: Outcome
 
 
@@ -108,7 +108,9 @@ def _everything(interfaces: frozenset[str]) -> Iterator[Box]:
         yield Box(protocol, True, interfaces, (EVERYWHERE,), (ids,), (EVERYWHERE,), (ports,), routes, routes)
 
 
-def _said(gate: reference.Gateway, packet: Packet, fate: Fate, outcome: Outcome) -> tuple[str, Origin | None]:
+def _said(
+    gate: reference.Gateway, packet: Packet, fate: ForeignFate, outcome: Outcome
+) -> tuple[str, Origin | None]:
     """Whether one way through the ruleset ends where the original does; if not, the line that differs."""
     asks_global = gate.globals.holds(packet.destination)
     if outcome.verdict == "drop":

@@ -17,13 +17,13 @@ from nfcompile.importers.form import (
     ANYTHING,
     RANGE_FIELDS,
     Exclude,
-    Match,
-    Names,
+    InterfaceSet,
+    PacketSet,
     Ranges,
     Translate,
     Unsaid,
 )
-from nfcompile.importers.reading import Program
+from nfcompile.importers.reading import ForeignProgram
 from nfcompile.model.ranges import Range
 from nfcompile.verify.boxes import LOCAL, Packet, Table, one_of, taken
 from nfcompile.verify.boxes import Names as Several
@@ -37,7 +37,7 @@ class Unclear(Exception):
     """A condition that was not translated decides; nothing is claimed of these packets."""
 
 
-class Fate(NamedTuple):
+class ForeignFate(NamedTuple):
     """The ends of a packet behind the gateway, and the lines that decided about them, if any did.
 
     `interface`: the source is the address of the outgoing interface. `source_port` None: any port is right.
@@ -56,27 +56,27 @@ class Fate(NamedTuple):
         return tuple(line for line in (self.dnat, self.snat) if line is not None)
 
 
-class Row(NamedTuple):
+class SourceRow(NamedTuple):
     """Of a run of rules for one source each: protocols and interfaces, and the table of their sources."""
 
-    match: Match
+    match: PacketSet
     table: Table
     ports: tuple[Range | None, ...]
     lines: dict[int, Origin]
 
 
-Step = Statement | Row
+Step = Statement | SourceRow
 
 
 class Walk:
     """A foreign program, ready to be walked by many packets."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: ForeignProgram) -> None:
         self.chains = {name: list(_steps(statements)) for name, statements in program.chains.items()}
         self.starts = program.starts
         self.tables: dict[Ranges, Table] = {}
 
-    def fate(self, packet: Packet, route: Route) -> Fate:
+    def fate(self, packet: Packet, route: Route) -> ForeignFate:
         """Walk both stages. Raises Split, and Unclear."""
         line: Origin | None = None
         mark = 0
@@ -88,7 +88,7 @@ class Walk:
             mark = action.mark.value if action.mark else 0
             now = self.destination(now, action, statement.match)
         out = route(now.destination)
-        ends = Fate(now.destination, now.destination_port, now.source, now.source_port, dnat=line)
+        ends = ForeignFate(now.destination, now.destination_port, now.source, now.source_port, dnat=line)
         if one_of((LOCAL,), out):
             return ends
         found = self.decided("snat", now, out, mark)
@@ -100,7 +100,7 @@ class Walk:
             return ends._replace(interface=True)
         return ends._replace(source=_moved(now.source, action, statement.match.source))
 
-    def destination(self, packet: Packet, action: Translate, match: Match) -> Packet:
+    def destination(self, packet: Packet, action: Translate, match: PacketSet) -> Packet:
         if action.interface:
             raise Unclear  # the address of the incoming interface
         if action.prefix and action.addresses is not None:
@@ -123,7 +123,7 @@ class Walk:
     ) -> tuple[Statement, Translate] | str:
         """What decides in a chain: a translation, 'accept', or 'return' at its end."""
         for step in self.chains.get(name, ()) if depth < DEPTH_MOST else ():
-            if isinstance(step, Row):
+            if isinstance(step, SourceRow):
                 found = self.row(step, packet, out)
                 if found is not None:
                     return found
@@ -153,7 +153,7 @@ class Walk:
             raise Unclear
         return end
 
-    def row(self, row: Row, packet: Packet, out: str | Several) -> tuple[Statement, Translate] | None:
+    def row(self, row: SourceRow, packet: Packet, out: str | Several) -> tuple[Statement, Translate] | None:
         if not self.matches(row.match, packet, out, 0):
             return None
         found = row.table.look_up(packet.source)
@@ -165,7 +165,7 @@ class Walk:
 
     # ---- matches
 
-    def matches(self, match: Match, packet: Packet, out: str | Several, mark: int) -> bool:
+    def matches(self, match: PacketSet, packet: Packet, out: str | Several, mark: int) -> bool:
         """Whether a packet is in a box of the form. Raises Split."""
         if match is ANYTHING:
             return True
@@ -193,7 +193,7 @@ class Walk:
         return self.tables[ranges]
 
 
-def _named(names: Names, value: str | Several) -> bool:
+def _named(names: InterfaceSet, value: str | Several) -> bool:
     if names.but and not names.names:
         return True
     return one_of(names.names, value) != names.but
@@ -245,8 +245,8 @@ def _is_row(statement: Statement) -> bool:
 def _rows(statements: Sequence[Statement]) -> Iterator[Step]:
     """Tables for the classes of a run, by protocols and interfaces; the statements where their order would
     tell: a source that meets two classes in another order than others, or twice."""
-    classes: dict[tuple[Ranges, Names], dict[Range, Statement]] = {}
-    order: dict[Range, list[tuple[Ranges, Names]]] = {}
+    classes: dict[tuple[Ranges, InterfaceSet], dict[Range, Statement]] = {}
+    order: dict[Range, list[tuple[Ranges, InterfaceSet]]] = {}
     for statement in statements:
         match = statement.match
         key = (match.protocol, match.outgoing)
@@ -262,7 +262,7 @@ def _rows(statements: Sequence[Statement]) -> Iterator[Step]:
         yield _row(ANYTHING.having(protocol=protocol, outgoing=outgoing), list(rows.values()))
 
 
-def _row(match: Match, statements: list[Statement]) -> Row:
+def _row(match: PacketSet, statements: list[Statement]) -> SourceRow:
     tags: dict[Range | None, int] = {}
     lines: dict[int, Origin] = {}
     entries = []
@@ -274,4 +274,4 @@ def _row(match: Match, statements: list[Statement]) -> Row:
         lines.setdefault(tag, statement.origin)
         source = statement.match.source[0]
         entries.append((source, action.addresses.first - source.first, tag))
-    return Row(match, Table(entries), tuple(tags), lines)
+    return SourceRow(match, Table(entries), tuple(tags), lines)

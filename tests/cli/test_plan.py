@@ -22,8 +22,8 @@ TOO_LARGE = GOOD.replace("    priority", "    port_range: 1024-1500\n    priorit
 
 def plans(text, growth=None):
     finding = pipeline.check(pipeline.parse(text.encode(), "site.yaml"))
-    site, allocations, *_ = finding.checked
-    return [plan(allocation, site.defaults.port_block_size, growth) for allocation in allocations]
+    _, allocations, *_ = finding.checked
+    return [plan(allocation, allocation.pool.port_block_size, growth) for allocation in allocations]
 
 
 def site(pool, rule="allow ip 100.64.0.0/24", unit=128):

@@ -181,7 +181,7 @@ def test_without_a_primary_address_it_is_the_only_interface(account, tmp_path, c
 def test_what_fails_half_way_is_undone(account, failing, after):
     there = account()
     before = there.state
-    asked = aws.Wanted("", ADDRESSES, "egress-1")
+    asked = aws.CloudWanted("", ADDRESSES, "egress-1")
     todo = aws.steps(asked, aws.observe(there.ec2, there.instance, asked))
 
     class Failing:
@@ -205,7 +205,7 @@ def test_what_fails_half_way_is_undone(account, failing, after):
 
 def test_an_unknown_instance_is_one_sentence(account):
     with pytest.raises(KernelError, match="the cloud does not answer"):
-        aws.observe(boto3.client("ec2", region_name=REGION), "i-0123", aws.Wanted("", (), ""))
+        aws.observe(boto3.client("ec2", region_name=REGION), "i-0123", aws.CloudWanted("", (), ""))
 
 
 def test_a_machine_of_ones_own_asks_no_service(monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ from nfcompile.host.judging import judge
 from nfcompile.host.lines import Finding
 from nfcompile.host.lldp import LldpSeen
 from nfcompile.host.machine import AddressSeen, Machine, RouteSeen, SysctlSeen
-from nfcompile.host.plan import DefaultRoute, HostPlan, Link, Lldp, LocalRoute, Log, Module, Sysctl
+from nfcompile.host.plan import DefaultRoute, HostPlan, Link, Lldp, LocalRoute, LogReceiver, Module, Sysctl
 from nfcompile.host.steps import AddLocalRoute, LoadModule, SetSysctl, WriteLldp
 from nfcompile.kernel import network
 from nfcompile.model.parse import address, addresses
@@ -150,7 +150,9 @@ def test_the_internet_is_reached_through_the_outside():
 
 def test_interfaces():
     plan = NOTHING._replace(links=(Link("lan0", HERE), Link("lan0.102", HERE, "lan0", 102)))
-    machine = BARE._replace(links={"lan0": network.Link(2, 1500, False), "eth0": network.Link(3, 1500, True)})
+    machine = BARE._replace(
+        links={"lan0": network.HostLink(2, 1500, False), "eth0": network.HostLink(3, 1500, True)}
+    )
 
     down, missing = found(plan, machine, "host-interface")
 
@@ -214,7 +216,7 @@ def test_lldp(wanted, seen, expected, steps):
     ],
 )
 def test_logs(heard, expected):
-    plan = NOTHING._replace(log_daemon=Log(True, True, HERE))
+    plan = NOTHING._replace(log_daemon=LogReceiver(True, True, HERE))
     daemons = QUIET._replace(assignments_heard=heard, connections_heard=heard)
 
     assert states(found(plan, BARE._replace(daemons=daemons), "host-log")) == [expected, expected]

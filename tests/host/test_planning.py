@@ -2,7 +2,7 @@
 
 from nfcompile import pipeline
 from nfcompile.host import bundle
-from nfcompile.host.plan import Address, HostPlan, Link, Lldp, LocalRoute, Log, MarkRoute, Mtu, Sysctl
+from nfcompile.host.plan import Address, HostPlan, Link, Lldp, LocalRoute, LogReceiver, MarkRoute, Mtu, Sysctl
 from nfcompile.host.planning import plan
 from nfcompile.model.parse import address, addresses
 from nfcompile.model.ranges import Range, range_text
@@ -169,10 +169,10 @@ def test_helpers_need_their_second_half():
 def test_a_dynamic_pool_logs_its_blocks_asked_or_not():
     """The bundle always listens; only what is written is demanded of the host."""
     silent = pool("allocation: dynamic, hairpin: off")
-    assert (silent.log, silent.log_daemon) == (Log(True, False, ("pools",)), None)
+    assert (silent.log, silent.log_daemon) == (LogReceiver(True, False, ("pools",)), None)
     path = ("pools", "home", "connection_logging")
     loud = pool("allocation: dynamic, hairpin: off, connection_logging: on")
-    assert loud.log == loud.log_daemon == Log(True, True, path)
+    assert loud.log == loud.log_daemon == LogReceiver(True, True, path)
 
 
 def test_room_for_connections_of_everybody_who_can_be_served():

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from nfcompile.importers.account import FATES, Ledger, Origin
+from nfcompile.importers.account import FATES, Accounting, Origin
 from nfcompile.importers.importing import READERS, import_files
 from nfcompile.importers.kinds import UnknownKind, guess_kind
 from nfcompile.importers.lines import read_text, shown
-from nfcompile.importers.reading import Options
+from nfcompile.importers.reading import ImportOptions
 from nfcompile.source import document
 from support.imported import fates, imported
 
@@ -96,7 +96,7 @@ noise = st.binary(max_size=300)
 
 
 def check(kind, data):
-    found = import_files(kind, [("f", data)], Options())
+    found = import_files(kind, [("f", data)], ImportOptions())
     text = read_text("f", data)
     account = found.account
 
@@ -106,7 +106,7 @@ def check(kind, data):
     assert all(entry.fate in FATES and entry.text.isprintable() for entry in account.entries)
     assert json.loads(json.dumps(account.as_data()))["totals"] == account.totals
     document.parse(found.text.encode(), "site.yaml")
-    assert import_files(kind, [("f", data)], Options()).text == found.text
+    assert import_files(kind, [("f", data)], ImportOptions()).text == found.text
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -169,7 +169,7 @@ def test_deep_and_long_input_of_the_other_kinds_is_bounded(kind):
 
 
 def test_of_two_fates_the_worse_one_is_told_and_names_add_up():
-    ledger = Ledger([read_text("f", b"one\ntwo\nthree\n")])
+    ledger = Accounting([read_text("f", b"one\ntwo\nthree\n")])
     one, two = Origin(0, 1, 1), Origin(0, 2, 2)
 
     ledger.note([one], "translated", to="snat.a")

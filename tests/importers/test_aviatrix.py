@@ -101,11 +101,11 @@ def test_a_connection_is_mapped_to_its_interface():
 
 def test_variables_of_a_tfvars_file_go_before_defaults():
     from nfcompile.importers.importing import import_files
-    from nfcompile.importers.reading import Options
+    from nfcompile.importers.reading import ImportOptions
 
     files = [("main.tf", TF.encode()), ("a.tfvars", b'nat_ip = "10.0.0.99"\n')]
 
-    found = import_files("aviatrix", files, Options())
+    found = import_files("aviatrix", files, ImportOptions())
 
     assert site_of(found)["snat"]["out-1"]["snat_ip"] == "10.0.0.99"
 

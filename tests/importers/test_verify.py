@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from nfcompile.cli import import_verify
 from nfcompile.diagnostics import SiteError
 from nfcompile.importers.chains import Statement
-from nfcompile.importers.form import ANYTHING, PORTED, Names, Translate
-from nfcompile.importers.reading import Program
+from nfcompile.importers.form import ANYTHING, PORTED, InterfaceSet, Translate
+from nfcompile.importers.reading import ForeignProgram
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range
 from nfcompile.source import document
 from nfcompile.verify.boxes import Part
 from nfcompile.verify.foreign import DIFFER, UNCLEAR, verify
-from nfcompile.verify.foreign_walk import Row, Walk
+from nfcompile.verify.foreign_walk import SourceRow, Walk
 from nfcompile.verify.proof.box import Box, explored
 from support.command import nfcompile
 from support.imported import compiled, imported
@@ -138,11 +138,11 @@ def test_rows_are_walked_as_one_table_with_the_same_answers():
                 ANYTHING.having(source=source), Translate(Range(5 + number // 4, 5 + number // 4)), None, ""
             )
         )
-    together = Walk(Program({"s": statements}, {"snat": "s"}))
-    apart = Walk(Program({"s": statements}, {"snat": "s"}))
+    together = Walk(ForeignProgram({"s": statements}, {"snat": "s"}))
+    apart = Walk(ForeignProgram({"s": statements}, {"snat": "s"}))
     apart.chains = {"s": statements}
 
-    assert all(isinstance(step, Row) for step in together.chains["s"])
+    assert all(isinstance(step, SourceRow) for step in together.chains["s"])
     for protocol in (6, 17, 1):
         boxes = list(explored([everything(protocol)], lambda box: together.fate(box.packet, box.route)))
         assert len(boxes) <= 6
@@ -163,16 +163,16 @@ def test_rows_in_another_order_are_walked_one_by_one():
     """A row for everything before the one for tcp takes its packets; the next subscriber's do not."""
 
     def row(source, protocol, to):
-        match = ANYTHING.having(source=(Range(source, source),), outgoing=Names(frozenset(["wan0"])))
+        match = ANYTHING.having(source=(Range(source, source),), outgoing=InterfaceSet(frozenset(["wan0"])))
         return Statement(
             match.having(protocol=protocol) if protocol else match, Translate(Range(to, to)), None, ""
         )
 
     statements = [row(1, None, 7), row(1, PORTED, 8), row(2, PORTED, 8), row(2, None, 7)] * 8
 
-    walk = Walk(Program({"s": statements}, {"snat": "s"}))
+    walk = Walk(ForeignProgram({"s": statements}, {"snat": "s"}))
 
-    assert not any(isinstance(step, Row) for step in walk.chains["s"])
+    assert not any(isinstance(step, SourceRow) for step in walk.chains["s"])
     box = everything(6)._replace(source=(Range(1, 1),))
     assert walk.fate(box.packet, box.route).source == Part.whole("source", (Range(7, 7),))
 

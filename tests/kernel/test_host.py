@@ -14,7 +14,7 @@ import pytest
 
 from nfcompile import pipeline
 from nfcompile.host import change, doing, ledger
-from nfcompile.host.change import Place
+from nfcompile.host.change import HostPlace
 from nfcompile.host.plan import HostPlan
 from nfcompile.host.planning import plan
 from nfcompile.host.steps import AddAddress, Step
@@ -119,10 +119,10 @@ class Gateway:
         found = json.loads(self.host("check", "--format", "json", site=site).stdout)["host"]
         return {line["what"]: line["state"] for line in found}
 
-    def place(self) -> Place:
+    def place(self) -> HostPlace:
         folder = store.directory(str(self.folder), self.path)
         Path(folder).mkdir(parents=True, exist_ok=True)
-        return Place(folder, self.path, store.identity(self.path))
+        return HostPlace(folder, self.path, store.identity(self.path))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from nfcompile.kernel import conntrack
 from nfcompile.live.session_counts import SessionCounts, count_sessions
-from nfcompile.live.sessions import Wanted, sessions
+from nfcompile.live.sessions import SessionFilter, sessions
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
 from support import conntrack_entries
@@ -268,7 +268,7 @@ def _walk_traced() -> tuple[SessionCounts, int, int]:
     walk = count_sessions(compiled, conntrack.flows())
     tracemalloc.start()
     try:
-        found = sum(1 for _ in sessions(compiled, conntrack.flows(), Wanted()))
+        found = sum(1 for _ in sessions(compiled, conntrack.flows(), SessionFilter()))
         return walk, found, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -13,7 +13,7 @@ from nfcompile.cli.exit_status import UsageProblem
 from nfcompile.kernel.conntrack import DESTINATION_NAT, SEEN_REPLY, SOURCE_NAT, Flow, Statistics
 from nfcompile.live import usage
 from nfcompile.live.session_counts import count_sessions
-from nfcompile.live.sessions import Session, Wanted, sessions
+from nfcompile.live.sessions import Session, SessionFilter, sessions
 from nfcompile.live.usage import NOT_DROPS, REASONS
 from nfcompile.model.parse import address
 from nfcompile.model.protocols import GRE, ICMP, TCP, UDP
@@ -61,7 +61,7 @@ def inward(to: str, home: str, status: int = DESTINATION_NAT) -> Flow:
 
 
 def only(flow: Flow) -> Session | None:
-    return next(sessions(COMPILED, [flow], Wanted()), None)
+    return next(sessions(COMPILED, [flow], SessionFilter()), None)
 
 
 @pytest.mark.parametrize(

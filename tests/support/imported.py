@@ -6,7 +6,7 @@ from typing import Any
 
 from nfcompile import pipeline
 from nfcompile.importers.importing import Imported, import_files
-from nfcompile.importers.reading import Options
+from nfcompile.importers.reading import ImportOptions
 from nfcompile.pipeline import Compiled
 from nfcompile.source import document
 
@@ -14,7 +14,7 @@ from nfcompile.source import document
 def imported(kind: str, *texts: str, **options: Any) -> Imported:
     """Import texts as files f1, f2 ...; options are those of `Options`."""
     files = [(f"f{number}", text.encode()) for number, text in enumerate(texts, 1)]
-    return import_files(kind, files, Options(**options))
+    return import_files(kind, files, ImportOptions(**options))
 
 
 def site_of(found: Imported) -> dict[str, Any]:
