@@ -1,6 +1,7 @@
 """Options and fixtures of all tests, and the environment of the processes that they start."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,10 @@ settings.load_profile("patient")
 # No test writes the history of this machine.
 STATE = tempfile.TemporaryDirectory(prefix="nfcompile-state-")
 os.environ["NFCOMPILE_STATE_DIR"] = STATE.name
+
+# A shell's background job ignores SIGINT, and so does whatever it starts; tests send that signal.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Whatever a test starts is the compiler of this tree, also where another tree is installed.
 ROOT = str(Path(__file__).parents[1])
