@@ -3,8 +3,6 @@
 Knows nothing of YAML, NAT or nft: a diagnostic names a path, and the document turns it into a line.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 Path = tuple[str | int, ...]

@@ -16,8 +16,6 @@ subscribers; never one for each subscriber, unless the subscribers themselves li
 Knows nothing of pools, YAML or nft.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

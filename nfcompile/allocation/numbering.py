@@ -7,8 +7,6 @@ where each address has K blocks: an appended address changes no number.
 Knows nothing of nft.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate

@@ -7,8 +7,6 @@ destination. A subscriber that an earlier pool takes for some destinations only 
 Knows nothing of nft, and finds no faults.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The input of the checks: the site, the allocations of its pools, and what of the site is not known."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from typing import NamedTuple

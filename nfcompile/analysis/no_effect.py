@@ -19,8 +19,6 @@ pools:
 ```
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import tempfile
 from typing import BinaryIO
 
 from nfcompile.cli.exit_status import UsageProblem
@@ -65,6 +64,8 @@ def _write(name: str, data: bytes) -> None:
         with open(target, "wb") as device:
             device.write(data)
         return
+    import tempfile
+
     descriptor, temporary = tempfile.mkstemp(prefix=".nfcompile-", dir=os.path.dirname(target))
     try:
         with open(descriptor, "wb") as file:

@@ -4,8 +4,6 @@ Node types are few: payload, meta, ct and fib differ in the field's name, which 
 gives each its data type (nft(8), DATA TYPES), which decides how its values are written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -68,14 +66,6 @@ class Constant(NamedTuple):
     value: Range
 
 
-class Lookup(NamedTuple):
-    """`key map @name`, or `key map { ... }` with elements whose data is of the types `data`."""
-
-    key: Field | Bitwise | Concat
-    source: Name | Elements
-    data: tuple[str, ...] = ()
-
-
 class Verdict(NamedTuple):
     """accept, drop, return; jump and goto with a chain."""
 
@@ -92,6 +82,16 @@ class Element(NamedTuple):
 
 
 Elements = tuple[Element, ...]
+
+
+class Lookup(NamedTuple):
+    """`key map @name`, or `key map { ... }` with elements whose data is of the types `data`."""
+
+    key: Field | Bitwise | Concat
+    source: Name | Elements
+    data: tuple[str, ...] = ()
+
+
 Expression = Field | Bitwise | Concat | Numgen | Constant | Lookup
 
 FIELDS: dict[str, str] = {

@@ -4,8 +4,6 @@ Every object carries the path of the site that it serves (`origin`), so that an 
 its line.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path, dotted

@@ -1,7 +1,5 @@
 """nft's statements as values, named as in libnftables-json(5), with constructors that read as rules do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

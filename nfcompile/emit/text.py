@@ -3,8 +3,6 @@
 No decisions here: an object is written as it is. The text loads on nft 1.0.2 and later.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -4,8 +4,6 @@ Names are unique (nft merges two chains of one name), references lead somewhere,
 every chain can be reached from a base chain.
 """
 
-from __future__ import annotations
-
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple

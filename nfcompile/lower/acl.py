@@ -4,8 +4,6 @@ Neighbouring rules that differ in nothing but the source become one rule with a 
 thousand customers is one lookup; those that differ in the destination only become one verdict map.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import groupby
 

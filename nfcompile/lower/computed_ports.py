@@ -12,8 +12,6 @@ block's aligned parts of a power of two in proportion to their size. Where all a
 name of the other: then what comes unasked to that port reaches the other one of the same subscriber.)
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

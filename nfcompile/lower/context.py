@@ -1,7 +1,5 @@
 """What every part of the lowering needs: the site, the allocations of its pools, its two sides."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation

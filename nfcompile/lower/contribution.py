@@ -1,7 +1,5 @@
 """What one feature adds to the table: objects of its own, and rules in the chains that features share."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from nfcompile.emit import Object, Rule

@@ -10,8 +10,6 @@ Who is too late, or meets a port that another socket owns, has its first packet 
 finds its place. (A limit is evaluated by every later look-up too: only the `over` form lets those pass.)
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

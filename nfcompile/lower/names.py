@@ -4,8 +4,6 @@ Always prefixed: a chain called `log` or `fwd` is a syntax error. Site names mat
 which nft takes as they are, so they are never mangled. `emit.validate` refuses two objects with one name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from nfcompile.emit.expressions import SYMBOLS, Name

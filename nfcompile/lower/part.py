@@ -1,7 +1,5 @@
 """What one pool adds to the table, and rules and chains that serve a pool as a whole."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from nfcompile.emit import Chain, Name, Object, Rule

@@ -1,7 +1,5 @@
 """Pools of type npt: pairs of IPv6 prefixes (RFC 6296), read from text and as values."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path

@@ -3,8 +3,6 @@
 Raises `Fault` with the stretch of the text that is wrong. Knows neither YAML nor pools.
 """
 
-from __future__ import annotations
-
 from nfcompile.model.ranges import PORT_LAST, Range, range_text
 from nfcompile.model.rules import Mark
 

@@ -3,8 +3,6 @@
 Plain values that any room may use. nft's own spellings are in `emit`.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 ANY_PROTOCOL = -1

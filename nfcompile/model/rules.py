@@ -1,7 +1,5 @@
 """The rules of `dnat` and `snat` as frozen values: qualifiers, marks, and the translation."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 

@@ -4,8 +4,6 @@ Each value carries its path, through which every later message finds its line. K
 and nothing of YAML.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path

@@ -4,8 +4,6 @@ Strict where YAML is treacherous: no aliases, tags, merge keys, tabs or duplicat
 scalars of YAML 1.2 and nothing else. Knows nothing of pools, and not which keys a site has.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from nfcompile.diagnostics import Diagnostic, Path, Place, SiteError

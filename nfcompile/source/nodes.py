@@ -1,7 +1,5 @@
 """What stands where in a YAML text: the nodes of a document, and places in its lines."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import deepcopy
 from typing import Any
 
 from nfcompile.diagnostics import Path
@@ -20,6 +19,8 @@ def without(data: dict[str, Any], unread: Iterable[Path]) -> dict[str, Any]:
     >>> without({"a": 1, "b": [1, 2], "c": {"d": 3}}, [("a",), ("b", 0), ("c", "d"), ("x", "y")])
     {'b': [None, 2], 'c': {}}
     """
+    from copy import deepcopy
+
     copy = deepcopy(data)
     for path in unread:
         if not path:
