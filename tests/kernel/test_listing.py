@@ -39,7 +39,9 @@ def loaded(lab: Lab, table: Table) -> Listed:
     if any(isinstance(one, Flowtable) for one in table.objects) and not lab.has_flowtable():
         lacking("flowtable")
     lab.load(render(table).text)
-    return read_listing(json.loads(lab.must("nft", "-j", "list", "table", "ip", "nfcompile"))["nftables"])
+    # As kernel.nft asks: names of protocols are those of the machine's /etc/protocols.
+    text = lab.must("nft", "--json", "--numeric-protocol", "list", "table", "ip", "nfcompile")
+    return read_listing(json.loads(text)["nftables"])
 
 
 def with_known_helpers(table: Table) -> Table:
