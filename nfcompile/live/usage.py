@@ -15,44 +15,12 @@ from nfcompile.emit import Counter, Map, Set
 from nfcompile.kernel import conntrack, tally
 from nfcompile.kernel.tally import Count, Tally
 from nfcompile.live.session_counts import SessionCounts, TopSubscriber, count_sessions
+from nfcompile.lower.drop_reasons import DROP_REASONS, DropReason, drop_reason
 from nfcompile.model.rules import SnatRule
 from nfcompile.pipeline import Compiled
 
 SHORT_WALK = 50_000
 """Connections that are walked through without being asked: a quarter of a second."""
-
-
-class DropReason(NamedTuple):
-    """Why packets were dropped: a word for programs, and the operator's."""
-
-    word: str
-    text: str
-
-
-REASONS = {
-    "dropped_pool": DropReason("no_port", "accepted by a pool that had no free address or port"),
-    "icmp_limit": DropReason("icmp_limit", "over the subscriber's limit of ICMP sessions"),
-    "exhausted": DropReason("exhausted", "no free block in the pool, or none found in time"),
-    "waiting": DropReason("waiting", "arrived while the subscriber's block was being assigned"),
-    "conflict": DropReason("conflict", "the global port belongs to another socket's mapping entry"),
-    "race": DropReason("race", "second of two first packets of one socket at the same instant"),
-    "dropped_invalid": DropReason("invalid", "belong to no connection and cannot open one"),
-    "dropped_midstream": DropReason("midstream", "TCP without a known connection and without SYN"),
-    "dropped_unsolicited": DropReason("unsolicited", "to a global address without a mapping"),
-    "dropped_untranslated": DropReason(
-        "untranslated", "from a pool's subscriber, about to leave untranslated"
-    ),
-    "refused_sessions": DropReason("session_limit", "over the limit of sessions per socket"),
-    "refused": DropReason(
-        "refused", "retransmitted after the pool was exhausted; rejected with ICMP admin-prohibited"
-    ),
-    "insert_failed": DropReason("ports_taken", "all translated ports were in use"),
-    "drop": DropReason("connections_full", "the connection table was full"),
-    "early_drop": DropReason("early_drop", "connections ended early to make room in the connection table"),
-}
-"""By the word in the name of our counters, or of conntrack's own statistics (the last three)."""
-NOT_DROPS = {"assigned"}
-"""Counters of something else."""
 
 
 class Drop(NamedTuple):
@@ -191,14 +159,13 @@ def _total(numbers: Iterable[int | None]) -> int | None:
 def _drops(counters: Iterable[Counter], live: Tally) -> Iterator[Drop]:
     for counter in counters:
         pool = counter.origin[1] if counter.origin[:1] == ("pools",) and len(counter.origin) > 1 else None
-        word = counter.name.word.removesuffix("_count")
-        if word not in NOT_DROPS:
+        if reason := drop_reason(counter.name):
             packets, octets = live.counters.get(str(counter.name), Count(0, 0))
-            yield Drop(REASONS[word], None if pool is None else str(pool), counter.origin, packets, octets)
+            yield Drop(reason, None if pool is None else str(pool), counter.origin, packets, octets)
 
 
 def _of_conntrack(statistics: conntrack.Statistics) -> Iterator[Drop]:
     """Conntrack counts packets whose ports were taken as `drop`, too; the rest found the table full."""
     full = max(0, statistics.drop - statistics.insert_failed)
     for word, packets in statistics._replace(drop=full)._asdict().items():
-        yield Drop(REASONS[word], None, (), packets, None)
+        yield Drop(DROP_REASONS[word], None, (), packets, None)

@@ -14,7 +14,7 @@ from nfcompile.kernel.conntrack import DESTINATION_NAT, SEEN_REPLY, SOURCE_NAT, 
 from nfcompile.live import usage
 from nfcompile.live.session_counts import count_sessions
 from nfcompile.live.sessions import Session, SessionFilter, sessions
-from nfcompile.live.usage import NOT_DROPS, REASONS
+from nfcompile.lower.drop_reasons import DROP_REASONS, NOT_DROPS
 from nfcompile.model.parse import address
 from nfcompile.model.protocols import GRE, ICMP, TCP, UDP
 from support.sites import ROOT, RULESETS, site
@@ -141,11 +141,11 @@ def test_every_counter_of_a_ruleset_has_a_reason() -> None:
     words = {re.sub(r"_count_.*", "", re.sub(r"^dropped_pool_.*", "dropped_pool", name)) for name in named}
 
     assert len(words) > 8
-    assert words - NOT_DROPS - set(REASONS) == set()
+    assert words - NOT_DROPS - set(DROP_REASONS) == set()
 
 
 def test_reasons_are_told_apart_and_documented() -> None:
-    words = [reason.word for reason in REASONS.values()]
+    words = [reason.word for reason in DROP_REASONS.values()]
     text = (ROOT / "docs" / "status.md").read_text()
 
     assert len(set(words)) == len(words)

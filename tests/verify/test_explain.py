@@ -282,7 +282,7 @@ def test_marks_and_drops_have_their_steps(compiled: Compiled) -> None:
     assert said(marked, "snat.by-mark-11").startswith(
         "snat rule 'by-mark-11': the source becomes 172.32.0.203"
     )
-    assert "no mapping leads on" in said(unsolicited, "pools")
+    assert "no mapping for the global address" in said(unsolicited, "pools")
     assert said(hairpin, "pools.servers.global_map.192.168.0.5").endswith(
         "the destination becomes 192.168.0.5:80"
     )

@@ -13,6 +13,7 @@ from nfcompile.diagnostics import Path
 from nfcompile.emit import CtTimeout, Name
 from nfcompile.lower import names
 from nfcompile.lower.context import lowering_context
+from nfcompile.lower.drop_reasons import drop_reason
 from nfcompile.model.protocols import GRE, ICMP, IN_BLOCK, NAMES, WITH_PORTS
 from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.model.site import AclRule, Pool, Site, StaticEntry
@@ -389,41 +390,19 @@ def _dropped(scene: Scene) -> Reason:
     """The rule that dropped it, by its counter."""
     step = scene.outcome.steps[-1]
     counter = next((effect.name for effect in step.effects if effect.kind == "counter"), None)
-    if counter in DROPS:
-        return Reason(step.origin, DROPS[counter])
     pool = _pool_named(scene.compiled.site, step)
-    if pool is None:
-        return Reason(step.origin, "the packet is refused")
-    if counter == names.dropped(pool.name):
+    if pool is not None and counter == names.dropped(pool.name):
         if not pool.hairpin and scene.outcome.out in _inside(scene):
             return Reason(
                 (*pool.path, "hairpin"), f"hairpin is off in pool '{pool.name}': the packet is dropped"
             )
         return Reason(pool.path, f"pool '{pool.name}' has nothing for {scene.source}: the packet is dropped")
-    for word, text in POOL_DROPS.items():
-        if counter == names.pool_counter(pool.name, word):
-            return Reason(step.origin, f"{text}: the packet is dropped")
-    return Reason(step.origin, f"pool '{pool.name}' drops the packet")
+    reason = None if counter is None else drop_reason(counter)
+    return Reason(step.origin, "dropped" if reason is None else f"dropped: {reason.text}")
 
 
 def _inside(scene: Scene) -> tuple[str, ...]:
     return lowering_context(scene.compiled.site, scene.compiled.allocations).inside
-
-
-DROPS = {
-    names.UNSOLICITED_COUNTER: "a global address that no mapping leads on from: the packet is dropped",
-    names.LEAK_COUNTER: "a subscriber's own address must not leave: the packet is dropped",
-    names.INVALID_COUNTER: "connection tracking calls the packet invalid: it is dropped",
-    names.MIDSTREAM_COUNTER: "no connection starts without a SYN: the packet is dropped",
-}
-"""Counters of drops that belong to no pool, and what they count."""
-POOL_DROPS = {
-    "exhausted": "no block is free",
-    "waiting": "another packet is just getting this subscriber's block",
-    "conflict": "another socket has the port",
-    "race": "another packet is just making this socket's entry",
-    "icmp_limit": "the limit of icmp sessions is reached",
-}
 
 
 def _end(effect: Effect) -> str:

@@ -1,0 +1,44 @@
+"""The one table of reasons for which packets are dropped, by the word of the counter that counts them.
+
+`status`, the exporter and `explain` say the same of one counter.
+"""
+
+from typing import NamedTuple
+
+from nfcompile.emit import Name
+
+
+class DropReason(NamedTuple):
+    """Why packets are dropped: a word for programs, and what an operator reads of one packet or of many."""
+
+    word: str
+    text: str
+
+
+DROP_REASONS = {
+    "dropped_pool": DropReason("no_port", "the pool has no free address or port"),
+    "icmp_limit": DropReason("icmp_limit", "over the subscriber's limit of ICMP sessions"),
+    "exhausted": DropReason("exhausted", "no free block in the pool, or none found in time"),
+    "waiting": DropReason("waiting", "the subscriber's block is just being assigned"),
+    "conflict": DropReason("conflict", "the global port belongs to another socket's mapping entry"),
+    "race": DropReason("race", "second of two first packets of one socket at the same instant"),
+    "dropped_invalid": DropReason("invalid", "belongs to no connection and cannot open one"),
+    "dropped_midstream": DropReason("midstream", "TCP without a known connection and without SYN"),
+    "dropped_unsolicited": DropReason("unsolicited", "no mapping for the global address"),
+    "dropped_untranslated": DropReason("untranslated", "a subscriber's own address must not leave"),
+    "refused_sessions": DropReason("session_limit", "over the limit of sessions per socket"),
+    "refused": DropReason(
+        "refused", "retransmitted after the pool was exhausted; rejected with ICMP admin-prohibited"
+    ),
+    "insert_failed": DropReason("ports_taken", "all translated ports are in use"),
+    "drop": DropReason("connections_full", "the connection table is full"),
+    "early_drop": DropReason("early_drop", "ended early to make room in the connection table"),
+}
+"""By the word in the name of our counters, or of conntrack's own statistics (the last three)."""
+NOT_DROPS = {"assigned"}
+"""Counters of something else."""
+
+
+def drop_reason(counter: Name) -> DropReason | None:
+    """What a counter of the ruleset counts; None where it counts no drops."""
+    return DROP_REASONS.get(counter.word.removesuffix("_count"))
