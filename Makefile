@@ -44,7 +44,7 @@ unit: setup
 kernel: setup
 	@scripts/in-namespaces $(BIN)/pytest $(KERNEL) -rs
 
-# Write the expected files of the golden cases anew; reading `git diff tests/golden` is the review.
+# Regenerate the expected files of the golden cases; reading `git diff tests/golden` is the review.
 golden: setup
 	$(BIN)/pytest tests --ignore=tests/kernel -k golden --update-golden
 

@@ -30,7 +30,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--update-golden",
         action="store_true",
-        help="write the expected files of the golden cases anew; `git diff` is then the review",
+        help="regenerate the expected files of the golden cases; `git diff` is then the review",
     )
 
 

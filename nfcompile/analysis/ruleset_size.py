@@ -1,4 +1,4 @@
-"""Pools whose ruleset nobody can load.
+"""Pools whose ruleset no machine can load.
 
 ### dynamic-too-large
 

@@ -1,4 +1,4 @@
-"""`nfcompile import`: a site from somebody else's configuration, and an account of every line of it."""
+"""`nfcompile import`: a site from a foreign configuration, and an account of every line of it."""
 
 from __future__ import annotations
 

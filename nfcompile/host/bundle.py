@@ -82,7 +82,7 @@ def files(
     plan: HostPlan, site: bytes, ruleset: str, network: str, routed: bool = False
 ) -> tuple[BundleFile, ...]:
     """All files of a site and, last, the manifest that lists them. `routed`: the routers outside route the
-    global addresses here, so nobody asks for them by ARP; a null route does then, and costs nothing."""
+    global addresses here, so no ARP request comes for them; then a null route is enough."""
     page = _pages()
     found = [
         BundleFile(SITE, PLAIN, "the site", site),

@@ -1,7 +1,7 @@
 """Make a step, or undo it, in the namespace of the calling process. The only file that changes the host.
 
-Undoing takes back what the step did and nothing else: where somebody has changed the same thing since, it
-stays as it is and is named.
+Undoing takes back what the step did and nothing else: where another program has changed the same
+thing since, it stays as it is and is named.
 """
 
 from __future__ import annotations

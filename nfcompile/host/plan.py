@@ -83,7 +83,8 @@ class Module(NamedTuple):
 class Sysctl(NamedTuple):
     """A setting of the kernel, spelled as sysctl(8) does: `value` or, with `at_least`, more.
 
-    `unless` are other values that do as well. `machine` is one that a network namespace has not of its own.
+    `unless` are other values that do as well. `machine`: one for the whole machine, not for each network
+    namespace.
     """
 
     name: str

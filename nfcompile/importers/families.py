@@ -184,7 +184,7 @@ def _meet(some: list[PacketSet], others: list[PacketSet]) -> bool:
 
 
 def _apart(families: list[Family]) -> list[Family]:
-    """Families whose subscribers, and whose blocks, are nobody else's. A pool takes its subscribers whatever
+    """Families that share no subscriber and no block with another one. A pool takes its subscribers whatever
     the interface, so those of two families must differ even where the interfaces do."""
     kept: list[tuple[Family, list[PacketSet]]] = []
     for family in families:

@@ -190,7 +190,7 @@ class FoundPool(NamedTuple):
 
     fill         'address': one address is filled first; 'spread': neighbours have neighbouring addresses
     protocols    what it translates; the rest goes on
-    partial      subscribers of whom it translates less: the protocols, and who they are
+    partial      subscribers of which it translates less: the protocols, and the subscribers
     outgoing     the interfaces towards which it translates
     inbound      whether the outside reaches a subscriber by the ports of its block
     position     of its first line among the rules of its stage

@@ -1,7 +1,7 @@
 """Destination rules that lead every block of a pool to its subscriber -> the pool's `inbound: subscriber`.
 
 Two of five layouts of real ISPs write them beside the source rules: tcp and udp to the ports of a block go to
-the subscriber who has it.
+its subscriber.
 """
 
 from __future__ import annotations

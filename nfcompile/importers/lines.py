@@ -28,7 +28,7 @@ class Token(NamedTuple):
 def read_text(name: str, data: bytes) -> SourceText:
     """Split a file at LF; a CR before it, and a byte order mark, are no part of the text.
 
-    What nobody sees is written out, so that no reader takes it into a site.
+    Invisible characters are written as escapes, so that no reader copies them into a site.
     """
     text = _decoded(data)
     lines = text.split("\n")

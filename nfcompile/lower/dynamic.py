@@ -2,8 +2,8 @@
 
 A subscriber's first packet takes the next free number, in turns, so all addresses fill equally; further
 blocks come from the address of the first. What is taken stays taken for `translation` seconds after the
-subscriber's last packet, or as long as an idle connection lives, where that is longer: nobody may get a block
-from which another one's connection may still speak.
+subscriber's last packet, or as long as an idle connection lives, where that is longer: a block
+is not assigned again while a connection of its last subscriber may still use it.
 
 A look-up that misses ends its rule, which is how a map is asked whether it has a key: kernel 6.1 cannot look
 up a map as a set.

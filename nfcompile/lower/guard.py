@@ -43,8 +43,8 @@ NOT_SYN = unlike(Bitwise(Field("tcp flags"), ALL_FLAGS), SYN)
 
 
 def admission(context: Context) -> Contribution:
-    """New connections that nobody may open: to a global address that no mapping has led on from, and TCP that
-    does not begin with a SYN."""
+    """New connections that are not allowed: to a global address without a mapping, and TCP that does not
+    begin with a SYN."""
     objects: list[Object] = []
     gateway: tuple[Rule, ...] = ()
     globals_ = global_addresses(context)
@@ -67,7 +67,7 @@ def outbound(context: Context) -> Contribution:
 
 
 def guard(context: Context) -> Contribution:
-    """After source NAT: what has not been translated and must not leave so."""
+    """After source NAT: drop packets that no rule has translated and that must not leave as they are."""
     if not context.allocations and not context.site.snat:
         return Contribution()
     objects: list[Object] = [Counter(names.INVALID_COUNTER, PERMIT)]

@@ -4,9 +4,9 @@ Two maps: `eim` leads from an inside socket to its global one, `eif` back; the p
 A new connection asks `eim` first. A socket that is not in it takes a port of its block, and claims its place
 right after source NAT. Of two CPUs with packets of one socket, or with one port, one gets the token of the
 element in `asking` (a set without data: in a map one could get the token and the other write the data). `eif`
-then says whether another socket owns the port: with `limit rate over 1/week burst 1` the rule ends for who
-makes the element and goes on for all who find it made.
-Who is too late, or meets a port that another socket owns, has its first packet dropped; the retransmission
+then says whether another socket owns the port: with `limit rate over 1/week burst 1` the rule ends for the
+packet that makes the element and goes on for all that find it made.
+A packet that is too late, or meets a port that another socket owns, is dropped; the retransmission
 finds its place. (A limit is evaluated by every later look-up too: only the `over` form lets those pass.)
 """
 

@@ -2,9 +2,9 @@
 
 A *part* is what a rule or the reference knows of a field: its values in the packets of the box, each moved
 by a number, so `part` is a function of the field and not just a set of results. *Names* are interfaces among
-which one is meant. Who asks something that is true for some packets of the box only raises Split, which says
-how to cut it; then he is asked again. So a box that nobody cuts any more got one answer that holds for all
-of it.
+which one is meant. A question whose answer differs within the box raises Split, which
+says how to cut it; the caller cuts the box and asks again. So a box that needs no further cut has one answer
+that holds for all of it.
 
 Boxes are cut by what is asked, not by the number of ranges in the question: addresses that lie in a set of
 ten thousand are one half, all others the other. Ranges that are no part are what the kernel chooses; they
@@ -189,7 +189,7 @@ class Packet(NamedTuple):
     """Where it arrives, and its two ends; a box of packets where ranges hold more than one number.
 
     Of ICMP `source_port` is the id. `opens` is false for a TCP segment that is no SYN. `chosen` is what the
-    kernel takes of the addresses and ports that a dnat rule leaves to it; None: nobody asks.
+    kernel takes of the addresses and ports that a dnat rule leaves to it; None: no question needs it.
     """
 
     interface: str | Names

@@ -27,7 +27,7 @@ Route = Callable[[Range], str | Names]
 
 
 class Fate(NamedTuple):
-    """Dropped, or forwarded with these ends: every value of the ranges is right. `pool` is who took it."""
+    """Dropped, or forwarded with these ends: every value of the ranges is right. `pool` took it."""
 
     action: str
     sources: Range
@@ -48,9 +48,9 @@ class Fate(NamedTuple):
 class Served(NamedTuple):
     """A pool, and where its subscribers and its global addresses are to be found.
 
-    subscribers    who the pool is for, where `subscribers` says so
+    subscribers    the subscribers of the pool, where `subscribers` names them
     local          the local addresses of static entries, by VLAN interface ("": any interface), with their
-    globals reached        global addresses that belong to one host, and who that is
+    globals reached        global addresses that belong to one host, and that host
     blocks         subscribers of deterministic pools: their global address, tagged with the number of the
     block
     """
@@ -86,7 +86,7 @@ def gateway(site: Site, allocations: Sequence[PoolAllocation]) -> Gateway:
 
 
 def served(site: Site, allocation: PoolAllocation) -> Served:
-    """A pool's tables. Only deterministic pools know who has what."""
+    """A pool's tables. Only deterministic pools know which subscriber has what."""
     pool = allocation.pool
     local: dict[str, list[tuple[Range, int, int]]] = {}
     reached: list[tuple[Range, int, int]] = []

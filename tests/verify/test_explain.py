@@ -246,7 +246,7 @@ def test_limits_timeouts_helper_and_log_have_their_steps(compiled: Compiled) -> 
     )
     assert said(udp, "pools.residential.timeouts_inactivity") == (
         "timeouts of udp: without an answer 90 s, answered 90 s\n"
-        "the mapping entry lives 120 s at least after its last packet"
+        "the mapping is kept for at least 120 s after its last packet"
     )
     assert said(udp, "pools.residential.limits_peruser.portlimit_udp") == (
         "100.64.9.1 has 1024 ports for udp at most"
@@ -322,7 +322,7 @@ def test_an_interface_of_another_site_is_told(compiled: Compiled) -> None:
     answer = asked(compiled, "udp 100.64.0.7:5000 > 198.18.0.1:53", interface="eth9")
 
     assert answer.action == "untranslated"
-    assert said(answer, "interfaces.inside").startswith("'eth9' is no inside interface")
+    assert said(answer, "interfaces.inside").startswith("'eth9' is not an inside interface")
 
 
 # ---- the command
@@ -400,7 +400,7 @@ def test_an_inherited_value_is_shown_where_it_stands() -> None:
     )
     done = command("-", "--proto", "udp", "--src", "100.64.9.1:5000", "--dst", "198.18.0.1:80", stdin=site)
 
-    assert "<stdin>:4: the mapping entry lives 77 s" in done.stdout
+    assert "<stdin>:4: the mapping is kept for at least 77 s" in done.stdout
 
 
 @pytest.mark.parametrize("format", ["text", "json"])

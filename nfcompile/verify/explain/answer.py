@@ -29,7 +29,7 @@ class Question(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """The answer; `to` is the destination after dnat, None is what there is not or nobody knows yet."""
+    """The answer; `to` is the destination after dnat. None: absent, or known to the kernel only."""
 
     action: str
     pool: str | None
@@ -169,7 +169,7 @@ def _to_inside(answer: Explanation, site: Site, pool: Pool, asked: Packet, left:
 def _from_inside(
     answer: Explanation, compiled: Compiled, pool: Pool | None, asked: Packet, left: Packet
 ) -> Explanation:
-    """The resulting source. What a dynamic pool will take, nobody knows; an snat rule names a range."""
+    """The resulting source. What a dynamic pool will take is not known; an snat rule names a range."""
     address = range_text(left.source) if pool is None else _known(left.source)
     shared = left.source_port != asked.source_port if pool is None else pool.shares_addresses
     is_open = pool is not None and block_is_open(compiled, pool, asked, left.source_port)

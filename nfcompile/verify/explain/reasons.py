@@ -1,6 +1,6 @@
 """The steps of a walk as an operator reads them: which line of the site decided, and what.
 
-SPEAKERS is the table of who speaks for which part of a site. Rules that only lead from one chain to another,
+SPEAKERS has the function for each part of a site. Rules that only lead from one chain to another,
 and the bookkeeping of mapping entries, say nothing.
 """
 
@@ -360,7 +360,7 @@ def _ending(scene: Scene) -> Iterator[Reason]:
             text = "what comes from outside to no global address is forwarded as it is"
             yield Reason(("interfaces", "outside"), text)
     elif asked.interface not in _inside(scene):
-        text = f"'{asked.interface}' is no inside interface of this site: nothing is translated"
+        text = f"'{asked.interface}' is not an inside interface: not translated"
         yield Reason(("interfaces", "inside"), text)
     elif outcome.out not in interfaces.outside:
         yield Reason(("interfaces",), f"from '{asked.interface}' to '{outcome.out}' nothing is translated")
@@ -383,7 +383,7 @@ def _idle(scene: Scene, pool: Pool | None) -> Iterator[Reason]:
         yield Reason(path, f"the session ends after {seconds} s: {name} of the host, for all pools")
     elif pool.keeps_mapping_entries:
         seconds = times.tcp_active if protocol == "tcp" else times.udp
-        yield Reason(path, f"the mapping entry lives {seconds} s at least after its last packet")
+        yield Reason(path, f"the mapping is kept for at least {seconds} s after its last packet")
 
 
 def _dropped(scene: Scene) -> Reason:

@@ -2,7 +2,7 @@
 
     Compiled -> boxes (box.py) -> agreement, leaks, sharing;  allocations -> stability
 
-All packets are looked at, not samples: as boxes, cut where somebody asks (parts.py).
+All packets are examined, not samples: as boxes, cut where a question needs it (boxes.py).
 """
 
 from __future__ import annotations

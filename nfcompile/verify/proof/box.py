@@ -1,4 +1,4 @@
-"""Boxes of packets: the space of all first packets of a connection, cut until nobody asks for another cut."""
+"""Boxes of packets: the space of all first packets of a connection, cut until no question needs a cut."""
 
 from __future__ import annotations
 

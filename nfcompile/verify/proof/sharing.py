@@ -1,8 +1,8 @@
-"""Nobody shares a port: what two subscribers leave with is never the same global address and port.
+"""No shared ports: two subscribers never leave with the same global address and port.
 
 Asked of the outcomes of all boxes. A deterministic pool's addresses move with the source over a whole box,
 so a box is a rectangle of addresses and ports with one owner for each address. Dynamic pools own theirs as a
-whole: who has which block is for the kernel to decide.
+whole: the kernel decides which subscriber has which block.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Appending moves nobody: who has a binding keeps it when subscribers or global addresses are appended.
+"""Appending moves no subscriber: bindings stay when subscribers or global addresses are appended.
 
 A list of a site is looked at as it grew: with its first entries, with one more, and so on. Bindings are
 compared in runs (moves.py), so that is every subscriber.
@@ -19,7 +19,7 @@ MOST = 64
 
 
 class Grown(NamedTuple):
-    """One list of a pool that got an entry more, and who had to move for it."""
+    """One list of a pool that got an entry more, and the subscribers that moved for it."""
 
     pool: str
     what: str

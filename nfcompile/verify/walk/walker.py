@@ -347,7 +347,7 @@ class Walker:
     def update(self, update: SetUpdate) -> None:
         """Add, renew or delete an element; its limit or count may end the rule.
 
-        Of a key that stands for many the kernel makes one that is not there yet; nobody knows which.
+        Of a key that stands for many the kernel makes one that is not there yet; which one is not known.
         """
         name, key = update.name, self.key(update.key)
         data = self.key(update.data) if update.data is not None else ()
