@@ -13,11 +13,16 @@ the subscribers that follow. Where a subscriber lands depends only on those befo
 Pieces: entries x CIDR parts of an entry x blocks used, plus at most 2 log2(addresses) for each run of
 subscribers; never one for each subscriber, unless the subscribers themselves lie scattered.
 
+With `by_address` an address is filled before the next one (VyOS, the usual scripts of ISPs): subscriber
+number i has block i mod K of address i div K. No prefix has both in common, so the layout is kept as sections
+of neighbouring subscribers and their numbers, and a piece is one subscriber.
+
 Knows nothing of pools, YAML or nft.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from nfcompile.model.ranges import Range, cidrs
@@ -52,6 +57,14 @@ class Straight(NamedTuple):
     subscribers: Range
     addresses: Range
     block: int
+
+
+class Section(NamedTuple):
+    """Neighbouring subscribers of a layout by address; the first one has that number of all."""
+
+    first: int
+    last: int
+    number: int
 
 
 class Stock(NamedTuple):
@@ -107,21 +120,50 @@ class Layout:
     (105, None, None)
     """
 
-    __slots__ = ("_firsts", "_taken", "pieces", "stock")
+    __slots__ = ("_address_counts", "_firsts", "_numbers", "_pieces", "_taken", "sections", "stock")
 
     def __init__(self, stock: Stock, subscribers: Sequence[Range]) -> None:
         """Lay out; subscribers beyond `stock.capacity` get nothing. They must not repeat."""
         self.stock = stock
-        self.pieces = tuple(sorted(_pieces(stock, subscribers)))
-        self._firsts = [piece.first for piece in self.pieces]
+        self._pieces: tuple[Piece, ...] | None = None
         self._taken: list[tuple[int, int, int, Piece]] | None = None
+        self.sections: tuple[Section, ...] = ()
+        if stock.by_address:
+            self._numbers = tuple(_sections(stock, subscribers))
+            self.sections = tuple(sorted(self._numbers))
+            self._address_counts = list(accumulate(entry.size for entry in stock.globals))
+            self._firsts = [section.first for section in self.sections]
+        else:
+            self._pieces = tuple(sorted(_pieces(stock, subscribers)))
+            self._firsts = [piece.first for piece in self._pieces]
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The whole layout, by ascending subscribers; one piece per subscriber in a layout by address."""
+        if self._pieces is None:
+            self._pieces = tuple(self._single_pieces())
+        return self._pieces
+
+    @property
+    def piece_count(self) -> int:
+        """How many pieces there are, without making them."""
+        if self._pieces is None:
+            return sum(section.last - section.first + 1 for section in self.sections)
+        return len(self._pieces)
 
     def binding(self, subscriber: int) -> Block | None:
         """The block of a subscriber, None where it has none."""
         index = bisect_right(self._firsts, subscriber) - 1
-        if index < 0 or subscriber > self.pieces[index].last:
+        if index < 0:
             return None
+        if self.stock.by_address:
+            section = self.sections[index]
+            if subscriber > section.last:
+                return None
+            return self._numbered(section.number + subscriber - section.first)
         piece = self.pieces[index]
+        if subscriber > piece.last:
+            return None
         return self.stock.block(piece.address(subscriber), piece.block)
 
     def owner(self, address: int, port: int) -> int | None:
@@ -129,6 +171,8 @@ class Layout:
         number = self.stock.number(port)
         if number is None:
             return None
+        if self.stock.by_address:
+            return self._subscriber(address, number)
         if self._taken is None:
             self._taken = sorted(_taken(self.pieces))
         index = bisect_right(self._taken, (number, address, 1 << 32)) - 1
@@ -157,11 +201,38 @@ class Layout:
                     addresses = Range(piece.address(first), piece.address(last))
                     yield Straight(Range(first, last), addresses, piece.block)
 
+    def _numbered(self, number: int) -> Block:
+        """Block `number` of all, address by address."""
+        index, block = divmod(number, self.stock.blocks_per_address)
+        entry = bisect_right(self._address_counts, index)
+        before = self._address_counts[entry - 1] if entry else 0
+        return self.stock.block(self.stock.globals[entry].first + index - before, block)
+
+    def _subscriber(self, address: int, block: int) -> int | None:
+        """Who has that block of that address."""
+        before = 0
+        for entry in self.stock.globals:
+            if entry.first <= address <= entry.last:
+                number = (before + address - entry.first) * self.stock.blocks_per_address + block
+                index = bisect_right(self._numbers, number, key=lambda one: one.number) - 1
+                if index < 0:
+                    return None
+                one = self._numbers[index]
+                subscriber = one.first + number - one.number
+                return subscriber if subscriber <= one.last else None
+            before += entry.size
+        return None
+
+    def _single_pieces(self) -> Iterator[Piece]:
+        for section in self.sections:
+            for subscriber in range(section.first, section.last + 1):
+                block = self._numbered(section.number + subscriber - section.first)
+                number = self.stock.number(block.first)
+                assert number is not None
+                yield Piece(subscriber, subscriber, block.address, 0, number)
+
 
 def _pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:
-    if stock.by_address:
-        yield from _single_pieces(stock, subscribers)
-        return
     runs = iter(subscribers)
     run = next(runs, None)
     for entry in stock.globals:
@@ -179,14 +250,14 @@ def _pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:
                     run = Range(last + 1, run.last) if last < run.last else next(runs, None)
 
 
-def _single_pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:
-    """One piece for each subscriber: neighbours have neighbouring blocks of one address."""
-    each = stock.blocks_per_address
-    addresses = (address for entry in stock.globals for address in range(entry.first, entry.last + 1))
-    blocks = ((address, number) for address in addresses for number in range(each))
-    everyone = (subscriber for run in subscribers for subscriber in range(run.first, run.last + 1))
-    for subscriber, (address, number) in zip(everyone, blocks, strict=False):
-        yield Piece(subscriber, subscriber, address, 0, number)
+def _sections(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Section]:
+    number = 0
+    for run in subscribers:
+        free = stock.capacity - number
+        if free <= 0:
+            return
+        yield Section(run.first, min(run.last, run.first + free - 1), number)
+        number += run.size
 
 
 def _left_over(base: int, bits: int, first: int, last: int) -> list[tuple[int, int]]:

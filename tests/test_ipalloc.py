@@ -21,12 +21,20 @@ def disjoint_ranges(draw, low, high, count, size):
     return draw(st.permutations(ranges)) if ranges else [Range(low, low)]
 
 
-stocks = st.builds(
-    Stock,
-    disjoint_ranges(1000, 5000, 4, 40).map(tuple),
-    st.builds(lambda lo, n: Range(lo, lo + n - 1), st.integers(1, 5000), st.integers(1, 60)),
-    st.integers(1, 20),
-)
+def laid_out(by_address):
+    """Stocks of one layout."""
+    return st.builds(
+        Stock,
+        disjoint_ranges(1000, 5000, 4, 40).map(tuple),
+        st.builds(lambda lo, n: Range(lo, lo + n - 1), st.integers(1, 5000), st.integers(1, 60)),
+        st.integers(1, 20),
+        by_address=by_address,
+    )
+
+
+stocks = laid_out(st.booleans())
+spread = laid_out(st.just(False))
+by_address = laid_out(st.just(True))
 runs = disjoint_ranges(100_000, 200_000, 5, 300)
 
 
@@ -86,7 +94,7 @@ def test_append_moves_nobody(stock, subscribers, more, longer):
         assert {s: layout.binding(s) for s in old} == old
 
 
-@given(stocks, runs)
+@given(spread, runs)
 def test_addresses_fill_equally(stock, subscribers):
     """Inside an entry no address has two blocks more than another."""
     layout = Layout(stock, subscribers)
@@ -94,6 +102,18 @@ def test_addresses_fill_equally(stock, subscribers):
     for entry in stock.globals:
         counts = [used.count(a) for a in range(entry.first, entry.last + 1)]
         assert max(counts) - min(counts) <= 1
+
+
+@given(by_address, runs)
+def test_an_address_is_full_before_the_next_one_is_used(stock, subscribers):
+    layout = Layout(stock, subscribers)
+    used = [b.address for b in bindings(layout, subscribers).values() if b is not None]
+    addresses = [a for entry in stock.globals for a in range(entry.first, entry.last + 1)]
+    counts = [used.count(a) for a in addresses]
+    full = sum(count == stock.blocks_per_address for count in counts)
+
+    assert all(count == stock.blocks_per_address for count in counts[:full])
+    assert not any(counts[full + 1 :])
 
 
 def test_aligned_million_is_one_piece_a_block():
@@ -108,14 +128,24 @@ def test_aligned_million_is_one_piece_a_block():
         assert block.first == 1024 + 1008 * (number // 16384)
 
 
-@given(stocks, runs)
+@given(spread, runs)
 def test_pieces_stay_few(stock, subscribers):
     """The bound of the module's docstring."""
     layout = Layout(stock, subscribers)
     parts = sum(2 * entry.size.bit_length() for entry in stock.globals)
     bound = parts * stock.blocks_per_address + len(subscribers) * 2 * 6
 
-    assert len(layout.pieces) <= bound
+    assert len(layout.pieces) == layout.piece_count <= bound
+
+
+@given(by_address, runs)
+def test_sections_stay_as_few_as_the_runs(stock, subscribers):
+    """A layout by address keeps no value per subscriber unless it is asked for its pieces."""
+    layout = Layout(stock, subscribers)
+
+    assert len(layout.sections) <= len(subscribers)
+    assert layout.piece_count == min(sum(run.size for run in subscribers), stock.capacity)
+    assert layout.piece_count == len(layout.pieces)
 
 
 def test_bindings_stay_from_version_to_version():

@@ -7,6 +7,7 @@ with nft 1.3 KB (measured with 520,000 elements).
 from __future__ import annotations
 
 from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.allocation.residues import address_count, shape
 from nfcompile.ipalloc import Stock
 from nfcompile.model.ranges import cidrs
 
@@ -25,9 +26,18 @@ def element_count(allocation: PoolAllocation) -> int:
         has_turns = stock.blocks_per_address > 1 and stock.addresses > 1
         each_block = (stock.ports is not None) + has_turns + (allocation.blocks_each > 1)
         return stock.capacity * each_block + stock.addresses
+    if stock.by_address:
+        return _by_address(allocation)
     if allocation.pool.is_deterministic:
         return piece_count(stock, allocation.demand) + len(allocation.subscribers)
     return 2 * len(allocation.pool.global_map)
+
+
+def _by_address(allocation: PoolAllocation) -> int:
+    """Blocks by two short look-ups or one per subscriber, and a map to the addresses."""
+    layout = allocation.layout()
+    short = shape(layout)
+    return (short.elements if short else layout.piece_count) + address_count(layout)
 
 
 def piece_count(stock: Stock, subscribers: int) -> int:
@@ -37,8 +47,6 @@ def piece_count(stock: Stock, subscribers: int) -> int:
     >>> piece_count(Stock((Range(8, 15), Range(16, 18)), Range(1024, 2047), 128), 8 * 8 + 5)
     12
     """
-    if stock.by_address:
-        return min(subscribers, stock.capacity)
     count = 0
     for entry in stock.globals:
         blocks = min(stock.blocks_per_address, -(-subscribers // entry.size))

@@ -10,33 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Chain, Element, Map, Name, Object, Rule, Set
+from nfcompile.allocation.residues import shape
+from nfcompile.emit import Element, Map, Name, Object, Rule
 from nfcompile.emit.expressions import Bitwise, Field
-from nfcompile.emit.statements import (
-    IP_SADDR,
-    L4PROTO,
-    PORTED,
-    RETURN,
-    TH_SPORT,
-    UDP,
-    CtCount,
-    Nat,
-    add,
-    jump,
-    lookup,
-    match,
-)
-from nfcompile.ipalloc import Layout, Piece, Stock
+from nfcompile.emit.statements import IP_SADDR, L4PROTO, Nat, lookup, match
+from nfcompile.ipalloc import Layout, Piece
 from nfcompile.lower import names
+from nfcompile.lower.by_address import blocks_by_address
 from nfcompile.lower.context import Context
+from nfcompile.lower.low_ports import BLOCK_DATA, block_elements, low_ports, prefix
 from nfcompile.lower.part import Part
-from nfcompile.lower.port_selection import chosen_ports
+from nfcompile.lower.port_selection import chosen_ports, port_numbers
 from nfcompile.model.ranges import ADDRESS_LAST, Range
 
-BLOCK_DATA = ("ipv4_addr", "inet_service")
 ADDRESS_DATA = ("ipv4_addr",)
-LOW_PATH = ("nat_defaults", "portlimit_low")
-LOW_PORTS = Range(0, 1023)
 
 
 def deterministic_cgnat(context: Context, allocation: PoolAllocation) -> Part:
@@ -45,14 +32,18 @@ def deterministic_cgnat(context: Context, allocation: PoolAllocation) -> Part:
     layout = allocation.layout()
     objects: list[Object] = []
     rules: list[Rule] = []
-    if allocation.low is not None:
-        objects += low_ports(context, allocation, layout)
-        below = match(TH_SPORT, LOW_PORTS)
-        rules.append(Rule((match(L4PROTO, *PORTED), below, jump(names.low("low", pool.name))), LOW_PATH))
-    if pool.randomize_ports is None:
-        more, lines = _block_maps(allocation, layout)
+    chains = shape(layout) if layout.stock.by_address else None
+    if chains is not None:
+        more, lines = blocks_by_address(context, allocation, layout, chains)
+        if pool.randomize_ports is False:
+            objects.append(port_numbers(allocation))
     else:
-        more, lines = chosen_ports(allocation, layout)
+        low, rules = low_ports(context, allocation, layout)
+        objects += low
+        if pool.randomize_ports is None:
+            more, lines = _block_maps(allocation, layout)
+        else:
+            more, lines = chosen_ports(allocation, layout)
     objects += more
     rules += lines
     name = names.addresses(pool.name)
@@ -69,7 +60,7 @@ def _block_maps(allocation: PoolAllocation, layout: Layout) -> tuple[list[Object
     rules: list[Rule] = []
     for protocols, size in allocation.protocol_ports:
         name = names.blocks(pool.name, protocols if len(allocation.protocol_ports) > 1 else ())
-        elements = tuple(_block_elements(layout, layout.stock, size))
+        elements = tuple(block_elements(layout, layout.stock, size))
         if bits is not None:
             elements = tuple(one._replace(key=(_first(one),)) for one in elements)
         flags = ("interval",) if bits is None else ()
@@ -96,44 +87,6 @@ def address_map(name: Name, allocation: PoolAllocation, layout: Layout) -> Map:
     return Map(
         name, ("ipv4_addr",), ADDRESS_DATA, allocation.pool.path, elements, ("interval",), interval=True
     )
-
-
-def prefix(base: int, bits: int) -> Range:
-    """The CIDR prefix of 2^bits addresses at `base`, for NETMAP."""
-    return Range(base, base + (1 << bits) - 1)
-
-
-def low_ports(context: Context, allocation: PoolAllocation, layout: Layout) -> Iterator[Object]:
-    """Source ports below 1024 keep to a small block below 1024 (`portlimit_low`).
-
-    Subscribers whose address has no low ports left use their ordinary block. With `low_to_all_udp` so
-    does udp beyond the limit; tcp beyond it is dropped by the kernel.
-    """
-    pool, low = allocation.pool, allocation.low
-    if low is None:
-        return
-    elements = tuple(_block_elements(layout, low, low.block_size))
-    blocks = names.low("lowblocks", pool.name)
-    yield Map(blocks, ("ipv4_addr",), BLOCK_DATA, LOW_PATH, elements, ("interval",), interval=True)
-    rules = []
-    if context.site.defaults.low_to_all_udp:
-        path = ("nat_defaults", "low_to_all_udp")
-        name = names.low("lowudp", pool.name)
-        yield Set(name, ("ipv4_addr",), path, (), ("dynamic",), 0, 65536)
-        over = add(name, IP_SADDR, CtCount(low.block_size, over=True))
-        rules.append(Rule((match(L4PROTO, UDP), over, RETURN), path))
-    statement = Nat("snat", lookup(IP_SADDR, blocks), prefix=True)
-    rules.append(Rule((match(L4PROTO, *PORTED), statement), LOW_PATH))
-    yield Chain(names.low("low", pool.name), tuple(rules), LOW_PATH)
-
-
-def _block_elements(layout: Layout, stock: Stock, size: int) -> Iterator[Element]:
-    for piece in layout.pieces:
-        if piece.block >= stock.blocks_per_address:
-            continue
-        first = stock.block(piece.base, piece.block).first
-        data = prefix(piece.base, piece.bits), Range(first, first + size - 1)
-        yield Element((Range(piece.first, piece.last),), data)
 
 
 def _first(element: Element) -> Range:

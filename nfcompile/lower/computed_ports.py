@@ -65,8 +65,8 @@ def computed_ports(context: Context, allocation: PoolAllocation) -> tuple[list[O
     if pool.is_dynamic or pool.randomize_ports is not None:
         return [], []
     layout = allocation.layout()
-    each = next((tries for chains, tries in MOST if len(layout.pieces) <= chains), 0)
-    if not each or not layout.pieces:
+    each = next((tries for chains, tries in MOST if layout.piece_count <= chains), 0)
+    if not each or not layout.piece_count:
         return [], []
     chains: dict[Piece, Chain] = {}
     elements: list[Element] = []

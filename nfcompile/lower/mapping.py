@@ -41,10 +41,10 @@ from nfcompile.emit.statements import (
     update,
 )
 from nfcompile.lower import names
-from nfcompile.lower.cgnat import LOW_PORTS
 from nfcompile.lower.computed_ports import computed_ports
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
+from nfcompile.lower.low_ports import LOW_PORTS
 from nfcompile.lower.packet_marks import FRESH, KNOWN, TO_LEARN
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.lower.renewal import (

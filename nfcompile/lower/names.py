@@ -160,6 +160,31 @@ def block_chain(pool: str, base: int, bits: int, block: int) -> Name:
     return Name("block", pool, f"{address_text(base)}-{32 - bits}_{block}")
 
 
+def cells(pool: str) -> Name:
+    """The verdict map from sources to the remainder of their cell (`fill: address`)."""
+    return Name("cells", pool)
+
+
+def residue(pool: str, number: int) -> Name:
+    """The chain of the cells with that remainder."""
+    return Name("remainder", pool, str(number))
+
+
+def low_bits(pool: str, number: int) -> Name:
+    """The verdict map from the low bits of a source to its block, in cells with that remainder."""
+    return Name("lowbits", pool, str(number))
+
+
+def block_number(pool: str, number: int) -> Name:
+    """The chain of that block of every address (`fill: address`)."""
+    return Name("blocknumber", pool, str(number))
+
+
+def low_number(pool: str, number: int) -> Name:
+    """The chain of the low ports beside that block (`fill: address`, `portlimit_low`)."""
+    return Name("lownumber", pool, str(number))
+
+
 def ports(pool: str) -> Name:
     """The map from packet marks to ports."""
     return Name("ports", pool)

@@ -9,8 +9,9 @@ from nfcompile.emit import Element, Map, Rule
 from nfcompile.emit.statements import IP_DADDR, IP_SADDR, Nat, lookup
 from nfcompile.ipalloc import Piece
 from nfcompile.lower import names
-from nfcompile.lower.cgnat import ADDRESS_DATA, address_map, prefix
+from nfcompile.lower.cgnat import ADDRESS_DATA, address_map
 from nfcompile.lower.context import Context
+from nfcompile.lower.low_ports import prefix
 from nfcompile.lower.part import Part
 from nfcompile.model.ranges import Range
 from nfcompile.model.site import Pool

@@ -14,7 +14,7 @@ from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Element, Map
 from nfcompile.emit.statements import key
 from nfcompile.lower import names
-from nfcompile.lower.cgnat import BLOCK_DATA
+from nfcompile.lower.low_ports import BLOCK_DATA
 from nfcompile.lower.packet_marks import TURNS
 from nfcompile.model.ranges import Range
 

@@ -50,7 +50,7 @@ def chosen_ports(allocation: PoolAllocation, layout: Layout) -> tuple[list[Objec
     pieces = names.pieces(pool.name)
     objects.append(Map(pieces, ("ipv4_addr",), ("verdict",), path, tuple(elements), ("interval",)))
     if in_order:
-        objects.append(_port_numbers(allocation))
+        objects.append(port_numbers(allocation))
     return objects, [Rule((match(L4PROTO, *PORTED, ICMP), VerdictMap(IP_SADDR, pieces)), pool.path)]
 
 
@@ -77,7 +77,7 @@ def _in_order(allocation: PoolAllocation, layout: Layout, piece: Piece) -> Itera
             yield match(L4PROTO, protocol), draw, Nat("snat", _address(piece), port)
 
 
-def _port_numbers(allocation: PoolAllocation) -> Map:
+def port_numbers(allocation: PoolAllocation) -> Map:
     """Packet marks -> ports: nft computes no port from a number."""
     ports = allocation.pool.port_range
     last = ports.first + allocation.stock.blocks_per_address * allocation.stock.block_size

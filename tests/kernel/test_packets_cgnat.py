@@ -72,6 +72,32 @@ pools:
   p: {type: nat, acl: a, priority: 1, allocation: deterministic,
       global_ip: [203.0.113.3-203.0.113.20, 198.51.100.64/27]}
 """
+BY_ADDRESS = """
+nat_defaults: {port_block_size: 64}
+acls: {a: {10: allow ip 100.64.0.0/20}}
+pools:
+  p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/26], port_range: 1024-65535, fill: address,
+      limits_peruser: {portlimit_tcp: 960, portlimit_udp: 512, portlimit_icmp: 960}}
+"""
+BY_ADDRESS_ODD = """
+nat_defaults: {port_block_size: 100}
+acls: {a: {10: allow ip any}}
+pools:
+  p: {type: cgnat, acl: a, priority: 1, port_range: 1024-64023, fill: address, hairpin: off,
+      subscribers: [100.64.7.201-100.64.9.3, 10.0.0.77-10.0.1.13, 100.64.2.0/24, 10.9.0.9],
+      global_ip: [203.0.113.7, 198.51.100.3-198.51.100.30, 203.0.113.128/28],
+      limits_peruser: {portlimit_tcp: 2000, portlimit_udp: 2000}}
+"""
+BY_ADDRESS_RANDOM = BY_ADDRESS_ODD.replace("hairpin: off", "randomize_ports: on")
+BY_ADDRESS_IN_ORDER = BY_ADDRESS_ODD.replace("hairpin: off", "randomize_ports: off")
+BY_ADDRESS_LOW = BY_ADDRESS_ODD.replace("{port_block", "{portlimit_low: 64, low_to_all_udp: on, port_block")
+BY_ADDRESS_FEW = """
+nat_defaults: {port_block_size: 64}
+acls: {a: {10: allow ip 100.64.0.3-100.64.0.40}}
+pools:
+  p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.5-203.0.113.9], fill: address,
+      limits_peruser: {portlimit_tcp: 6400, portlimit_udp: 6400}}
+"""
 
 ALLOCATIONS = {
     "aligned": ALIGNED,
@@ -81,6 +107,12 @@ ALLOCATIONS = {
     "own limits": OWN_LIMITS,
     "several pools": SEVERAL_POOLS,
     "whole addresses": WHOLE_ADDRESSES,
+    "by address": BY_ADDRESS,
+    "by address, odd": BY_ADDRESS_ODD,
+    "by address, random ports": BY_ADDRESS_RANDOM,
+    "by address, ports in order": BY_ADDRESS_IN_ORDER,
+    "by address, low ports": BY_ADDRESS_LOW,
+    "by address, few subscribers": BY_ADDRESS_FEW,
 }
 
 

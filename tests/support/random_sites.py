@@ -70,7 +70,20 @@ def site(dice: Random) -> dict[str, Any]:
     if vids:
         made["nat_defaults"]["vlan_mode"] = "vlan"
         made["interfaces"]["vlans"] = {str(vid): VLANS[vid] for vid in vids}
+    for one in made["pools"].values():
+        if one["type"] == "cgnat" and one["allocation"] == "deterministic":
+            taken_over(dice, one)
     return made
+
+
+def taken_over(dice: Random, made: dict[str, Any]) -> None:
+    """Keys of a pool that is taken over from another system; drawn last, so that sites stay what they were."""
+    if one_in(dice, 2):
+        made["fill"] = "address"
+        if len(made["global_ip"]) == 3 or made["global_ip"][0].endswith("/27"):
+            # Few blocks per address, or all subscribers would be on the first one.
+            size = max(-(-made["limits_peruser"][key] // 64) * 64 for key in ("portlimit_tcp", "portlimit_udp"))
+            made["port_range"] = f"60000-{59999 + size * dice.choice((8, 12, 16))}"
 
 
 def pool(dice: Random, number: int, names: list[str], vids: tuple[int, ...]) -> dict[str, Any]:

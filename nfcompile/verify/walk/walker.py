@@ -58,6 +58,8 @@ PROTOCOL_FIELDS = {"tcp": TCP, "udp": UDP}
 Answer = TypeVar("Answer")
 Route = Callable[[Range], str | Names]
 """The interface behind which an address is, LOCAL for the gateway's own."""
+FEW = 4096
+"""Addresses of one element that are each moved to the one that it leads to; more are cut into a box."""
 WAYS = 256
 """More ways than this through one ruleset are an error: the box of packets is too large."""
 
@@ -427,11 +429,16 @@ def _range(value: Value) -> Range:
 
 def _moves_with(old: Range, key: Key, prefix: bool) -> Callable[[Element], bool]:
     """Which elements make of every address another one. Packets of a box may meet many such elements where
-    they are looked up by that address: NETMAP, or one host to one."""
+    they are looked up by that address: NETMAP, or a few hosts to one."""
     same = isinstance(old, Part) and isinstance(key[0], Part) and old.field == key[0].field
     return lambda entry: (
-        prefix or (same and len(entry.key) == 1 and certain(entry.key) and certain(_data(entry)[:1]))
+        prefix or (same and len(entry.key) == 1 and _few(entry.key[0]) and certain(_data(entry)[:1]))
     )
+
+
+def _few(value: Value) -> bool:
+    """Whether each value may be moved by a number of its own."""
+    return not isinstance(value, Range) or value.last - value.first < FEW
 
 
 def _netmap(met: list[Hit], address: Range) -> Key:
