@@ -59,7 +59,7 @@ address as its source and was taken by a dnat rule: to be mended with the guard 
 OFTEN = {
     "packet": 5000,
     "pool": 700,
-    "cgnat deterministic": 300,
+    "cgnat deterministic": 240,
     "cgnat dynamic": 30,
     "nat deterministic": 40,
     "nat dynamic": 3,

@@ -77,12 +77,13 @@ def site(dice: Random) -> dict[str, Any]:
 
 
 def taken_over(dice: Random, made: dict[str, Any]) -> None:
-    """Keys of a pool that is taken over from another system; drawn last, so that sites stay what they were."""
+    """Keys of a pool that is taken over from another system; drawn last, so sites stay what they were."""
     if one_in(dice, 2):
         made["fill"] = "address"
         if len(made["global_ip"]) == 3 or made["global_ip"][0].endswith("/27"):
             # Few blocks per address, or all subscribers would be on the first one.
-            size = max(-(-made["limits_peruser"][key] // 64) * 64 for key in ("portlimit_tcp", "portlimit_udp"))
+            limits = (made["limits_peruser"][f"portlimit_{word}"] for word in ("tcp", "udp"))
+            size = -(-max(limits) // 64) * 64
             made["port_range"] = f"60000-{59999 + size * dice.choice((8, 12, 16))}"
 
 
