@@ -22,8 +22,8 @@ JOBS = yaml.safe_load((ROOT / "packaging/gitlab/nfcompile.yml").read_text())
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """The working directory: a site and its ruleset, committed; `nfcompile` is a command there, `gh` notes its
-    words."""
+    """The working directory: a site and its ruleset, committed; `nfcompile` is a command there, and `gh`
+    notes its words."""
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     for name, text in {
