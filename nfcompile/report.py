@@ -50,6 +50,8 @@ def _placed(diagnostic: Diagnostic, document: Document | None) -> _Placed:
     place = diagnostic.place
     if place is None and document is not None:
         place = document.place(diagnostic.path, diagnostic.key, diagnostic.span)
+    if document is not None:
+        diagnostic = diagnostic._replace(path=document.written(diagnostic.path))
     notes = tuple(
         (note, document.place(note.path, note.key, note.span) if document else None)
         for note in diagnostic.notes

@@ -3,7 +3,7 @@
 A case is a directory `tests/golden/<topic>-<case>/` (or `examples/<name>/`):
 
     site.yaml         the site; its first line is a comment that says what the case is for
-    ruleset.nft       what `build` writes; absent when the site is refused
+    ruleset.nft       what `build` writes, of a fleet for its first node; absent when the site is refused
     diagnostics.txt   what `check` says, with the file named site.yaml; absent when it says nothing
     answers.txt       optional: lines `$ nfcompile VERB site.yaml ...`, each followed by its output
 
@@ -41,7 +41,7 @@ def outcome(case):
     if document.complete:
         diagnostics = pipeline.check(document, lints).diagnostics
     if all(one.severity != "error" for one in diagnostics):
-        made["ruleset.nft"] = pipeline.compile_site(document).text.text
+        made["ruleset.nft"] = pipeline.compile_site(pipeline.answering(document)[0]).text.text
     if diagnostics:
         made["diagnostics.txt"] = report.render(list(diagnostics), document, "site.yaml", "text")
     if (case / "answers.txt").exists():

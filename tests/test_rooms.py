@@ -37,7 +37,7 @@ ROOMS = {
     "records": {"allocation", "ipalloc", "kernel", "model", "pipeline"},
     "live": {"allocation", "emit", "ipalloc", "kernel", "lower", "model", "pipeline", "records"},
     "importers": {"ipalloc", "model", "source"},
-    "deploy": {"__init__", "allocation", "emit", "host", "kernel", "live", "pipeline", "records"},
+    "deploy": {"__init__", "allocation", "emit", "host", "kernel", "live", "model", "pipeline", "records"},
 }
 """Room -> the rooms that it may import, besides itself and VALUES. `cli` may import every room."""
 

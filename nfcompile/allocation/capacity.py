@@ -51,6 +51,7 @@ class Plan(NamedTuple):
     larger            addresses that larger blocks would need
     missing           addresses to add before all subscribers fit
     months            whole months of that growth until the pool is full
+    pair              of a fleet: the pair, or the node without one, that has these addresses
     """
 
     pool: str
@@ -70,6 +71,7 @@ class Plan(NamedTuple):
     larger: tuple[Resize, ...] = ()
     missing: int = 0
     months: int | None = None
+    pair: str = ""
 
     @property
     def free(self) -> int | None:

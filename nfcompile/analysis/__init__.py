@@ -27,6 +27,7 @@ from nfcompile.analysis import (
     npt_prefixes,
     one_armed,
     one_to_one,
+    pair,
     priorities,
     reachability,
     rfc,
@@ -66,6 +67,7 @@ CHECKS: tuple[Check, ...] = (
     no_effect.check,
     not_lowered.check,
     secondary_ips.check,
+    pair.check,
 )
 
 LINTS: dict[str, Check] = {"rfc": rfc.check}

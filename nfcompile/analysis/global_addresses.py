@@ -91,10 +91,10 @@ class GlobalAddresses(NamedTuple):
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """Compare all global ranges with each other in one ascending pass, then with the subscribers."""
-    given = list(_given(checked.site, checked.unread))
-    order = {id(one): index for index, one in enumerate(given)}
+    found = list(given(checked.site, checked.unread))
+    order = {id(one): index for index, one in enumerate(found)}
     reaching: list[GlobalAddresses] = []
-    for one in sorted(given, key=lambda g: (g.range, order[id(g)])):
+    for one in sorted(found, key=lambda g: (g.range, order[id(g)])):
         reaching = [other for other in reaching if one.range.first <= other.range.last]
         conflicts = [other for other in reaching if not one.may_share(other)]
         if conflicts:
@@ -102,11 +102,12 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
             early, late = sorted((widest, one), key=lambda g: order[id(g)])
             yield _overlap(early, late)
         reaching.append(one)
-    yield from _inside(checked, given)
-    yield from _snat(checked.site, given)
+    yield from _inside(checked, found)
+    yield from _snat(checked.site, found)
 
 
-def _given(site: Site, unread: UnreadPaths) -> Iterator[GlobalAddresses]:
+def given(site: Site, unread: UnreadPaths) -> Iterator[GlobalAddresses]:
+    """Every global range of a site, with its owner."""
     if site.gateway.primary_ip is not None:
         primary = Range(site.gateway.primary_ip, site.gateway.primary_ip)
         yield GlobalAddresses(primary, "gateway 'primary_ip'", PRIMARY)

@@ -13,7 +13,7 @@ from nfcompile.cli.options import Options
 from nfcompile.cli.prompt import confirmed
 from nfcompile.deploy.host_warnings import host_warnings
 from nfcompile.diagnostics import Diagnostic, SiteError
-from nfcompile.pipeline import Compilation, Compiled, compile_text
+from nfcompile.pipeline import Compilation, Compiled
 
 if TYPE_CHECKING:
     from nfcompile.deploy.change import SiteFile
@@ -53,7 +53,7 @@ def run(options: Options) -> int:
     if options.exit_code and not options.dry_run:
         raise UsageProblem("--exit-code goes with --dry-run")
     data = files.read(options.site)
-    compilation = compile_text(data, files.shown(options.site))
+    compilation = site.compiled_text(data, files.shown(options.site), options)
     text = not options.is_json
     if text:
         site.tell(compilation, options)
@@ -101,7 +101,7 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
         if options.dry_run or not confirmed(lambda: "load this into the kernel?", unasked):
             return planned
         name = options.site if options.site == files.STDIN else os.path.abspath(options.site)
-        file = change.SiteFile(data, files.shown(name))
+        file = change.SiteFile(data, files.shown(name), node_name(compiled))
         if options.host:
             return _both(file, compiled, options, planned, events_seen)
         loaded = _load(file, compiled, options, bool(found.lines), events_seen)
@@ -110,6 +110,11 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
     if loaded is None:
         return ApplyResult(found)
     return ApplyResult(found, loaded, options.confirm)
+
+
+def node_name(compiled: Compiled) -> str:
+    """The node of the fleet that a site is of; '' where it is one gateway's."""
+    return compiled.site.node.name if compiled.site.node else ""
 
 
 def _host_change(compiled: Compiled, options: Options) -> Change:

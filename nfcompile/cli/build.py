@@ -22,7 +22,7 @@ def run(options: Options) -> int:
         from nfcompile.cli import bundle
 
         return bundle.run(options)
-    compilation = site.compiled(options.site)
+    compilation = site.compiled(options.site, options)
     text = None if compilation.compiled is None else compilation.compiled.text.text
     file = None if options.output == STDOUT else options.output
     if file is not None and text is not None:

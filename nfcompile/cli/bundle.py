@@ -9,14 +9,13 @@ from nfcompile.cli import files
 from nfcompile.cli import site as cli_site
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
 from nfcompile.cli.options import Options
-from nfcompile.pipeline import compile_text
 
 
 def run(options: Options) -> int:
     """Compile SITE and write its bundle; files of an earlier bundle that are no longer in it are removed."""
     folder = options.bundle or "."
     data = files.read(options.site)
-    result = compile_text(data, files.shown(options.site))
+    result = cli_site.compiled_text(data, files.shown(options.site), options)
     if not options.is_json:
         cli_site.tell(result, options)
     written: list[dict[str, str]] = []

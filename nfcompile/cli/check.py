@@ -35,7 +35,7 @@ def run(options: Options) -> int:
 def _checked(options: Options) -> Compilation:
     from nfcompile import pipeline
 
-    parsed = site.parsed(options.site)
+    parsed = site.parsed(options)
     if not parsed.document.complete:
         return parsed
     lints = () if options.lint is None else (options.lint,)
@@ -51,8 +51,9 @@ def _asked_of_kernel(found: Compilation) -> Compilation:
     from nfcompile.kernel import apply
 
     try:
-        text = pipeline.compile_site(found.document).text
-        apply.check(text.text, text.origin)
+        for document in pipeline.answering(found.document):
+            text = pipeline.compile_site(document).text
+            apply.check(text.text, text.origin)
     except SiteError as error:
         return found.refused(error.diagnostics)
     return found

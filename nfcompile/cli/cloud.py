@@ -23,7 +23,7 @@ def aws(options: Options) -> int:
     """Do for SITE what the cloud has to do; REFUSED where the site or the cloud does not allow it."""
     if (options.instance is None) != (options.region is None):
         raise UsageProblem("--instance and --region go together")
-    result = cli_site.compiled(options.site)
+    result = cli_site.compiled(options.site, options)
     done = Done()
     if result.compiled is not None:
         try:

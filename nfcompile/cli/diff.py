@@ -12,14 +12,14 @@ from nfcompile.cli.options import Options
 from nfcompile.deploy import comparison
 from nfcompile.deploy.comparison import Comparison
 from nfcompile.diagnostics import SiteError
-from nfcompile.pipeline import Compilation, Compiled, compile_text
+from nfcompile.pipeline import Compilation, Compiled
 
 
 def run(options: Options) -> int:
     """Compare and tell; exit status 3 with `--exit-code` when something differs."""
     other = options.words[1] if len(options.words) > 1 else None
     _refuse_nonsense(other, options)
-    wanted = site.compiled(options.site)
+    wanted = site.compiled(options.site, options)
     found = None
     if wanted.compiled is not None:
         try:
@@ -55,21 +55,22 @@ def _compared(other: str | None, name: str, new: Compiled, options: Options) -> 
         state.examine(options)
         live = change.live_site(options.state_dir, options.netns)
         return comparison.with_kernel(new, live, options.netns)
-    old = site.compiled(other) if other is not None else _at_revision(options.site, options.git or "")
+    old = site.compiled(other, options) if other is not None else _at_revision(options)
     if old.compiled is None:
         site.tell(old, options)
         return None
     return comparison.with_site(old.document.name, old.compiled, name, new)
 
 
-def _at_revision(name: str, revision: str) -> Compilation:
+def _at_revision(options: Options) -> Compilation:
     from nfcompile.source.revision import RevisionError, content
 
+    name, revision = options.site, options.git or ""
     try:
         data = content(name, revision)
     except RevisionError as error:
         raise UsageProblem(str(error)) from None
-    return compile_text(data, files.shown(f"{revision}:{name}"))
+    return site.compiled_text(data, files.shown(f"{revision}:{name}"), options)
 
 
 def _as_data(wanted: Compilation, found: Comparison | None) -> dict[str, object]:

@@ -119,7 +119,7 @@ def revert(options: Options) -> int:
 
 def _plan(options: Options) -> tuple[HostPlan | None, list[Any]]:
     """The plan of SITE, None where it is refused, and the diagnostics for JSON; in text they are told."""
-    compilation = cli_site.compiled(options.site)
+    compilation = cli_site.compiled(options.site, options)
     if not options.is_json:
         cli_site.tell(compilation, options)
     if compilation.compiled is None:

@@ -50,14 +50,18 @@ def _computed(options: Options) -> int:
     asked = options.words[-1]
     address, port = question(asked)
     named = options.words[0] if len(options.words) == 2 else "site.yaml"
-    compilation, compiled = site.compiled_or_refused(options._replace(words=(named,), quiet=True))
-    found = lookup.lookups(compiled.allocations, address, port, options.proto)
+    all_pairs = site.each_compiled(named, options._replace(quiet=True))
+    found = [
+        answer
+        for _, compiled in all_pairs
+        for answer in lookup.lookups(compiled.allocations, address, port, options.proto)
+    ]
     if options.is_json:
         print(json.dumps(as_data(found)))
     elif found:
         print("\n\n".join(text(one) for one in found))
     elif not options.quiet:
-        note(f"{compilation.document.name}: no binding has {asked}")
+        note(f"{all_pairs[0][0].document.name}: no binding has {asked}")
     return OK if found else REFUSED
 
 

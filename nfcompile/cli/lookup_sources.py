@@ -16,6 +16,7 @@ from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note, to_stderr
 from nfcompile.cli.lookup_report import AnsweredQuestion
 from nfcompile.cli.options import Options
 from nfcompile.kernel import KernelError
+from nfcompile.model.fleet import NodeChoice
 from nfcompile.pipeline import compile_text
 from nfcompile.records import assignment_log, lookup_at, store
 from nfcompile.records.lookup_at import Attribution, BindingQuestion, Configuration, KnownSite, Owners
@@ -129,9 +130,12 @@ def opened_sources(options: Options, named: str | None, timed: bool) -> Sources:
     """Read what is needed: the history only where a question has a time or no site is named."""
     path = store.directory(options.state_dir or store.DEFAULT, options.netns)
 
+    events = store.read(path).events if timed or named is None else ()
+    nodes = {event.site: NodeChoice(event.node, True) for event in events if event.node}
+
     @functools.cache
     def known(digest: str) -> KnownSite:
-        compilation = compile_text(store.site(path, digest), digest)
+        compilation = compile_text(store.site(path, digest), digest, nodes.get(digest, site.choice(options)))
         if compilation.compiled is None:
             text = f"this version of nfcompile rejects the site {digest} of the history"
             site.refuse(compilation, options, text)
@@ -161,7 +165,7 @@ def _timeline(path: str, options: Options) -> Timeline:
 
 def _named(name: str, options: Options) -> tuple[KnownSite, Configuration]:
     data = files.read(name)
-    compilation = compile_text(data, files.shown(name))
+    compilation = site.compiled_text(data, files.shown(name), options)
     if compilation.compiled is None:
         site.refuse(compilation, options)
     digest = hashlib.sha256(data).hexdigest()

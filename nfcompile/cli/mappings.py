@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from nfcompile.allocation import mappings
@@ -21,12 +22,17 @@ def run(options: Options) -> int:
     """
     if options.netns is not None and not options.live:
         raise UsageProblem("--netns goes with --live")
+    if not options.live:
+        all_pairs = [compiled for _, compiled in site.each_compiled(options.site, options)]
+        listed = (mappings.mappings(one.allocations, options.compact, None) for one in all_pairs)
+        rows.write(MappingRow._fields, chain.from_iterable(listed), options.format)
+        return OK
     _, compiled = site.compiled_or_refused(options)
-    if options.live:
-        state.examine(options)
-    held = _held(compiled, options.netns) if options.live else None
-    found = mappings.mappings(compiled.allocations, options.compact, held)
-    rows.write(MappingRow._fields, found, options.format)
+    state.examine(options)
+    held = _held(compiled, options.netns)
+    rows.write(
+        MappingRow._fields, mappings.mappings(compiled.allocations, options.compact, held), options.format
+    )
     return OK
 
 

@@ -17,6 +17,7 @@ class Options(NamedTuple):
     format: str = "text"
     quiet: bool = False
     no_color: bool = False
+    node: str | None = None
     netns: str | None = None
     state_dir: str | None = None
     yes: bool = False

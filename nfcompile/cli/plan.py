@@ -26,7 +26,7 @@ def run(options: Options) -> int:
     growth = options.growth
     if growth is not None and not 0 < growth <= 1000:
         raise UsageProblem(f"--growth is a percentage per month above 0 and up to 1000, not {growth:g}")
-    result, plans = _planned(cli_site.parsed(options.site), growth)
+    result, plans = _planned(cli_site.parsed(options), growth)
     refused = any(one.severity == "error" for one in result.diagnostics)
     if options.is_json:
         print(json.dumps(_as_data(result, plans), indent=2))
@@ -50,10 +50,14 @@ def _planned(read: Compilation, growth: float | None) -> tuple[Compilation, tupl
     result = read.refused(tuple(finding.diagnostics))
     if any(one.severity == "error" and one.code != TOO_SMALL for one in finding.diagnostics):
         return result, ()
-    allocations = finding.checked.allocations
-    return result, tuple(
-        plan(allocation, allocation.pool.port_block_size, growth) for allocation in allocations
-    )
+    found: list[Plan] = []
+    for document in pipeline.answering(read.document):
+        checked = finding.checked if document is read.document else pipeline.check(document).checked
+        node = checked.site.node
+        pair = "" if node is None else node.pair or node.name
+        made = (plan(one, one.pool.port_block_size, growth) for one in checked.allocations)
+        found += (one._replace(pair=pair) for one in made)
+    return result, tuple(found)
 
 
 def _as_data(result: Compilation, plans: tuple[Plan, ...]) -> dict[str, object]:
@@ -65,12 +69,17 @@ def _plan_data(one: Plan) -> dict[str, object]:
         "largest": one.largest and one.largest._asdict(),
         "larger": [size._asdict() for size in one.larger],
     }
-    return {**one._asdict(), "free": one.free, **sizes}
+    data = {**one._asdict(), "free": one.free, **sizes}
+    return data if one.pair else {key: value for key, value in data.items() if key != "pair"}
+
+
+def _name(one: Plan) -> str:
+    return f"{one.pool} on {one.pair}" if one.pair else one.pool
 
 
 def _tell(plans: tuple[Plan, ...], color: bool) -> None:
     show([Section(COLUMNS, [_row(one) for one in plans])], color=color)
-    lines = [f"{one.pool}: {line}" for one in plans for line in _sentences(one)]
+    lines = [f"{_name(one)}: {line}" for one in plans for line in _sentences(one)]
     if lines:
         print("", *lines, sep="\n")
 
@@ -81,7 +90,7 @@ def _row(one: Plan) -> tuple[str, ...]:
     if one.capacity and one.subscribers is not None and one.allocation != "dynamic":
         used = f"{100 * one.subscribers / one.capacity:.0f}%"
     return (
-        one.pool,
+        _name(one),
         kind,
         "any" if one.subscribers is None else str(one.subscribers),
         str(one.addresses or ""),

@@ -27,7 +27,7 @@ SHOWN = 5
 
 def run(options: Options) -> int:
     """Prove SITE; exit status 1 where something does not hold, or could not be examined."""
-    compilation = cli_site.compiled(options.site)
+    compilation = cli_site.compiled(options.site, options)
     if compilation.compiled is None:
         if options.is_json:
             data = {"proved": False, "diagnostics": cli_site.as_data(compilation)}

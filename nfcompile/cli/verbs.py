@@ -59,6 +59,9 @@ COMMON = (
 )
 """What every verb takes."""
 
+NODE = VerbOption(
+    "node", ("--node",), "Of a fleet, that node (this machine's host name, where it is one).", "NAME"
+)
 NETNS = VerbOption("netns", ("--netns",), "Network namespace (name or path).", "NAME")
 NETNS_LIVE = NETNS._replace(help="With --live: network namespace (name or path).")
 STATE_DIR = VerbOption(
@@ -85,6 +88,7 @@ VERBS = (
         "Show all problems of a site at once.",
         (SITE,),
         (
+            NODE,
             VerbOption("strict", ("--strict",), "Treat warnings as errors."),
             VerbOption("lint", ("--lint",), "Add advice: rfc is RFC 4787 and 5382.", choices=("rfc",)),
             VerbOption("kernel", ("--kernel",), "Ask this machine's kernel too, in a scratch namespace."),
@@ -96,6 +100,7 @@ VERBS = (
         "Write the ruleset as text for `nft -f`.",
         (SITE,),
         (
+            NODE,
             VerbOption("output", ("-o", "--output"), "Write to FILE instead of stdout.", "FILE"),
             VerbOption("bundle", ("--bundle",), "Write the host's files too, below DIR as below /.", "DIR"),
             VerbOption(
@@ -115,6 +120,7 @@ VERBS = (
         "Load a site into the kernel as one transaction; shows what changes first.",
         (SITE,),
         (
+            NODE,
             NETNS,
             VerbOption("dry_run", ("--dry-run",), "Show what would change, and change nothing."),
             EXIT_CODE._replace(help="With --dry-run: exit 3 when something differs."),
@@ -145,6 +151,7 @@ VERBS = (
         "Show what changes on the way to SITE: objects, lines, and which subscribers move.",
         (SITE, VerbWord("other", "The site to compare with; without it, the kernel.", None, "OTHER")),
         (
+            NODE,
             VerbOption("git", ("--git",), "Compare with SITE as it was at revision REV.", "REV"),
             NETNS._replace(help="Compare with the table in that network namespace."),
             EXIT_CODE,
@@ -157,6 +164,7 @@ VERBS = (
         "Prove for every packet that the ruleset agrees with SITE, and show where it does not.",
         (SITE,),
         (
+            NODE,
             VerbOption(
                 "most_boxes",
                 ("--most-boxes",),
@@ -178,6 +186,7 @@ VERBS = (
         "Show the capacity of each pool: what is used, wasted, and needed for larger blocks.",
         (SITE,),
         (
+            NODE,
             VerbOption(
                 "growth", ("--growth",), "Growth of subscribers per month.", "PERCENT", value_type=float
             ),
@@ -188,13 +197,13 @@ VERBS = (
         "show",
         "Show the effective values of all pools, or of one, and where each comes from.",
         (SITE, VerbWord("pool", "Only this pool.", None, "POOL")),
-        (TEXT_JSON,),
+        (NODE, TEXT_JSON),
     ),
     Verb(
         "graph",
         "Draw the packet's way through the gateway, and its pools.",
         (SITE,),
-        (_format("mermaid", "svg"),),
+        (NODE, _format("mermaid", "svg")),
     ),
     Verb(
         "import",
@@ -244,6 +253,7 @@ VERBS = (
         "Check, apply or revert what a site needs of the machine besides the ruleset.",
         (VerbWord("words", "check, apply, revert or cloud aws; SITE.", None, "ACTION [SITE]", many=True),),
         (
+            NODE,
             NETNS,
             VerbOption("dry_run", ("--dry-run",), "Show what would be done, and change nothing."),
             VerbOption("instance", ("--instance",), "cloud: that instance, instead of this machine.", "ID"),
@@ -291,6 +301,7 @@ VERBS = (
             ),
         ),
         (
+            NODE,
             VerbOption("proto", ("--proto",), "Only this protocol.", choices=("tcp", "udp", "icmp")),
             VerbOption(
                 "at", ("--at",), "By the site that was live then (ISO 8601; default zone: UTC).", "TIME"
@@ -309,6 +320,7 @@ VERBS = (
         "Show step by step what becomes of a packet, and which lines of the site decide.",
         (SITE,),
         (
+            NODE,
             VerbOption("src", ("--src",), "Source address and port.", "A[:P]", default=""),
             VerbOption("dst", ("--dst",), "Destination address and port.", "A[:P]", default=""),
             VerbOption("proto", ("--proto",), "tcp, udp, icmp ... or a number.", "P", default="tcp"),
@@ -325,6 +337,7 @@ VERBS = (
         "List the whole allocation: every subscriber, its global address and its ports.",
         (SITE,),
         (
+            NODE,
             _format("csv", "json", "parquet"),
             VerbOption("compact", ("--compact",), "Let a prefix stand for many subscribers."),
             VerbOption("live", ("--live",), "Dynamic pools: list what the kernel holds."),
@@ -337,6 +350,7 @@ VERBS = (
         "Show what is in use of each pool, and what was dropped and why.",
         (SITE,),
         (
+            NODE,
             NETNS,
             STATE_DIR,
             FULL,
@@ -367,6 +381,7 @@ VERBS = (
         "Serve what `status` shows to Prometheus.",
         (SITE,),
         (
+            NODE,
             VerbOption(
                 "listen", ("--listen",), "Where to serve /metrics.", "HOST:PORT", default="127.0.0.1:9911"
             ),
@@ -380,6 +395,7 @@ VERBS = (
         "List or end the connections that a site's pools translate.",
         (VerbWord("action", "What to do (list), and the site.", None, "[list|clear] [SITE]", True),),
         (
+            NODE,
             VerbOption("pool", ("--pool",), "Only this pool.", "NAME"),
             VerbOption("subscriber", ("--subscriber",), "Only these inside addresses.", "ADDR|PREFIX"),
             VerbOption("global_", ("--global",), "Only this global address.", "ADDR[:PORT]"),

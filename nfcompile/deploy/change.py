@@ -27,10 +27,11 @@ MEANWHILE = "another change was made in the meantime; look at the difference aga
 
 
 class SiteFile(NamedTuple):
-    """A site as it was given: its bytes and the name of its file."""
+    """A site as it was given: its bytes, the name of its file, and the node of its fleet that is meant."""
 
     data: bytes
     file: str
+    node: str = ""
 
 
 class AppliedChange(NamedTuple):
@@ -59,13 +60,15 @@ def writable(root: str | None, netns: str | None) -> tuple[StateDir | None, str]
         return None, str(error)
 
 
-def live_site(root: str | None, netns: str | None) -> bytes | None:
-    """The text of the site that is live; None where the history does not say, or not to this user."""
+def live_site(root: str | None, netns: str | None) -> SiteFile | None:
+    """The site that is live; None where the history does not say, or not to this user."""
     try:
         state = store.state_dir(root, netns)
         settled = history.settled(store.read(state.path).events)
         last = next((event for event in reversed(settled) if event.kernel == state.kernel), None)
-        return store.site(state.path, last.site) if last is not None and last.site else None
+        if last is None or not last.site:
+            return None
+        return SiteFile(store.site(state.path, last.site), last.file or "", last.node)
     except KernelError:
         return None
 
@@ -240,6 +243,7 @@ def _event(
         uptime=0,
         seconds=seconds,
         back=back,
+        node=site.node,
     )
     return stamped(event)
 

@@ -7,9 +7,11 @@ from typing import NamedTuple
 from nfcompile.allocation import moves
 from nfcompile.allocation.moves import Forgotten, Moves
 from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.deploy.change import SiteFile
 from nfcompile.diagnostics import Path
 from nfcompile.emit import differences
 from nfcompile.emit.differences import Changed
+from nfcompile.model.fleet import NodeChoice
 from nfcompile.pipeline import Compiled, compile_text
 
 KERNEL = "kernel"
@@ -39,8 +41,8 @@ class Comparison(NamedTuple):
         return bool(self.lines or any(self.moves or ()))
 
 
-def with_kernel(new: Compiled, live: bytes | None, netns: str | None) -> Comparison:
-    """Compare a site with the kernel's table; `live` is the text of the site that was loaded, if known.
+def with_kernel(new: Compiled, live: SiteFile | None, netns: str | None) -> Comparison:
+    """Compare a site with the kernel's table; `live` is the site that was loaded, if known.
 
     Raises SiteError where the kernel refuses the site, KernelError where it cannot be asked.
     """
@@ -76,9 +78,11 @@ def with_site(old_name: str, old: Compiled, new_name: str, new: Compiled) -> Com
     )
 
 
-def _live_allocations(live: bytes | None, nothing_live: bool) -> tuple[PoolAllocation, ...] | None:
+def _live_allocations(live: SiteFile | None, nothing_live: bool) -> tuple[PoolAllocation, ...] | None:
     """The pools whose ruleset the kernel has; None where they are not known."""
     if nothing_live:
         return ()
-    compiled = None if live is None else compile_text(live, KERNEL).compiled
+    if live is None:
+        return None
+    compiled = compile_text(live.data, KERNEL, NodeChoice(live.node, bool(live.node))).compiled
     return None if compiled is None else compiled.allocations

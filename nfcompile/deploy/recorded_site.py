@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from nfcompile.deploy.change import SiteFile
 from nfcompile.kernel import KernelError
+from nfcompile.model.fleet import NodeChoice
 from nfcompile.pipeline import Compilation, Compiled, compile_text
 from nfcompile.records import store
 from nfcompile.records.history import Event
@@ -35,11 +36,16 @@ class RecordedSite(NamedTuple):
         return self.compilation.document.name
 
 
+def recorded_node(event: Event) -> NodeChoice:
+    """The node whose site an event is about."""
+    return NodeChoice(event.node, bool(event.node))
+
+
 def recorded_site(state: StateDir, event: Event) -> RecordedSite:
     """Read and compile the site of an event that has one. Raises RejectedSite and StateError."""
     assert event.site is not None
-    file = SiteFile(store.site(state.path, event.site), event.file or "")
-    compilation = compile_text(file.data, f"{file.file} of {event.at[:19]}Z")
+    file = SiteFile(store.site(state.path, event.site), event.file or "", event.node)
+    compilation = compile_text(file.data, f"{file.file} of {event.at[:19]}Z", recorded_node(event))
     if compilation.compiled is None:
         raise RejectedSite(event, compilation)
     return RecordedSite(event, file, compilation, compilation.compiled)

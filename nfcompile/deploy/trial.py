@@ -104,12 +104,13 @@ def _go_back(state: StateDir, trial: Event) -> Event:
 
 def way_back(state: StateDir, trial: Event) -> Compiled | None:
     """What a trial goes back to, compiled; None for no table."""
+    from nfcompile.deploy.recorded_site import recorded_node
     from nfcompile.pipeline import compile_text
 
     back = _back(state, trial)
     if back.site is None:
         return None
-    compiled = compile_text(store.site(state.path, back.site), back.site).compiled
+    compiled = compile_text(store.site(state.path, back.site), back.site, recorded_node(back)).compiled
     if compiled is None:
         raise KernelError(
             f"this version of nfcompile rejects '{back.file}', which version {back.version} loaded and "
@@ -132,7 +133,7 @@ def _reverted(state: StateDir, trial: Event, why: str) -> Event:
     """The event that ends a trial: the digest and the file of what is live again, and why the host's half is
     not."""
     back = _back(state, trial)
-    live = trial._replace(site=back.site, file=back.file, seconds=None, back=None)
+    live = trial._replace(site=back.site, file=back.file, node=back.node, seconds=None, back=None)
     return change.stamped(live._replace(result=history.REVERTED, why=why))
 
 

@@ -55,6 +55,23 @@ def prefix(text: str, at: int = 0) -> Range:
     return Range(first, first + size - 1)
 
 
+def interface_address(text: str) -> tuple[int, int]:
+    """Read 'A/LENGTH', an address on an interface; host bits are what it is about.
+
+    >>> interface_address("0.0.1.2/30")
+    (258, 30)
+    """
+    base, slash, length = text.partition("/")
+    value = address(base)
+    if not slash:
+        raise _fault("bad-address", f"'{text}' has no prefix length", text, 0, f"write {text}/LENGTH")
+    if not (length.isascii() and length.isdigit()) or len(length) > 2 or not 1 <= int(length) <= 32:
+        start = len(base) + 1
+        message = f"'{length}' is not a prefix length from 1 to 32"
+        raise Fault("bad-address", message, start, start + max(len(length), 1))
+    return value, int(length)
+
+
 def addresses(text: str, at: int = 0) -> Range:
     """Read an address, a prefix or a range 'A-B'."""
     if "/" in text:

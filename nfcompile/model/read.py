@@ -13,6 +13,7 @@ from nfcompile.model import parse
 from nfcompile.model.acl import read_rule
 from nfcompile.model.fields import Data, Fields, Problems
 from nfcompile.model.npt import NptPool
+from nfcompile.model.read_fleet import read_node
 from nfcompile.model.read_npt import read_npt
 from nfcompile.model.read_pool import merged, read_pool, timeouts, written
 from nfcompile.model.read_rule import read_dnat, read_snat
@@ -27,10 +28,11 @@ class ReadSite(NamedTuple):
     unread: frozenset[Path]
 
 
-def read_site(data: Data, defaults: Data, unread: frozenset[Path] = frozenset()) -> ReadSite:
+def read_site(data: Data, defaults: Data, unread: frozenset[Path] = frozenset(), node: str = "") -> ReadSite:
     """Read a whole site; with any problem it is only good for finding more.
 
-    `defaults` are the schema's, by section; `unread` are paths that have been left out of the data.
+    `defaults` are the schema's, by section; `unread` are paths that have been left out of the data; `node` is
+    the one that the data are of.
     """
     problems = Problems(unread)
 
@@ -46,6 +48,7 @@ def read_site(data: Data, defaults: Data, unread: frozenset[Path] = frozenset())
     pools = [_pool(fields("pools", name), inherited, acls) for name in data.get("pools") or ()]
     dnat = [read_dnat(fields("dnat", name)) for name in data.get("dnat") or ()]
     snat = [read_snat(fields("snat", name)) for name in data.get("snat") or ()]
+    member, pair = read_node(data, node, fields)
     site = Site(
         name=data.get("site") or "",
         interfaces=_interfaces(fields("interfaces")),
@@ -56,6 +59,8 @@ def read_site(data: Data, defaults: Data, unread: frozenset[Path] = frozenset())
         npt=tuple(pool for pool in pools if isinstance(pool, NptPool)),
         dnat=tuple(rule for rule in dnat if rule is not None),
         snat=tuple(rule for rule in snat if rule is not None),
+        node=member,
+        pair=pair,
     )
     return ReadSite(site, problems.found, frozenset(problems.unread))
 

@@ -6,7 +6,7 @@ from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.fields import Fields
 from nfcompile.model.npt import NptPool, PrefixPair, prefix6
 
-KEYS = ("type", "enable", "priority", "global_map", "stateless", "hairpin")
+KEYS = ("type", "enable", "priority", "global_map", "stateless", "hairpin", "pair")
 
 
 def read_npt(fields: Fields) -> NptPool:

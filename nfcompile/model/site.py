@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
 from nfcompile.model.npt import NptPool
+from nfcompile.model.pair import Node, Pair
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Range
 from nfcompile.model.rules import DnatRule, SnatRule
@@ -258,7 +259,7 @@ class Pool(NamedTuple):
 
 
 class Site(NamedTuple):
-    """One gateway. `pools` are those of IPv4, `npt` those of IPv6."""
+    """One gateway. `pools` are those of IPv4, `npt` those of IPv6; of a fleet it is `node`, in `pair`."""
 
     name: str
     interfaces: Interfaces
@@ -269,6 +270,8 @@ class Site(NamedTuple):
     npt: tuple[NptPool, ...]
     dnat: tuple[DnatRule, ...]
     snat: tuple[SnatRule, ...]
+    node: Node | None = None
+    pair: Pair | None = None
 
     @property
     def rules(self) -> tuple[DnatRule | SnatRule, ...]:

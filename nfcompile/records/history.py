@@ -44,6 +44,7 @@ class Event(NamedTuple):
     seconds  for how long the site is on trial, where it is
     why      why the kernel or the compiler refused it, where they did
     back     digest of the site that a trial goes back to, '' for no table; None where it is no trial
+    node     the node of the site's fleet that this gateway is; '' where the site is one gateway's
     """
 
     change: int
@@ -60,6 +61,7 @@ class Event(NamedTuple):
     seconds: int | None = None
     why: str = ""
     back: str | None = None
+    node: str = ""
 
 
 class EventLog(NamedTuple):
@@ -95,7 +97,7 @@ def read(data: bytes) -> EventLog:
 
 TEXT, OPTIONAL_TEXT = (str,), (str, type(None))
 TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("at", "result", "user", "host", "version", "kernel", "why"), TEXT),
+    **dict.fromkeys(("at", "result", "user", "host", "version", "kernel", "why", "node"), TEXT),
     **dict.fromkeys(("site", "file", "back"), OPTIONAL_TEXT),
     **dict.fromkeys(("change", "uid"), (int,)),
     "uptime": (int, float),

@@ -16,7 +16,8 @@ class Document(NamedTuple):
     """One site as plain data; `nodes` has the place of everything in it.
 
     A text with faults has `problems`, and the paths of the values that these leave `unread`. `complete`: the
-    whole text was parsed, so that the rest of the data can be checked.
+    whole text was parsed, so that the rest of the data can be checked. `node` is the node of a fleet whose
+    site is meant, '' for none; `moves` leads from paths of its site to those in the text.
     """
 
     name: str
@@ -26,6 +27,15 @@ class Document(NamedTuple):
     problems: tuple[Diagnostic, ...] = ()
     unread: frozenset[Path] = frozenset()
     complete: bool = True
+    node: str = ""
+    moves: tuple[tuple[Path, Path], ...] = ()
+
+    def written(self, path: Path) -> Path:
+        """The path in the text of a path of the node's site; one that is the text's already stays."""
+        for here, there in self.moves:
+            if path[: len(here)] == here and path[: len(there)] != there:
+                return there + path[len(here) :]
+        return path
 
     def place(self, path: Path, key: bool = False, span: tuple[int, int] | None = None) -> Place | None:
         """Find a path: its value, its key, or a half-open stretch of characters of either.
@@ -35,7 +45,7 @@ class Document(NamedTuple):
         """
         name: Leaf | None = None
         node = self.nodes
-        for step in path:
+        for step in self.written(path):
             found = child(node, step)
             if found is None:
                 key, span = True, None

@@ -77,7 +77,7 @@ pools:
     priority: 50
     allow_external_connect: disable
     global_map: {192.168.0.5: 200.0.0.3, 192.168.1.2~102: 3.3.3.3}
-  passthrough: {type: fake, acl: none, priority: 200, enable: no}
+  passthrough: {type: fake, acl: none, priority: 200, enable: no, pair: east}
   v6: {type: npt, priority: 40, stateless: off, global_map: {"fd00:1::/48": "2001:db8:1::/48"}}
 dnat:
   web: {protocol: tcp, src_cidr: 10.0.0.0/8, src_port: 1-2, dst_cidr: 0.0.0.0/0, dst_port: 8001,
@@ -87,6 +87,16 @@ snat:
   by-mark: {protocol: udp, src_cidr: 10.0.0.0/8, src_port: 1, dst_cidr: 0.0.0.0/0, dst_port: 1-2,
             interface: wan0, snat_ip: 172.32.0.201, snat_port: 1-9, mark: 0x10/0xff}
   lines: {src_cidr: 10.1.0.0/24, snat_prefix: 198.51.100.0/24, exclude: off}
+pairs:
+  east: {virtual: {lan0: [100.64.0.1/10]}, virtual_router_id: 51, advert: 0.1, unicast: off}
+nodes:
+  gw1:
+    pair: east
+    priority: 150
+    sync: {interface: sync0, address: 10.255.0.1}
+    addresses: {lan0: 100.64.0.2/10}
+    interfaces: {inside: [eth0], outside: [eth1]}
+    primary_ip: 172.32.0.11
 """
 
 
