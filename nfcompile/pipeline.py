@@ -8,7 +8,7 @@ of a site are found at once; nothing is compiled of a site with an error (SiteEr
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.analysis import Analysis, analyse
@@ -94,6 +94,13 @@ def answering(document: Document) -> tuple[Document, ...]:
     if document.node or not fleet.node_names(document.data):
         return (document,)
     return tuple(on_node(document, node) for node in fleet.groups(document.data).values())
+
+
+def data_of_node(document: Document) -> dict[str, Any]:
+    """The plain data of the document's node, or of its one gateway."""
+    if not document.node:
+        return document.data
+    return fleet.site_of_node(document.data, document.unread, document.node).data
 
 
 def read(document: Document) -> Site:

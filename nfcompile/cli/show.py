@@ -15,7 +15,7 @@ from nfcompile.diagnostics import dotted
 from nfcompile.model import effective
 from nfcompile.model.effective import DEFAULT, UNSET, EffectiveValue
 from nfcompile.model.ranges import range_text
-from nfcompile.pipeline import Compiled
+from nfcompile.pipeline import Compiled, data_of_node
 from nfcompile.report import visible
 from nfcompile.source.document import Document
 from nfcompile.source.schema import schema
@@ -40,7 +40,7 @@ def run(options: Options) -> int:
     compilation, compiled = site.compiled_or_refused(options)
     document = compilation.document
     wanted = options.words[1] if len(options.words) > 1 else None
-    gateway = [] if wanted else [*effective.of_gateway(document.data, schema())]
+    gateway = [] if wanted else [*effective.of_gateway(data_of_node(document), schema())]
     pools = [*_pools(document, compiled, wanted)]
     if options.is_json:
         data = {
@@ -66,7 +66,7 @@ def _pools(document: Document, compiled: Compiled, wanted: str | None) -> Iterat
     allocations = {allocation.pool.name: allocation for allocation in compiled.allocations}
     for pool in compiled.site.pools:
         if wanted in (None, pool.name):
-            values = [*effective.of_pool(document.data, schema(), pool.name)]
+            values = [*effective.of_pool(data_of_node(document), schema(), pool.name)]
             values = [*_computed(values, allocations.get(pool.name))]
             yield ShownPool(pool.name, pool.type, pool.enable, values)
 

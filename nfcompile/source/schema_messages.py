@@ -141,8 +141,8 @@ def _advice(rule: Schema) -> str:
 def _wrong_type(path: Path, error: Any) -> Diagnostic:
     expected = error.validator_value
     types = [expected] if isinstance(expected, str) else expected
-    # An empty section (null) is valid too, but is no advice where something is written. Keys in the place of a
-    # list are for fleets.
+    # An empty section (null) is valid too, but is no advice where something is written; keys in the place of
+    # a list are for fleets.
     unsaid = {"null", "object"} if "array" in types else {"null"}
     allowed = " or ".join(TYPES[one] for one in types if one not in unsaid)
     message = f"{_subject(path)} must be {allowed}, not {_found(error.instance)}"

@@ -31,10 +31,11 @@ WARNED = GOOD + "snat: {spare: {mark: 7, snat_ip: 198.51.100.1}}\n"
 
 
 def site(text: str | bytes) -> Compiled:
-    """Compile a site, bytes as they are; interfaces that text does not name are lan0 inside, wan0 outside."""
+    """Compile a site, bytes as they are; interfaces that text does not name are lan0 inside, wan0 outside. Of
+    a fleet it is the first node's."""
     if isinstance(text, str):
         head = "" if "version:" in text else "version: 1\n"
         if "interfaces:" not in text:
             head += "interfaces: {inside: [lan0], outside: [wan0]}\n"
         text = (head + text).encode()
-    return pipeline.compile_site(pipeline.parse(text, "site.yaml"))
+    return pipeline.compile_site(pipeline.answering(pipeline.parse(text, "site.yaml"))[0])
