@@ -29,7 +29,8 @@ def element_count(allocation: PoolAllocation) -> int:
     if stock.by_address:
         return _by_address(allocation)
     if allocation.pool.is_deterministic:
-        return piece_count(stock, allocation.demand) + len(allocation.subscribers)
+        ways = 2 if allocation.pool.leads_inbound else 1
+        return ways * piece_count(stock, allocation.demand) + len(allocation.subscribers)
     return 2 * len(allocation.pool.global_map)
 
 
@@ -37,7 +38,8 @@ def _by_address(allocation: PoolAllocation) -> int:
     """Blocks by two short look-ups or one per subscriber, and a map to the addresses."""
     layout = allocation.layout()
     short = shape(layout)
-    return (short.elements if short else layout.piece_count) + address_count(layout)
+    back = layout.piece_count if allocation.pool.leads_inbound else 0
+    return (short.elements if short else layout.piece_count) + address_count(layout) + back
 
 
 def piece_count(stock: Stock, subscribers: int) -> int:

@@ -30,7 +30,6 @@ SCHEMA_KEYS = frozenset(
         ("site.nat_defaults", "assignment_trial"),
         ("site.nat_defaults", "timeouts_by"),
         ("limits_peruser", "sessions"),
-        ("pool", "inbound"),
         ("pool", "stateless"),
         ("dnat_rule", "exclude"),
         ("dnat_rule", "dnat_prefix"),
@@ -76,8 +75,6 @@ def _shared_addresses(site: Site) -> Iterator[tuple[Path, str]]:
 
 def _pools(site: Site) -> Iterator[tuple[Path, str]]:
     for pool in site.active_pools:
-        if pool.inbound != "drop":
-            yield (*pool.path, "inbound"), f"'inbound: {pool.inbound}'"
         if pool.limits.sessions is not None and pool.shares_addresses:
             own = "limits_peruser.sessions" in pool.given
             above: Path = pool.path if own else ("nat_defaults",)

@@ -163,7 +163,10 @@ def _from_any(allocation: PoolAllocation) -> Iterator[Question]:
     if pool.opens_to_outside and not pool.shares_addresses:
         box = WayBox(f"to a subscriber's address of pool {pool.name}")
         yield Question(box, WayBox("its subscriber", kind="translated"), "yes", "no")
-    elif pool.opens_to_outside:
+    if pool.leads_inbound:
+        box = WayBox(f"to a subscriber's block in pool {pool.name}", ("inbound: subscriber",))
+        yield Question(box, WayBox("its subscriber", kind="translated"), "yes", "no")
+    elif pool.opens_to_outside and pool.shares_addresses:
         box = WayBox(f"to a port in use in pool {pool.name}", ("filtering: endpoint independent",))
         yield Question(box, WayBox("its subscriber", kind="translated"), "yes", "no")
 

@@ -44,6 +44,7 @@ from nfcompile.lower import names
 from nfcompile.lower.computed_ports import computed_ports
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
+from nfcompile.lower.inbound_blocks import inbound_blocks
 from nfcompile.lower.low_ports import LOW_PORTS
 from nfcompile.lower.packet_marks import FRESH, KNOWN, TO_LEARN
 from nfcompile.lower.part import pool_chain, pool_rule
@@ -82,9 +83,10 @@ def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
     """The mapping entries of one pool; a dynamic pool without them only has its blocks renewed."""
     pool = allocation.pool
     slots = allocation.blocks_each if pool.is_dynamic else 0
+    more, inbound = _inbound(context, allocation)
     if not pool.keeps_mapping_entries:
         if not pool.renews:
-            return Sockets((), (), ())
+            return Sockets(more, (), inbound)
         return Sockets(tuple(refreshing(context, pool, slots)), take_token(pool), ())
     objects: list[Object] = [
         Counter(names.pool_counter(pool.name, word), pool.path) for word in ("conflict", "race")
@@ -96,10 +98,7 @@ def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
         *take_token(pool),
         pool_rule(pool, match(L4PROTO, *PROTOCOLS), jump(names.sockets(pool.name))),
     )
-    inbound = _inbound(context, pool)
-    if inbound:
-        objects.append(_inbound_chain(pool))
-    return Sockets(tuple(objects), look, inbound)
+    return Sockets((*objects, *more), look, inbound)
 
 
 def learning(context: Context) -> Contribution:
@@ -182,16 +181,23 @@ def _learning(context: Context, allocation: PoolAllocation) -> Iterator[Object]:
     )
 
 
-def _inbound(context: Context, pool: Pool) -> tuple[Rule, ...]:
-    """Endpoint-independent filtering lets the outside in, hairpin the inside."""
+def _inbound(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
+    """The chain for what comes to the pool's addresses, and the rule that leads there.
+
+    Endpoint-independent filtering lets the outside in, hairpin the inside; `inbound: subscriber` both.
+    """
+    pool = allocation.pool
+    maps, blocks = inbound_blocks(allocation)
     filtering = pool.filtering == "endpoint_independent"
-    if not filtering and not pool.hairpin:
-        return ()
-    side = context.arriving(outside=filtering, inside=pool.hairpin)
-    return (pool_rule(pool, side, match(IP_DADDR, *union(pool.global_ip)), jump(names.inbound(pool.name))),)
-
-
-def _inbound_chain(pool: Pool) -> Chain:
-    found = Nat("dnat", lookup(socket_key(concat(IP_DADDR, TH_DPORT)), names.eif(pool.name)))
-    way_in = pool_rule(pool, match(L4PROTO, *PROTOCOLS), found)
-    return pool_chain(pool, names.inbound(pool.name), *take_token(pool), way_in)
+    mapped = pool.keeps_mapping_entries and (filtering or pool.hairpin)
+    if not mapped and not blocks:
+        return (), ()
+    chain = names.inbound(pool.name)
+    side = context.arriving(outside=pool.opens_to_outside, inside=pool.hairpin)
+    entry = pool_rule(pool, side, match(IP_DADDR, *union(pool.global_ip)), jump(chain))
+    known: tuple[Rule, ...] = ()
+    if mapped:
+        found = Nat("dnat", lookup(socket_key(concat(IP_DADDR, TH_DPORT)), names.eif(pool.name)))
+        only = () if filtering or not blocks else (context.from_inside,)
+        known = (*take_token(pool), pool_rule(pool, *only, match(L4PROTO, *PROTOCOLS), found))
+    return (*maps, pool_chain(pool, chain, *known, *blocks)), (entry,)

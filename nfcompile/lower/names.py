@@ -167,22 +167,22 @@ def cells(pool: str) -> Name:
 
 def residue(pool: str, number: int) -> Name:
     """The chain of the cells with that remainder."""
-    return Name("remainder", pool, str(number))
+    return Name(f"remainder{number}", pool)
 
 
 def low_bits(pool: str, number: int) -> Name:
     """The verdict map from the low bits of a source to its block, in cells with that remainder."""
-    return Name("lowbits", pool, str(number))
+    return Name(f"lowbits{number}", pool)
 
 
 def block_number(pool: str, number: int) -> Name:
     """The chain of that block of every address (`fill: address`)."""
-    return Name("blocknumber", pool, str(number))
+    return Name("block", pool, str(number))
 
 
 def low_number(pool: str, number: int) -> Name:
     """The chain of the low ports beside that block (`fill: address`, `portlimit_low`)."""
-    return Name("lownumber", pool, str(number))
+    return Name(f"low{number}", pool)
 
 
 def ports(pool: str) -> Name:
@@ -203,6 +203,11 @@ def outward(pool: str, tagged: bool = False) -> Name:
 def inbound(pool: str) -> Name:
     """The map or chain that leads from a pool's global addresses to its subscribers."""
     return Name("inbound", pool)
+
+
+def inbound_blocks(pool: str, protocols: Iterable[str]) -> Name:
+    """The map from global addresses and ports to the subscribers with that block."""
+    return Name("-".join(["inboundblocks", *protocols]), pool)
 
 
 # ---- limits

@@ -11,6 +11,7 @@ from nfcompile.ipalloc import Piece
 from nfcompile.lower import names
 from nfcompile.lower.cgnat import ADDRESS_DATA, address_map
 from nfcompile.lower.context import Context
+from nfcompile.lower.inbound_blocks import mirrored
 from nfcompile.lower.low_ports import prefix
 from nfcompile.lower.part import Part
 from nfcompile.model.ranges import Range
@@ -45,11 +46,4 @@ def inbound_rule(context: Context, pool: Pool, statement: Nat) -> Rule:
 
 def _mirror(pieces: tuple[Piece, ...]) -> Iterator[tuple[Range, int, int]]:
     """Global ranges -> the local prefix with the same low bits: two for a piece that is not aligned."""
-    for piece in pieces:
-        size = 1 << piece.bits
-        first = piece.first
-        while first <= piece.last:
-            prefix = first & ~(size - 1)
-            last = min(piece.last, prefix + size - 1)
-            yield Range(piece.address(first), piece.address(last)), prefix, piece.bits
-            first = last + 1
+    return ((addresses, base, piece.bits) for piece in pieces for addresses, base in mirrored(piece))

@@ -238,8 +238,13 @@ class Pool(NamedTuple):
     def opens_to_outside(self) -> bool:
         """Whether the outside may open sessions to a global address of the pool."""
         if self.shares_addresses:
-            return self.filtering == "endpoint_independent"
+            return self.filtering == "endpoint_independent" or self.leads_inbound
         return self.translates and self.allow_external_connect
+
+    @property
+    def leads_inbound(self) -> bool:
+        """Whether what comes to a subscriber's block and meets no mapping goes to the subscriber."""
+        return self.shares_addresses and self.is_deterministic and self.inbound == "subscriber"
 
     @property
     def renews(self) -> bool:

@@ -10,7 +10,7 @@ every answer holds for all packets of the box, or Split says where they differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
@@ -53,6 +53,8 @@ class Served(NamedTuple):
     globals reached        global addresses that belong to one host, and that host
     blocks         subscribers of deterministic pools: their global address, tagged with the number of the
     block
+    owned          the way back, where the outside may go it: global addresses by the number of a block,
+    owned_ports    and by protocol the ports that lead to one, tagged with its number
     """
 
     allocation: PoolAllocation
@@ -60,6 +62,8 @@ class Served(NamedTuple):
     local: tuple[tuple[str, Table], ...]
     reached: Table
     blocks: Table | None
+    owned: Mapping[int, Table]
+    owned_ports: Mapping[int, Table]
 
     @property
     def pool(self) -> Pool:
@@ -94,12 +98,15 @@ def served(site: Site, allocation: PoolAllocation) -> Served:
         vlan = "" if entry.vid is None else site.interfaces.vlan(entry.vid)
         local.setdefault(vlan, []).append((entry.local, entry.globals.first - entry.local.first, 0))
         reached.append((entry.globals, entry.local.first - entry.globals.first, 0))
-    blocks = None
+    blocks, owned = None, dict[int, list[tuple[Range, int, int]]]()
     if pool.is_deterministic:
         runs = list(allocation.layout().runs())
         blocks = Table(
             (run.subscribers, run.addresses.first - run.subscribers.first, run.block) for run in runs
         )
+        for run in runs if pool.leads_inbound else ():
+            back = run.subscribers.first - run.addresses.first
+            owned.setdefault(run.block, []).append((run.addresses, back, 0))
         if not pool.shares_addresses:
             reached += [(run.addresses, run.subscribers.first - run.addresses.first, 0) for run in runs]
     return Served(
@@ -108,7 +115,21 @@ def served(site: Site, allocation: PoolAllocation) -> Served:
         tuple((vlan, Table(rows)) for vlan, rows in local.items()),
         Table(reached),
         blocks,
+        {number: Table(rows) for number, rows in owned.items()},
+        {protocol: _owned_ports(allocation, owned, protocol) for protocol in (TCP, UDP)},
     )
+
+
+def _owned_ports(allocation: PoolAllocation, numbers: Iterable[int], protocol: int) -> Table:
+    rows: list[tuple[Range, int, int]] = []
+    for number in numbers:
+        block = allocation.stock.block(0, number)
+        low = allocation.low_block(block)
+        last = block.first + (allocation.tcp if protocol == TCP else allocation.udp) - 1
+        rows.append((Range(block.first, last), 0, number))
+        if low is not None:
+            rows.append((Range(low.first, low.last), 0, number))
+    return Table(rows)
 
 
 def sides(site: Site) -> tuple[frozenset[str], frozenset[str]]:
@@ -263,12 +284,24 @@ def local_address(gate: Gateway, probe: Packet, from_inside: bool) -> Range | No
     """Whose global address the destination is, if this side may open connections to it."""
     for served in gate.pools:
         pool = served.pool
-        if not (pool.hairpin if from_inside else pool.allow_external_connect):
+        opened = pool.leads_inbound or (pool.owns_addresses and pool.allow_external_connect)
+        if not (pool.hairpin if from_inside else opened):
             continue
-        found = served.reached.look_up(probe.destination)
+        found = served.reached.look_up(probe.destination) or block_owner(served, probe)
         if found is not None:
             return found[0]
     return None
+
+
+def block_owner(served: Served, probe: Packet) -> tuple[Range, int] | None:
+    """The subscriber with the block of a packet's destination, where it may be reached by its block."""
+    if probe.protocol not in (TCP, UDP) or not served.owned:
+        return None
+    if not Table.of(served.pool.global_ip).holds(probe.destination):
+        return None
+    found = served.owned_ports[probe.protocol].look_up(probe.destination_port)
+    table = served.owned.get(found[1]) if found is not None else None
+    return table.look_up(probe.destination) if table is not None else None
 
 
 # ---- pools

@@ -36,7 +36,7 @@ class Edges(NamedTuple):
     """Where a site's ranges begin and end, and the neighbours outside: what a slip in a comparison moves.
 
     `aims` are the rules themselves, `globals` the addresses of pools: most packets that are drawn field by
-    field meet none.
+    field meet none. `blocks` are addresses and ports that lead to subscribers whatever came before.
     """
 
     near: list[int]
@@ -44,6 +44,7 @@ class Edges(NamedTuple):
     ports: list[int]
     aims: list[Aim]
     globals: list[Range]
+    blocks: list[tuple[Range, Range]]
 
 
 def edges(compiled: Compiled) -> Edges:
@@ -55,6 +56,12 @@ def edges(compiled: Compiled) -> Edges:
         aims,
         [one for pool in compiled.site.active_pools for one in pool.global_ip]
         + [entry.globals for pool in compiled.site.active_pools for entry in pool.global_map],
+        [
+            (one, pool.port_range)
+            for pool in compiled.site.active_pools
+            if pool.leads_inbound and not pool.keeps_mapping_entries
+            for one in pool.global_ip
+        ],
     )
 
 
@@ -135,6 +142,12 @@ def stray(dice: Random, edges: Edges, way: str) -> Drawn:
     destination = choose(dice, edges) if choose else globally(dice, edges)
     if way == "in" and dice.randrange(6) == 0:
         destination = near(dice, edges)
+    if way == "in" and edges.blocks:
+        where, ports = dice.choice(edges.blocks)
+        port = dice.choice(
+            (ports.first - 1, ports.first, dice.randint(*ports), dice.randint(*ports), ports.last)
+        )
+        return (), dice.choice((TCP, UDP)), source, 1024, dice.randint(*where), port
     # Towards global addresses only ports that no block has: nobody can have a mapping there.
     known = (*PORTS, *edges.ports) if choose else LOW_PORTS
     protocol = dice.choice((TCP, TCP, UDP, UDP, ICMP, GRE, 253))

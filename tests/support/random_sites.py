@@ -85,6 +85,12 @@ def taken_over(dice: Random, made: dict[str, Any]) -> None:
             limits = (made["limits_peruser"][f"portlimit_{word}"] for word in ("tcp", "udp"))
             size = -(-max(limits) // 64) * 64
             made["port_range"] = f"60000-{59999 + size * dice.choice((8, 12, 16))}"
+    if one_in(dice, 3):
+        made["inbound"] = "subscriber"
+        if one_in(dice, 2):
+            # Without mapping entries a packet to a block has one fate, whatever came before.
+            made |= {"hairpin": False, "filtering": "address_and_port_dependent"}
+            made.pop("randomize_ports", None)
 
 
 def pool(dice: Random, number: int, names: list[str], vids: tuple[int, ...]) -> dict[str, Any]:
