@@ -14,6 +14,7 @@ from nfcompile.allocation.mappings import local_text
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Block, Layout
 from nfcompile.model.ranges import Range, address_text, union
+from nfcompile.model.rules import Qualifiers, SnatRule
 from nfcompile.model.site import StaticEntry
 
 
@@ -32,22 +33,30 @@ NOBODY = Answer(None, None, None, None, None, "none")
 
 
 def lookups(
-    allocations: tuple[PoolAllocation, ...], address: int, port: int | None = None, proto: str | None = None
+    allocations: tuple[PoolAllocation, ...],
+    address: int,
+    port: int | None = None,
+    proto: str | None = None,
+    snat: Sequence[SnatRule] = (),
 ) -> list[Answer]:
     """Every binding of an address: with a port as a global one first, else as a subscriber first.
 
     `proto` (tcp, udp, icmp) narrows the ports where protocols have different limits.
     """
-    return Index(allocations).lookups(address, port, proto)
+    return Index(allocations, snat).lookups(address, port, proto)
 
 
 class Index:
-    """The pools of a site, ready for many questions: each costs O(log pieces) for each pool."""
+    """The pools of a site, ready for many questions: each costs O(log pieces) for each pool.
 
-    __slots__ = ("_layouts", "_statics", "_subscribers", "allocations")
+    Of the snat rules only those matter that give the address of the interface, since it is in no pool.
+    """
 
-    def __init__(self, allocations: tuple[PoolAllocation, ...]) -> None:
+    __slots__ = ("_layouts", "_masquerade", "_statics", "_subscribers", "allocations")
+
+    def __init__(self, allocations: tuple[PoolAllocation, ...], snat: Sequence[SnatRule] = ()) -> None:
         self.allocations = allocations
+        self._masquerade = [rule for rule in snat if rule.snat_ip is None and not rule.exclude]
         self._layouts: dict[int, Layout] = {}
         self._statics: dict[int, _Entries] = {}
         self._subscribers: dict[int, tuple[Range, ...]] = {}
@@ -55,8 +64,18 @@ class Index:
     def lookups(self, address: int, port: int | None, proto: str | None) -> list[Answer]:
         """As the function of that name."""
         if port is not None:
-            return list(self._of_global(address, port, proto)) or list(self._of_subscriber(address, proto))
-        return list(self._of_subscriber(address, proto)) or list(self._of_global(address, port, proto))
+            return list(self._of_global(address, port, proto)) or self._of_inside(address, proto, True)
+        return self._of_inside(address, proto, False) or list(self._of_global(address, port, proto))
+
+    def _of_inside(self, address: int, proto: str | None, named: bool) -> list[Answer]:
+        """The pools of a subscriber, and the snat rules that give it the address of the interface: before the
+        pools if every packet of it meets the rule. `named`: only rules that name their sources."""
+        rules = [rule for rule in self._masquerade if _is_source(rule.match, address, named)]
+        found = list(self._of_subscriber(address, proto))
+        if not rules:
+            return found
+        answer = Answer(None, address_text(address), None, None, None, "interface")
+        return [answer, *found] if any(map(_only_source, rules)) else [*found, answer]
 
     def _of_subscriber(self, address: int, proto: str | None) -> Iterator[Answer]:
         for number, allocation in enumerate(self.allocations):
@@ -115,6 +134,19 @@ class Index:
         runs = self._subscribers[number]
         at = bisect_right(runs, address, key=lambda run: run.first) - 1
         return at >= 0 and address <= runs[at].last
+
+
+def _is_source(asked: Qualifiers, address: int, named: bool) -> bool:
+    """Whether a rule is for packets from an address; `named`: and names its sources."""
+    source = asked.src_cidr
+    if source is None:
+        return not named
+    return any(one.first <= address <= one.last for one in source.values) != source.negated
+
+
+def _only_source(rule: SnatRule) -> bool:
+    """Whether the source alone decides that a packet meets a rule."""
+    return rule.mark is None and all(part is None for part in rule.match._replace(src_cidr=None))
 
 
 class _Entries:

@@ -31,10 +31,6 @@ SCHEMA_KEYS = frozenset(
         ("site.nat_defaults", "timeouts_by"),
         ("limits_peruser", "sessions"),
         ("pool", "stateless"),
-        ("dnat_rule", "exclude"),
-        ("dnat_rule", "dnat_prefix"),
-        ("snat_rule", "exclude"),
-        ("snat_rule", "snat_prefix"),
     }
 )
 """Keys that no golden ruleset can have yet. The commit that lowers a key removes it here and below."""
@@ -55,7 +51,6 @@ def _settings(site: Site) -> Iterator[tuple[Path, str]]:
             yield ("nat_defaults", key), f"'{key}: {_spelled(getattr(site.defaults, key))}'"
     yield from _pools(site)
     yield from _shared_addresses(site)
-    yield from _rules(site)
 
 
 def _shared_addresses(site: Site) -> Iterator[tuple[Path, str]]:
@@ -82,18 +77,6 @@ def _pools(site: Site) -> Iterator[tuple[Path, str]]:
     for npt in site.npt:
         if npt.enable:
             yield (*npt.path, "type"), "'type: npt'"
-
-
-def _rules(site: Site) -> Iterator[tuple[Path, str]]:
-    for rule in site.rules:
-        if rule.exclude:
-            yield (*rule.path, "exclude"), "'exclude: on'"
-        if rule.prefix:
-            key = f"{rule.path[0]}_prefix"
-            yield (*rule.path, key), f"'{key}'"
-    for snat in site.snat:
-        if snat.snat_ip is None and not snat.exclude:
-            yield (*snat.path, "snat_ip"), "'snat_ip: interface'"
 
 
 def _spelled(value: object) -> str:

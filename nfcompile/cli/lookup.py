@@ -54,7 +54,7 @@ def _computed(options: Options) -> int:
     found = [
         answer
         for _, compiled in all_pairs
-        for answer in lookup.lookups(compiled.allocations, address, port, options.proto)
+        for answer in lookup.lookups(compiled.allocations, address, port, options.proto, compiled.site.snat)
     ]
     if options.is_json:
         print(json.dumps(as_data(found)))
@@ -90,7 +90,9 @@ def question(asked: str) -> tuple[int, int | None]:
 
 def text(found: Answer) -> str:
     """One binding for people."""
-    rows = [("pool", found.pool), ("subscriber", found.subscriber)]
+    rows = [("subscriber", found.subscriber)]
+    if found.pool is not None:
+        rows.insert(0, ("pool", found.pool))
     if found.global_ip is not None:
         rows.append(("global address", found.global_ip))
     if found.port_first is not None:

@@ -194,16 +194,13 @@ def _mangle(statement: Mangle) -> str:
 
 def _nat(statement: Nat) -> str:
     kind, address, port, prefix, flags = statement
+    if address is None and port is None:
+        return " ".join((kind, *flags))
     text = (
         f"{kind} ip prefix to" if prefix else f"{kind} ip to" if isinstance(address, Lookup) else f"{kind} to"
     )
     if address is not None:
-        where = (
-            f"{address_text(address.value.first)}-{address_text(address.value.last)}"
-            if isinstance(address, Constant) and address.value.size > 1
-            else expression_text(address, "ipv4_addr")
-        )
-        text += f" {where}"
+        text += f" {_nat_address(address, prefix)}"
     if port is not None:
         plain = isinstance(port, Constant)
         if plain and (address is None or isinstance(address, Constant)):
@@ -211,6 +208,13 @@ def _nat(statement: Nat) -> str:
         else:
             text += f" : {expression_text(port, 'inet_service')}"
     return " ".join((text, *flags))
+
+
+def _nat_address(address: Expression, prefix: bool) -> str:
+    """The new address; a range of them from which the kernel chooses is never written as a prefix."""
+    if isinstance(address, Constant) and address.value.size > 1 and not prefix:
+        return f"{address_text(address.value.first)}-{address_text(address.value.last)}"
+    return expression_text(address, "ipv4_addr")
 
 
 def _set_update(statement: SetUpdate) -> str:

@@ -47,7 +47,10 @@ class Mangle(NamedTuple):
 
 
 class Nat(NamedTuple):
-    """`snat` or `dnat`; None stays as it is. `prefix` is NETMAP: the address's host bits stay too."""
+    """`snat`, `dnat` or `masquerade`; None stays as it is. `prefix` is NETMAP: the host bits stay, too.
+
+    `masquerade` has no address: it is the one that the outgoing interface has at the time.
+    """
 
     kind: str
     address: Expression | None

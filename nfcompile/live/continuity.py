@@ -17,6 +17,7 @@ from nfcompile.allocation.ownership import Bindings, cover, has
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Element, Map, Set
 from nfcompile.ipalloc import Block
+from nfcompile.live.snat_rules import first_of
 from nfcompile.lower import names
 from nfcompile.lower.context import lowering_context
 from nfcompile.lower.numbering import number_map
@@ -146,7 +147,7 @@ class SiteStatePolicy:
         ours = self.table.get(str(names.GLOBALS))
         watched = cover((*(_range(one) for one in (ours.elements if ours else ())), *previous_globals))
         given = [self._bindings(allocation, listed) for allocation in self.allocations]
-        forced = cover(rule.snat_ip for rule in self.site.snat if rule.snat_ip is not None)
+        forced = cover(self._forced())
 
         def wrong(flow: Flow) -> bool:
             return any(
@@ -155,6 +156,14 @@ class SiteStatePolicy:
             )
 
         return wrong
+
+    def _forced(self) -> Iterator[Range]:
+        """Addresses that snat rules give; the gateway's own where one gives that of the interface."""
+        for rule in self.site.snat:
+            if rule.snat_ip is not None:
+                yield rule.snat_ip
+            elif not rule.exclude and self.site.gateway.primary_ip is not None:
+                yield Range(self.site.gateway.primary_ip, self.site.gateway.primary_ip)
 
     def _bindings(self, allocation: PoolAllocation, listed: Listed) -> Bindings:
         if not _assigned(allocation):
@@ -165,14 +174,17 @@ class SiteStatePolicy:
 
     def untranslated_flows(self) -> Callable[[Flow], bool]:
         """Which flows run untranslated from a source that the guard lets out translated only, unless a fake
-        pool passes them."""
+        pool passes them or an snat rule excludes them."""
         owned = self.table.get(str(names.OWNED))
         sources = cover(_range(one) for one in (owned.elements if owned else ()))
         fakes = [allocation.pool for allocation in self.allocations if not allocation.pool.translates]
 
         def untranslated(flow: Flow) -> bool:
             bare = flow.src == flow.reply_dst and has(sources, flow.src)
-            return bare and not any(_passes(pool, flow) for pool in fakes)
+            if not bare or any(_passes(pool, flow) for pool in fakes):
+                return False
+            rule = first_of(self.site.snat, flow)
+            return rule is None or not rule.exclude
 
         return untranslated
 

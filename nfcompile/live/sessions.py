@@ -13,6 +13,7 @@ from typing import NamedTuple
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import Path
 from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
+from nfcompile.live.snat_rules import has_protocol, qualifies
 from nfcompile.model.ranges import Range, subtract, union
 from nfcompile.model.rules import SnatRule
 from nfcompile.model.site import Pool
@@ -137,15 +138,16 @@ def _finder(runs: Iterable[tuple[Range, Pool]]) -> Callable[[int], Pool | None]:
 
 
 def _rule(rules: Iterable[SnatRule], flow: Flow) -> SnatRule | None:
-    """The first snat rule that gives this address to such a connection (its ports and interface aside)."""
+    """The first snat rule that gives this address to such a connection (its ports and interface aside). An
+    interface may have any address, so there all other qualifiers count."""
     for rule in rules:
+        mark = rule.mark
         if rule.snat_ip is None:
+            if not rule.exclude and qualifies(rule, flow):
+                return rule
             continue
         first, last = rule.snat_ip
-        asked, mark = rule.match.protocol, rule.mark
-        if not first <= flow.reply_dst <= last:
-            continue
-        if asked is not None and (flow.protocol in asked.values) == asked.negated:
+        if not first <= flow.reply_dst <= last or not has_protocol(rule, flow):
             continue
         if mark is None or any(one.is_in(flow.mark) for one in mark.values) != mark.negated:
             return rule

@@ -65,7 +65,7 @@ class PoolUsage(NamedTuple):
 
 
 class RuleUse(NamedTuple):
-    """One snat rule; None where the connections were not walked through."""
+    """One snat rule that translates; None where the connections were not walked through."""
 
     rule: str
     path: Path
@@ -101,7 +101,7 @@ def read(compiled: Compiled, namespace: str | None = None, full: bool = False, t
         used,
         limit,
         tuple(_pool(compiled, allocation, live, walk) for allocation in compiled.allocations),
-        tuple(_rule(rule, walk) for rule in compiled.site.snat),
+        tuple(_rule(rule, walk) for rule in compiled.site.snat if not rule.exclude),
         (*_drops(counters, live), *_of_conntrack(conntrack.statistics(namespace))),
         walk.top if walk else (),
         walk is not None,

@@ -42,7 +42,8 @@ class Context(NamedTuple):
     @property
     def translates_outward(self) -> bool:
         """Whether any source is translated on its way from inside to an outside interface."""
-        names = {name for rule in self.site.snat for name in rule.match.interfaces(self.outside)}
+        rules = (rule for rule in self.site.snat if not rule.exclude)
+        names = {name for rule in rules for name in rule.match.interfaces(self.outside)}
         return bool(self.allocations) or not names.isdisjoint(self.outside)
 
     @property

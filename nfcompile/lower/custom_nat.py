@@ -12,9 +12,11 @@ from itertools import groupby
 
 from nfcompile.diagnostics import dotted
 from nfcompile.emit import Chain, Element, Map, Rule
-from nfcompile.emit.expressions import Bitwise, Constant, Field, Key
+from nfcompile.emit.expressions import Bitwise, Constant, Field, Key, Verdict
 from nfcompile.emit.statements import (
+    ACCEPT,
     CT_MARK,
+    DROP,
     IIFNAME,
     IP_DADDR,
     IP_SADDR,
@@ -25,6 +27,7 @@ from nfcompile.emit.statements import (
     Match,
     Nat,
     Statement,
+    counter,
     jump,
     key,
     lookup,
@@ -80,9 +83,8 @@ def snat(context: Context) -> Contribution:
             rules.append(Rule((statement,), group[0].path, _comment(group)))
             continue
         for rule in group:
-            asked = rule.match.interfaces(context.outside)
-            outside = tuple(name for name in asked if name in context.outside)
-            others = tuple(name for name in asked if name not in context.outside)
+            outside = _to_outside(context, rule)
+            others = tuple(name for name in rule.match.interfaces(context.outside) if name not in outside)
             if outside:
                 rules.append(_snat_rule(rule, () if rule.match.interface is None else outside))
             if others:
@@ -92,6 +94,26 @@ def snat(context: Context) -> Contribution:
     chain = Chain(names.SNAT_RULES, tuple(rules), ("snat",))
     entry = Rule((jump(names.SNAT_RULES),), ("snat",))
     return Contribution((*maps, chain), postrouting=tuple(elsewhere), outbound=(entry,))
+
+
+def left_alone(context: Context) -> tuple[Rule, ...]:
+    """For packets that no rule has translated: those that an snat rule excludes return, those that an earlier
+    rule would have translated are dropped; nothing without `exclude`."""
+    towards = [rule for rule in context.site.snat if _to_outside(context, rule)]
+    while towards and not towards[-1].exclude:
+        towards.pop()
+    drop = counter(names.LEAK_COUNTER), DROP
+    rules = []
+    for rule in towards:
+        interfaces = () if rule.match.interface is None else _to_outside(context, rule)
+        matches = _conditions(rule, interfaces)
+        rules.append(Rule((*matches, *((RETURN,) if rule.exclude else drop)), rule.path))
+    return tuple(rules)
+
+
+def _to_outside(context: Context, rule: SnatRule) -> tuple[str, ...]:
+    """The outside interfaces of a rule."""
+    return tuple(name for name in rule.match.interfaces(context.outside) if name in context.outside)
 
 
 def _plain(asked: Qualifiers) -> bool:
@@ -124,7 +146,8 @@ def _snat_shape(rule: SnatRule) -> tuple[object, ...] | None:
     mark = _mark(rule)
     whole = mark is not None and mark.mask == WHOLE_MARK
     bare = _plain(rule.match) and rule.match.dst_port is None and rule.match.protocol is None
-    return ("mark",) if whole and bare and rule.snat_port is None else None
+    address = rule.snat_ip is not None and rule.snat_port is None
+    return ("mark",) if whole and bare and address else None
 
 
 def _comment(group: Sequence[DnatRule | SnatRule]) -> str:
@@ -194,21 +217,35 @@ def _dnat_rule(context: Context, rule: DnatRule) -> Iterator[Rule]:
     if rule.dnat_ip is None and rule.dnat_port is None:
         statements.append(RETURN)
     else:
-        statements.append(Nat("dnat", _constant(rule.dnat_ip), _constant(rule.dnat_port)))
+        prefix = rule.prefix and rule.dnat_ip is not None and rule.dnat_ip.size > 1
+        statements.append(Nat("dnat", _constant(rule.dnat_ip), _constant(rule.dnat_port), prefix))
     yield Rule(tuple(statements), rule.path)
 
 
 def _snat_rule(rule: SnatRule, interfaces: tuple[str, ...], *before: Match) -> Rule:
     """The rule; without interfaces it stands where all packets go out of an outside one."""
-    statements: list[Statement] = [*before]
+    return Rule((*before, *_conditions(rule, interfaces), _translation(rule)), rule.path)
+
+
+def _conditions(rule: SnatRule, interfaces: tuple[str, ...]) -> Iterator[Match]:
+    """What a packet must be that the rule is for."""
     if interfaces:
-        statements.append(match(OIFNAME, *interfaces))
+        yield match(OIFNAME, *interfaces)
     if rule.mark:
-        statements.append(_test_mark(rule.mark))
-    statements += _qualifiers(rule.match)
-    flags = ("persistent",) if rule.addresses.size > 1 else ()
-    statements.append(Nat("snat", Constant(rule.addresses), _constant(rule.snat_port), flags=flags))
-    return Rule(tuple(statements), rule.path)
+        yield _test_mark(rule.mark)
+    yield from _qualifiers(rule.match)
+
+
+def _translation(rule: SnatRule) -> Nat | Verdict:
+    """What a rule does; `accept` leaves the nat chains, so no pool is asked either."""
+    if rule.exclude:
+        return ACCEPT
+    port = _constant(rule.snat_port)
+    if rule.snat_ip is None:
+        return Nat("masquerade", None, port)
+    several = rule.snat_ip.size > 1
+    flags = ("persistent",) if several and not rule.prefix else ()
+    return Nat("snat", Constant(rule.snat_ip), port, rule.prefix and several, flags)
 
 
 def _snat_map(group: list[SnatRule], run: int) -> Map:

@@ -32,6 +32,7 @@ from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
+from nfcompile.lower.custom_nat import left_alone
 from nfcompile.lower.vlans import shared_vids
 from nfcompile.model.ranges import Range, subtract, union
 from nfcompile.model.site import Pool
@@ -68,7 +69,7 @@ def outbound(context: Context) -> Contribution:
 
 def guard(context: Context) -> Contribution:
     """After source NAT: drop packets that no rule has translated and that must not leave as they are."""
-    if not context.allocations and not context.site.snat:
+    if not context.allocations and all(rule.exclude for rule in context.site.snat):
         return Contribution()
     objects: list[Object] = [Counter(names.INVALID_COUNTER, PERMIT)]
     translated = [
@@ -120,11 +121,13 @@ def global_addresses(context: Context) -> tuple[Range, ...]:
 
 
 def _leak(context: Context) -> tuple[Rule, ...]:
-    """A subscriber's own address on its way out. Answers to connections from outside may leave with it, and
-    what a fake pool passes; connections that were open before the pool was loaded may not."""
+    """A subscriber's own address on its way out. Answers to connections from outside may leave with it, what
+    a fake pool passes and what an snat rule excludes; connections that were open before the pool was loaded
+    may not."""
     passed = (Rule((jump(names.pool_chain(pool.name)),), pool.path) for pool in _partly_fake(context))
     return (
         Rule((match(CT_DIRECTION, "reply"), RETURN), POOLS),
+        *left_alone(context),
         *passed,
         Rule((counter(names.LEAK_COUNTER), DROP), POOLS),
     )

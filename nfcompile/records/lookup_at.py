@@ -76,7 +76,7 @@ class KnownSite:
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
-        self.index = Index(compiled.allocations)
+        self.index = Index(compiled.allocations, compiled.site.snat)
         self.dynamic = tuple(allocation for allocation in compiled.allocations if allocation.pool.is_dynamic)
         self._numberings: dict[str, Numbering] = {}
 

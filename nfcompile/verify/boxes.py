@@ -167,6 +167,25 @@ class Scrambled(Range):
         return hash(self.of)
 
 
+class InterfaceAddress(Range):
+    """The address that the outgoing interface has when the packet leaves; as a Range any address."""
+
+    def __new__(cls) -> InterfaceAddress:
+        return super().__new__(cls, 0, WORD)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, InterfaceAddress)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(InterfaceAddress)
+
+
+INTERFACE_ADDRESS = InterfaceAddress()
+
+
 class Names(NamedTuple):
     """One of several interfaces; which one differs from packet to packet of the box."""
 

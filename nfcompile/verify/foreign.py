@@ -17,7 +17,7 @@ from nfcompile.model.protocols import ICMP, TCP, UDP
 from nfcompile.model.ranges import EVERYWHERE
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
-from nfcompile.verify.boxes import Packet, one_of
+from nfcompile.verify.boxes import INTERFACE_ADDRESS, Packet, one_of
 from nfcompile.verify.foreign_walk import ForeignFate, Unclear, Walk
 from nfcompile.verify.proof.box import NOTHING, PORTS, Box, explored
 from nfcompile.verify.walk import LOCAL, Outcome, read, walk
@@ -118,10 +118,11 @@ def _said(
     left = outcome.packet
     if (left.destination, left.destination_port) != (fate.destination, fate.destination_port):
         return DIFFER, fate.dnat
+    wanted = INTERFACE_ADDRESS if fate.interface else fate.source
     from_inside = one_of(gate.inside, packet.interface)
     if not from_inside or one_of((LOCAL,), outcome.out):
-        return (AGREE if left.source == fate.source else ANNOUNCED), None
-    if fate.interface or left.source != fate.source:
+        return (AGREE if left.source == wanted else ANNOUNCED), None
+    if left.source != wanted:
         return DIFFER, fate.snat
     if packet.protocol == ICMP or fate.source_port is None or left.source_port == fate.source_port:
         return AGREE, None

@@ -38,7 +38,7 @@ class Unclear(Exception):
 
 
 class ForeignFate(NamedTuple):
-    """The ends of a packet behind the gateway, and the lines that decided about them, if any did.
+    """The ends of a packet behind the gateway, and the lines that decided about them, an exclusion, too.
 
     `interface`: the source is the address of the outgoing interface. `source_port` None: any port is right.
     """
@@ -66,6 +66,7 @@ class SourceRow(NamedTuple):
 
 
 Step = Statement | SourceRow
+Decision = tuple[Statement, Translate | Exclude]
 
 
 class Walk:
@@ -85,8 +86,9 @@ class Walk:
         if found is not None:
             statement, action = found
             line = statement.origin
-            mark = action.mark.value if action.mark else 0
-            now = self.destination(now, action, statement.match)
+            if isinstance(action, Translate):
+                mark = action.mark.value if action.mark else 0
+                now = self.destination(now, action, statement.match)
         out = route(now.destination)
         ends = ForeignFate(now.destination, now.destination_port, now.source, now.source_port, dnat=line)
         if one_of((LOCAL,), out):
@@ -95,6 +97,8 @@ class Walk:
         if found is None:
             return ends
         statement, action = found
+        if isinstance(action, Exclude):
+            return ends._replace(snat=statement.origin)
         ends = ends._replace(snat=statement.origin, source_port=action.ports)
         if action.interface:
             return ends._replace(interface=True)
@@ -111,17 +115,13 @@ class Walk:
             packet = packet._replace(destination_port=taken(action.ports, packet.chosen, 1)[0])
         return packet
 
-    def decided(
-        self, stage: str, packet: Packet, out: str | Several, mark: int
-    ) -> tuple[Statement, Translate] | None:
-        """The statement that translates a packet in a stage, None where none does."""
+    def decided(self, stage: str, packet: Packet, out: str | Several, mark: int) -> Decision | None:
+        """The statement that decides about a packet in a stage, None where none does."""
         end = self.chain(self.starts.get(stage, ""), packet, out, mark, 0)
         return end if isinstance(end, tuple) else None
 
-    def chain(
-        self, name: str, packet: Packet, out: str | Several, mark: int, depth: int
-    ) -> tuple[Statement, Translate] | str:
-        """What decides in a chain: a translation, 'accept', or 'return' at its end."""
+    def chain(self, name: str, packet: Packet, out: str | Several, mark: int, depth: int) -> Decision | str:
+        """What decides in a chain: a translation, an exclusion, or 'return' at its end."""
         for step in self.chains.get(name, ()) if depth < DEPTH_MOST else ():
             if isinstance(step, SourceRow):
                 found = self.row(step, packet, out)
@@ -142,18 +142,15 @@ class Walk:
             elif isinstance(verdict, Unsaid):
                 raise Unclear
             elif verdict is not None:
-                end = "accept" if isinstance(verdict, Exclude) else (step, verdict)
-                return self.sure(step, end)
+                return self.sure(step, (step, verdict))
         return "return"
 
-    def sure(
-        self, step: Statement, end: tuple[Statement, Translate] | str
-    ) -> tuple[Statement, Translate] | str:
+    def sure(self, step: Statement, end: Decision | str) -> Decision | str:
         if step.doubt:
             raise Unclear
         return end
 
-    def row(self, row: SourceRow, packet: Packet, out: str | Several) -> tuple[Statement, Translate] | None:
+    def row(self, row: SourceRow, packet: Packet, out: str | Several) -> Decision | None:
         if not self.matches(row.match, packet, out, 0):
             return None
         found = row.table.look_up(packet.source)

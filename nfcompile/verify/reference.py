@@ -18,7 +18,7 @@ from nfcompile.model.protocols import IN_BLOCK, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.rules import DnatRule, Qualifier, Qualifiers, SnatRule
 from nfcompile.model.site import Acl, AclRule, Pool, Site
-from nfcompile.verify.boxes import LOCAL, Names, Packet, Table, has, one_of, taken
+from nfcompile.verify.boxes import INTERFACE_ADDRESS, LOCAL, Names, Packet, Table, has, moved, one_of, taken
 
 ANY_PORT = Range(0, PORT_LAST)
 LOW_PORTS = Range(0, 1023)
@@ -159,7 +159,10 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     if dnat is not None:
         mark = dnat.mark.value if dnat.mark else 0
         if dnat.dnat_ip is not None:
-            destination, destinations = taken(dnat.dnat_ip, probe.chosen, 0)
+            given = (
+                same_host(dnat.match.dst_cidr, dnat.dnat_ip, destinations) if dnat.prefix else dnat.dnat_ip
+            )
+            destination, destinations = taken(given, probe.chosen, 0)
             probe = probe._replace(destination=destination)
         if dnat.dnat_port is not None:
             port, destination_ports = taken(dnat.dnat_port, probe.chosen, 1)
@@ -189,8 +192,10 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     if not from_inside:
         return untouched
     snat = first_snat(gate, probe, mark, out)
+    if snat is not None and snat.exclude:
+        return untouched
     if snat is not None:
-        return forwarded(snat.addresses, snat.snat_port or ANY_PORT, f"snat {snat.name}")
+        return forwarded(new_source(snat, probe), snat.snat_port or ANY_PORT, f"snat {snat.name}")
     hairpin = hairpin and one_of(gate.inside, out)
     if not to_outside and not hairpin:
         return untouched
@@ -219,7 +224,9 @@ def opens(gate: Gateway, probe: Packet) -> bool:
     sources."""
     site = gate.site
     towards_outside = (
-        rule for rule in site.snat if gate.outside.intersection(rule.match.interfaces(sorted(gate.outside)))
+        rule
+        for rule in site.snat
+        if not rule.exclude and gate.outside.intersection(rule.match.interfaces(sorted(gate.outside)))
     )
     translates = bool(gate.pools) or any(towards_outside)
     return probe.opens or probe.protocol != TCP or not translates or site.defaults.permit_invalid_flow
@@ -257,6 +264,20 @@ def first_snat(gate: Gateway, probe: Packet, mark: int, out: str | Names) -> Sna
         if qualifies(rule.match, probe):
             return rule
     return None
+
+
+def new_source(rule: SnatRule, probe: Packet) -> Range:
+    """The address that a rule gives: its own, one to one with the source, or the outgoing interface's."""
+    if rule.snat_ip is None:
+        return INTERFACE_ADDRESS
+    return same_host(rule.match.src_cidr, rule.snat_ip, probe.source) if rule.prefix else rule.snat_ip
+
+
+def same_host(asked: Qualifier[Range] | None, prefix: Range, address: Range) -> Range:
+    """The address of another prefix with the same place in it."""
+    assert asked is not None
+    assert asked.single is not None
+    return moved(address, prefix.first - asked.single.first)
 
 
 def qualifies(match: Qualifiers, probe: Packet) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -253,3 +254,41 @@ def test_an_address_alone_is_a_subscriber_first():
     found = lookups(site(SAME_ADDRESS).allocations, address("10.0.0.2"))
 
     assert [(answer.subscriber, answer.global_ip) for answer in found] == [("10.0.0.1", "10.0.0.2")]
+
+
+INTERFACE = """\
+acls: {homes: {10: allow ip 10.0.0.0/28}}
+pools: {homes: {type: nat, allocation: deterministic, acl: homes, priority: 1, global_ip: [203.0.113.0/28]}}
+snat:
+  keep: {src_cidr: 10.0.0.9, exclude: on}
+  some: {src_cidr: 10.0.0.0/30, snat_ip: interface}
+  web: {protocol: tcp, dst_port: 443, src_cidr: 10.0.0.0/29, snat_ip: interface}
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "port", "actions"),
+    [
+        ("10.0.0.1", None, ["interface", "translate"]),
+        ("10.0.0.5", None, ["translate", "interface"]),
+        ("10.0.0.9", None, ["translate"]),
+        ("10.0.0.1", 80, ["interface", "translate"]),
+        ("203.0.113.2", None, ["translate"]),
+        ("192.168.0.1", None, []),
+    ],
+)
+def test_the_address_of_the_interface_is_an_answer(asked, port, actions):
+    """Before the pools where the source alone decides, after them where more is asked."""
+    compiled = site(INTERFACE)
+
+    found = lookups(compiled.allocations, address(asked), port, None, compiled.site.snat)
+
+    assert [one.action for one in found] == actions
+
+
+def test_a_rule_for_any_source_answers_only_for_a_subscriber():
+    """A question with a port asks for a global address, which such a rule does not know."""
+    rules = site("snat: {all: {snat_ip: interface}}").site.snat
+
+    assert [one.action for one in lookups((), address("10.0.0.1"), None, None, rules)] == ["interface"]
+    assert lookups((), address("203.0.113.1"), 4000, None, rules) == []

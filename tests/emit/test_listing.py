@@ -139,7 +139,7 @@ def test_a_phrase_that_is_not_known_is_an_error(phrase: str) -> None:
             }
         },
         {"set": {"op": "add", "elem": {"meta": {"key": "mark"}}, "set": "@s", "stmt": [{"quota": {}}]}},
-        {"masquerade": None},
+        {"redirect": None},
         {"continue": None},
         {"queue": {"num": 1}},
         {"accept": None, "drop": None},

@@ -67,6 +67,50 @@ def test_a_site_that_does_something_else_is_not(old, new, lines):
     assert {one.line.line for one in result.different if one.line} == lines
 
 
+WHOLE = """*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING -i wan0 -d 203.0.113.16/28 -j NETMAP --to 10.0.5.16/28
+-A POSTROUTING -s 10.0.5.16/28 -o wan0 -j NETMAP --to 203.0.113.16/28
+-A POSTROUTING -d 198.18.0.0/16 -o wan0 -j ACCEPT
+-A POSTROUTING -s 10.0.0.0/8 -o wan0 -p tcp -j MASQUERADE --to-ports 1024-4095
+-A POSTROUTING ! -s 192.168.0.0/16 -o wan0 -j MASQUERADE
+COMMIT
+"""
+
+
+def test_the_interfaces_address_exclusions_and_prefixes_are_verified():
+    found = imported("iptables", WHOLE, **SIDES)
+
+    result = verify(found, compiled(found))
+
+    assert result.holds
+    assert result.boxes[DIFFER] == result.boxes[UNCLEAR] == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ("snat_ip: interface", "snat_ip: 203.0.113.9", {7}),
+        ("snat_port: 1024-4095", "snat_port: 1024-4094", {7}),
+        ("exclude: on", "snat_ip: interface", {6}),
+        ("dst_cidr: 198.18.0.0/16, exclude", "dst_cidr: 198.18.0.0/17, exclude", {6}),
+        ("snat_prefix: 203.0.113.16/28", "snat_prefix: 203.0.113.32/28", {5}),
+        ("snat_prefix: 203.0.113.16/28", "snat_ip: 203.0.113.16/28", {5}),
+        ("dnat_prefix: 10.0.5.16/28", "dnat_prefix: 10.0.5.0/28", {4}),
+        ('"!192.168.0.0/16"', "192.168.0.0/16", {8}),
+    ],
+)
+def test_a_slip_in_them_is_found(old, new, lines):
+    found = imported("iptables", WHOLE, **SIDES)
+    assert old in found.text
+
+    result = verify(found, compiled(found._replace(text=found.text.replace(old, new, 1))))
+
+    assert not result.holds
+    assert {one.line.line for one in result.different if one.line} >= lines
+
+
 def test_rules_that_are_not_translated_claim_nothing():
     text = TABLE.replace("COMMIT", "-A POSTROUTING -o wan0 -m owner --uid-owner 1 -j MASQUERADE\nCOMMIT")
     found = imported("iptables", text, **SIDES)

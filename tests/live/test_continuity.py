@@ -246,3 +246,28 @@ def test_stale_assignments_take_their_numbers_and_entries_with_them():
         "map eim_shops": ["udp . 100.64.2.2 . 5000"],
         "map eif_shops": ["udp . 198.51.100.0 . 1090"],
     }
+
+
+def test_what_an_snat_rule_excludes_may_run_bare():
+    """By all its qualifiers, the destination after dnat; where an earlier rule translates it may not."""
+    rules = """snat:
+  mail: {protocol: tcp, dst_port: 25, snat_ip: 172.32.0.201}
+  vpn: {dst_cidr: 198.18.9.0/24, exclude: on}
+"""
+    bare = SiteStatePolicy(compiled(SITE[: SITE.index("snat:")] + rules)).untranslated_flows()
+    excluded = out(TCP, "100.64.2.3", "100.64.2.3", 5000, far="198.18.9.9")
+
+    assert not bare(excluded)
+    assert bare(excluded._replace(dport=25, reply_sport=25))
+    assert bare(excluded._replace(dst=address(FAR), reply_src=address(FAR)))
+
+
+def test_the_gateways_own_address_is_given_by_a_rule_with_the_interfaces():
+    """A connection that a pool gave that address before is now the rule's."""
+    own = SITE[: SITE.index("snat:")] + "gateway: {primary_ip: 192.0.2.1}\n"
+    flow = out(TCP, "10.1.0.3", "192.0.2.1", 5000)
+    before = (addresses("192.0.2.1"),)
+
+    assert SiteStatePolicy(compiled(own)).orphaned_flows(before, {})(flow)
+    given = compiled(own + "snat: {all: {src_cidr: 10.0.0.0/8, snat_ip: interface}}\n")
+    assert not SiteStatePolicy(given).orphaned_flows(before, {})(flow)

@@ -88,6 +88,33 @@ def test_whose_a_session_is(flow: Flow, owner: str | None) -> None:
     assert (".".join(map(str, session.path)) if session else None) == owner
 
 
+@pytest.mark.parametrize(
+    ("flow", "owner"),
+    [
+        (outward("10.0.0.1", "192.0.2.7"), "snat.home"),
+        (outward("10.0.0.1", "192.0.2.8", GRE), "snat.home"),
+        (outward("172.16.0.1", "192.0.2.7", TCP), "snat.web"),
+        (outward("172.16.0.1", "192.0.2.7", UDP), None),
+        (outward("10.9.0.1", "10.9.0.1", UDP), None),
+        (outward("10.9.0.1", "192.0.2.7", UDP), "snat.home"),
+        (outward("100.64.0.1", "203.0.113.1", UDP), "pools.homes"),
+        (outward("10.0.0.1", "172.32.0.9", UDP, 5), "snat.fixed"),
+    ],
+)
+def test_whose_a_session_with_the_interfaces_address_is(flow: Flow, owner: str | None) -> None:
+    """The address tells nothing; all qualifiers that conntrack knows do."""
+    text = """
+  fixed: {mark: 5, snat_ip: 172.32.0.9}
+  vpn: {src_cidr: 10.9.0.0/16, dst_cidr: 198.18.9.0/24, exclude: on}
+  home: {src_cidr: 10.0.0.0/8, snat_ip: interface}
+  web: {protocol: tcp, dst_port: [80, 443], snat_ip: interface}
+"""
+    compiled = site(SITE[: SITE.index("  marked:")].rstrip() + text)
+    session = next(sessions(compiled, [flow], SessionFilter()), None)
+
+    assert (".".join(map(str, session.path)) if session else None) == owner
+
+
 def test_ends_of_a_session_by_direction() -> None:
     out, back = only(outward("100.64.0.1", "203.0.113.1")), only(inward("203.0.113.21", "192.168.0.5"))
 

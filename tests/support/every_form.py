@@ -280,6 +280,14 @@ TRANSLATIONS: tuple[tuple[Statement, ...], ...] = (
             ),
         ),
     ),
+    (
+        match(IP_SADDR, addresses("10.1.0.0/24")),
+        Nat("snat", Constant(addresses("203.0.113.0/24")), None, True),
+    ),
+    (match(IP_SADDR, addresses("10.2.0.0/24")), Nat("masquerade", None)),
+    (BOTH, match(IP_SADDR, addresses("10.3.0.0/24")), Nat("masquerade", None, Constant(Range(1024, 2047)))),
+    (BOTH, match(IP_SADDR, addresses("10.4.0.0/24")), Nat("masquerade", None, Constant(Range(1024, 1024)))),
+    (Nat("masquerade", None, flags=("persistent",)),),
 )
 
 
@@ -311,6 +319,10 @@ CHAINS = (
             (Mangle(ZONE, Lookup(IIFNAME, (element(("wan0",), 2), element(("lan0",), 1)), ("zone",))),),
             (BOTH, Nat("dnat", Constant(addresses("192.0.2.9")), Constant(Range(443, 443)))),
             (TCP_ONLY, Nat("dnat", None, Constant(Range(8080, 8080)))),
+            (
+                match(IP_DADDR, addresses("203.0.113.0/24")),
+                Nat("dnat", Constant(addresses("10.1.0.0/24")), None, True),
+            ),
         ),
         (),
         Hook("nat", "prerouting", "dstnat + 1"),

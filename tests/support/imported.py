@@ -37,10 +37,6 @@ def reasons(found: Imported) -> dict[int, str]:
 
 
 NOT_YET = (
-    "snat: {a: {snat_ip: interface}}",
-    "snat: {a: {dst_cidr: 10.0.0.0/8, exclude: on}, b: {snat_ip: 203.0.113.1}}",
-    "snat: {a: {src_cidr: 10.1.0.0/24, snat_prefix: 203.0.113.0/24}}",
-    "dnat: {a: {interface: wan0, dst_cidr: 203.0.113.0/24, dnat_prefix: 10.1.0.0/24}}",
     "interfaces: {inside: [eth0], outside: [eth0]}\nsnat: {a: {snat_ip: 203.0.113.1}}",
     "interfaces: {inside: [a], outside: [a], inside_networks: [10.0.0.0/8]}\nsnat: {}",
     *(

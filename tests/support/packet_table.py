@@ -9,8 +9,9 @@
             routes do not say it, source and destination
     right   pool P: the source becomes what `lookup` says of it in pool P, in its block of ports
             untranslated: both ends stay; drop
-            from A, to B: what the ends become, addresses or ranges; without ports `from` means any,
-            `to` the same as before; an end that is not named stays
+            from A, to B: what the ends become, addresses or ranges, or the gateway's address on a wire
+            (`from wan0`); without ports `from` means any, `to` the same as before; an end that is not
+            named stays
 
 Every packet that comes out is answered, and the answer has to reach the sender as if nothing had been
 translated. Comments begin with a #. A packet with no source port gets one of its own, one with no
@@ -28,9 +29,10 @@ from nfcompile.model import parse
 from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference, walk
+from nfcompile.verify.boxes import INTERFACE_ADDRESS
 from support.frames import ACK, ECHO, ICMP, NAMES, SYN, TCP, UDP, Packet
 from support.lab import Lab, Outcome
-from support.wires import route
+from support.wires import WIRE, gateway_address, route
 
 PROTOCOLS = {name: number for number, name in NAMES.items()} | {"ack": TCP}
 ANY_PORT = Range(0, PORT_LAST)
@@ -189,7 +191,10 @@ def expected_by_reference(compiled: Compiled, wire: str, packet: Packet) -> tupl
     fate = reference.fate(gate, asked, lambda address: route(address.first))
     if fate.action == "drop":
         return None, str(fate)
-    source = End(fate.sources, fate.source_ports)
+    left_with = fate.sources
+    if left_with == INTERFACE_ADDRESS:
+        left_with = parse.addresses(gateway_address(route(fate.destinations.first)))
+    source = End(left_with, fate.source_ports)
     return Expectation(source, End(fate.destinations, fate.destination_ports)), str(fate)
 
 
@@ -204,4 +209,5 @@ def _exactly(address: int, port: int) -> End:
 
 def _read_end(text: str) -> End:
     host, colon, ports = text.partition(":")
+    host = gateway_address(host) if host in WIRE else host
     return End(parse.addresses(host), parse.ports(ports) if colon else ANY_PORT)

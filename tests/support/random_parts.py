@@ -163,12 +163,17 @@ def listed(dice: Random, rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def dnat_rule(dice: Random) -> dict[str, Any]:
-    """To a far host or segment, now and then to a subscriber, or to a global address."""
+    """To a far host or segment, now and then to a subscriber, to a global address, or nowhere."""
     rule = match(dice, ("lan0", "lan1", "wan0", "wan1"))
+    if one_in(dice, 7):
+        return rule | {"exclude": True}
     if one_in(dice, 5):
         rule["dst_cidr"] = dice.choice(GLOBAL_ENDS)
     if not one_in(dice, 4):
         rule["mark"] = dice.choice(MARKS)
+    if one_in(dice, 6):
+        pair = dice.choice((("198.18.0.0/26", "198.18.1.64/26"), ("198.18.1.16/30", "198.18.0.60/30")))
+        return rule | dict(zip(("dst_cidr", "dnat_prefix"), pair, strict=True))
     if rule.get("protocol") in WITH_PORTS and one_in(dice, 2):
         rule["dnat_port"] = dice.choice(("9001", "8002", "443", "65535", "1", "9001-9004"))
     if one_in(dice, 2) or not rule.keys() & {"mark", "dnat_port"}:
@@ -178,14 +183,23 @@ def dnat_rule(dice: Random) -> dict[str, Any]:
 
 
 def snat_rule(dice: Random, number: int) -> dict[str, Any]:
-    """From an address or a segment of their own, now and then from some of its ports."""
+    """From an address or a segment of their own, now and then from some of its ports; from the interface's
+    address, one to one, or excluded."""
     rule = match(dice, ("wan0", "wan1", "lan1"))
     if not one_in(dice, 4):
         rule["mark"] = dice.choice(MARKS)
         if one_in(dice, 4):
             rule["mark"] = dice.choice(([1, 2], "!1", ["!1", "!2"]))
     start = f"203.1.{number}."
+    kind = dice.choice(("address", "address", "address", "interface", "prefix", "exclude"))
+    if kind == "exclude":
+        return rule | {"exclude": True}
+    if kind == "prefix":
+        pair = dice.choice((("10.0.0.0/26", "64/26"), ("10.1.0.32/27", "0/27"), ("10.102.0.6/31", "254/31")))
+        return rule | {"src_cidr": pair[0], "snat_prefix": start + pair[1]}
     rule["snat_ip"] = dice.choice((start + "1", start + "8-" + start + "11", start + "0", start + "255"))
+    if kind == "interface":
+        rule["snat_ip"] = "interface"
     if rule.get("protocol") in WITH_PORTS and one_in(dice, 2):
         rule["snat_port"] = dice.choice(("30000-31000", "65000-65535", "1-1023"))
     return rule

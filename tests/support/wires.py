@@ -45,6 +45,11 @@ VLANS = {"lan1": 101, "lan0.102": 102}
 """The VLANs of sites that have some."""
 
 
+def gateway_address(wire: str) -> str:
+    """The gateway's own address on a wire."""
+    return f"{WIRE[wire].subnet}.1"
+
+
 def route(address: int) -> str:
     """The interface behind which the gateway's routes see an address."""
     found = max(

@@ -106,8 +106,9 @@ def _mangle(inside: Any) -> Mangle:
 
 
 def _nat(kind: str, inside: Any) -> Nat:
-    """`type_flags` tells NETMAP from a choice among a range; `flags` has the word too."""
-    inner = only(inside, {"family", "addr", "port", "flags", "type_flags"})
+    """`type_flags` tells NETMAP from a choice among a range; `flags` has the word too. nft lists a plain
+    `masquerade` with nothing inside."""
+    inner = only({} if inside is None else inside, {"family", "addr", "port", "flags", "type_flags"})
     if inner.get("family", "ip") != "ip":
         raise UnknownListing({kind: inside})
     prefix = "prefix" in _words(inner.get("type_flags"))
@@ -184,6 +185,7 @@ READERS: dict[str, Callable[[Any], Statement]] = {
     "mangle": _mangle,
     "snat": partial(_nat, "snat"),
     "dnat": partial(_nat, "dnat"),
+    "masquerade": partial(_nat, "masquerade"),
     "limit": _limit,
     "set": lambda inside: _update(inside, "set", {}),
     "counter": partial(_named, "counter"),

@@ -8,6 +8,7 @@ from nfcompile.model.protocols import IN_BLOCK, TCP, UDP
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
+from nfcompile.verify.boxes import INTERFACE_ADDRESS
 from nfcompile.verify.explain.reasons import Reason, block_is_open, pool_of, reasons, static_entry
 from nfcompile.verify.walk import LOCAL, NOTHING, Outcome, Packet, Route, State, one, read, walk
 
@@ -171,6 +172,8 @@ def _from_inside(
 ) -> Explanation:
     """The resulting source. What a dynamic pool will take is not known; an snat rule names a range."""
     address = range_text(left.source) if pool is None else _known(left.source)
+    if left.source == INTERFACE_ADDRESS:
+        address = None
     shared = left.source_port != asked.source_port if pool is None else pool.shares_addresses
     is_open = pool is not None and block_is_open(compiled, pool, asked, left.source_port)
     if address is None or not shared or is_open or left.protocol not in IN_BLOCK:

@@ -18,7 +18,7 @@ from nfcompile.model.protocols import GRE, ICMP, IN_BLOCK, NAMES, WITH_PORTS
 from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.model.site import AclRule, Pool, Site, StaticEntry
 from nfcompile.pipeline import Compiled
-from nfcompile.verify.boxes import has
+from nfcompile.verify.boxes import INTERFACE_ADDRESS, has
 from nfcompile.verify.reference import hits
 from nfcompile.verify.walk import LOCAL, Effect, Outcome, Packet, Step
 
@@ -69,7 +69,8 @@ def reasons(compiled: Compiled, asked: Packet, outcome: Outcome) -> Iterator[Rea
                 yield _no_hit(scene, entered)
             continue
         yield from SPEAKERS.get(str(step.origin[0]) if step.origin else "", _silent)(scene, step)
-    if outcome.verdict == "accept" and not outcome.snat and outcome.out in compiled.site.interfaces.outside:
+    left = outcome.verdict == "accept" and not outcome.snat and not _is_left_alone(scene)
+    if left and outcome.out in compiled.site.interfaces.outside:
         yield from (_passed_over(scene, pool) for pool in waiting if pool_of(compiled.site, outcome) is None)
     yield from _ending(scene)
 
@@ -188,11 +189,24 @@ def _dnat(scene: Scene, step: Step) -> Iterator[Reason]:
             yield Reason(
                 step.origin, f"dnat rule '{step.origin[-1]}': the destination becomes {_end(effect)}"
             )
+        elif effect.kind == "return" and _is_excluded(scene, step):
+            text = f"dnat rule '{step.origin[-1]}' excludes the packet: the destination stays"
+            yield Reason((*step.origin, "exclude"), text)
+
+
+def _is_excluded(scene: Scene, step: Step) -> bool:
+    return any(rule.exclude and rule.path == step.origin for rule in scene.compiled.site.dnat)
 
 
 def _snat(scene: Scene, step: Step) -> Iterator[Reason]:
     for effect in step.effects:
-        if effect.kind == "snat":
+        if effect.kind == "accept":
+            text = f"snat rule '{step.origin[-1]}' excludes the packet: it keeps its source, no pool is asked"
+            yield Reason((*step.origin, "exclude"), text)
+        elif effect.kind == "snat" and effect.values[0] == INTERFACE_ADDRESS:
+            text = f"the source becomes the address of '{scene.outcome.out}' at the time{_port(effect)}"
+            yield Reason(step.origin, f"snat rule '{step.origin[-1]}': {text}")
+        elif effect.kind == "snat":
             yield Reason(step.origin, f"snat rule '{step.origin[-1]}': the source becomes {_end(effect)}")
 
 
@@ -351,6 +365,8 @@ def _ending(scene: Scene) -> Iterator[Reason]:
         yield Reason((*taken.path, "type"), f"pool '{taken.name}' is fake: the packet keeps its source")
     elif any(effect.kind == "snat" for step in outcome.steps for effect in step.effects):
         yield from _idle(scene, taken)
+    elif _is_left_alone(scene):
+        return
     elif outcome.out == LOCAL:
         yield Reason(("gateway",), "the packet is for the gateway itself: it is not touched")
     elif taken is not None:
@@ -366,6 +382,12 @@ def _ending(scene: Scene) -> Iterator[Reason]:
         yield Reason(("interfaces",), f"from '{asked.interface}' to '{outcome.out}' nothing is translated")
     else:
         yield Reason(("pools",), "no pool takes the packet: it is forwarded with its own source")
+
+
+def _is_left_alone(scene: Scene) -> bool:
+    """Whether an snat rule excludes the packet."""
+    accepted = (s.origin for s in scene.outcome.steps if any(e.kind == "accept" for e in s.effects))
+    return any(origin[:1] == ("snat",) for origin in accepted)
 
 
 def _idle(scene: Scene, pool: Pool | None) -> Iterator[Reason]:
@@ -410,5 +432,11 @@ def _end(effect: Effect) -> str:
     address, port = effect.values
     if not isinstance(address, Range) or not isinstance(port, Range):
         return ""
-    said = range_text(address)
-    return said if port.size > 65535 or port == Range(0, 0) else f"{said}:{port_text(port)}"
+    return range_text(address) + _port(effect, ":")
+
+
+def _port(effect: Effect, before: str = ", port ") -> str:
+    """', port 80', or nothing where it may be any."""
+    _, port = effect.values
+    said = isinstance(port, Range) and port.size <= 65535 and port != Range(0, 0)
+    return f"{before}{port_text(port)}" if said and isinstance(port, Range) else ""

@@ -46,8 +46,19 @@ from nfcompile.emit.statements import (
     Use,
     VerdictMap,
 )
-from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import Names, Packet, Part, Scrambled, inverted, joined, masked, netmapped, taken
+from nfcompile.model.ranges import EVERYWHERE, Range
+from nfcompile.verify.boxes import (
+    INTERFACE_ADDRESS,
+    Names,
+    Packet,
+    Part,
+    Scrambled,
+    inverted,
+    joined,
+    masked,
+    netmapped,
+    taken,
+)
 from nfcompile.verify.walk.packet import STATUS, Flight, is_local
 from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits
 from nfcompile.verify.walk.state import NOTHING, State
@@ -391,18 +402,31 @@ class Walker:
             address = _range(data[0])
             port = _range(data[1]) if len(data) > 1 else None
         elif nat.address is not None:
-            address = self.number(nat.address)
+            address = self.constant(nat, self.number(nat.address))
+        elif nat.kind == "masquerade":
+            address = INTERFACE_ADDRESS
         if nat.port is not None:
             port = self.number(nat.port)
-        if nat.kind == "dnat":
+        kind = "dnat" if nat.kind == "dnat" else "snat"
+        if kind == "dnat":
             chosen = self.flight.original.chosen
             address = address and taken(address, chosen, 0)[1]
             port = port and taken(port, chosen, 1)[1]
-        self.flight = self.flight.translated(nat.kind, address, port)
+        self.flight = self.flight.translated(kind, address, port)
         now = self.flight.now
         ends = {"snat": (now.source, now.source_port), "dnat": (now.destination, now.destination_port)}
-        self.effects.append(Effect(nat.kind, None, ends[nat.kind]))
+        self.effects.append(Effect(kind, None, ends[kind]))
         return ACCEPT
+
+    def constant(self, nat: Nat, address: Range) -> Range:
+        """The address that a rule names; of a prefix the one with the packet's host bits."""
+        if not nat.prefix:
+            return address
+        old = self.flight.now.source if nat.kind == "snat" else self.flight.now.destination
+        if isinstance(old, Part):
+            return netmapped(old, [(EVERYWHERE, address)])
+        host = address.size - 1
+        return joined(masked(old, host), address.first)
 
 
 def _scrambles(expression: Bitwise, value: Part) -> bool:
