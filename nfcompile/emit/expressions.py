@@ -133,7 +133,10 @@ SYMBOLS: dict[str, dict[int, str]] = {
     "ct_state": {1: "invalid", 2: "established", 4: "related", 8: "new", 64: "untracked"},
     "ct_status": {1: "expected", 16: "snat", 32: "dnat"},
     "ct_dir": {0: "original", 1: "reply"},
-    "ct_event": {1: "new", 4: "destroy"},
+    "ct_event": {
+        **{1: "new", 2: "related", 4: "destroy", 8: "reply", 16: "assured", 32: "protoinfo"},
+        256: "seqadj",
+    },
     "fib_addrtype": {1: "unicast", 2: "local"},
 }
 """Types whose values nft writes as names; the numbers are the kernel's (linux/netfilter headers)."""

@@ -24,15 +24,23 @@ ALGS = {
 """Key of `alg` -> (name in the kernel, protocol, server port). Mainline kernels have no rtsp helper."""
 
 CT_EVENT = Field("ct event")
-SILENT = Mangle(CT_EVENT, Constant(number(0)))
-LOGGED = Mangle(CT_EVENT, Constant(number(symbol("ct_event", "new") | symbol("ct_event", "destroy"))))
+
+
+def _events_of(*words: str) -> Mangle:
+    return Mangle(CT_EVENT, Constant(number(sum(symbol("ct_event", word) for word in words))))
+
+
+SILENT = _events_of()
+LOGGED = _events_of("new", "destroy")
+SYNCED = _events_of("new", "related", "destroy", "reply", "assured", "protoinfo", "seqadj")
+"""What conntrackd lives from: without the changes of state the peer's copy stays that of the first packet."""
 
 
 def policy(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The timeout objects and the rules of one pool."""
     pool = allocation.pool
     timeouts, set_timeouts = _timeouts(pool)
-    rules = (*set_timeouts, *_helpers(context.site, pool), _events(pool))
+    rules = (*set_timeouts, *_helpers(context.site, pool), _events(context.site, pool))
     return timeouts, rules
 
 
@@ -47,7 +55,8 @@ def helpers(context: Context) -> Contribution:
         return Contribution()
     path: Path = ("nat_defaults", "alg")
     logging = any(p.connection_logging and _uses_algs(context.site, p) for p in context.site.active_pools)
-    statements = (Log("nfcompile alg ", names.LOG_GROUP), LOGGED) if logging else (SILENT,)
+    event = _event(context.site, logging)
+    statements = (Log("nfcompile alg ", names.LOG_GROUP), event) if logging else (event,)
     rules = tuple(Rule((statement,), path) for statement in statements)
     expected = match(CT_STATE, "related"), match(CT_STATUS, "expected")
     chain, entry = Chain(names.EXPECTED, rules, path), Rule((*expected, jump(names.EXPECTED)), path)
@@ -91,11 +100,17 @@ def _helpers(site: Site, pool: Pool) -> tuple[Rule, ...]:
     )
 
 
-def _events(pool: Pool) -> Rule:
-    """A pool that logs tells conntrack listeners of new and ended connections; others stay silent."""
+def _event(site: Site, logging: bool) -> Mangle:
+    if site.pair is not None:
+        return SYNCED
+    return LOGGED if logging else SILENT
+
+
+def _events(site: Site, pool: Pool) -> Rule:
+    """A pool that logs tells conntrack listeners of new and ended connections; others stay silent, but in a
+    pair, where conntrackd listens."""
     path = (*pool.path, "connection_logging") if "connection_logging" in pool.given else pool.path
-    event = LOGGED if pool.connection_logging else SILENT
-    return Rule((event,), path, f"{dotted(pool.path)}.connection_logging")
+    return Rule((_event(site, pool.connection_logging),), path, f"{dotted(pool.path)}.connection_logging")
 
 
 def _timeouts(pool: Pool) -> tuple[tuple[CtTimeout, ...], tuple[Rule, ...]]:

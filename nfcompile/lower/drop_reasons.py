@@ -26,6 +26,7 @@ DROP_REASONS = {
     "dropped_midstream": DropReason("midstream", "TCP without a known connection and without SYN"),
     "dropped_unsolicited": DropReason("unsolicited", "no mapping for the global address"),
     "dropped_untranslated": DropReason("untranslated", "a subscriber's own address must not leave"),
+    "dropped_gate": DropReason("gate", "the gate is closed: this node is not the master of its pair"),
     "refused_sessions": DropReason("session_limit", "over the limit of sessions per socket"),
     "refused": DropReason(
         "refused", "retransmitted after the pool was exhausted; rejected with ICMP admin-prohibited"

@@ -31,6 +31,7 @@ from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.custom_nat import dnat, snat
 from nfcompile.lower.exhaustion import exhaustion
 from nfcompile.lower.flowtable import flowtable
+from nfcompile.lower.gate import gate
 from nfcompile.lower.guard import admission, guard, outbound
 from nfcompile.lower.host_timeouts import remarks
 from nfcompile.lower.mapping import learning
@@ -42,6 +43,7 @@ from nfcompile.model.site import Site
 
 FEATURES: tuple[Callable[[Context], Contribution], ...] = (
     vlan_zones,
+    gate,
     exhaustion,
     dnat,
     admission,

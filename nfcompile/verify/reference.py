@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.model.protocols import IN_BLOCK, TCP, UDP, WITH_PORTS
+from nfcompile.model.protocols import IN_BLOCK, NUMBERS, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.rules import DnatRule, Qualifier, Qualifiers, SnatRule
 from nfcompile.model.site import Acl, AclRule, Pool, Site
 from nfcompile.verify.boxes import INTERFACE_ADDRESS, LOCAL, Names, Packet, Table, has, moved, one_of, taken
 
+MULTICAST = Range(0xE0000000, 0xEFFFFFFF)
 ANY_PORT = Range(0, PORT_LAST)
+VRRP = NUMBERS["vrrp"]
 LOW_PORTS = Range(0, 1023)
 Route = Callable[[Range], str | Names]
 """The gateway's routing table: the interface behind which an address is."""
@@ -71,22 +73,23 @@ class Served(NamedTuple):
 
 
 class Gateway(NamedTuple):
-    """A site, and what follows from it for every packet: its two sides, whose addresses are global."""
+    """A site, and what follows from it for every packet: its two sides, whose addresses are global. In a pair
+    the gate may be closed."""
 
     site: Site
     pools: tuple[Served, ...]
     inside: frozenset[str]
     outside: frozenset[str]
     globals: Table
+    is_closed: bool = False
 
 
-def gateway(site: Site, allocations: Sequence[PoolAllocation]) -> Gateway:
+def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool = False) -> Gateway:
     """Read a site once for many packets."""
     pools = site.active_pools
     mine = [one for pool in pools for one in pool.global_ranges]
-    return Gateway(
-        site, tuple(served(site, allocation) for allocation in allocations), *sides(site), Table.of(mine)
-    )
+    tables = tuple(served(site, allocation) for allocation in allocations)
+    return Gateway(site, tables, *sides(site), Table.of(mine), is_closed)
 
 
 def served(site: Site, allocation: PoolAllocation) -> Served:
@@ -154,6 +157,8 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     from_inside = one_of(gate.inside, probe.interface)
     from_outside = not from_inside and one_of(gate.outside, probe.interface)
     from_either = from_inside or from_outside
+    if gate.is_closed and from_either and not passes_closed(gate.site, probe):
+        return dropped("the gate is closed")
 
     dnat = first_dnat(gate, probe, route(probe.destination))
     if dnat is not None:
@@ -212,6 +217,13 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
             return dropped(f"nothing left in {pool.name}")
         return forwarded(*found, f"pool {pool.name}", pool.name)
     return untouched
+
+
+def passes_closed(site: Site, probe: Packet) -> bool:
+    """What a closed gate lets through: VRRP, multicast, and what is for a node's own address."""
+    assert site.pair is not None
+    own = [Range(one.address, one.address) for node in site.pair.nodes for one in node.addresses]
+    return probe.protocol == VRRP or any(has(one, probe.destination) for one in (MULTICAST, *own))
 
 
 def leads(rule: DnatRule | None) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nfcompile.lower.context import lowering_context
 from nfcompile.model.protocols import IN_BLOCK, TCP, UDP
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.boxes import INTERFACE_ADDRESS
 from nfcompile.verify.explain.reasons import Reason, block_is_open, pool_of, reasons, static_entry
-from nfcompile.verify.walk import LOCAL, NOTHING, Outcome, Packet, Route, State, one, read, walk
+from nfcompile.verify.walk import LOCAL, Outcome, Packet, Route, State, gate_open, one, read, walk
 
 ANY_PORT = Range(0, PORT_LAST)
 
@@ -48,9 +49,13 @@ class Undecided(Exception):
 
 
 def explain(
-    compiled: Compiled, question: Question, state: State = NOTHING, route: Route | None = None
+    compiled: Compiled, question: Question, state: State | None = None, route: Route | None = None
 ) -> Explanation:
-    """Walk the packet through the compiled ruleset. Raises Undecided."""
+    """Walk the packet through the compiled ruleset, as nobody has used it; on a node of a pair the gate is
+    open. Raises Undecided."""
+    if state is None:
+        both = lowering_context(compiled.site, compiled.allocations)
+        state = gate_open((*both.inside, *both.outside))
     packet = Packet(
         question.interface or compiled.site.interfaces.inside[0],
         question.protocol,

@@ -14,7 +14,7 @@ from nfcompile.verify import reference
 from nfcompile.verify.boxes import Scrambled, within
 from nfcompile.verify.proof.box import Box, everything, explored
 from nfcompile.verify.reference import ANY_PORT, Fate
-from nfcompile.verify.walk import Outcome, read, walk
+from nfcompile.verify.walk import NOTHING, Outcome, gate_open, read, walk
 from nfcompile.verify.walk.cuts import cuts
 
 PROTOCOL_NUMBERS = 256
@@ -33,13 +33,21 @@ class Compared(NamedTuple):
 
 
 def compared(compiled: Compiled) -> Iterator[Compared]:
-    """Every packet, in boxes of which both sides say one thing each."""
+    """Every packet, in boxes of which both sides say one thing each; on a node of a pair once with the gate
+    open, and once with the gate closed."""
+    yield from _compared(compiled, False)
+    if compiled.site.pair is not None:
+        yield from _compared(compiled, True)
+
+
+def _compared(compiled: Compiled, is_closed: bool) -> Iterator[Compared]:
     program = read(compiled.table)
-    gate = reference.gateway(compiled.site, compiled.allocations)
+    gate = reference.gateway(compiled.site, compiled.allocations, is_closed)
+    state = NOTHING if is_closed else gate_open(gate.inside | gate.outside)
 
     def ask(box: Box) -> tuple[Fate, tuple[Outcome, ...]]:
         packet = box.packet
-        return reference.fate(gate, packet, box.route), walk(program, packet, box.route)
+        return reference.fate(gate, packet, box.route), walk(program, packet, box.route, state)
 
     named = {name for match in _matches(compiled.site) if match.interface for name in match.interface.values}
     interfaces = gate.inside | gate.outside | named

@@ -10,7 +10,7 @@ from nfcompile.verify.boxes import LOCAL, Packet
 from nfcompile.verify.walk.anyhow import reach
 from nfcompile.verify.walk.packet import one
 from nfcompile.verify.walk.program import Program, read
-from nfcompile.verify.walk.state import NOTHING, State
+from nfcompile.verify.walk.state import NOTHING, State, gate_open
 from nfcompile.verify.walk.values import UnknownStatement, Value
 from nfcompile.verify.walk.walker import Effect, Outcome, Route, Step, walk
 
@@ -26,6 +26,7 @@ __all__ = [
     "Step",
     "UnknownStatement",
     "Value",
+    "gate_open",
     "one",
     "reach",
     "read",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from nfcompile.emit import Name
+from nfcompile.lower import names
 from nfcompile.model.ranges import Range
 from nfcompile.verify.boxes import Part
 from nfcompile.verify.walk.values import Key, certain, within
@@ -54,6 +55,11 @@ class State(NamedTuple):
     def after(self, learned: Learned) -> State:
         """The state when a packet has passed."""
         return self._replace(learned={**self.learned, **learned})
+
+
+def gate_open(interfaces: Iterable[str]) -> State:
+    """The state of a node of a pair that `takeover` has opened for packets from these interfaces."""
+    return State({(names.GATE, (interface,)): () for interface in interfaces})
 
 
 def _may_meet(key: Key, other: Key) -> bool:
