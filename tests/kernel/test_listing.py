@@ -14,8 +14,9 @@ from nfcompile.emit.listing import Listed, read_listing, read_table
 from nfcompile.emit.normal import normal
 from nfcompile.kernel import nft
 from nfcompile.live import ruleset
-from nfcompile.pipeline import Compiled, compile_site, parse
+from nfcompile.pipeline import Compiled
 from nfcompile.verify.proof import prove
+from support import sites
 from support.bare_gateway import OTHER, SITE, Namespace, apply, run
 from support.every_form import TABLE
 from support.lab import Lab, lacking
@@ -31,7 +32,7 @@ def name(path: Path) -> str:
 
 
 def compiled(ruleset: Path) -> Compiled:
-    return compile_site(parse(ruleset.with_name("site.yaml").read_bytes(), "site.yaml"))
+    return sites.site(ruleset.with_name("site.yaml").read_bytes())
 
 
 def loaded(lab: Lab, table: Table) -> Listed:
