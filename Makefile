@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-lowest test-latest lint unit kernel golden errors lock bare busy soak kills mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel golden errors lock bare busy monitoring soak kills mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
 # half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
@@ -62,6 +62,10 @@ busy: setup
 soak: setup
 	@scripts/soak "$(or $(SOAK),10)" "$(SEED)"
 
+# What monitoring/ offers, by Prometheus' own promtool: the exporter's metrics, the rules, and where each alert fires.
+monitoring: setup
+	@scripts/monitoring $(BIN)
+
 # Kill apply, trial, confirm, rollback and timer at random moments: KILLS times, about 4 s each.
 kills: setup
 	@scripts/in-namespaces $(BIN)/python scripts/kills.py --kills "$(or $(KILLS),300)" $(if $(SEED),--seed "$(SEED)")
@@ -92,5 +96,5 @@ matrix: setup
 
 # Back to what git has.
 clean:
-	rm -rf .venv .venv-* .matrix .bare dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .matrix .bare .monitoring dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,17 +12,18 @@ from nfcompile.cli.exit_status import OK, UsageProblem
 from nfcompile.cli.options import Options
 
 if TYPE_CHECKING:
-    from nfcompile.live.usage import Usage
+    from nfcompile.live.scrape import Reading
 
 
 def run(options: Options) -> int:
     """Serve until SIGINT or SIGTERM."""
-    from nfcompile.live import usage
+    from nfcompile.live.scrape import ScrapedSite, Scraper
 
     host, port = address(options.listen)
-    _, compiled = site.compiled_or_refused(options)
+    compilation, compiled = site.compiled_or_refused(options)
     state.examine(options)
-    _serve(host, port, lambda: usage.read(compiled, options.netns, options.full), options.quiet)
+    begins = ScrapedSite(compiled, "", compilation.document.name, site.choice(options))
+    _serve(host, port, Scraper(begins, options.state_dir, options.netns, options.full).read, options.quiet)
     return OK
 
 
@@ -38,8 +39,8 @@ def address(listen: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _serve(host: str, port: int, read: Callable[[], Usage], quiet: bool) -> None:
-    made = metrics.registry(read)
+def _serve(host: str, port: int, read: Callable[[], Reading], quiet: bool) -> None:
+    made = metrics.registry(metrics.Collected(read))
     from prometheus_client import start_http_server
 
     ends = {signal.SIGINT, signal.SIGTERM}

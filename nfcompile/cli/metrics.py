@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from nfcompile import __version__
 from nfcompile.cli.exit_status import UsageProblem
 from nfcompile.kernel import KernelError
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
-    from prometheus_client.registry import CollectorRegistry
+    from prometheus_client.registry import Collector, CollectorRegistry
 
-    from nfcompile.live.usage import Usage
+    from nfcompile.live.scrape import Reading
+    from nfcompile.live.usage import PoolUsage, Usage
 
 POOL_GAUGES = (
     ("subscribers", "Subscribers that the pool serves"),
@@ -34,7 +37,7 @@ RULE_GAUGES = (
 class Collected:
     """A registry's collector that asks anew for every scrape; the interface is the client's."""
 
-    def __init__(self, read: Callable[[], Usage]) -> None:
+    def __init__(self, read: Callable[[], Reading]) -> None:
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
@@ -47,10 +50,47 @@ class Collected:
         except KernelError:
             up.add_metric([], 0)
             yield up
+            yield _build_info()
             return
         up.add_metric([], 1)
         yield up
-        yield from families(found)
+        yield _build_info()
+        yield from _of_site(found)
+        yield from families(found.usage)
+
+
+def _build_info() -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    build = GaugeMetricFamily("nfcompile_build_info", "Always 1", labels=["version"])
+    build.add_metric([__version__], 1)
+    return build
+
+
+def _of_site(found: Reading) -> Iterator[Metric]:
+    """Which site the other metrics are about, and what `history` says of it."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    info = GaugeMetricFamily("nfcompile_site_info", "Always 1: the live site", labels=["digest", "file"])
+    info.add_metric([found.site.digest, found.site.file], 1)
+    yield info
+    yield GaugeMetricFamily(
+        "nfcompile_site_live", "Whether the table in the kernel is that of the site", int(found.is_live)
+    )
+    yield GaugeMetricFamily(
+        "nfcompile_trial_pending", "Whether a site is on trial", int(found.trial is not None)
+    )
+    if found.trial is not None:
+        yield GaugeMetricFamily(
+            "nfcompile_trial_remaining_seconds", "Until the trial is taken back", max(0, found.trial)
+        )
+    if found.changed is not None:
+        yield GaugeMetricFamily(
+            "nfcompile_last_change_timestamp_seconds", "When the live site was loaded", found.changed
+        )
+    yield GaugeMetricFamily(
+        "nfcompile_sessions_age_seconds", "Since the sessions were counted", found.counted
+    )
 
 
 def families(found: Usage) -> Iterator[Metric]:
@@ -66,6 +106,7 @@ def families(found: Usage) -> Iterator[Metric]:
             if (value := getattr(pool, field)) is not None:
                 gauge.add_metric([pool.pool], value)
         yield gauge
+    yield _spread(found.pools)
     for field, text in RULE_GAUGES:
         gauge = GaugeMetricFamily(f"nfcompile_snat_{field}", text, labels=["rule"])
         for rule in found.rules:
@@ -89,7 +130,24 @@ def families(found: Usage) -> Iterator[Metric]:
     yield octets
 
 
-def registry(read: Callable[[], Usage]) -> CollectorRegistry:
+def _spread(pools: tuple[PoolUsage, ...]) -> Metric:
+    """Active subscribers by the number of their sessions."""
+    from prometheus_client.core import HistogramMetricFamily
+
+    from nfcompile.live.session_counts import SESSION_STEPS
+
+    histogram = HistogramMetricFamily(
+        "nfcompile_pool_subscriber_sessions", "Sessions of a subscriber with any", labels=["pool"]
+    )
+    for pool in pools:
+        if pool.subscribers_by_sessions is not None:
+            sums = accumulate(pool.subscribers_by_sessions)
+            bounds = [*map(str, SESSION_STEPS), "+Inf"]
+            histogram.add_metric([pool.pool], list(zip(bounds, sums, strict=True)), pool.sessions)
+    return histogram
+
+
+def registry(collector: Collector) -> CollectorRegistry:
     """A registry of nothing but these metrics."""
     try:
         from prometheus_client.registry import CollectorRegistry
@@ -98,13 +156,24 @@ def registry(read: Callable[[], Usage]) -> CollectorRegistry:
             "the Python package 'prometheus-client' is missing; install nfcompile[exporter]"
         ) from None
     made = CollectorRegistry()
-    made.register(Collected(read))
+    made.register(collector)
     return made
+
+
+class OneReading:
+    """A collector of one reading that is there already."""
+
+    def __init__(self, found: Usage) -> None:
+        self._found = found
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric of it."""
+        return families(self._found)
 
 
 def exposition(found: Usage) -> str:
     """The text form of one reading."""
-    made = registry(lambda: found)
+    made = registry(OneReading(found))
     from prometheus_client import generate_latest
 
     return generate_latest(made).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter as Tallies
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,6 +19,11 @@ from nfcompile.pipeline import Compiled
 _BITS = 32
 _OTHER_UNIT = 1 << 3 * _BITS
 _UNIT = {TCP: 1, UDP: 1 << _BITS, ICMP: 1 << 2 * _BITS}
+
+
+SESSION_STEPS = 10, 30, 100, 300, 1000, 3000
+"""Bounds of the classes of subscribers by the number of their sessions; the last class has no bound."""
+NO_SPREAD = (0,) * (len(SESSION_STEPS) + 1)
 
 
 class TopSubscriber(NamedTuple):
@@ -39,6 +45,8 @@ class SessionCounts(NamedTuple):
     active: Tallies[Path]
     addresses: Tallies[Path]
     top: tuple[TopSubscriber, ...]
+    spread: dict[Path, tuple[int, ...]]
+    """Active subscribers by the number of their sessions, as SESSION_STEPS has the classes."""
 
 
 def count_sessions(compiled: Compiled, flows: Iterable[Flow], top: int = 0) -> SessionCounts:
@@ -69,7 +77,13 @@ def count_sessions(compiled: Compiled, flows: Iterable[Flow], top: int = 0) -> S
             TopSubscriber(pools[path], path, -negative, total, *_unpacked(packed)[:3])
             for total, negative, path, packed in nlargest(top, every)
         ),
+        {path: _spread(one.values()) for path, one in counts.items()},
     )
+
+
+def _spread(packed: Iterable[int]) -> tuple[int, ...]:
+    found = Tallies(bisect_left(SESSION_STEPS, sum(_unpacked(one))) for one in packed)
+    return tuple(found[step] for step in range(len(NO_SPREAD)))
 
 
 def _unpacked(packed: int) -> tuple[int, int, int, int]:

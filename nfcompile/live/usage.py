@@ -6,7 +6,7 @@ walk through all connections, so they are counted where that is short or asked f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
@@ -14,7 +14,7 @@ from nfcompile.diagnostics import Path
 from nfcompile.emit import Counter, Map, Set
 from nfcompile.kernel import conntrack, tally
 from nfcompile.kernel.tally import Count, Tally
-from nfcompile.live.session_counts import SessionCounts, TopSubscriber, count_sessions
+from nfcompile.live.session_counts import NO_SPREAD, SessionCounts, TopSubscriber, count_sessions
 from nfcompile.lower.drop_reasons import DROP_REASONS, DropReason, drop_reason
 from nfcompile.model.rules import SnatRule
 from nfcompile.pipeline import Compiled
@@ -46,6 +46,7 @@ class PoolUsage(NamedTuple):
     assignments         blocks that were given away since the ruleset was loaded (dynamic)
     addresses           global addresses; addresses_used are those of a session
     mapping_entries     sockets that have a mapping entry, of at most mapping_limit
+    subscribers_by_sessions    how many have at most as many sessions as each of SESSION_STEPS, then the rest
     """
 
     pool: str
@@ -62,6 +63,7 @@ class PoolUsage(NamedTuple):
     mapping_entries: int | None
     mapping_limit: int | None
     sessions: int | None
+    subscribers_by_sessions: tuple[int, ...] | None
 
 
 class RuleUse(NamedTuple):
@@ -87,14 +89,20 @@ class Usage(NamedTuple):
     missing: tuple[str, ...]
 
 
-def read(compiled: Compiled, namespace: str | None = None, full: bool = False, top: int = 0) -> Usage:
+def read(
+    compiled: Compiled,
+    namespace: str | None = None,
+    full: bool = False,
+    top: int = 0,
+    counted: Callable[[], SessionCounts] | None = None,
+) -> Usage:
     """Ask the kernel. `full` walks through the connections however many there are; so does `top` > 0, and
-    names so many subscribers. Raises KernelError."""
+    names so many subscribers. `counted` has walked through them already. Raises KernelError."""
     filled = {str(one.name) for allocation in compiled.allocations for one in _filled(compiled, allocation)}
     live = tally.read(namespace, frozenset(filled if full else ()))
     used, limit = conntrack.count(namespace)
-    walk = None
-    if full or top or used <= SHORT_WALK:
+    walk = counted() if counted else None
+    if walk is None and (full or top or used <= SHORT_WALK):
         walk = count_sessions(compiled, conntrack.flows(namespace), top)
     counters = [one for one in compiled.table.objects if isinstance(one, Counter)]
     return Usage(
@@ -134,6 +142,7 @@ def _pool(
         _total(live.elements.get(str(one.name)) for one in entries) if entries else None,
         sum(one.size for one in entries) or None,
         walk.sessions[path] if walk else None,
+        walk.spread.get(path, NO_SPREAD) if walk else None,
     )
 
 
