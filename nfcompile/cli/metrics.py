@@ -42,21 +42,23 @@ class Collected:
 
     def collect(self) -> Iterator[Metric]:
         """Every metric, or that the kernel could not be asked."""
-        from prometheus_client.core import GaugeMetricFamily
-
-        up = GaugeMetricFamily("nfcompile_up", "Whether the kernel could be asked for the use of the pools")
         try:
             found = self._read()
         except KernelError:
-            up.add_metric([], 0)
-            yield up
+            yield _up(False)
             yield _build_info()
             return
-        up.add_metric([], 1)
-        yield up
+        yield _up(True)
         yield _build_info()
         yield from _of_site(found)
         yield from families(found.usage)
+
+
+def _up(asked: bool) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    text = "Whether the kernel could be asked for the use of the pools"
+    return GaugeMetricFamily("nfcompile_up", text, int(asked))
 
 
 def _build_info() -> Metric:
@@ -168,7 +170,8 @@ class OneReading:
 
     def collect(self) -> Iterator[Metric]:
         """Every metric of it."""
-        return families(self._found)
+        yield _up(True)
+        yield from families(self._found)
 
 
 def exposition(found: Usage) -> str:

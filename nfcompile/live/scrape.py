@@ -1,7 +1,7 @@
 """Readings for a program that asks again and again: of the site that is live by then, at a bounded cost.
 
 The history says which site is live; where it does not, the site is the one that the program began with.
-Sessions are counted by a walk through all connections. A walk is used again for nine times as long as it
+Sessions are counted by a walk through all connections. A long one is used again for nine times as long as it
 took: counting takes a tenth of one processor at most, and figures of a busy gateway are old, never absent.
 """
 
@@ -21,7 +21,7 @@ from nfcompile.records.clock import microseconds
 from nfcompile.records.history import Event
 
 REST = 9
-"""A walk rests for so many times as long as it took."""
+"""A long walk rests for so many times as long as it took."""
 
 
 class ScrapedSite(NamedTuple):
@@ -102,5 +102,6 @@ class Scraper:
         if self._walk is None or begun >= self._rests_until:
             self._walk = count_sessions(self._site.compiled, conntrack.flows(self._namespace))
             self._walked = time.monotonic()
-            self._rests_until = self._walked + REST * (self._walked - begun)
+            is_long = conntrack.count(self._namespace)[0] > usage.SHORT_WALK
+            self._rests_until = self._walked + REST * (self._walked - begun) if is_long else 0.0
         return self._walk

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from nfcompile import __version__
 from nfcompile.kernel import tally
 from nfcompile.model.parse import address
 from support.command import NFCOMPILE
@@ -242,6 +243,7 @@ def test_every_scrape_of_the_exporter_asks_anew(lab: Lab, gateway: Path) -> None
 
     key = "nfcompile_pool_sessions", (("pool", "homes"),)
     assert after[key] - before[key] == 2
+    assert gone.pop(("nfcompile_build_info", (("version", __version__),))) == 1
     assert gone == {("nfcompile_up", ()): 0}
     assert code == 0
 

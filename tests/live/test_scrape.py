@@ -3,7 +3,7 @@
 import pytest
 
 from nfcompile.kernel import KernelError
-from nfcompile.live import scrape
+from nfcompile.live import scrape, usage
 from nfcompile.live.scrape import ScrapedSite, Scraper
 from nfcompile.live.session_counts import SessionCounts
 from nfcompile.live.usage import Usage
@@ -23,6 +23,7 @@ class Gateway:
     def __init__(self, folder):
         self.folder, self.now, self.walks = str(folder), 0.0, 0
         self.used = None
+        self.connections = usage.SHORT_WALK + 1
 
     def event(self, number, result, text, **more):
         data = text.encode()
@@ -63,6 +64,7 @@ def gateway(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "uptime", lambda: 130.0)
     monkeypatch.setattr(scrape, "count_sessions", made.count)
     monkeypatch.setattr(scrape.conntrack, "flows", lambda namespace: ())
+    monkeypatch.setattr(scrape.conntrack, "count", lambda namespace: (made.connections, 0))
     monkeypatch.setattr(scrape.usage, "read", made.read)
     monkeypatch.setattr(scrape.time, "monotonic", lambda: made.now)
     return made
@@ -136,3 +138,10 @@ def test_a_walk_rests_for_nine_times_as_long_as_it_took(gateway):
         ages.append((round(asked.read().counted, 1), gateway.walks))
 
     assert ages == [(0, 1), (4, 1), (8.9, 1), (0, 2), (0, 3)]
+
+
+def test_a_short_walk_does_not_rest(gateway):
+    gateway.connections = usage.SHORT_WALK
+    asked = scraper(gateway)
+
+    assert [(asked.read().counted, gateway.walks) for _ in range(2)] == [(0, 1), (0, 2)]
