@@ -126,3 +126,42 @@ def static(entries: int, last: str = "") -> str:
             "",
         ]
     )
+
+
+def cgnat_pools(count: int, settings: str = BARE) -> str:
+    """Pools of 256 subscribers and four addresses each."""
+    defaults = [
+        "version: 1",
+        "interfaces: {inside: [lan0], outside: [wan0]}",
+        "nat_defaults: {port_block_size: 16}",
+    ]
+    acls = [f"  a{n}: {{10: allow ip {text(FIRST_SUBSCRIBER + 256 * n)}/24}}" for n in range(count)]
+    more = f", {settings}" if settings else ""
+    pools = [
+        f"  p{n}: {{type: cgnat, acl: a{n}, priority: {100 + n}, port_range: 1024-65535, "
+        f"global_ip: [{text(FIRST_GLOBAL + 4 * n)}/30], "
+        f"limits_peruser: {{portlimit_tcp: {BLOCK}, portlimit_udp: {BLOCK}}}{more}}}"
+        for n in range(count)
+    ]
+    return "\n".join([*defaults, "acls:", *acls, "pools:", *pools, ""])
+
+
+def static_pools(count: int) -> str:
+    """Pools of 256 one-to-one addresses each."""
+    pools = [
+        f"  p{n}: {{type: static, priority: {100 + n}, {BARE}, global_map: "
+        f"{{{text(FIRST_SUBSCRIBER + 256 * n)}/24: {text(FIRST_GLOBAL + 256 * n)}/24}}}}"
+        for n in range(count)
+    ]
+    head = ["version: 1", "interfaces: {inside: [lan0], outside: [wan0]}"]
+    return "\n".join([*head, "pools:", *pools, ""])
+
+
+def acl_rules(count: int) -> str:
+    """One pool, whose ACL denies one network after the other before it allows the rest."""
+    site = aligned(65536)
+    denied = [
+        f"{10 + n}: deny ip {text(FIRST_SUBSCRIBER)}/16 {text((10 << 24) + (n << 12))}/20, "
+        for n in range(count - 1)
+    ]
+    return site.replace("{10: allow ip", "{" + "".join(denied) + f"{10 + count}: allow ip")

@@ -120,7 +120,7 @@ def _difference(compiled: Compiled, box: Box) -> Iterator[str]:
 def spelled(one: Box) -> str:
     """A packet of a box in a line.
 
-    >>> from nfcompile.verify.proof.box import everything
+    >>> from nfcompile.verify.box import everything
     >>> spelled(next(everything(frozenset(), (17,))).one())
     'udp from *, 0.0.0.0:0 to 0.0.0.0:0, routed to *'
     """

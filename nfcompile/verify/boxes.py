@@ -186,6 +186,67 @@ class InterfaceAddress(Range):
 INTERFACE_ADDRESS = InterfaceAddress()
 
 
+class Blocks(Range):
+    """Numbers of which the kernel chooses one, other ones for each value of a field; as a Range their hull.
+
+    `rows` are ascending values of `field`, and the numbers that they have.
+    """
+
+    field: str
+    rows: tuple[tuple[Range, Range], ...]
+    _hash: int
+
+    @staticmethod
+    def of(field: str, rows: Iterable[tuple[Range, Range]]) -> Range:
+        """The same as a plain range where all values have the same."""
+        joined: list[tuple[Range, Range]] = []
+        for where, numbers in sorted(rows):
+            if joined and joined[-1][0].last + 1 == where.first and joined[-1][1] == numbers:
+                joined[-1] = Range(joined[-1][0].first, where.last), numbers
+            else:
+                joined.append((where, numbers))
+        distinct = {numbers for _, numbers in joined}
+        if len(distinct) == 1:
+            return Range(*joined[0][1])
+        first, last = min(one.first for one in distinct), max(one.last for one in distinct)
+        made = Range.__new__(Blocks, first, last)
+        made.field, made.rows = field, tuple(joined)
+        made._hash = hash((field, made.rows))
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Blocks) and (self.field, self.rows) == (other.field, other.rows)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @lru_cache(1 << 12)  # noqa: B019 (values, as many as there are pools)
+    def narrowed(self, kept: Ranges) -> Range:
+        """The numbers of some values of the field."""
+        found, at = [], 0
+        for where, numbers in self.rows:
+            while at < len(kept) and kept[at].last < where.first:
+                at += 1
+            index = at
+            while index < len(kept) and kept[index].first <= where.last:
+                first, last = max(where.first, kept[index].first), min(where.last, kept[index].last)
+                found.append((Range(first, last), numbers))
+                index += 1
+        return Blocks.of(self.field, found)
+
+    def within(self, pattern: Range) -> bool | None:
+        """Whether the numbers lie in a pattern; None where the kernel chooses. Raises Split."""
+        answers: dict[bool | None, list[Range]] = {}
+        for where, numbers in self.rows:
+            answers.setdefault(within(numbers, pattern), []).append(where)
+        if len(answers) > 1:
+            raise Split(self.field, (union(where) for where in answers.values()))
+        return next(iter(answers))
+
+
 class Names(NamedTuple):
     """One of several interfaces; which one differs from packet to packet of the box."""
 
@@ -238,6 +299,21 @@ class Table:
         """Whether a value lies in any range. Raises Split."""
         return self.look_up(value) is not None
 
+    def look_up_all(self, value: Range) -> tuple[Range, list[tuple[Range, int]]] | None:
+        """The value moved, and the tags of its stretches; None where no range has it. Raises Split."""
+        if not isinstance(value, Part):
+            found = self.look_up(value)
+            return None if found is None else (found[0], [(value, found[1])])
+        divided = divided_once(value, self.ranges, self._divided)
+        alike(value, divided, lambda _: True)
+        if -1 in divided:
+            return None
+        rows = sorted((one, index) for index, where in divided.items() for one in where)
+        pieces = [
+            piece._replace(shift=piece.shift + self.rows[index][1]) for piece, index in value.over(rows)
+        ]
+        return Part(value.field, pieces), [(one, self.rows[index][2]) for one, index in rows]
+
     def look_up(self, value: Range) -> tuple[Range, int] | None:
         """The value moved, and its tag; None where no range has it. Raises Split."""
         if not isinstance(value, Part):
@@ -286,6 +362,8 @@ def within(value: Range, pattern: Range) -> bool | None:
         return False
     if pattern.first <= value.first and value.last <= pattern.last:
         return True
+    if isinstance(value, Blocks):
+        return value.within(pattern)
     return _part_within(value, pattern) if isinstance(value, Part) else None
 
 
@@ -338,7 +416,11 @@ def taken(given: Range, chosen: tuple[Ranges, Ranges] | None, which: int) -> tup
         return given, given
     if given.first == given.last or chosen is None:
         return Range(given.first, given.first), given
-    part = Part.whole(CHOSEN[which], intersect(chosen[which], (given,)))
+    right = intersect(chosen[which], (given,))
+    if not right:
+        # One packet of a box of which nobody has asked what the kernel takes.
+        return Range(given.first, given.first), given
+    part = Part.whole(CHOSEN[which], right)
     return part, part
 
 

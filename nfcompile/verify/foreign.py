@@ -17,9 +17,9 @@ from nfcompile.model.protocols import ICMP, TCP, UDP
 from nfcompile.model.ranges import EVERYWHERE
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
+from nfcompile.verify.box import NOTHING, PORTS, Box, explored
 from nfcompile.verify.boxes import INTERFACE_ADDRESS, Packet, one_of
 from nfcompile.verify.foreign_walk import ForeignFate, Unclear, Walk
-from nfcompile.verify.proof.box import NOTHING, PORTS, Box, explored
 from nfcompile.verify.walk import LOCAL, Outcome, read, walk
 
 MOST_BOXES = 100_000

@@ -17,8 +17,21 @@ from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.model.protocols import IN_BLOCK, NUMBERS, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.rules import DnatRule, Qualifier, Qualifiers, SnatRule
-from nfcompile.model.site import Acl, AclRule, Pool, Site
-from nfcompile.verify.boxes import INTERFACE_ADDRESS, LOCAL, Names, Packet, Table, has, moved, one_of, taken
+from nfcompile.model.site import AclRule, Pool, Site
+from nfcompile.verify.boxes import (
+    INTERFACE_ADDRESS,
+    LOCAL,
+    Blocks,
+    Names,
+    Packet,
+    Part,
+    Table,
+    has,
+    moved,
+    one_of,
+    taken,
+)
+from nfcompile.verify.candidates import Candidates, FirstMatch
 
 MULTICAST = Range(0xE0000000, 0xEFFFFFFF)
 ANY_PORT = Range(0, PORT_LAST)
@@ -57,6 +70,7 @@ class Served(NamedTuple):
     block
     owned          the way back, where the outside may go it: global addresses by the number of a block,
     owned_ports    and by protocol the ports that lead to one, tagged with its number
+    rules          the rules of its ACL, by source and destination
     """
 
     allocation: PoolAllocation
@@ -66,6 +80,7 @@ class Served(NamedTuple):
     blocks: Table | None
     owned: Mapping[int, Table]
     owned_ports: Mapping[int, Table]
+    rules: FirstMatch | None
 
     @property
     def pool(self) -> Pool:
@@ -81,6 +96,9 @@ class Gateway(NamedTuple):
     inside: frozenset[str]
     outside: frozenset[str]
     globals: Table
+    by_source: Candidates[Served, tuple[Served, ...]]
+    reached_inside: Candidates[Served, tuple[Served, ...]]
+    reached_outside: Candidates[Served, tuple[Served, ...]]
     is_closed: bool = False
 
 
@@ -89,7 +107,43 @@ def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool =
     pools = site.active_pools
     mine = [one for pool in pools for one in pool.global_ranges]
     tables = tuple(served(site, allocation) for allocation in allocations)
-    return Gateway(site, tables, *sides(site), Table.of(mine), is_closed)
+    return Gateway(
+        site,
+        tables,
+        *sides(site),
+        Table.of(mine),
+        Candidates([(_sources(one.pool), one) for one in tables], Chosen),
+        Candidates([(_reached(one), one) for one in tables if one.pool.hairpin], Chosen),
+        Candidates([(_reached(one), one) for one in tables if opens_inbound(one.pool)], Chosen),
+        is_closed,
+    )
+
+
+def opens_inbound(pool: Pool) -> bool:
+    """Whether the outside may open connections to global addresses of a pool."""
+    return pool.leads_inbound or (pool.owns_addresses and pool.allow_external_connect)
+
+
+def _reached(one: Served) -> list[Range]:
+    """Global addresses behind which a subscriber may be found."""
+    return [*one.reached.ranges, *(one.pool.global_ip if one.owned else ())]
+
+
+class Chosen(tuple[Served, ...]):
+    """Pools in their order, compared by which they are."""
+
+    def __hash__(self) -> int:
+        return hash(tuple(map(id, self)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Chosen) and list(map(id, self)) == list(map(id, other))
+
+
+def _sources(pool: Pool) -> list[Range]:
+    """Where the sources are that a pool may take; perhaps it takes only some."""
+    if pool.is_static:
+        return [entry.local for entry in pool.global_map]
+    return [rule.source for rule in pool.acl.rules if rule.allow] if pool.acl else []
 
 
 def served(site: Site, allocation: PoolAllocation) -> Served:
@@ -120,6 +174,7 @@ def served(site: Site, allocation: PoolAllocation) -> Served:
         blocks,
         {number: Table(rows) for number, rows in owned.items()},
         {protocol: _owned_ports(allocation, owned, protocol) for protocol in (TCP, UDP)},
+        FirstMatch(sorted(pool.acl.rules, key=lambda rule: rule.number)) if pool.acl else None,
     )
 
 
@@ -204,7 +259,7 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     hairpin = hairpin and one_of(gate.inside, out)
     if not to_outside and not hairpin:
         return untouched
-    for served in gate.pools:
+    for served in gate.by_source.of(probe.source):
         pool = served.pool
         if not accepts(gate, served, probe):
             continue
@@ -315,11 +370,8 @@ def is_global(gate: Gateway, address: Range) -> bool:
 
 def local_address(gate: Gateway, probe: Packet, from_inside: bool) -> Range | None:
     """Whose global address the destination is, if this side may open connections to it."""
-    for served in gate.pools:
-        pool = served.pool
-        opened = pool.leads_inbound or (pool.owns_addresses and pool.allow_external_connect)
-        if not (pool.hairpin if from_inside else opened):
-            continue
+    side = gate.reached_inside if from_inside else gate.reached_outside
+    for served in side.of(probe.destination):
         found = served.reached.look_up(probe.destination) or block_owner(served, probe)
         if found is not None:
             return found[0]
@@ -345,17 +397,17 @@ def accepts(gate: Gateway, served: Served, probe: Packet) -> bool:
     pool = served.pool
     if served.subscribers is not None and not served.subscribers.holds(probe.source):
         return False
-    verdict = first_hit(gate.site, pool.acl, probe)
+    verdict = first_hit(gate.site, served.rules, probe)
     if not pool.is_static:
         return verdict is True
     return verdict is not False and static_address(served, probe) is not None
 
 
-def first_hit(site: Site, acl: Acl | None, probe: Packet) -> bool | None:
-    for rule in sorted(acl.rules, key=lambda rule: rule.number) if acl else ():
-        if hits(site, rule, probe):
-            return rule.allow
-    return None
+def first_hit(site: Site, rules: FirstMatch | None, probe: Packet) -> bool | None:
+    found = rules.of(probe.source, probe.destination) if rules else []
+    if isinstance(found, bool):
+        return found
+    return next((rule.allow for rule in found if hits(site, rule, probe)), None)
 
 
 def hits(site: Site, rule: AclRule, probe: Packet) -> bool:
@@ -391,18 +443,22 @@ def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
         # Who comes first has the choice: any block of the pool.
         everywhere = Range(min(one.first for one in pool.global_ip), max(one.last for one in pool.global_ip))
         return everywhere, pool.port_range if ported else port
-    found = served.blocks.look_up(probe.source)
+    found = served.blocks.look_up_all(probe.source)
     if found is None:
         return None
-    address, number = found
+    address, numbers = found
     if not ported:
         return address, port
-    block = allocation.stock.block(address.first, number)
-    low = allocation.low_block(block) if probe.protocol in WITH_PORTS else None
-    if low is not None and has(LOW_PORTS, port):
-        return address, Range(low.first, low.last)
     limit = {TCP: allocation.tcp, UDP: allocation.udp}.get(probe.protocol, allocation.stock.block_size)
-    return address, Range(block.first, block.first + limit - 1)
+    low = allocation.low is not None and probe.protocol in WITH_PORTS and has(LOW_PORTS, port)
+    rows = []
+    for where, number in numbers:
+        block = allocation.stock.block(address.first, number)
+        few = allocation.low_block(block) if low else None
+        ports = Range(few.first, few.last) if few else Range(block.first, block.first + limit - 1)
+        rows.append((where, ports))
+    field = probe.source.field if isinstance(probe.source, Part) else ""
+    return address, Blocks.of(field, rows)
 
 
 def spelled(probe: Packet) -> str:

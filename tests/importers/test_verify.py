@@ -13,10 +13,10 @@ from nfcompile.importers.form import ANYTHING, PORTED, InterfaceSet, Translate
 from nfcompile.importers.reading import ForeignProgram
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range
 from nfcompile.source import document
+from nfcompile.verify.box import Box, explored
 from nfcompile.verify.boxes import Part
 from nfcompile.verify.foreign import DIFFER, UNCLEAR, verify
 from nfcompile.verify.foreign_walk import SourceRow, Walk
-from nfcompile.verify.proof.box import Box, explored
 from support.command import nfcompile
 from support.imported import compiled, imported
 

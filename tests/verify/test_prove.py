@@ -34,10 +34,11 @@ from nfcompile.lower.packet_marks import CANDIDATES
 from nfcompile.model.ranges import Range
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import proof
+from nfcompile.verify.box import Box, everything
 from nfcompile.verify.boxes import Part
-from nfcompile.verify.proof.agreement import compared
-from nfcompile.verify.proof.box import Box, everything
+from nfcompile.verify.proof.agreement import compared, fates
 from nfcompile.verify.proof.sharing import Owner, Rectangle, meeting
+from nfcompile.verify.walk import read
 from support.disagreement import agree
 from support.random_sites import RandomSite, random_sites
 from support.sites import ROOT, RULESETS, site
@@ -110,7 +111,8 @@ def test_features_meet_in_the_random_sites() -> None:
 def test_every_packet_is_in_one_box() -> None:
     """The boxes are a partition: what is drawn at random lies in exactly one."""
     done = site((ROOT / "examples" / "static" / "site.yaml").read_text())
-    boxes = [one.box for one in compared(done)]
+    program = read(done.table)
+    boxes = [one.box for one in compared(program, fates(done, program))]
     dice = Random(5)
     edges = [one for box in boxes for one in (*box.source, *box.destination)]
     for _ in range(3000):

@@ -11,10 +11,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from nfcompile.pipeline import Compiled
-from nfcompile.verify.proof.agreement import Compared, compared
-from nfcompile.verify.proof.box import Box
+from nfcompile.verify.box import Box
+from nfcompile.verify.proof.agreement import Compared, compared, fates, opened
 from nfcompile.verify.proof.leaks import Leak, leaks
-from nfcompile.verify.proof.sharing import Shared, Sharing, sharing
+from nfcompile.verify.proof.sharing import Rectangle, Shared, Sharing, rectangles, sharing
 from nfcompile.verify.proof.stability import Grown, grown
 from nfcompile.verify.walk import read
 
@@ -60,20 +60,30 @@ def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
 
     Raises TooManyBoxes, and UnknownPhrase for a rule that the walker does not have.
     """
-    boxes = list(islice(compared(compiled), most_boxes + 1))
-    if len(boxes) > most_boxes:
-        raise TooManyBoxes(f"more than {most_boxes} boxes of packets")
+    site, program = compiled.site, read(compiled.table)
+    pools = {pool.name: pool for pool in site.active_pools}
+    count, different = 0, list[Compared]()
+    leaving: dict[int, set[Rectangle]] = {}
     ways, leaking = 0, list[Leak]()
-    for count, found in leaks(compiled.site, read(compiled.table), boxes):
-        ways += count
-        leaking += found
+    for is_closed in (False, True) if site.pair is not None else (False,):
+        said = list(islice(fates(compiled, program, is_closed), most_boxes + 1))
+        for one in compared(program, said, opened(compiled, is_closed)):
+            count += 1
+            if count > most_boxes:
+                raise TooManyBoxes(f"more than {most_boxes} boxes of packets")
+            if not one.agree:
+                different.append(one)
+            leaving.setdefault(one.box.protocol, set()).update(rectangles(site, pools, one))
+        for many, found in leaks(site, program, said):
+            ways += many
+            leaking += found
     lists = list(grown(compiled.allocations))
     return Proof(
-        len(boxes),
-        tuple(one for one in boxes if not one.agree),
+        count,
+        tuple(different),
         ways,
         tuple(leaking),
-        sharing(compiled.site, boxes),
+        sharing(site, leaving),
         len(lists),
         tuple(one for one in lists if one.moved),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from nfcompile.model.protocols import IN_BLOCK
@@ -11,49 +11,110 @@ from nfcompile.model.rules import Qualifiers
 from nfcompile.model.site import Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
-from nfcompile.verify.boxes import Scrambled, within
-from nfcompile.verify.proof.box import Box, everything, explored
+from nfcompile.verify.box import Box, everything, explored
+from nfcompile.verify.boxes import Names, Part, Ranges, Scrambled, within
 from nfcompile.verify.reference import ANY_PORT, Fate
-from nfcompile.verify.walk import NOTHING, Outcome, gate_open, read, walk
+from nfcompile.verify.walk import NOTHING, Outcome, Program, State, Together, gate_open
 from nfcompile.verify.walk.cuts import cuts
+from nfcompile.verify.walk.packet import Flight
+from nfcompile.verify.walk.ways import outcome
 
 PROTOCOL_NUMBERS = 256
 
 
 class Compared(NamedTuple):
-    """What both say of the packets of a box."""
+    """What both say of the packets of a box; of a box that has several outcomes, one of them."""
 
     box: Box
     fate: Fate
-    outcomes: tuple[Outcome, ...]
+    outcome: Outcome
 
     @property
     def agree(self) -> bool:
-        return all(agrees(outcome, self.fate) for outcome in self.outcomes)
+        return agrees(self.outcome, self.fate)
 
 
-def compared(compiled: Compiled) -> Iterator[Compared]:
-    """Every packet, in boxes of which both sides say one thing each; on a node of a pair once with the gate
-    open, and once with the gate closed."""
-    yield from _compared(compiled, False)
-    if compiled.site.pair is not None:
-        yield from _compared(compiled, True)
+def fates(compiled: Compiled, program: Program, is_closed: bool = False) -> Iterator[tuple[Box, Fate]]:
+    """What the site says of every packet, box by box; its protocols are told apart as the ruleset does.
 
-
-def _compared(compiled: Compiled, is_closed: bool) -> Iterator[Compared]:
-    program = read(compiled.table)
+    `is_closed`: on a node of a pair whose gate is closed.
+    """
     gate = reference.gateway(compiled.site, compiled.allocations, is_closed)
-    state = NOTHING if is_closed else gate_open(gate.inside | gate.outside)
-
-    def ask(box: Box) -> tuple[Fate, tuple[Outcome, ...]]:
-        packet = box.packet
-        return reference.fate(gate, packet, box.route), walk(program, packet, box.route, state)
-
     named = {name for match in _matches(compiled.site) if match.interface for name in match.interface.values}
     interfaces = gate.inside | gate.outside | named
-    points = cuts(program, "meta l4proto")
-    for box, (fate, outcomes) in explored(everything(interfaces, _protocols(compiled, points)), ask):
-        yield Compared(box, fate, outcomes)
+    every = everything(interfaces, _protocols(compiled, cuts(program, "meta l4proto")))
+    return explored(every, lambda box: reference.fate(gate, box.packet, box.route))
+
+
+def compared(
+    program: Program, boxes: Iterable[tuple[Box, Fate]], state: State = NOTHING
+) -> Iterator[Compared]:
+    """Every packet, in boxes of which both sides say one thing each."""
+    together = Together(program, state)
+    for alike in by_protocol(boxes):
+        left = together.walk([(box.packet, box.route) for box, _ in alike])
+        ends = (("accept", left.passed, True), ("drop", left.dropped, True), ("drop", left.early, False))
+        for verdict, pauses, routed in ends:
+            for pause in pauses:
+                box, fate = alike[pause.flight.start]
+                part = part_of(box, pause.flight, routed)
+                yield Compared(part, _confined(part, fate), outcome(verdict, pause))
+
+
+def opened(compiled: Compiled, is_closed: bool) -> State:
+    """The state of a ruleset that has just been loaded, on a node of a pair with its gate open or closed."""
+    sides = reference.sides(compiled.site)
+    return NOTHING if is_closed or compiled.site.pair is None else gate_open(sides[0] | sides[1])
+
+
+def by_protocol(boxes: Iterable[tuple[Box, Fate]]) -> list[list[tuple[Box, Fate]]]:
+    """Boxes that a ruleset can be walked with together."""
+    found: dict[tuple[int, bool], list[tuple[Box, Fate]]] = {}
+    for box, fate in boxes:
+        found.setdefault((box.protocol, box.opens), []).append((box, fate))
+    return list(found.values())
+
+
+def part_of(box: Box, flight: Flight, routed: bool = True) -> Box:
+    """The packets of a box that have gone a way, and whether they have come as far as their routes."""
+    came = flight.original
+    towards, out = _names(flight.first), box.out
+    if routed and flight.now.destination == came.destination:
+        towards = _names(flight.towards)
+    elif routed:
+        out = _names(flight.towards)
+    assert came.chosen is not None
+    return Box(
+        box.protocol,
+        box.opens,
+        _names(came.interface),
+        _domain(came.source),
+        _domain(came.source_port),
+        _domain(came.destination),
+        _domain(came.destination_port),
+        towards,
+        out,
+        *came.chosen,
+    )
+
+
+def _names(value: str | Names) -> frozenset[str]:
+    return value.names if isinstance(value, Names) else frozenset([value])
+
+
+def _domain(value: Range) -> Ranges:
+    assert isinstance(value, Part)
+    return value.domain
+
+
+def _confined(box: Box, fate: Fate) -> Fate:
+    """A fate of a larger box, for the packets of this one."""
+    return fate._replace(
+        sources=box.confined(fate.sources),
+        source_ports=box.confined(fate.source_ports),
+        destinations=box.confined(fate.destinations),
+        destination_ports=box.confined(fate.destination_ports),
+    )
 
 
 def agrees(outcome: Outcome, fate: Fate) -> bool:

@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 from nfcompile.model.ranges import EVERYWHERE, Range, union
 from nfcompile.model.site import Pool, Site
+from nfcompile.verify.box import Box
 from nfcompile.verify.boxes import Part, Ranges, within
-from nfcompile.verify.proof.agreement import Compared
-from nfcompile.verify.proof.box import Box, explored
-from nfcompile.verify.walk import Program, reach
+from nfcompile.verify.proof.agreement import by_protocol, part_of
+from nfcompile.verify.reference import Fate
+from nfcompile.verify.walk import Program, Together
 from nfcompile.verify.walk.packet import STATUS, Flight
+from nfcompile.verify.walk.state import ANYHOW
 
 
 class Leak(NamedTuple):
@@ -27,20 +29,22 @@ class Leak(NamedTuple):
     way: Flight
 
 
-def leaks(site: Site, program: Program, boxes: Iterable[Compared]) -> Iterator[tuple[int, list[Leak]]]:
-    """For each box whose packets a pool translates: how many ways they can go, and the leaks among them."""
-    pools = {pool.name: pool for pool in site.active_pools if pool.translates}
-    globals_ = {name: _globals(pool) for name, pool in pools.items()}
-
-    def ways(box: Box) -> set[Flight]:
-        return reach(program, box.packet, box.route)
-
-    for one in boxes:
-        name = one.fate.pool
-        if name not in pools or one.fate.action == "drop":
-            continue
-        for box, found in explored(iter([one.box]), ways):
-            yield len(found), [Leak(box, name, way) for way in found if _leaks(way, globals_[name])]
+def leaks(
+    site: Site, program: Program, boxes: Iterable[tuple[Box, Fate]]
+) -> Iterator[tuple[int, list[Leak]]]:
+    """Of the boxes whose packets a pool translates: how many ways they can go, and the leaks among them."""
+    globals_ = {pool.name: _globals(pool) for pool in site.active_pools if pool.translates}
+    together = Together(program, ANYHOW)
+    mine = [(box, fate) for box, fate in boxes if fate.pool in globals_ and fate.action != "drop"]
+    for alike in by_protocol(mine):
+        left = together.walk([(box.packet, box.route) for box, _ in alike])
+        ways = {pause.flight for pause in left.passed}
+        found = []
+        for way in ways:
+            box, fate = alike[way.start]
+            if fate.pool and _leaks(way, globals_[fate.pool]):
+                found.append(Leak(part_of(box, way), fate.pool, way))
+        yield len(ways), found
 
 
 def _leaks(way: Flight, mine: Callable[[Range], bool]) -> bool:

@@ -7,15 +7,15 @@ whole: the kernel decides which subscriber has which block.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from nfcompile.model.protocols import IN_BLOCK
-from nfcompile.model.ranges import PORT_LAST, Range, union
+from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, union
 from nfcompile.model.site import Pool, Site
-from nfcompile.verify.boxes import Part, Ranges
+from nfcompile.verify.box import Box
+from nfcompile.verify.boxes import Blocks, Part, Ranges
 from nfcompile.verify.proof.agreement import Compared
-from nfcompile.verify.proof.box import Box
 
 ALL_PORTS = Range(0, PORT_LAST)
 
@@ -55,14 +55,14 @@ class Sharing(NamedTuple):
     found: tuple[Shared, ...]
 
 
-def sharing(site: Site, boxes: Iterable[Compared]) -> Sharing:
+def rectangles(site: Site, pools: Mapping[str, Pool], one: Compared) -> Iterator[Rectangle]:
+    """What the packets of a box leave with, where a pool has them."""
+    pool = pools.get(one.fate.pool or "")
+    return _rectangles(one, pool, site) if pool is not None else iter(())
+
+
+def sharing(site: Site, by_protocol: Mapping[int, set[Rectangle]]) -> Sharing:
     """Compare what everybody leaves with, protocol by protocol."""
-    by_protocol: dict[int, set[Rectangle]] = {}
-    pools = {pool.name: pool for pool in site.active_pools}
-    for one in boxes:
-        pool = pools.get(one.fate.pool or "")
-        if pool is not None:
-            by_protocol.setdefault(one.box.protocol, set()).update(_rectangles(one, pool, site))
     dynamic = {one for pool in site.active_pools for one in _whole(pool)}
     found: list[Shared] = []
     for protocol, mine in by_protocol.items():
@@ -107,13 +107,14 @@ def _rectangles(one: Compared, pool: Pool, site: Site) -> Iterator[Rectangle]:
     shared = pool.shares_addresses and box.protocol not in IN_BLOCK
     if not pool.translates or shared or pool.is_dynamic:
         return
-    for outcome in one.outcomes:
-        if outcome.verdict == "drop":
-            continue
-        ports = Range(*outcome.packet.source_port) if pool.shares_addresses else ALL_PORTS
-        for addresses, behind in _moved(outcome.packet.source, box.source):
-            vlan = "" if behind is None else _vlan(site, pool, box, addresses.first + behind)
-            yield Rectangle(addresses, ports, Owner(pool.name, vlan, behind))
+    left = one.outcome.packet
+    if one.outcome.verdict == "drop":
+        return
+    every = Range(*left.source_port) if pool.shares_addresses else ALL_PORTS
+    for addresses, behind, ports in _moved(left.source, box.source, left.source_port):
+        vlan = "" if behind is None else _vlan(site, pool, box, addresses.first + behind)
+        mine = ports if pool.shares_addresses and ports else every
+        yield Rectangle(addresses, mine, Owner(pool.name, vlan, behind))
 
 
 def _vlan(site: Site, pool: Pool, box: Box, subscriber: int) -> str:
@@ -127,14 +128,16 @@ def _vlan(site: Site, pool: Pool, box: Box, subscriber: int) -> str:
     )
 
 
-def _moved(source: Range, came: Ranges) -> Iterator[tuple[Range, int | None]]:
-    """Addresses that packets leave with, and by how much they were moved."""
+def _moved(source: Range, came: Ranges, ports: Range) -> Iterator[tuple[Range, int | None, Range | None]]:
+    """Addresses that packets leave with, by how much they were moved, and their ports where others have
+    other ones."""
     if isinstance(source, Part) and source.field == "source":
-        for first, last, shift in source.pieces:
-            yield Range(first + shift, last + shift), -shift
+        rows = ports.rows if isinstance(ports, Blocks) else ((EVERYWHERE, None),)
+        for (first, last, shift), mine in source.over(rows):
+            yield Range(first + shift, last + shift), -shift, mine
     else:
         alone = len(came) == 1 and came[0].first == came[0].last
-        yield Range(*source), came[0].first - source.first if alone else None
+        yield Range(*source), came[0].first - source.first if alone else None, None
 
 
 def _whole(pool: Pool) -> Iterator[Rectangle]:

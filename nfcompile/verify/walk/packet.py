@@ -9,6 +9,7 @@ from nfcompile.emit.expressions import number, symbol
 from nfcompile.emit.statements import ICMP, PORTED
 from nfcompile.model.ranges import Range
 from nfcompile.verify.boxes import LOCAL, Names, Packet, among
+from nfcompile.verify.narrowing import Cut, narrowed, narrowed_packet, narrowed_range
 from nfcompile.verify.walk.values import UnknownStatement, Value
 
 STATUS = {kind: symbol("ct_status", kind) for kind in ("snat", "dnat")}
@@ -18,24 +19,52 @@ LOCAL_TYPE, UNICAST = symbol("fib_addrtype", "local"), symbol("fib_addrtype", "u
 
 
 class Flight(NamedTuple):
-    """A packet between two rules: `now` is as it would leave, `original` as it came."""
+    """A packet between two rules: `now` is as it would leave, `original` as it came.
+
+    `first` is where the routes lead to the destination as it came, `towards` to the destination as it is.
+    `start` is the number of the box that it is of, where several are walked together.
+    """
 
     original: Packet
     now: Packet
     out: str | Names
     towards: str | Names
+    first: str | Names
     mark: Range = Range(0, 0)
     ct_mark: Range = Range(0, 0)
     zone: Range = Range(0, 0)
     status: int = 0
+    start: int = 0
 
     def field(self, name: str) -> Value:
         """The value of a field; `th` of a packet without ports is an error of the ruleset."""
-        if name.startswith("th ") and self.now.protocol not in PORTED:
+        if name in PORTS and self.now.protocol not in PORTED:
             raise UnknownStatement(f"'{name}' of protocol {self.now.protocol}")
         if name not in VALUES:
             raise UnknownStatement(f"cannot walk '{name}'")
         return VALUES[name](self)
+
+    def narrowed(self, field: str, kept: Cut) -> Flight:
+        """The flight of those packets of its box that have the kept values."""
+        original = narrowed_packet(self.original, field, kept)
+        now = original if self.now is self.original else narrowed_packet(self.now, field, kept)
+        return Flight(
+            original,
+            now,
+            narrowed(self.out, field, kept),  # type: ignore[arg-type]
+            narrowed(self.towards, field, kept),  # type: ignore[arg-type]
+            narrowed(self.first, field, kept),  # type: ignore[arg-type]
+            narrowed_range(self.mark, field, kept),
+            narrowed_range(self.ct_mark, field, kept),
+            narrowed_range(self.zone, field, kept),
+            self.status,
+            self.start,
+        )
+
+    def route(self, route: Callable[[Range], str | Names]) -> str | Names:
+        """Where the packet goes on."""
+        same = self.now.destination == self.original.destination
+        return self.first if same else route(self.now.destination)
 
     def translated(self, kind: str, address: Range | None, port: Range | None) -> Flight:
         """The packet with another source or destination; what is None stays, and so do ports that a
@@ -54,6 +83,7 @@ class Flight(NamedTuple):
         return self._replace(now=changed, status=status)
 
 
+PORTS = {"th sport", "th dport"}
 VALUES: dict[str, Callable[[Flight], Value]] = {
     "iifname": lambda flight: flight.now.interface,
     "oifname": lambda flight: flight.out,

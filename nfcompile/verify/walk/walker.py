@@ -1,15 +1,14 @@
-"""The walk: base chains by hook and priority, verdicts, matches, statements.
+"""One rule and one packet: matches, statements, verdict.
 
-Numbers that the kernel draws are ranges; a match that is undecided is walked both ways, so a walk has one
-outcome or several. A packet whose fields are parts of a box (parts.py) is walked for all packets of the box
-at once, and Split is raised where they would not fare alike. Packets pass one by one: two CPUs at the same
-instant are not walked.
+Numbers that the kernel draws are ranges; a match that is undecided is done both ways, so a rule has one
+outcome or several. A packet whose fields are parts of a box (boxes.py) stands for all packets of the box,
+and Split is raised where they would not fare alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar, cast
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 from nfcompile.diagnostics import Path
 from nfcompile.emit import Element, Name, Rule
@@ -23,7 +22,6 @@ from nfcompile.emit.expressions import (
     Lookup,
     Numgen,
     Verdict,
-    keys,
     number,
 )
 from nfcompile.emit.expressions import Key as EmitKey
@@ -49,8 +47,7 @@ from nfcompile.emit.statements import (
 from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.verify.boxes import (
     INTERFACE_ADDRESS,
-    Names,
-    Packet,
+    Blocks,
     Part,
     Scrambled,
     inverted,
@@ -59,20 +56,20 @@ from nfcompile.verify.boxes import (
     netmapped,
     taken,
 )
-from nfcompile.verify.walk.packet import STATUS, Flight, is_local
+from nfcompile.verify.narrowing import Cut, narrowed
+from nfcompile.verify.walk.packet import Flight
 from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits
-from nfcompile.verify.walk.state import NOTHING, State
+from nfcompile.verify.walk.state import NOTHING, Learned, State
 from nfcompile.verify.walk.values import Key, UnknownStatement, Value, apart, certain, hull
 
-PROTOCOL_FIELDS = {"tcp": TCP, "udp": UDP}
-"""`tcp dport` and the like match the protocol as well."""
-Answer = TypeVar("Answer")
-Route = Callable[[Range], str | Names]
-"""The interface behind which an address is, LOCAL for the gateway's own."""
+OF_PROTOCOL = {
+    "tcp flags": (TCP, "tcp flags"),
+    **{f"tcp {end}": (TCP, f"th {end}") for end in ("sport", "dport")},
+    **{f"udp {end}": (UDP, f"th {end}") for end in ("sport", "dport")},
+}
+"""Fields that match the protocol as well, and what they are of it."""
 FEW = 4096
 """Addresses of one element that are each moved to the one that it leads to; more are cut into a box."""
-WAYS = 256
-"""More ways than this through one ruleset are an error: the box of packets is too large."""
 
 
 class Effect(NamedTuple):
@@ -96,120 +93,71 @@ class Step(NamedTuple):
     effects: tuple[Effect, ...]
 
 
-class Outcome(NamedTuple):
-    """What became of a packet: `accept` or `drop`, as what it leaves and where, how, and what it left behind.
-
-    `out` is LOCAL for a packet that the gateway itself gets; `dnat` and `snat` say what was rewritten.
-    """
-
-    verdict: str
-    packet: Packet
-    out: str | Names
-    mark: Range
-    dnat: bool
-    snat: bool
-    steps: tuple[Step, ...]
-    state: State
-
-
-def walk(program: Program, packet: Packet, route: Route, state: State = NOTHING) -> tuple[Outcome, ...]:
-    """Send the first packet of a connection through; the outcomes of all ways that it can take.
-
-    Raises UnknownStatement for what the walker cannot do, ValueError where the ways are too many, and Split.
-    """
-    return tuple(every_way(lambda chosen: Walker(program, state, chosen), lambda one: one.run(packet, route)))
-
-
-def every_way(start: Callable[[list[int]], Walker], run: Callable[[Walker], Answer]) -> Iterator[Answer]:
-    """Run a walker once for every combination of the choices that it meets."""
-    ways: list[list[int]] = [[]]
-    done = 0
-    while ways:
-        chosen = ways.pop()
-        walker = start(chosen)
-        yield run(walker)
-        done += 1
-        for at in range(len(chosen), len(walker.chosen)):
-            for other in range(1, walker.options[at]):
-                ways.append([*walker.chosen[:at], other])
-        if done + len(ways) > WAYS:
-            raise ValueError(f"more than {WAYS} ways through the ruleset")
-
-
 class _Stop(Exception):
     """A rule ends before its last phrase."""
 
 
-class Walker:
-    """One way of one packet; `chosen` says which way undecided matches go, 0 where it says nothing."""
+class Pause(NamedTuple):
+    """A packet before a statement: what it is, what it knows of dynamic elements, what its rule has done.
 
-    def __init__(self, program: Program, state: State, chosen: list[int]) -> None:
+    `at` is the number of the statement in its rule, `chosen` which way it goes where it is undecided.
+    """
+
+    flight: Flight
+    learned: Learned = NOTHING.learned
+    at: int = 0
+    chosen: tuple[int, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    origin: Path = ()
+
+    def narrowed(self, field: str, kept: Cut) -> Pause:
+        """The same of those packets of its box that have the kept values."""
+        learned = _narrowed(self.learned, field, kept) if self.learned else self.learned
+        return self._replace(flight=self.flight.narrowed(field, kept), learned=learned)
+
+
+class Walker:
+    """What rules make of a packet: its flight, what it has learned of dynamic elements, what it did.
+
+    A packet that can go several ways goes the first one; `others` are the pauses where the others begin.
+    Where Split is raised, `paused` is where the parts of the box go on.
+    """
+
+    def __init__(self, program: Program, state: State) -> None:
         self.program = program
         self.state = state
-        self.chosen = list(chosen)
+        self.chosen: list[int] = []
         self.options: list[int] = []
-        self.learned: dict[tuple[Name, Key], Key | None] = {}
-        self.steps: list[Step] = []
+        self.learned: Learned = NOTHING.learned
         self.effects: list[Effect] = []
         self.origin: Path = ()
+        self.others: list[Pause] = []
+        self.paused: Pause
         self.flight: Flight
 
-    # ---- the way through the hooks
-
-    def run(self, packet: Packet, route: Route) -> Outcome:
-        self.flight = Flight(packet, packet, "", route(packet.destination))
-        if not self.hook("prerouting"):
-            return self.outcome("drop")
-        out = route(self.flight.now.destination)
-        self.flight = self.flight._replace(towards=out)
-        if is_local(out):
-            return self.outcome("accept" if self.hook("input") else "drop")
-        self.flight = self.flight._replace(out=out)
-        passed = self.hook("forward") and self.hook("postrouting")
-        return self.outcome("accept" if passed else "drop")
-
-    def hook(self, name: str) -> bool:
-        """Whether the packet passes the base chains of a hook; `accept` and translations end one of them."""
-        return all(self.chain(base) != "drop" for base in self.program.hooks.get(name, ()))
-
-    def outcome(self, verdict: str) -> Outcome:
-        flight = self.flight
-        dnat, snat = (bool(flight.status & STATUS[kind]) for kind in ("dnat", "snat"))
-        state = self.state.after(self.learned)
-        return Outcome(
-            verdict, flight.now, flight.towards, flight.ct_mark, dnat, snat, tuple(self.steps), state
-        )
-
-    # ---- chains and rules
-
-    def chain(self, name: Name) -> str:
-        """'accept', 'drop', or '' at the end of a chain."""
-        for rule in self.program.chains[name]:
-            verdict = self.rule(name, rule)
-            if verdict is None:
-                continue
-            if verdict.kind == "return":
-                return ""
-            if verdict.chain is not None:
-                reached = self.chain(verdict.chain)
-                if reached or verdict.kind == "goto":
-                    return reached
-                continue
-            return "drop" if verdict.kind == "reject" else verdict.kind
-        return ""
-
-    def rule(self, chain: Name, rule: Rule) -> Verdict | None:
-        """Do one rule; its verdict, if it has one and gets there."""
-        self.effects, self.origin = [], ()
+    def rule(self, rule: Rule, pause: Pause) -> Verdict | None:
+        """Do a rule from a pause on; its verdict, if it has one and gets there."""
+        self.flight, self.learned, at, chosen, effects, self.origin = pause
+        self.effects, self.others = list(effects), []
         verdict = None
-        try:
-            for statement in rule.statements:
-                verdict = self.statement(statement)
-        except _Stop:
-            verdict = None
-        if self.effects:
-            self.steps.append(Step(chain, rule, self.origin or rule.origin, tuple(self.effects)))
+        for index in range(at, len(rule.statements)):
+            self.paused = Pause(self.flight, self.learned, index, chosen, tuple(self.effects), self.origin)
+            self.chosen, self.options = list(chosen), []
+            try:
+                verdict = self.statement(rule.statements[index])
+            except _Stop:
+                self.fork(len(chosen))
+                return None
+            if self.options:
+                self.fork(len(chosen))
+            chosen = ()
         return verdict
+
+    def fork(self, given: int) -> None:
+        """Note the other ways of a statement, of whose choices so many were given."""
+        for at in range(given, len(self.chosen)):
+            for other in range(1, self.options[at]):
+                self.others.append(self.paused._replace(chosen=(*self.chosen[:at], other)))
 
     def statement(self, statement: Statement) -> Verdict | None:
         if isinstance(statement, Match):
@@ -240,6 +188,10 @@ class Walker:
     def decided(self, verdict: Verdict) -> Verdict:
         self.effects.append(Effect(verdict.kind, verdict.chain))
         return verdict
+
+    def learn(self, name: Name, key: Key, data: Key | None) -> None:
+        """Know an element from now on; None: that there is none. Other ways keep what they know."""
+        self.learned = {**self.learned, (name, key): data}
 
     # ---- matches
 
@@ -288,7 +240,7 @@ class Walker:
         if data is None and self.state.unknown and (name, key) not in self.learned:
             data = self.program.sources[name].anything if self.choose(2) else None
             if certain(key):
-                self.learned[name, key] = data
+                self.learn(name, key, data)
         return data
 
     def found(self, looked: Lookup, kind: Kind) -> list[Hit]:
@@ -316,29 +268,33 @@ class Walker:
 
     def key(self, expression: Expression) -> Key:
         if isinstance(expression, Field):
-            return (self.field(expression),)
-        if isinstance(expression, Bitwise):
-            value = self.number(expression.field)
-            if isinstance(value, Part) and value.first < value.last and _scrambles(expression, value):
-                bits = (expression.xor & ~expression.bits) | expression.bits
-                return (Scrambled(value.field, expression.mask & ~expression.bits, bits),)
-            value = masked(value, expression.mask)
-            return (joined(inverted(value, expression.xor), expression.bits),)
+            return (self.field(expression.name),)
         if isinstance(expression, Concat):
-            return tuple(part for field in expression.parts for part in self.key(field))
-        if isinstance(expression, Numgen):
-            return (Range(expression.offset, expression.offset + expression.modulus - 1),)
+            parts = expression.parts
+            return tuple(self.field(o.name) if isinstance(o, Field) else self.computed(o) for o in parts)
+        if isinstance(expression, Bitwise):
+            return (self.computed(expression),)
         if isinstance(expression, Constant):
             return (expression.value,)
+        if isinstance(expression, Numgen):
+            return (Range(expression.offset, expression.offset + expression.modulus - 1),)
         return hull([_data(hit.entry) for hit in self.found(expression, lambda entry: entry.data)])
 
-    def field(self, field: Field) -> Value:
+    def computed(self, expression: Bitwise) -> Value:
+        """A field with some of its bits, and others put in."""
+        value = _range(self.field(expression.field.name))
+        if isinstance(value, Part) and value.first < value.last and _scrambles(expression, value):
+            bits = (expression.xor & ~expression.bits) | expression.bits
+            return Scrambled(value.field, expression.mask & ~expression.bits, bits)
+        return joined(inverted(masked(value, expression.mask), expression.xor), expression.bits)
+
+    def field(self, name: str) -> Value:
         """The value of a field; another protocol than its own ends the rule."""
-        word, _, end = field.name.partition(" ")
-        if word not in PROTOCOL_FIELDS:
-            return self.flight.field(field.name)
-        self.match(Match(Field("meta l4proto"), keys([PROTOCOL_FIELDS[word]])))
-        return self.flight.field(field.name if end == "flags" else f"th {end}")
+        if name in OF_PROTOCOL:
+            protocol, name = OF_PROTOCOL[name]
+            if self.flight.now.protocol != protocol:
+                raise _Stop
+        return self.flight.field(name)
 
     def number(self, expression: Expression) -> Range:
         return _range(self.key(expression)[0])
@@ -365,7 +321,7 @@ class Walker:
         name, key = update.name, self.key(update.key)
         data = self.key(update.data) if update.data is not None else ()
         if update.op == "delete":
-            self.learned[name, key] = None
+            self.learn(name, key, None)
             return
         known = self.dynamic(name, key)
         if known is None and not self.state.unknown and any(isinstance(one, Scrambled) for one in key):
@@ -375,7 +331,7 @@ class Walker:
             self.count(update.condition, name, key, known)
             return
         if certain(key) and (known is None or update.op == "update"):
-            self.learned[name, key] = data
+            self.learn(name, key, data)
         if isinstance(update.condition, Limit) and update.condition.over != (known is not None):
             raise _Stop
 
@@ -386,7 +342,7 @@ class Walker:
         if self.state.unknown:
             over = known is not None
         if certain(key):
-            self.learned[name, key] = (number(connections),)
+            self.learn(name, key, (number(connections),))
         self.effects.append(Effect("over" if over else "count", name, (number(condition.most),)))
         if over is not condition.over:
             raise _Stop
@@ -396,8 +352,13 @@ class Walker:
         if isinstance(nat.address, Lookup):
             now = self.flight.now
             old = now.source if nat.kind == "snat" else now.destination
-            moves = _moves_with(old, self.key(nat.address.key), nat.prefix)
-            met = self.found(nat.address, lambda entry: entry.data[1:] if moves(entry) else entry.data)
+            key = self.key(nat.address.key)
+            moves = _moves_with(old, key, nat.prefix)
+            boxed = isinstance(key[0], Part)
+            met = self.found(
+                nat.address,
+                lambda entry: (boxed or entry.data[1:], len(entry.data)) if moves(entry) else entry.data,
+            )
             data = _netmap(met, old) if moves(met[0].entry) else hull([_data(hit.entry) for hit in met])
             address = _range(data[0])
             port = _range(data[1]) if len(data) > 1 else None
@@ -427,6 +388,17 @@ class Walker:
             return netmapped(old, [(EVERYWHERE, address)])
         host = address.size - 1
         return joined(masked(old, host), address.first)
+
+
+def _narrowed(learned: Learned, field: str, kept: Cut) -> Learned:
+    """What is known of elements, of a part of the box."""
+
+    def key_of(key: Key) -> Key:
+        return tuple(narrowed(value, field, kept) for value in key)
+
+    return {
+        (name, key_of(key)): None if data is None else key_of(data) for (name, key), data in learned.items()
+    }
 
 
 def _scrambles(expression: Bitwise, value: Part) -> bool:
@@ -468,6 +440,9 @@ def _few(value: Value) -> bool:
 def _netmap(met: list[Hit], address: Range) -> Key:
     """The new address by the kernel's NETMAP, and what else the elements say."""
     rest = _data(met[0].entry)[1:]
+    if rest and met[0].field:
+        ports = ((one, _range(_data(hit.entry)[1])) for hit in met for one in hit.where)
+        rest = (Blocks.of(met[0].field, ports),)
     if isinstance(address, Part) and met[0].field == address.field:
         rows = sorted((one, _range(_data(hit.entry)[0])) for hit in met for one in hit.where)
         return netmapped(address, rows), *rest

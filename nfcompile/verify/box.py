@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from nfcompile.model.protocols import ICMP, TCP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect
-from nfcompile.verify.boxes import CHOSEN, LOCAL, Names, Part, Ranges, Split
-from nfcompile.verify.walk import Packet
+from nfcompile.verify.boxes import CHOSEN, LOCAL, Blocks, Names, Packet, Part, Ranges, Split
+from nfcompile.verify.narrowing import Cut, narrowed_range
 
 ELSEWHERE = "*"
 """Stands for every interface that neither the site nor its ruleset names."""
@@ -57,13 +57,20 @@ class Box(NamedTuple):
 
     def cut(self, split: Split) -> list[Box]:
         """The boxes that make up this one."""
+        return [box for box, _ in self.parts(split)]
+
+    def parts(self, split: Split) -> list[tuple[Box, Cut]]:
+        """The boxes that make up this one, and which values of the field each has kept."""
         field = FIELDS.get(split.field, split.field)
         values = [found for value in split.values if (found := _common(getattr(self, field), value))]
         assert len(values) > 1, f"{field} is to be cut where it is whole"
-        return [
-            Box(*(value if name == field else mine for name, mine in self._asdict().items()))
-            for value in values
-        ]
+        return [(self._replace(**{field: value}), value) for value in values]
+
+    def confined(self, value: Range) -> Range:
+        """A value of a larger box, for the packets of this one."""
+        if isinstance(value, Part | Blocks):
+            return narrowed_range(value, value.field, getattr(self, FIELDS.get(value.field, value.field)))
+        return value
 
     def one(self) -> Box:
         """One packet of it."""

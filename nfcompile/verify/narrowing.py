@@ -1,0 +1,66 @@
+"""What a walk has found out of a box, for a part of the box: values that depend on the field that was cut.
+
+A walk that meets a Split goes on from there with each part of the box; so whatever it carries is narrowed.
+"""
+
+from __future__ import annotations
+
+from nfcompile.model.ranges import Range
+from nfcompile.verify.boxes import CHOSEN, Blocks, Names, Packet, Part, Ranges, Scrambled
+
+Cut = Ranges | frozenset[str]
+"""The values that a field keeps."""
+
+
+def narrowed(value: Range | str | Names, field: str, kept: Cut) -> Range | str | Names:
+    """A value where `field` has only the kept values; equal to what a walk of the smaller box would find."""
+    if isinstance(value, Names):
+        assert isinstance(kept, frozenset) or value.field != field
+        return _named(value, kept) if value.field == field and isinstance(kept, frozenset) else value
+    return value if isinstance(value, str) or isinstance(kept, frozenset) else _ranges(value, field, kept)
+
+
+def narrowed_range(value: Range, field: str, kept: Cut) -> Range:
+    """The same of a number."""
+    return value if isinstance(kept, frozenset) else _ranges(value, field, kept)
+
+
+def narrowed_packet(packet: Packet, field: str, kept: Cut) -> Packet:
+    """The same of all fields of a packet."""
+    if isinstance(kept, frozenset):
+        interface = packet.interface
+        if isinstance(interface, Names) and interface.field == field:
+            return packet._replace(interface=_named(interface, kept))
+        return packet
+    chosen = packet.chosen
+    if field in CHOSEN and chosen is not None:
+        chosen = (kept, chosen[1]) if field == CHOSEN[0] else (chosen[0], kept)
+    return packet._replace(
+        source=_ranges(packet.source, field, kept),
+        source_port=_ranges(packet.source_port, field, kept),
+        destination=_ranges(packet.destination, field, kept),
+        destination_port=_ranges(packet.destination_port, field, kept),
+        chosen=chosen,
+    )
+
+
+def _ranges(value: Range, field: str, kept: Ranges) -> Range:
+    if isinstance(value, Part):
+        if value.field != field:
+            return value
+        rows = ((one, None) for one in kept)
+        return Part(field, [piece for piece, _ in value.over(rows)], value.grain)
+    if isinstance(value, Blocks):
+        return value.narrowed(kept) if value.field == field else value
+    if isinstance(value, Scrambled) and value.of[0] == field and _single(kept):
+        _, mask, bits = value.of
+        return Range(*[(kept[0].first & mask) ^ bits] * 2)
+    return value
+
+
+def _named(value: Names, kept: frozenset[str]) -> str | Names:
+    return next(iter(kept)) if len(kept) == 1 else value._replace(names=kept)
+
+
+def _single(kept: Ranges) -> bool:
+    return len(kept) == 1 and kept[0].first == kept[0].last

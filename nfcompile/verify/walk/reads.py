@@ -1,0 +1,116 @@
+"""What a rule reads of a packet: packets that are equal there, it cannot tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+
+from nfcompile.emit import Name, Rule
+from nfcompile.emit.expressions import Bitwise, Concat, Constant, Expression, Field, Lookup, Numgen
+from nfcompile.emit.statements import Mangle, Match, Nat, SetUpdate, Statement, VerdictMap
+from nfcompile.verify.walk.program import Program
+from nfcompile.verify.walk.walker import Pause
+
+WHERE: dict[str, str] = {
+    "iifname": "now.interface",
+    "oifname": "out",
+    "ip saddr": "now.source",
+    "ip daddr": "now.destination",
+    "meta mark": "mark",
+    "ct mark": "ct_mark",
+    "ct status": "status",
+    "ct original zone": "zone",
+    "ct original ip saddr": "original.source",
+    "ct original ip daddr": "original.destination",
+    "ct original proto-src": "original.source_port",
+    "ct original proto-dst": "original.destination_port",
+    "ct reply ip saddr": "now.destination",
+    "ct reply ip daddr": "now.source",
+    "ct reply proto-src": "now.destination_port",
+    "ct reply proto-dst": "now.source_port",
+    "fib daddr type": "towards",
+    "fib daddr oifname": "towards",
+    **{f"{word} sport": "now.source_port" for word in ("th", "tcp", "udp")},
+    **{f"{word} dport": "now.destination_port" for word in ("th", "tcp", "udp")},
+}
+"""Where a flight has a field; those that are missing are the same in all packets of a box."""
+CONSTANT = {"tcp flags", "meta protocol", "meta l4proto", "ct state", "ct direction"}
+NAT = {
+    "snat": {"now.source", "now.source_port", "status"},
+    "masquerade": {"now.source", "now.source_port", "status"},
+    "dnat": {"now.destination", "now.destination_port", "status", "original.chosen"},
+}
+"""A translation keeps host bits, and sets the status where something changes."""
+
+
+class Reads:
+    """What a rule reads of a packet, and whether it reads elements that packets write."""
+
+    def __init__(self, places: set[str], dynamic: bool) -> None:
+        self.places = frozenset(places)
+        self.dynamic = dynamic
+        flights = sorted(f"flight.{place}" for place in places)
+        self._get: Callable[[Pause], object] = attrgetter(*flights) if flights else lambda _: None
+
+    def of(self, pause: Pause) -> object:
+        """What the rule would read; equal for packets that it cannot tell apart."""
+        return (self._get(pause), id(pause.learned)) if self.dynamic else self._get(pause)
+
+
+def reads(rule: Rule, program: Program) -> Reads:
+    """What a rule reads."""
+    places: set[str] = set()
+    dynamic = False
+    for statement in rule.statements:
+        for expression in _expressions(statement):
+            for name in _fields(expression):
+                if name not in CONSTANT:
+                    places.add(WHERE[name])
+        dynamic = dynamic or any(program.sources[name].dynamic for name in _objects(statement))
+        if isinstance(statement, Nat):
+            places |= NAT[statement.kind]
+    return Reads(places, dynamic)
+
+
+def _expressions(statement: Statement) -> Iterator[Expression]:
+    if isinstance(statement, Match):
+        yield statement.left
+    elif isinstance(statement, VerdictMap):
+        yield statement.key
+    elif isinstance(statement, Mangle):
+        yield statement.value
+    elif isinstance(statement, SetUpdate):
+        yield statement.key
+        if statement.data is not None:
+            yield statement.data
+    elif isinstance(statement, Nat):
+        yield from (one for one in (statement.address, statement.port) if one is not None)
+
+
+def _fields(expression: Expression) -> Iterator[str]:
+    if isinstance(expression, Field):
+        yield expression.name
+    elif isinstance(expression, Bitwise):
+        yield expression.field.name
+    elif isinstance(expression, Concat):
+        for part in expression.parts:
+            yield from _fields(part)
+    elif isinstance(expression, Lookup):
+        yield from _fields(expression.key)
+    else:
+        assert isinstance(expression, Constant | Numgen)
+
+
+def _objects(statement: Statement) -> Iterator[Name]:
+    """The sets and maps that a statement looks into or writes."""
+    sources: list[object] = []
+    if isinstance(statement, Match):
+        sources = [statement.right]
+    elif isinstance(statement, VerdictMap):
+        sources = [statement.source]
+    elif isinstance(statement, SetUpdate):
+        sources = [statement.name]
+    for expression in _expressions(statement):
+        if isinstance(expression, Lookup):
+            sources.append(expression.source)
+    yield from (one for one in sources if isinstance(one, Name))

@@ -1,0 +1,205 @@
+"""All ways of a box of packets, walked together: rule by rule, packets with equal answers as one.
+
+Packets of a box that do not fare alike, and packets that the kernel has a choice for, go on apart from the
+statement where they part; nothing is walked twice. A rule is done once for all that are equal in what it
+reads. In the state ANYHOW every look-up of an element that packets write goes both ways, with any data, and
+nothing is remembered of it: then ways that meet in the same rule with the same packet go on as one, or a
+search that tries twice would have four ways, and one that tries sixty times more than can be counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from nfcompile.emit import Name, Rule
+from nfcompile.emit.expressions import Verdict
+from nfcompile.verify.boxes import Names, Packet, Split
+from nfcompile.verify.narrowing import Cut
+from nfcompile.verify.walk.packet import Flight, is_local
+from nfcompile.verify.walk.program import Program
+from nfcompile.verify.walk.reads import Reads, reads
+from nfcompile.verify.walk.state import NOTHING, Learned, State
+from nfcompile.verify.walk.walker import Pause, Walker
+from nfcompile.verify.walk.ways import Route, first_flight
+
+Pauses = list[Pause]
+
+
+class Ends(NamedTuple):
+    """Packets at the end of a chain, those that it has accepted, and those that it has dropped."""
+
+    through: Pauses
+    accepted: Pauses
+    dropped: Pauses
+
+
+class Left(NamedTuple):
+    """What a box has become where its packets leave the gateway or get to it, and where they are dropped;
+    `early` before they were routed."""
+
+    passed: Pauses
+    dropped: Pauses
+    early: Pauses
+
+
+class Together:
+    """A ruleset in a state, for many boxes."""
+
+    def __init__(self, program: Program, state: State) -> None:
+        self.program = program
+        self.walker = Walker(program, state)
+        self.forgets = state.unknown
+        self.reads: dict[int, Reads] = {}
+        self.same: dict[frozenset[object], Learned] = {}
+        self.known: dict[tuple[Name, frozenset[Flight]], Ends] = {}
+
+    def walk(self, starts: Sequence[tuple[Packet, Route]]) -> Left:
+        """Send the first packets of connections through, boxes of one protocol with their routes.
+
+        Raises what walk() raises, but Split.
+        """
+        self.known.clear()
+        self.same.clear()
+        flights = (first_flight(*start)._replace(start=at) for at, start in enumerate(starts))
+        arrived = self.hook("prerouting", [Pause(flight) for flight in flights])
+        received: Pauses = []
+        forwarded: Pauses = []
+        for pause, out in _routed(arrived.accepted, starts):
+            here = is_local(out)
+            flight = pause.flight._replace(towards=out, out="" if here else out)
+            (received if here else forwarded).append(pause._replace(flight=flight))
+        there = self.hook("input", received)
+        through = self.hook("forward", forwarded)
+        left = self.hook("postrouting", through.accepted)
+        dropped = [*there.dropped, *through.dropped, *left.dropped]
+        return Left([*there.accepted, *left.accepted], dropped, arrived.dropped)
+
+    def hook(self, name: str, pauses: Pauses) -> Ends:
+        """The base chains of a hook; `accept`, translations and the end of a chain lead to the next one."""
+        dropped: Pauses = []
+        for base in self.program.hooks.get(name, ()):
+            ends = self.chain(base, pauses)
+            pauses = [*ends.through, *ends.accepted]
+            dropped += ends.dropped
+        return Ends([], pauses, dropped)
+
+    def chain(self, name: Name, pauses: Pauses) -> Ends:
+        """A chain, with the chains that it calls. A search calls the same one many times."""
+        if not self.forgets:
+            return self.walked(name, pauses)
+        key = name, frozenset(pause.flight for pause in pauses)
+        if key not in self.known:
+            self.known[key] = self.walked(name, [Pause(flight) for flight in key[1]])
+        return self.known[key]
+
+    def walked(self, name: Name, here: Pauses) -> Ends:
+        through: Pauses = []
+        accepted: Pauses = []
+        dropped: Pauses = []
+        for rule in self.program.chains[name]:
+            if not here:
+                break
+            going = self.outcomes(rule, here)
+            here = going.pop(None, [])
+            for verdict, those in going.items():
+                if verdict is None or verdict.kind in ("drop", "reject"):
+                    dropped += those
+                elif verdict.chain is not None:
+                    ends = self.chain(verdict.chain, those)
+                    accepted += ends.accepted
+                    dropped += ends.dropped
+                    (here if verdict.kind == "jump" else through).extend(ends.through)
+                else:
+                    (accepted if verdict.kind == "accept" else through).extend(those)
+            here = self.joined(here)
+        return Ends(self.joined([*through, *here]), self.joined(accepted), dropped)
+
+    def joined(self, pauses: Pauses) -> Pauses:
+        """Packets that are equal, once, where nothing else is known of them."""
+        return list({pause.flight: pause for pause in pauses}.values()) if self.forgets else pauses
+
+    def outcomes(self, rule: Rule, here: Pauses) -> dict[Verdict | None, Pauses]:
+        """What one rule makes of packets."""
+        asked = self.reads.get(id(rule))
+        if asked is None:
+            asked = self.reads[id(rule)] = reads(rule, self.program)
+        groups: dict[object, Pauses] = {}
+        for pause in here:
+            groups.setdefault(asked.of(pause), []).append(pause)
+        going: dict[Verdict | None, Pauses] = {}
+        for members in groups.values():
+            for verdict, done in self.done(rule, members, asked.dynamic):
+                going.setdefault(verdict, []).extend(done)
+        return going
+
+    def done(self, rule: Rule, members: Pauses, learns: bool) -> Iterator[tuple[Verdict | None, Pauses]]:
+        """Do a rule for packets that it cannot tell apart."""
+        first = members[0]
+        cuts: tuple[tuple[str, Cut], ...] = ()
+        waiting = [(first, cuts)]
+        while waiting:
+            pause, cuts = waiting.pop()
+            try:
+                verdict = self.walker.rule(rule, pause)
+            except Split as split:
+                there = self.walker.paused
+                for kept in split.values:
+                    waiting.append((there.narrowed(split.field, kept), (*cuts, (split.field, kept))))
+                continue
+            waiting += [(other, cuts) for other in self.walker.others]
+            after = Pause(self.walker.flight, self.learned())
+            if len(members) == 1:
+                yield verdict, [after]
+            else:
+                yield verdict, _likewise(members, cuts, after, learns)
+
+    def learned(self) -> Learned:
+        """What the walker knows now; the same object for the same knowledge, which Reads counts on."""
+        learned = NOTHING.learned if self.forgets else self.walker.learned
+        return self.same.setdefault(frozenset(learned.items()), learned) if learned else NOTHING.learned
+
+
+def _likewise(members: Pauses, cuts: tuple[tuple[str, Cut], ...], after: Pause, learns: bool) -> Pauses:
+    """The same of other packets: `after` is what the first of them has become."""
+    parts = members
+    for field, kept in cuts:
+        parts = [part.narrowed(field, kept) for part in parts]
+    before, now = parts[0].flight, after.flight
+    if before == now:
+        return [part._replace(learned=after.learned) for part in parts] if learns else parts
+    changed: dict[str, Any] = {
+        name: new
+        for name, old, new in zip(before.now._fields, before.now, now.now, strict=True)
+        if new is not old and new != old
+    }
+    rest: dict[str, Any] = {
+        name: new
+        for name, old, new in zip(before._fields, before, now, strict=True)
+        if name != "now" and new is not old and new != old
+    }
+    done = []
+    for part in parts:
+        flight = part.flight._replace(now=part.flight.now._replace(**changed), **rest)
+        done.append(Pause(flight, after.learned if learns else part.learned))
+    return done
+
+
+def _routed(
+    pauses: Iterable[Pause], starts: Sequence[tuple[Packet, Route]]
+) -> Iterator[tuple[Pause, str | Names]]:
+    """Where packets go by their destination; parts of a box apart that are for the gateway itself."""
+    waiting = list(pauses)
+    while waiting:
+        pause = waiting.pop()
+        out = pause.flight.route(starts[pause.flight.start][1])
+        try:
+            is_local(out)
+        except Split as split:
+            for kept in split.values:
+                assert isinstance(kept, frozenset)
+                assert isinstance(out, Names)
+                there = next(iter(kept)) if len(kept) == 1 else out._replace(names=kept)
+                yield pause.narrowed(split.field, kept), there
+        else:
+            yield pause, out
