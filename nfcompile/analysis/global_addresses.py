@@ -4,8 +4,9 @@
 
 One global address is given twice: in one pool, in two pools, in a static entry, or as an address of the
 gateway itself. Both owners would use the same ports of the address, and no log could tell their subscribers
-apart. Several cgnat pools may have an address if their `port_range`s do not overlap, and a cgnat pool may
-have the gateway's `primary_ip`.
+apart. Several cgnat pools may have an address if their `port_range`s do not overlap (with `portlimit_low` all
+deterministic pools have ports below 1024; subscribers with one address in two VLANs are told apart by the
+global address alone), and a cgnat pool may have the gateway's `primary_ip`.
 
 ```yaml
 acls: {a: {10: allow ip 10.0.0.0/30}, b: {10: allow ip 10.1.0.0/30}}
@@ -65,10 +66,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from nfcompile.allocation.pools import LOW_PORT_LAST
 from nfcompile.analysis.check_input import CheckInput, UnreadPaths
 from nfcompile.diagnostics import Diagnostic, Note, Path
 from nfcompile.model.ranges import Cover, Range, intersect, range_text
-from nfcompile.model.site import Site
+from nfcompile.model.site import Pool, Site
+from nfcompile.model.vlans import shared_addresses
 
 PRIMARY: Path = ("gateway", "primary_ip")
 
@@ -79,14 +82,13 @@ class GlobalAddresses(NamedTuple):
     range: Range
     owner: str
     path: Path
-    ports: Range | None = None
+    ports: tuple[Range, ...] = ()
 
     def may_share(self, other: GlobalAddresses) -> bool:
         """Whether both may have one address: cgnat pools with other ports, or one and the gateway."""
-        if self.ports is not None and other.ports is not None:
-            apart = self.ports.last < other.ports.first or other.ports.last < self.ports.first
-            return apart and self.owner != other.owner
-        return PRIMARY in (self.path, other.path) and (self.ports or other.ports) is not None
+        if self.ports and other.ports:
+            return self.owner != other.owner and not intersect(self.ports, other.ports)
+        return PRIMARY in (self.path, other.path) and bool(self.ports or other.ports)
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
@@ -118,12 +120,25 @@ def given(site: Site, unread: UnreadPaths) -> Iterator[GlobalAddresses]:
     for pool in site.pools:
         if not pool.enable:
             continue
-        ports = pool.port_range if pool.shares_addresses else None
+        ports = _ports(site, pool)
         for index, one in enumerate(pool.global_ip):
             path = unread.entry((*pool.path, "global_ip"), index)
             yield GlobalAddresses(one, f"pool '{pool.name}'", path, ports)
         for entry in pool.global_map:
             yield GlobalAddresses(entry.globals, f"pool '{pool.name}'", entry.path)
+
+
+def _ports(site: Site, pool: Pool) -> tuple[Range, ...]:
+    """The ports of a pool that may share its addresses; none for other pools.
+
+    Where VLANs have the same subscribers, the address alone says into which VLAN an answer goes.
+    """
+    if not pool.shares_addresses or any(shared_addresses(site)):
+        return ()
+    low = site.defaults.portlimit_low
+    if low is None or not pool.is_deterministic:
+        return (pool.port_range,)
+    return Range(low, LOW_PORT_LAST), pool.port_range
 
 
 def _overlap(early: GlobalAddresses, late: GlobalAddresses) -> Diagnostic:

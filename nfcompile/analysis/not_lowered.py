@@ -20,7 +20,6 @@ from collections.abc import Iterator
 
 from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Path
-from nfcompile.model.ranges import Cover, range_text
 from nfcompile.model.site import Site
 
 SCHEMA_KEYS = frozenset(
@@ -50,22 +49,6 @@ def _settings(site: Site) -> Iterator[tuple[Path, str]]:
         if key in site.defaults.differing:
             yield ("nat_defaults", key), f"'{key}: {_spelled(getattr(site.defaults, key))}'"
     yield from _pools(site)
-    yield from _shared_addresses(site)
-
-
-def _shared_addresses(site: Site) -> Iterator[tuple[Path, str]]:
-    """Addresses that cgnat pools share with each other or with the gateway itself."""
-    primary = site.gateway.primary_ip
-    seen: Cover[None] = Cover()
-    for pool in site.active_pools:
-        own = pool.global_ip if pool.shares_addresses else ()
-        for one in own:
-            if primary is not None and one.first <= primary <= one.last:
-                yield (*pool.path, "global_ip"), "a pool with the gateway's primary_ip"
-            if any(seen.parts(one)):
-                yield (*pool.path, "global_ip"), f"sharing {range_text(one)} with another pool"
-        for one in own:
-            seen.add(one, None)
 
 
 def _pools(site: Site) -> Iterator[tuple[Path, str]]:

@@ -33,7 +33,7 @@ _LINK, _ADDRESS, _ROUTE = struct.Struct("=BxHiII"), struct.Struct("=BBBBI"), str
 _UP = 1
 _NAME, _MTU = 3, 4
 _OWN = 2
-_DESTINATION, _THROUGH, _TABLE, _MARK = 1, 4, 15, 10
+_DESTINATION, _THROUGH, _SOURCE, _TABLE, _MARK = 1, 4, 7, 15, 10
 _SMALL_TABLES = 256
 
 
@@ -127,6 +127,19 @@ def way(asking: socket, destination: int) -> int | None:
         return next(_route(data).interface for data in _answers(asking, _GET_ROUTE, netlink.REQUEST, asked))
     except OSError:
         return None
+
+
+def own_source(asking: socket, destination: int) -> int | None:
+    """The address that the host's own packets to a destination have as their source; None for no way."""
+    asked = _ROUTE.pack(_IPV4, 32, 0, 0, 0, 0, 0, 0, 0)
+    asked += netlink.attribute(_DESTINATION, destination.to_bytes(4, "big"))
+    try:
+        for data in _answers(asking, _GET_ROUTE, netlink.REQUEST, asked):
+            source = netlink.attributes(data[_ROUTE.size :]).get(_SOURCE)
+            return None if source is None else int.from_bytes(source, "big")
+    except OSError:
+        pass
+    return None
 
 
 def rules(asking: socket) -> tuple[RoutingRule, ...]:

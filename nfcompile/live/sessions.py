@@ -1,7 +1,7 @@
 """Whose a connection is: the pool or snat rule that translated it, its subscriber, its global address.
 
-A global address belongs to one pool only, so the translated side of a connection says which; a `fake` pool
-translates nothing, and there it is the subscriber.
+The translated side of a connection says which pool it was: its address, and the port where several pools have
+that address. A `fake` pool translates nothing, and there it is the subscriber.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.allocation.shared_addresses import by_address
 from nfcompile.diagnostics import Path
 from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
 from nfcompile.live.snat_rules import has_protocol, qualifies
+from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.ranges import Range, subtract, union
 from nfcompile.model.rules import SnatRule
 from nfcompile.model.site import Pool
@@ -93,16 +95,16 @@ def sessions(compiled: Compiled, flows: Iterable[Flow], wanted: SessionFilter) -
 def reader(compiled: Compiled) -> Callable[[Flow], Session | None]:
     """A function from a connection to the session it is; None: this site has nothing to do with it."""
     pools = [allocation.pool for allocation in compiled.allocations]
-    owner = _finder((run, pool) for pool in pools for run in pool.global_ranges)
+    owner = _owners(pools)
     passing = _finder(_passed(compiled.allocations))
 
     def read(flow: Flow) -> Session | None:
         if flow.status & SOURCE_NAT:
-            if pool := owner(flow.reply_dst):
+            if pool := owner(flow.reply_dst, flow.protocol, flow.reply_dport):
                 return Session(flow, pool.name, pool.path, False)
             if rule := _rule(compiled.site.snat, flow):
                 return Session(flow, None, rule.path, False)
-        elif flow.status & DESTINATION_NAT and (pool := owner(flow.dst)):
+        elif flow.status & DESTINATION_NAT and (pool := owner(flow.dst, flow.protocol, flow.dport)):
             return Session(flow, pool.name, pool.path, True)
         elif pool := passing(flow.src):
             return Session(flow, pool.name, pool.path, False)
@@ -120,6 +122,24 @@ def _passed(allocations: Iterable[PoolAllocation]) -> Iterator[tuple[Range, Pool
         if not allocation.pool.translates and not allocation.unbounded:
             yield from ((run, allocation.pool) for run in subtract(allocation.subscribers, before))
             before = union((*before, *allocation.subscribers))
+
+
+def _owners(pools: Iterable[Pool]) -> Callable[[int, int, int], Pool | None]:
+    """A function from a global address, a protocol and a port to the pool whose they are. Of an address of
+    several pools the port decides; without one it is the first of them."""
+    runs = list(by_address(pools))
+    firsts = [run.first for run, _ in runs]
+
+    def find(address: int, protocol: int, port: int) -> Pool | None:
+        index = bisect_right(firsts, address) - 1
+        if index < 0 or address > runs[index][0].last:
+            return None
+        owners = runs[index][1]
+        if len(owners) == 1 or protocol not in IN_BLOCK:
+            return owners[0]
+        return next((one for one in owners if one.port_range.first <= port <= one.port_range.last), owners[0])
+
+    return find
 
 
 def _finder(runs: Iterable[tuple[Range, Pool]]) -> Callable[[int], Pool | None]:

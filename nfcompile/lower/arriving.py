@@ -19,8 +19,7 @@ from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.dispatch import by_global, is_flat
 from nfcompile.lower.part import pool_chain, pool_rule
-from nfcompile.model.ranges import union
-from nfcompile.model.site import Pool
+from nfcompile.lower.whose_address import whose
 
 POOLS = ("pools",)
 ASKED = Field("ct original ip daddr")
@@ -35,19 +34,20 @@ def arriving(context: Context) -> Contribution:
     entry = Rule((*inward, jump(names.ARRIVING)), POOLS)
     policies = [_policy(context, allocation) for allocation in allocations]
     if is_flat(context):
-        chains = ((one.pool, names.arriving(one.pool.name)) for one in allocations)
-        table, look = by_global("arriving", ASKED, chains)
+        chains = {one.pool.name: names.arriving(one.pool.name) for one in allocations}
+        tables, look = by_global(context, "arriving", ASKED, chains)
         chain = Chain(names.ARRIVING, (Rule((look,), POOLS),), POOLS)
-        return Contribution((table, chain, *policies), postrouting=(entry,))
+        return Contribution((*tables, chain, *policies), postrouting=(entry,))
     last = sorted(allocations, key=lambda allocation: allocation.pool.is_static)
-    rules = tuple(rule for allocation in last for rule in _whose(allocation.pool))
+    rules = tuple(rule for allocation in last for rule in _whose(context, allocation))
     return Contribution((Chain(names.ARRIVING, rules, POOLS), *policies), postrouting=(entry,))
 
 
-def _whose(pool: Pool) -> Iterator[Rule]:
+def _whose(context: Context, allocation: PoolAllocation) -> Iterator[Rule]:
+    pool = allocation.pool
     go = goto(names.arriving(pool.name))
     if not pool.is_static:
-        yield pool_rule(pool, match(ASKED, *union(pool.global_ip)), go)
+        yield pool_rule(pool, *next(whose(context, allocation, ASKED)), go)
         return
     if any(entry.vid is None for entry in pool.global_map):
         yield pool_rule(pool, match(IP_DADDR, names.subscribers(pool.name)), go)

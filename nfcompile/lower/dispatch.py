@@ -8,22 +8,25 @@ jumps are quicker: a look-up in an interval map costs as much as three of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from zlib import crc32
 
 from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.allocation.shared_addresses import by_address
 from nfcompile.diagnostics import Path
 from nfcompile.emit import Chain, Element, Map, Name, Object, Rule
 from nfcompile.emit.expressions import Field, Verdict
-from nfcompile.emit.statements import IP_SADDR, VerdictMap, goto, jump
+from nfcompile.emit.statements import IP_SADDR, L4PROTO, PORTED, VerdictMap, goto, jump, match
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.part import pool_rule
+from nfcompile.lower.whose_address import ports
 from nfcompile.model.ranges import EVERYWHERE, Cover, Range, intersect, union
 from nfcompile.model.site import Pool
 
 POOLS = ("pools",)
+ASKED_PORT = Field("ct original proto-dst")
 FEW_POOLS = 4
 """Up to so many pools are asked one after the other."""
 
@@ -53,19 +56,32 @@ def pools_chain(context: Context) -> tuple[Object, ...]:
     return (table, Chain(names.POOLS, (look,), POOLS), *(_list_chain(pools) for pools in lists))
 
 
-def by_global(word: str, field: Field, chains: Iterable[tuple[Pool, Name]]) -> tuple[Map, VerdictMap]:
-    """A verdict map from the global addresses of pools to a chain of each, and its look-up of a field."""
-    entries = sorted(
-        (run, goto(chain), pool.path) for pool, chain in chains for run in global_addresses(pool)
-    )
-    elements = tuple(Element((run,), verdict, path) for run, verdict, path in entries)
+def by_global(
+    context: Context, word: str, field: Field, chains: Mapping[str, Name]
+) -> tuple[list[Object], VerdictMap]:
+    """A verdict map from the global addresses of pools to a chain of each (by the pool's name), and its
+    look-up of a field. An address of several pools leads to a chain that tests the port."""
+    allocations = {one.pool.name: one for one in context.allocations if one.pool.name in chains}
+    elements: list[Element] = []
+    several: dict[Name, Chain] = {}
+    for run, pools in by_address(one.pool for one in allocations.values()):
+        names_ = [pool.name for pool in pools]
+        chain = chains[names_[0]] if len(pools) == 1 else names.by_port(word, _joined_names(pools))
+        if len(pools) > 1:
+            several[chain] = _by_port(chain, [(allocations[one], chains[one]) for one in names_])
+        elements.append(Element((run,), goto(chain), pools[0].path))
     name = names.by_global(word)
-    return Map(name, ("ipv4_addr",), ("verdict",), POOLS, elements, ("interval",)), VerdictMap(field, name)
+    table = Map(name, ("ipv4_addr",), ("verdict",), POOLS, tuple(elements), ("interval",))
+    return [table, *several.values()], VerdictMap(field, name)
 
 
-def global_addresses(pool: Pool) -> tuple[Range, ...]:
-    """The global addresses of a pool, joined."""
-    return union((*pool.global_ip, *(entry.globals for entry in pool.global_map)))
+def _by_port(name: Name, chains: list[tuple[PoolAllocation, Name]]) -> Chain:
+    ported = match(L4PROTO, *PORTED)
+    rules = (
+        pool_rule(allocation.pool, ported, match(ASKED_PORT, *ports(allocation)), goto(chain))
+        for allocation, chain in chains
+    )
+    return Chain(name, tuple(rules), POOLS)
 
 
 # ---- by source
@@ -107,8 +123,12 @@ def _verdict(accepting: Accepting) -> Verdict:
 
 def _list_name(pools: tuple[Pool, ...]) -> Name:
     """The chain that asks these pools: a name that depends on nothing but them, and that nft still takes."""
+    return names.some_pools(_joined_names(pools))
+
+
+def _joined_names(pools: tuple[Pool, ...]) -> str:
     joined = ".".join(pool.name for pool in pools)
-    return names.some_pools(joined if len(joined) <= 64 else f"{len(pools)}.{crc32(joined.encode()):08x}")
+    return joined if len(joined) <= 64 else f"{len(pools)}.{crc32(joined.encode()):08x}"
 
 
 def _list_chain(pools: tuple[Pool, ...]) -> Chain:

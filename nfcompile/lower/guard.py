@@ -10,6 +10,7 @@ base chain after source NAT, since every base chain costs 4 % of a packet.
 
 from __future__ import annotations
 
+from nfcompile.allocation.shared_addresses import own_address
 from nfcompile.emit import Chain, Counter, Object, Rule
 from nfcompile.emit.expressions import Bitwise, Field, symbol
 from nfcompile.emit.statements import (
@@ -34,7 +35,7 @@ from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.custom_nat import left_alone
 from nfcompile.lower.vlans import shared_vids
-from nfcompile.model.ranges import Range, subtract, union
+from nfcompile.model.ranges import Range, intersect, subtract, union
 from nfcompile.model.site import Pool
 
 POOLS = ("pools",)
@@ -52,7 +53,7 @@ def admission(context: Context) -> Contribution:
     if globals_:
         objects = [Counter(names.UNSOLICITED_COUNTER, POOLS), address_set(names.GLOBALS, globals_, POOLS)]
         new = match(CT_STATE, "new", "untracked", "invalid")
-        gateway = (_unsolicited(context, context.from_either, new),)
+        gateway = _unsolicited_at_gateway(context, new)
     midstream: tuple[Rule, ...] = ()
     if context.translates_outward and not context.site.defaults.permit_invalid_flow:
         objects.append(Counter(names.MIDSTREAM_COUNTER, PERMIT))
@@ -91,8 +92,36 @@ def before_inbound(context: Context) -> tuple[Rule, ...]:
     """`permit_invalid_flow: off` for sessions that are opened to a global address."""
     if context.site.defaults.permit_invalid_flow or not global_addresses(context):
         return ()
-    globals_ = match(IP_DADDR, names.GLOBALS)
-    return (Rule((context.from_either, globals_, NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)
+    globals_ = *_not_own(context), match(IP_DADDR, names.GLOBALS)
+    return (Rule((context.from_either, *globals_, NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)
+
+
+def _not_own(context: Context) -> tuple[Match, ...]:
+    """All but the gateway's own address, where a pool has it: what no mapping wants is the gateway's."""
+    own = own_address(context.site)
+    return () if own is None else (unlike(IP_DADDR, own),)
+
+
+def _unsolicited_at_gateway(context: Context, new: Match) -> tuple[Rule, ...]:
+    """What is for the gateway itself, by an address of a pool: a `local` route led it here."""
+    if global_addresses(context) == (own_range(context),):
+        return ()
+    return (_unsolicited(context, context.from_either, new, *_not_own(context)),)
+
+
+def own_range(context: Context) -> Range | None:
+    """The gateway's own address, where a pool has it."""
+    own = own_address(context.site)
+    return None if own is None else Range(own, own)
+
+
+def midstream_to_own(context: Context, pool: Pool) -> tuple[Rule, ...]:
+    """TCP without SYN to the gateway's own address is led to no subscriber, but not dropped either: it may be
+    of a connection of the gateway's that was open before connection tracking was."""
+    own = own_range(context)
+    if own is None or context.site.defaults.permit_invalid_flow or not intersect([own], pool.global_ip):
+        return ()
+    return (Rule((match(IP_DADDR, own), NOT_SYN, RETURN), PERMIT),)
 
 
 def unsolicited(context: Context) -> tuple[Rule, ...]:

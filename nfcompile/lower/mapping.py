@@ -44,6 +44,7 @@ from nfcompile.lower import names
 from nfcompile.lower.computed_ports import computed_ports
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
+from nfcompile.lower.guard import midstream_to_own
 from nfcompile.lower.inbound_blocks import inbound_blocks
 from nfcompile.lower.low_ports import LOW_PORTS
 from nfcompile.lower.packet_marks import FRESH, KNOWN, TO_LEARN
@@ -58,6 +59,7 @@ from nfcompile.lower.renewal import (
     socket_key,
     take_token,
 )
+from nfcompile.lower.whose_address import whose
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
 
@@ -112,7 +114,9 @@ def learning(context: Context) -> Contribution:
         chains.append(Chain(names.KNOWN_SOCKETS, known, POOLS))
         new = match(CT_STATE, "new"), match(META_MARK, KNOWN)
         rules.append(Rule((*new, goto(names.KNOWN_SOCKETS)), POOLS))
-    learners = tuple(_by_address(pool) for pool in pools if _learns(pool))
+    learners = tuple(
+        _by_address(context, allocation) for allocation in context.allocations if _learns(allocation.pool)
+    )
     if learners:
         chains.append(Chain(names.LEARN, learners, POOLS))
         rules.append(Rule((match(CT_STATE, "new"), TO_LEARN, goto(names.LEARN)), POOLS))
@@ -124,12 +128,13 @@ def _learns(pool: Pool) -> bool:
     return pool.keeps_mapping_entries or (pool.is_dynamic and pool.can_be_reached)
 
 
-def _by_address(pool: Pool) -> Rule:
-    """Marks are the same in all pools; the global address says which one it was."""
-    mine = match(GLOBAL, *union(pool.global_ip))
+def _by_address(context: Context, allocation: PoolAllocation) -> Rule:
+    """Marks are the same in all pools; the global address, and its port, say which one it was."""
+    pool = allocation.pool
+    mine, *ported = next(whose(context, allocation, GLOBAL))
     if pool.can_be_reached:
         return pool_rule(pool, mine, update(names.owners(pool.name), GLOBAL, LOCAL))
-    return pool_rule(pool, mine, match(L4PROTO, *PROTOCOLS), goto(names.fresh(pool.name)))
+    return pool_rule(pool, mine, *(ported or (match(L4PROTO, *PROTOCOLS),)), goto(names.fresh(pool.name)))
 
 
 def _maps(context: Context, pool: Pool) -> Iterator[Object]:
@@ -200,4 +205,5 @@ def _inbound(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object
         found = Nat("dnat", lookup(socket_key(concat(IP_DADDR, TH_DPORT)), names.eif(pool.name)))
         only = () if filtering or not blocks else (context.from_inside,)
         known = (*take_token(pool), pool_rule(pool, *only, match(L4PROTO, *PROTOCOLS), found))
-    return (*maps, pool_chain(pool, chain, *known, *blocks)), (entry,)
+    rules = *midstream_to_own(context, pool), *known, *blocks
+    return (*maps, pool_chain(pool, chain, *rules)), (entry,)

@@ -94,6 +94,11 @@ def by_global(word: str) -> Name:
     return Name(f"{word}_by_address")
 
 
+def by_port(word: str, pools: str) -> Name:
+    """The chain that finds the pool by the port, at an address that several pools have."""
+    return Name(f"{word}_by_port", pools)
+
+
 def arriving(pool: str) -> Name:
     """The chain of connections from outside that reach a pool."""
     return Name("arriving", pool)

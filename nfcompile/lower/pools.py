@@ -88,9 +88,9 @@ def _inbound_by_address(
     rules: list[Rule] = []
     for word, side, reached in sides:
         if reached:
-            chains = ((pool, names.inbound(pool.name)) for pool in reached)
-            table, look = by_global(word, IP_DADDR, chains)
-            objects.append(table)
+            chains = {pool.name: names.inbound(pool.name) for pool in reached}
+            tables, look = by_global(context, word, IP_DADDR, chains)
+            objects += tables
             rules.append(Rule((side, look), POOLS))
     return objects, tuple(rules)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Chain, Map, Name, Object, Rule, Set
 from nfcompile.emit.expressions import Bitwise, Concat, Field, Numgen, symbol
 from nfcompile.emit.statements import (
@@ -36,7 +37,7 @@ from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.part import pool_chain, pool_rule
-from nfcompile.model.ranges import union
+from nfcompile.lower.whose_address import whose
 from nfcompile.model.site import Pool
 
 PROTOCOLS = ("tcp", "udp")
@@ -60,8 +61,8 @@ place nft lists rules that it cannot read again.)"""
 
 def renewal(context: Context) -> Contribution:
     """The rules right after source NAT: let pass what is young, renew the rest."""
-    pools = [allocation.pool for allocation in context.allocations if allocation.pool.renews]
-    if not pools:
+    renewing = [allocation for allocation in context.allocations if allocation.pool.renews]
+    if not renewing:
         return Contribution()
     path = ("pools",)
     sixteenth = match(CT_DIRECTION, "original"), match(Numgen("inc", 16), 0)
@@ -70,7 +71,7 @@ def renewal(context: Context) -> Contribution:
         Rule((match(Bitwise(CT_MARK, TOKEN_BYTE), FIRST_TOKEN), goto(names.STALE)), path),
         Rule((unlike(CT_MARK, 0), *sixteenth, jump(names.RENEW_ENTRIES)), path),
     )
-    return Contribution(tuple(_renewal(context, pools)), translated=rules)
+    return Contribution(tuple(_renewal(context, renewing)), translated=rules)
 
 
 def take_token(pool: Pool) -> tuple[Rule, Rule]:
@@ -168,7 +169,7 @@ def _renew_block(pool: Pool, slot: int, subscriber: Field) -> Rule:
     )
 
 
-def _renewal(context: Context, pools: list[Pool]) -> Iterator[Object]:
+def _renewal(context: Context, renewing: list[PoolAllocation]) -> Iterator[Object]:
     """A packet whose token has run out; inbound ones count only for udp, and where the site says so."""
     path, option = ("pools",), ("nat_defaults", "udp_inbound_refresh")
     young, flags = young_seconds(context), ("dynamic", "timeout")
@@ -201,14 +202,15 @@ def _renewal(context: Context, pools: list[Pool]) -> Iterator[Object]:
     )
     yield _new_token(young)
     rules = []
-    for pool in pools:
-        globals_ = union(pool.global_ip)
+    for allocation in renewing:
+        pool = allocation.pool
         for status, side, field in (
             ("snat", "inside", "ct reply ip daddr"),
             ("dnat", "outside", "ct original ip daddr"),
         ):
-            mine = match(CT_STATUS, status), match(Field(field), *globals_)
-            rules.append(pool_rule(pool, *mine, jump(names.opened(side, pool.name))))
+            go = jump(names.opened(side, pool.name))
+            for mine in whose(context, allocation, Field(field)):
+                rules.append(pool_rule(pool, match(CT_STATUS, status), *mine, go))
     yield Chain(names.RENEW_ENTRIES, tuple(rules), path)
 
 

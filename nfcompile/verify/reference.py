@@ -88,14 +88,15 @@ class Served(NamedTuple):
 
 
 class Gateway(NamedTuple):
-    """A site, and what follows from it for every packet: its two sides, whose addresses are global. In a pair
-    the gate may be closed."""
+    """A site, and what follows from it for every packet: its two sides, whose addresses are global, and which
+    is the gateway's own as well. In a pair the gate may be closed."""
 
     site: Site
     pools: tuple[Served, ...]
     inside: frozenset[str]
     outside: frozenset[str]
     globals: Table
+    own: Table
     by_source: Candidates[Served, tuple[Served, ...]]
     reached_inside: Candidates[Served, tuple[Served, ...]]
     reached_outside: Candidates[Served, tuple[Served, ...]]
@@ -106,12 +107,15 @@ def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool =
     """Read a site once for many packets."""
     pools = site.active_pools
     mine = [one for pool in pools for one in pool.global_ranges]
+    primary = site.gateway.primary_ip
+    own = Table.of([] if primary is None else [Range(primary, primary)])
     tables = tuple(served(site, allocation) for allocation in allocations)
     return Gateway(
         site,
         tables,
         *sides(site),
         Table.of(mine),
+        own,
         Candidates([(_sources(one.pool), one) for one in tables], Chosen),
         Candidates([(_reached(one), one) for one in tables if one.pool.hairpin], Chosen),
         Candidates([(_reached(one), one) for one in tables if opens_inbound(one.pool)], Chosen),
@@ -232,14 +236,18 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     hairpin = anybody and from_inside and rewritten and is_global(gate, original.destination)
     asks_global = from_either and is_global(gate, probe.destination)
     # Also where a rule leads to where the packet goes anyway: its translation is the only one.
-    if not leads(dnat) and asks_global:
+    midstream_to_own = not opens(gate, probe) and gate.own.holds(probe.destination)
+    if not leads(dnat) and asks_global and not midstream_to_own:
         local = local_address(gate, probe, from_inside)
         if local is not None:
             hairpin = from_inside
             destinations = local
             probe = probe._replace(destination=local)
+    own = False
     if from_either and is_global(gate, probe.destination):
-        return dropped("unsolicited")
+        own = gate.own.holds(probe.destination) and one_of((LOCAL,), route(probe.destination))
+        if not own:
+            return dropped("unsolicited")
 
     def forwarded(sources: Range, ports: Range, reason: str, pool: str | None = None) -> Fate:
         return Fate("forward", sources, ports, destinations, destination_ports, reason, pool)
@@ -247,7 +255,7 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     untouched = forwarded(probe.source, probe.source_port, "untranslated")
     out = route(probe.destination)
     to_outside = one_of(gate.outside, out)
-    if not opens(gate, probe) and ((from_inside and to_outside) or asks_global):
+    if not opens(gate, probe) and ((from_inside and to_outside) or (asks_global and not own)):
         return dropped("no connection starts without SYN")
     if not from_inside:
         return untouched

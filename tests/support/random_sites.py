@@ -22,6 +22,9 @@ from support.random_parts import (
     snat_rule,
 )
 
+HALVES = (("1024-32767", "32768-65535"), ("40000-65535", "1024-39999"))
+"""Ports of one address for two pools."""
+
 
 class RandomSite(NamedTuple):
     """A site that compiles; `name` says how to make it again."""
@@ -73,6 +76,10 @@ def site(dice: Random) -> dict[str, Any]:
     for one in made["pools"].values():
         if one["type"] == "cgnat" and one["allocation"] == "deterministic":
             taken_over(dice, one)
+    shared = [one for one in made["pools"].values() if one["type"] == "cgnat"]
+    if len(shared) > 1 and one_in(dice, 2) and all(one.get("randomize_ports") is not False for one in shared):
+        shared[1]["global_ip"] = shared[0]["global_ip"]
+        shared[0]["port_range"], shared[1]["port_range"] = dice.choice(HALVES)
     return made
 
 
