@@ -24,7 +24,9 @@ from typing import NamedTuple
 
 from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Path
+from nfcompile.model.ranges import EVERYWHERE
 from nfcompile.model.site import Alg, Defaults, Pool
+from nfcompile.model.sources import named_sources
 
 DEFAULTS: Path = ("nat_defaults",)
 CGNAT_KEYS = ("limits_peruser", "port_block_size")
@@ -108,6 +110,9 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     yield from _inherited(checked.site.active_pools, checked.site.defaults, has_rules)
     for key, reason in _device_settings(checked.site.active_pools, checked.site.defaults):
         yield _warning((*DEFAULTS, *key.split(".")), key, "here", reason)
+    if checked.site.defaults.strict_sources and EVERYWHERE in named_sources(checked.site):
+        reason = "an acl names every source"
+        yield _warning((*DEFAULTS, "strict_sources"), "strict_sources", "here", reason)
     interfaces = checked.site.interfaces
     if interfaces.inside_networks is not None and not interfaces.shared:
         reason = "no interface is inside and outside"

@@ -123,6 +123,7 @@ FIELDS: dict[str, str] = {
     },
     "fib daddr type": "fib_addrtype",
     "fib daddr oifname": "ifname",
+    "fib saddr oifname": "ifname",
 }
 """Every field that rules use, and the type of its values."""
 

@@ -15,7 +15,6 @@ from nfcompile.emit import Chain, Counter, Object, Rule
 from nfcompile.emit.expressions import Bitwise, Field, symbol
 from nfcompile.emit.statements import (
     ACCEPT,
-    CT_DIRECTION,
     CT_STATE,
     CT_STATUS,
     DROP,
@@ -34,8 +33,19 @@ from nfcompile.lower.acl import address_set
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.custom_nat import left_alone
+from nfcompile.lower.sources import (
+    gateways_own,
+    global_addresses,
+    leaving,
+    matched,
+    origin,
+    owned,
+    partly_fake,
+    several,
+    strict_objects,
+)
 from nfcompile.lower.vlans import shared_vids
-from nfcompile.model.ranges import Range, intersect, subtract, union
+from nfcompile.model.ranges import Range, intersect
 from nfcompile.model.site import Pool
 
 POOLS = ("pools",)
@@ -49,9 +59,14 @@ def admission(context: Context) -> Contribution:
     begin with a SYN."""
     objects: list[Object] = []
     gateway: tuple[Rule, ...] = ()
-    globals_ = global_addresses(context)
+    globals_, own = global_addresses(context), gateways_own(context)
+    if globals_ or own:
+        objects = [
+            Counter(names.UNSOLICITED_COUNTER, POOLS),
+            *several(names.OWN, own, origin(context, names.OWN)),
+        ]
     if globals_:
-        objects = [Counter(names.UNSOLICITED_COUNTER, POOLS), address_set(names.GLOBALS, globals_, POOLS)]
+        objects.append(address_set(names.GLOBALS, globals_, POOLS))
         new = match(CT_STATE, "new", "untracked", "invalid")
         gateway = _unsolicited_at_gateway(context, new)
     midstream: tuple[Rule, ...] = ()
@@ -70,7 +85,8 @@ def outbound(context: Context) -> Contribution:
 
 def guard(context: Context) -> Contribution:
     """After source NAT: drop packets that no rule has translated and that must not leave as they are."""
-    if not context.allocations and all(rule.exclude for rule in context.site.snat):
+    rules = any(not rule.exclude for rule in context.site.snat)
+    if not (context.allocations or rules or gateways_own(context)):
         return Contribution()
     objects: list[Object] = [Counter(names.INVALID_COUNTER, PERMIT)]
     translated = [
@@ -78,13 +94,17 @@ def guard(context: Context) -> Contribution:
         Rule((*context.outward, jump(names.OUTGOING)), POOLS),
     ]
     outgoing = [Rule((match(CT_STATE, "invalid"), counter(names.INVALID_COUNTER), DROP), POOLS)]
-    owned = _owned(context)
-    if owned:
+    own = owned(context)
+    if own:
         leak = Chain(names.LEAK, _leak(context), POOLS)
-        objects += [Counter(names.LEAK_COUNTER, POOLS), address_set(names.OWNED, owned, POOLS), leak]
+        objects += [Counter(names.LEAK_COUNTER, POOLS), address_set(names.OWNED, own, POOLS), leak]
         outgoing.append(Rule((match(IP_SADDR, names.OWNED), goto(names.LEAK)), POOLS))
+    outgoing += leaving(context)
+    if context.site.defaults.strict_sources:
+        objects += strict_objects(context)
     if global_addresses(context):
         translated.append(_unsolicited(context, context.from_either, *_on(context)))
+    translated += _never_back(context)
     return Contribution(tuple(objects), translated=tuple(translated), outgoing=tuple(outgoing))
 
 
@@ -127,7 +147,18 @@ def midstream_to_own(context: Context, pool: Pool) -> tuple[Rule, ...]:
 def unsolicited(context: Context) -> tuple[Rule, ...]:
     """What still goes to a global address after destination NAT is wanted by nobody. It would be routed back
     out, or into a network that the routes know behind another interface."""
-    return (_unsolicited(context, context.from_either),) if global_addresses(context) else ()
+    pools = (_unsolicited(context, context.from_either),) if global_addresses(context) else ()
+    return (*pools, *_never_back(context))
+
+
+def _never_back(context: Context) -> tuple[Rule, ...]:
+    """Addresses of snat rules and `secondary_ips` that the gateway does not have on an interface: what is
+    sent there would go back to the router that sent it."""
+    own = gateways_own(context)
+    if not own:
+        return ()
+    back = context.from_either, context.to_outside, matched(IP_DADDR, names.OWN, own)
+    return (Rule((*back, counter(names.UNSOLICITED_COUNTER), DROP), origin(context, names.OWN)),)
 
 
 def _on(context: Context) -> tuple[Match, ...]:
@@ -139,47 +170,12 @@ def _on(context: Context) -> tuple[Match, ...]:
 
 
 def _unsolicited(context: Context, *matches: Match) -> Rule:
-    globals_ = global_addresses(context)
-    target = match(IP_DADDR, names.GLOBALS) if len(globals_) > 1 else match(IP_DADDR, *globals_)
+    target = matched(IP_DADDR, names.GLOBALS, global_addresses(context))
     return Rule((*matches, target, counter(names.UNSOLICITED_COUNTER), DROP), POOLS)
 
 
-def global_addresses(context: Context) -> tuple[Range, ...]:
-    """All global addresses of the enabled pools, joined."""
-    return union(one for allocation in context.allocations for one in allocation.pool.global_ranges)
-
-
 def _leak(context: Context) -> tuple[Rule, ...]:
-    """A subscriber's own address on its way out. Answers to connections from outside may leave with it, what
-    a fake pool passes and what an snat rule excludes; connections that were open before the pool was loaded
-    may not."""
-    passed = (Rule((jump(names.pool_chain(pool.name)),), pool.path) for pool in _partly_fake(context))
-    return (
-        Rule((match(CT_DIRECTION, "reply"), RETURN), POOLS),
-        *left_alone(context),
-        *passed,
-        Rule((counter(names.LEAK_COUNTER), DROP), POOLS),
-    )
-
-
-def _partly_fake(context: Context) -> list[Pool]:
-    """Fake pools that pass a source for some destinations, before another pool translates it."""
-    found: list[Pool] = []
-    for index, allocation in enumerate(context.allocations):
-        later = any(other.pool.translates for other in context.allocations[index:])
-        rules = allocation.pool.acl.rules if allocation.pool.acl else ()
-        if not allocation.pool.translates and later and not all(rule.only_source for rule in rules):
-            found.append(allocation.pool)
-    return found
-
-
-def _owned(context: Context) -> tuple[Range, ...]:
-    """Sources that must always be translated: those a translating pool takes before any fake pool does."""
-    owned: list[Range] = []
-    passed: list[Range] = []
-    for allocation in context.allocations:
-        if not allocation.pool.translates:
-            passed += subtract(allocation.taken, owned)
-        else:
-            owned += subtract(allocation.taken, passed)
-    return union(owned)
+    """A subscriber's own address on its way out, in an answer too: a connection that was open before the pool
+    was loaded. What an snat rule excludes and what a fake pool passes may go."""
+    passed = (Rule((jump(names.pool_chain(pool.name)),), pool.path) for pool in partly_fake(context))
+    return (*left_alone(context), *passed, Rule((counter(names.LEAK_COUNTER), DROP), POOLS))

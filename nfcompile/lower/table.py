@@ -38,12 +38,14 @@ from nfcompile.lower.mapping import learning
 from nfcompile.lower.pools import pools
 from nfcompile.lower.renewal import renewal
 from nfcompile.lower.session_limits import session_limit
+from nfcompile.lower.sources import among_inside, sources
 from nfcompile.lower.vlans import vlan_zones, zone_remarks
 from nfcompile.model.site import Site
 
 FEATURES: tuple[Callable[[Context], Contribution], ...] = (
     vlan_zones,
     gate,
+    sources,
     exhaustion,
     dnat,
     admission,
@@ -54,6 +56,7 @@ FEATURES: tuple[Callable[[Context], Contribution], ...] = (
     session_limit,
     flowtable,
     helpers,
+    among_inside,
     learning,
     renewal,
     guard,

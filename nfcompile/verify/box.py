@@ -21,7 +21,7 @@ Answer = TypeVar("Answer")
 class Box(NamedTuple):
     """Packets that have one of the values of each field; interfaces are where they arrive, and where the
     routes lead: `towards` to the destination as it came, `out` to another one that the gateway puts in its
-    place."""
+    place, `home` to the source."""
 
     protocol: int
     opens: bool
@@ -34,6 +34,7 @@ class Box(NamedTuple):
     out: frozenset[str]
     chosen: Ranges = (EVERYWHERE,)
     chosen_port: Ranges = (PORTS,)
+    home: frozenset[str] = frozenset({ELSEWHERE})
 
     @property
     def packet(self) -> Packet:
@@ -49,9 +50,11 @@ class Box(NamedTuple):
             (self.chosen, self.chosen_port),
         )
 
-    def route(self, destination: Range) -> str | Names:
+    def route(self, address: Range) -> str | Names:
         """The gateway's routes: any whatever."""
-        if destination == Part.whole("destination", self.destination):
+        if isinstance(address, Part) and address.field == "source":
+            return _names(self.home, "home")
+        if address == Part.whole("destination", self.destination):
             return _names(self.towards, "towards")
         return _names(self.out, "out")
 
@@ -88,7 +91,8 @@ def everything(interfaces: frozenset[str], protocols: Iterable[int]) -> Iterator
         ports = PORTS if protocol in WITH_PORTS else NOTHING
         ids = PORTS if protocol == ICMP else ports
         for opens in (True, False) if protocol == TCP else (True,):
-            yield Box(protocol, opens, known, (EVERYWHERE,), (ids,), (EVERYWHERE,), (ports,), routes, routes)
+            ends = (EVERYWHERE,), (ids,), (EVERYWHERE,), (ports,)
+            yield Box(protocol, opens, known, *ends, routes, routes, home=routes)
 
 
 def explored(boxes: Iterable[Box], ask: Callable[[Box], Answer]) -> Iterator[tuple[Box, Answer]]:

@@ -112,9 +112,8 @@ def _said(
     gate: reference.Gateway, packet: Packet, fate: ForeignFate, outcome: Outcome
 ) -> tuple[str, Origin | None]:
     """Whether one way through the ruleset ends where the original does; if not, the line that differs."""
-    asks_global = gate.globals.holds(packet.destination)
     if outcome.verdict == "drop":
-        return (ANNOUNCED, None) if asks_global else (DIFFER, fate.snat or fate.dnat)
+        return (ANNOUNCED, None) if _guarded(gate, packet) else (DIFFER, fate.snat or fate.dnat)
     left = outcome.packet
     if (left.destination, left.destination_port) != (fate.destination, fate.destination_port):
         return DIFFER, fate.dnat
@@ -127,6 +126,13 @@ def _said(
     if packet.protocol == ICMP or fate.source_port is None or left.source_port == fate.source_port:
         return AGREE, None
     return DIFFER, fate.snat
+
+
+def _guarded(gate: reference.Gateway, packet: Packet) -> bool:
+    """Whether a gateway drops such packets by itself: to a global address that no mapping leads on from, to
+    a subscriber's own address, with a global address as their source."""
+    ends = packet.source, packet.destination
+    return any(reference.is_own(gate, end) for end in ends) or gate.sources.closed.holds(packet.destination)
 
 
 def _wrong_rows(found: Imported, compiled: Compiled) -> Iterator[tuple[str, int]]:

@@ -32,6 +32,7 @@ from nfcompile.verify.boxes import (
     taken,
 )
 from nfcompile.verify.candidates import Candidates, FirstMatch
+from nfcompile.verify.sources import Sources, sources
 
 MULTICAST = Range(0xE0000000, 0xEFFFFFFF)
 ANY_PORT = Range(0, PORT_LAST)
@@ -100,6 +101,7 @@ class Gateway(NamedTuple):
     by_source: Candidates[Served, tuple[Served, ...]]
     reached_inside: Candidates[Served, tuple[Served, ...]]
     reached_outside: Candidates[Served, tuple[Served, ...]]
+    sources: Sources
     is_closed: bool = False
 
 
@@ -119,6 +121,7 @@ def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool =
         Candidates([(_sources(one.pool), one) for one in tables], Chosen),
         Candidates([(_reached(one), one) for one in tables if one.pool.hairpin], Chosen),
         Candidates([(_reached(one), one) for one in tables if opens_inbound(one.pool)], Chosen),
+        sources(site, allocations),
         is_closed,
     )
 
@@ -219,6 +222,14 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     if gate.is_closed and from_either and not passes_closed(gate.site, probe):
         return dropped("the gate is closed")
 
+    if from_outside and is_own(gate, probe.source):
+        return dropped("forged")
+    if from_either and gate.sources.closed.holds(probe.destination):
+        if from_outside:
+            return dropped("a subscriber's own address")
+        if one_of(gate.outside, route(probe.source)):
+            return dropped("forged")
+
     dnat = first_dnat(gate, probe, route(probe.destination))
     if dnat is not None:
         mark = dnat.mark.value if dnat.mark else 0
@@ -255,16 +266,24 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     untouched = forwarded(probe.source, probe.source_port, "untranslated")
     out = route(probe.destination)
     to_outside = one_of(gate.outside, out)
+    if from_either and to_outside and gate.sources.own.holds(probe.destination):
+        return dropped("unsolicited")
+    hairpin = hairpin and one_of(gate.inside, out)
+    if from_inside and (to_outside or hairpin) and is_own(gate, probe.source):
+        return dropped("forged")
     if not opens(gate, probe) and ((from_inside and to_outside) or (asks_global and not own)):
         return dropped("no connection starts without SYN")
     if not from_inside:
         return untouched
+    as_named = untouched
+    named = gate.sources.named
+    if to_outside and named is not None and not named.holds(probe.source):
+        as_named = dropped("a source that the site does not name")
     snat = first_snat(gate, probe, mark, out)
     if snat is not None and snat.exclude:
-        return untouched
+        return as_named
     if snat is not None:
         return forwarded(new_source(snat, probe), snat.snat_port or ANY_PORT, f"snat {snat.name}")
-    hairpin = hairpin and one_of(gate.inside, out)
     if not to_outside and not hairpin:
         return untouched
     for served in gate.by_source.of(probe.source):
@@ -279,7 +298,7 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
         if found is None:
             return dropped(f"nothing left in {pool.name}")
         return forwarded(*found, f"pool {pool.name}", pool.name)
-    return untouched
+    return as_named
 
 
 def passes_closed(site: Site, probe: Packet) -> bool:
@@ -374,6 +393,11 @@ def meets(asked: Qualifier[Range] | None, value: Range) -> bool:
 
 def is_global(gate: Gateway, address: Range) -> bool:
     return gate.globals.holds(address)
+
+
+def is_own(gate: Gateway, address: Range) -> bool:
+    """Whether an address is global and the gateway's: a pool's, an snat rule's, a secondary one."""
+    return is_global(gate, address) or gate.sources.own.holds(address)
 
 
 def local_address(gate: Gateway, probe: Packet, from_inside: bool) -> Range | None:

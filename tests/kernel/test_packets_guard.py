@@ -231,8 +231,8 @@ def test_what_is_not_a_subscribers_is_untouched(lab: Lab) -> None:
         gre 100.64.0.9 > 10.1.0.5                     -> untranslated
         ack 100.64.0.10 > 10.1.0.5:80                 -> untranslated   # also without SYN
         tcp@wan0 198.18.0.9:999 > 10.1.0.5:80         -> untranslated   # a route is no firewall
-        udp@wan0 198.18.0.9:999 > 192.168.0.5:161     -> untranslated   # nor is a pool: it may answer, too
-        icmp@wan0 198.18.0.9:999 > 100.64.0.9         -> untranslated
+        udp@wan0 198.18.0.9:999 > 192.168.0.5:161     -> drop           # its answer would leave as it is
+        icmp@wan0 198.18.0.9:999 > 100.64.0.9         -> drop
         udp 100.64.0.9:1000 > 198.18.1.5:53           -> untranslated   # leaves by wan1
         udp@lan0.102 192.168.1.2:1000 > 198.18.0.1:53 -> untranslated
         """,

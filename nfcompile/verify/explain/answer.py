@@ -67,6 +67,8 @@ def explain(
     )
 
     def sited(address: Range) -> str:
+        if address == packet.source:
+            return str(packet.interface)
         return question.out or towards(compiled, address.first)
 
     outcomes = walk(read(compiled.table), packet, route or sited, state)

@@ -95,6 +95,7 @@ def part_of(box: Box, flight: Flight, routed: bool = True) -> Box:
         towards,
         out,
         *came.chosen,
+        _names(flight.home),
     )
 
 

@@ -21,8 +21,9 @@ LOCAL_TYPE, UNICAST = symbol("fib_addrtype", "local"), symbol("fib_addrtype", "u
 class Flight(NamedTuple):
     """A packet between two rules: `now` is as it would leave, `original` as it came.
 
-    `first` is where the routes lead to the destination as it came, `towards` to the destination as it is.
-    `start` is the number of the box that it is of, where several are walked together.
+    `first` is where the routes lead to the destination as it came, `towards` to the destination as it is,
+    `home` to the source. `start` is the number of the box that it is of, where several are walked
+    together.
     """
 
     original: Packet
@@ -30,6 +31,7 @@ class Flight(NamedTuple):
     out: str | Names
     towards: str | Names
     first: str | Names
+    home: str | Names
     mark: Range = Range(0, 0)
     ct_mark: Range = Range(0, 0)
     zone: Range = Range(0, 0)
@@ -54,6 +56,7 @@ class Flight(NamedTuple):
             narrowed(self.out, field, kept),  # type: ignore[arg-type]
             narrowed(self.towards, field, kept),  # type: ignore[arg-type]
             narrowed(self.first, field, kept),  # type: ignore[arg-type]
+            narrowed(self.home, field, kept),  # type: ignore[arg-type]
             narrowed_range(self.mark, field, kept),
             narrowed_range(self.ct_mark, field, kept),
             narrowed_range(self.zone, field, kept),
@@ -110,6 +113,7 @@ VALUES: dict[str, Callable[[Flight], Value]] = {
     "ct reply proto-dst": lambda flight: flight.now.source_port,
     "fib daddr type": lambda flight: number(LOCAL_TYPE if is_local(flight.towards) else UNICAST),
     "fib daddr oifname": lambda flight: flight.towards,
+    "fib saddr oifname": lambda flight: flight.home,
 }
 """Every field that rules ask for, of a connection's first packet."""
 

@@ -30,6 +30,7 @@ WHERE: dict[str, str] = {
     "ct reply proto-dst": "now.source_port",
     "fib daddr type": "towards",
     "fib daddr oifname": "towards",
+    "fib saddr oifname": "home",
     **{f"{word} sport": "now.source_port" for word in ("th", "tcp", "udp")},
     **{f"{word} dport": "now.destination_port" for word in ("th", "tcp", "udp")},
 }

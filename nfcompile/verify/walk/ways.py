@@ -74,7 +74,7 @@ def walk(program: Program, packet: Packet, route: Route, state: State = NOTHING)
 def first_flight(packet: Packet, route: Route) -> Flight:
     """A packet as it arrives."""
     towards = route(packet.destination)
-    return Flight(packet, packet, "", towards, towards)
+    return Flight(packet, packet, "", towards, towards, route(packet.source))
 
 
 def outcome(verdict: str, pause: Pause, steps: tuple[Step, ...] = (), state: State = NOTHING) -> Outcome:

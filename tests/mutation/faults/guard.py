@@ -6,7 +6,24 @@ from mutation.faults.fault import FLOWTABLE, GUARD, HOST, POLICY, VLANS, Fault, 
 
 FAULTS = (
     # The guard.
-    Fault("lower/guard.py", '        Rule((match(CT_DIRECTION, "reply"), RETURN), POOLS),\n', "", GUARD),
+    Fault("lower/sources.py", "rules.insert(0, Rule((*TRANSLATED_BACK, RETURN), POOLS))", "pass", GUARD),
+    Fault("lower/sources.py", "    rules = list(forged_leaving(context))\n", "    rules = []\n", GUARD),
+    Fault(
+        "lower/sources.py",
+        "before = forged_leaving(context) if _may_be_translated(context) else ()",
+        "before = ()",
+        GUARD,
+    ),
+    Fault("lower/sources.py", "Rule((context.from_inside, target, elsewhere, *FORGED), POOLS),", "", GUARD),
+    Fault(
+        "lower/sources.py",
+        "Rule((context.from_outside, target, counter(names.PRIVATE_COUNTER), DROP), POOLS),",
+        "",
+        GUARD,
+    ),
+    Fault("lower/table.py", "    among_inside,\n", "", GUARD),
+    Fault("lower/guard.py", "return (*pools, *_never_back(context))", "return pools", GUARD),
+    Fault("lower/guard.py", "    translated += _never_back(context)\n", "", GUARD),
     Fault(
         "lower/guard.py",
         "globals_, NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP",
@@ -51,9 +68,12 @@ FAULTS = (
         GUARD,
     ),
     Fault(
-        "lower/guard.py", "            passed += subtract(allocation.taken, owned)", "            pass", GUARD
+        "lower/sources.py",
+        "            passed += subtract(allocation.taken, found)",
+        "            pass",
+        GUARD,
     ),
-    Fault("lower/guard.py", "        *passed,\n", "", GUARD),
+    Fault("lower/guard.py", "left_alone(context), *passed, Rule(", "left_alone(context), Rule(", GUARD),
     Fault(
         "lower/guard.py",
         "        midstream = (Rule((NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)\n",

@@ -1,0 +1,209 @@
+"""Which sources may leave, and between which sides a connection may be opened at all.
+
+A source that is one of the gateway's own global addresses is forged (BCP 38): it would leave as it is, in the
+name of the subscriber that has the address, and take the port from it; from outside it opens the way back to
+that address. A connection that is opened to the own
+address of a subscriber, from outside or with a source that the routes see outside, would be answered with it,
+and what the subscriber itself sends to that peer would count as the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfcompile.diagnostics import Path
+from nfcompile.emit import Counter, Name, Object, Rule
+from nfcompile.emit.expressions import Bitwise, Field, symbol
+from nfcompile.emit.statements import (
+    CT_DIRECTION,
+    CT_STATUS,
+    DROP,
+    IP_DADDR,
+    IP_SADDR,
+    RETURN,
+    Match,
+    Statement,
+    counter,
+    match,
+    unlike,
+)
+from nfcompile.lower import names
+from nfcompile.lower.acl import address_set
+from nfcompile.lower.context import Context
+from nfcompile.lower.contribution import Contribution, Rules
+from nfcompile.model.ranges import EVERYWHERE, Range, intersect, subtract, union
+from nfcompile.model.site import Pool
+from nfcompile.model.sources import named_sources, own_sources
+
+POOLS = ("pools",)
+STRICT = ("nat_defaults", "strict_sources")
+FORGED = counter(names.FORGED_COUNTER), DROP
+TRANSLATED_BACK = match(CT_DIRECTION, "reply"), match(CT_STATUS, "dnat")
+"""Answers to what was opened from outside to a global address: they leave with that address."""
+SNAT, DNAT = symbol("ct_status", "snat"), symbol("ct_status", "dnat")
+SENT_OUTSIDE = match(Bitwise(CT_STATUS, SNAT | DNAT), SNAT)
+"""Connections that a pool has translated, and that do not come back inside (hairpin)."""
+
+
+def sources(context: Context) -> Contribution:
+    """The rules for new connections; what runs is in `guard` and `among_inside`."""
+    if not any(ranges for _, ranges in _sets(context)):
+        return Contribution()
+    objects: list[Object] = [Counter(names.FORGED_COUNTER, POOLS)]
+    prerouting = [
+        Rule((context.from_outside, matched(IP_SADDR, name, ranges), *FORGED), origin(context, name))
+        for name, ranges in _sets(context)
+        if ranges
+    ]
+    private = closed(context)
+    if private:
+        name = names.OWNED if private == owned(context) else names.CLOSED
+        target = matched(IP_DADDR, name, private)
+        elsewhere = match(Field("fib saddr oifname"), *context.outside)
+        prerouting += [
+            Rule((context.from_inside, target, elsewhere, *FORGED), POOLS),
+            Rule((context.from_outside, target, counter(names.PRIVATE_COUNTER), DROP), POOLS),
+        ]
+        objects.append(Counter(names.PRIVATE_COUNTER, POOLS))
+        objects += several(names.CLOSED, private) if name == names.CLOSED else ()
+    before = forged_leaving(context) if _may_be_translated(context) else ()
+    return Contribution(
+        tuple(objects), prerouting=tuple(prerouting), postrouting=tuple(_hairpin(context)), outbound=before
+    )
+
+
+def among_inside(context: Context) -> Contribution:
+    """Inside hosts answer nothing that a pool has sent outside: a segment or an ICMP error of theirs that
+    says so is forged, and the error would show its sender's own address."""
+    globals_ = global_addresses(context)
+    if not globals_:
+        return Contribution()
+    answer = match(CT_DIRECTION, "reply"), SENT_OUTSIDE
+    of_a_pool = matched(Field("ct reply ip daddr"), names.GLOBALS, globals_)
+    rule = Rule((context.from_inside, context.to_inside, *answer, of_a_pool, *FORGED), POOLS)
+    return Contribution(translated=(rule,))
+
+
+def leaving(context: Context) -> Rules:
+    """What goes from inside to outside untranslated, besides subscribers: no global address, and with
+    `strict_sources` nothing that the site does not name."""
+    rules = list(forged_leaving(context))
+    if context.site.defaults.strict_sources:
+        stranger = unmatched(IP_SADDR, names.NAMED, named_sources(context.site))
+        rules.append(Rule((*stranger, counter(names.STRANGERS_COUNTER), DROP), STRICT))
+    if rules:
+        rules.insert(0, Rule((*TRANSLATED_BACK, RETURN), POOLS))
+    return tuple(rules)
+
+
+def strict_objects(context: Context) -> tuple[Object, ...]:
+    """The sources that the site names, and the counter of the others."""
+    named = several(names.NAMED, named_sources(context.site), STRICT)
+    return Counter(names.STRANGERS_COUNTER, STRICT), *named
+
+
+def forged_leaving(context: Context) -> Rules:
+    """A drop for each set of the gateway's global addresses."""
+    return tuple(
+        Rule((matched(IP_SADDR, name, ranges), *FORGED), origin(context, name))
+        for name, ranges in _sets(context)
+        if ranges
+    )
+
+
+def global_addresses(context: Context) -> tuple[Range, ...]:
+    """All global addresses of the enabled pools, joined."""
+    return union(one for allocation in context.allocations for one in allocation.pool.global_ranges)
+
+
+def owned(context: Context) -> tuple[Range, ...]:
+    """Sources that must always be translated: those a translating pool takes before any fake pool does."""
+    found: list[Range] = []
+    passed: list[Range] = []
+    for allocation in context.allocations:
+        if not allocation.pool.translates:
+            passed += subtract(allocation.taken, found)
+        else:
+            found += subtract(allocation.taken, passed)
+    return union(found)
+
+
+def closed(context: Context) -> tuple[Range, ...]:
+    """Those of them that no fake pool passes to some destination, and no snat rule excludes: from there
+    a connection may come."""
+    rules = (rule for pool in partly_fake(context) for rule in (pool.acl.rules if pool.acl else ()))
+    passed = [rule.source for rule in rules if rule.allow]
+    for excluding in (rule.match.src_cidr for rule in context.site.snat if rule.exclude):
+        passed += (EVERYWHERE,) if excluding is None or excluding.negated else excluding.values
+    return union(subtract(owned(context), passed))
+
+
+def partly_fake(context: Context) -> list[Pool]:
+    """Fake pools that pass a source for some destinations, before another pool translates it."""
+    found: list[Pool] = []
+    for index, allocation in enumerate(context.allocations):
+        later = any(other.pool.translates for other in context.allocations[index:])
+        rules = allocation.pool.acl.rules if allocation.pool.acl else ()
+        if not allocation.pool.translates and later and not all(rule.only_source for rule in rules):
+            found.append(allocation.pool)
+    return found
+
+
+def gateways_own(context: Context) -> tuple[Range, ...]:
+    """Addresses of snat rules and `secondary_ips` that are no pool's."""
+    return union(subtract(own_sources(context.site), global_addresses(context)))
+
+
+def origin(context: Context, name: Name) -> Path:
+    """Which part of the site gives the gateway these addresses."""
+    if name == names.GLOBALS:
+        return POOLS
+    return ("snat",) if context.site.snat else ("gateway", "secondary_ips")
+
+
+def matched(field: Field, name: Name, ranges: tuple[Range, ...]) -> Match:
+    """A field in a set, or the one range of it: a comparison is quicker than a look-up."""
+    return match(field, name) if len(ranges) > 1 else match(field, *ranges)
+
+
+def several(name: Name, ranges: tuple[Range, ...], path: Path = POOLS) -> tuple[Object, ...]:
+    """The set that `matched` asks, if there is one."""
+    return (address_set(name, ranges, path),) if len(ranges) > 1 else ()
+
+
+def unmatched(field: Field, name: Name, ranges: tuple[Range, ...]) -> tuple[Statement, ...]:
+    """A field in none of the ranges; without ranges every packet."""
+    if not ranges:
+        return ()
+    return (unlike(field, name) if len(ranges) > 1 else unlike(field, *ranges),)
+
+
+def _sets(context: Context) -> tuple[tuple[Name, tuple[Range, ...]], ...]:
+    pools = global_addresses(context)
+    return (names.GLOBALS, pools), (names.OWN, gateways_own(context))
+
+
+def _may_be_translated(context: Context) -> bool:
+    """Whether a pool or an snat rule takes sources that are global addresses; else they leave as they are,
+    which `leaving` sees at no cost for others."""
+    sources: list[Range] = []
+    for allocation in context.allocations:
+        rules = allocation.pool.acl.rules if allocation.pool.acl else ()
+        allowed = [rule.source for rule in rules if rule.allow]
+        limited = allocation.pool.subscribers
+        sources += allowed if limited is None else intersect(allowed, limited)
+    for rule in context.site.snat:
+        named = rule.match.src_cidr
+        sources += (EVERYWHERE,) if named is None or named.negated else named.values
+    return any(intersect(sources, ranges) for _, ranges in _sets(context))
+
+
+def _hairpin(context: Context) -> Iterator[Rule]:
+    """A forged source on its way to another subscriber."""
+    if not any(allocation.pool.hairpins for allocation in context.allocations):
+        return
+    back = context.from_inside, context.to_inside, match(CT_STATUS, "dnat")
+    asked = match(Field("ct original ip daddr"), names.GLOBALS)
+    for name, ranges in _sets(context):
+        if ranges:
+            yield Rule((*back, asked, matched(IP_SADDR, name, ranges), *FORGED), origin(context, name))

@@ -1,0 +1,55 @@
+"""Sources as the reference sees them: forged ones, those that the site names, subscribers that are closed.
+
+Shares the values of a site and of its allocations with the compiler, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.model.ranges import EVERYWHERE, Range, subtract
+from nfcompile.model.rules import SnatRule
+from nfcompile.model.site import Site
+from nfcompile.model.sources import named_sources, own_sources
+from nfcompile.verify.boxes import Table
+
+
+class Sources(NamedTuple):
+    """own      addresses of snat rules and `secondary_ips`
+    closed   subscribers of which every packet is translated, so that their own addresses cannot be reached
+    named    with `strict_sources`, all that may leave; else None"""
+
+    own: Table
+    closed: Table
+    named: Table | None
+
+
+def sources(site: Site, allocations: Sequence[PoolAllocation]) -> Sources:
+    """Read a site once for many packets."""
+    named = Table.of(named_sources(site)) if site.defaults.strict_sources else None
+    excluded = [one for rule in site.snat if rule.exclude for one in _sources(rule)]
+    closed = subtract(_closed(allocations), excluded)
+    return Sources(Table.of(own_sources(site)), Table.of(closed), named)
+
+
+def _sources(rule: SnatRule) -> tuple[Range, ...]:
+    asked = rule.match.src_cidr
+    return (EVERYWHERE,) if asked is None or asked.negated else asked.values
+
+
+def _closed(allocations: Sequence[PoolAllocation]) -> list[Range]:
+    """What translating pools take whole, less what fake pools in front of them pass anywhere."""
+    found: list[Range] = []
+    passed: list[Range] = []
+    last = max((n for n, one in enumerate(allocations) if one.pool.translates), default=-1)
+    for number, allocation in enumerate(allocations):
+        rules = allocation.pool.acl.rules if allocation.pool.acl else ()
+        if allocation.pool.translates:
+            found += allocation.taken
+        elif number < last and all(rule.only_source for rule in rules):
+            passed += subtract(allocation.taken, found)
+        elif number < last:
+            passed += (rule.source for rule in rules if rule.allow)
+    return list(subtract(found, passed))
