@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-lowest test-latest lint unit kernel golden errors lock bare busy monitoring soak kills mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel golden errors lock bare busy packages monitoring soak kills mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
 # half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
@@ -61,6 +61,14 @@ busy: setup
 # half fuzzing, and kills; what fails says the seed, and `make soak SEED=...` looks at the same again.
 soak: setup
 	@scripts/soak "$(or $(SOAK),10)" "$(SEED)"
+
+# What a release offers, in dist/: wheel, sdist, a .deb for Debian 12 and 13, a .pyz; as root each .deb is installed in a bare
+# root and used there.
+packages: setup
+	@$(BIN)/python -c 'import shiv' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+	    --disable-pip-version-check shiv==1.0.8
+	$(BIN)/python scripts/packages.py
+	@if [ "$$(id -u)" = 0 ]; then scripts/try-packages; else echo "*** not installed anywhere: that needs root"; fi
 
 # What monitoring/ offers, by Prometheus' own promtool: the exporter's metrics, the rules, and where each alert fires.
 monitoring: setup
