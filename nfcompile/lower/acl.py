@@ -129,9 +129,9 @@ def _match(context: Context, rule: AclRule, source: Match | None) -> Iterator[Ma
     if rule.destination != EVERYWHERE:
         yield match(IP_DADDR, rule.destination)
     if rule.source_ports:
-        yield match(port_field(rule.protocol, "sport"), *rule.source_ports)
+        yield match(port_field(rule.protocol, "sport"), *union(rule.source_ports))
     if rule.destination_ports:
-        yield match(port_field(rule.protocol, "dport"), *rule.destination_ports)
+        yield match(port_field(rule.protocol, "dport"), *union(rule.destination_ports))
 
 
 def port_field(protocol: int, end: str) -> Field:

@@ -54,6 +54,7 @@ from nfcompile.lower.search import (
     searches,
     tree,
 )
+from nfcompile.model.ranges import union
 
 GRACE_SECONDS = 300
 """How much longer a number stays taken than its subscriber's entry."""
@@ -68,7 +69,8 @@ def dynamic(context: Context, allocation: PoolAllocation) -> Part:
     inbound: tuple[Rule, ...] = ()
     if pool.can_be_reached:
         statement = Nat("dnat", lookup(IP_DADDR, names.owners(pool.name)))
-        inbound = (inbound_rule(context, pool, statement),)
+        mine = match(IP_DADDR, *union(pool.global_ip))
+        inbound = (inbound_rule(context, pool, mine, statement),)
     objects = tuple(
         chained(_state(allocation), numbers(allocation), search_chains(allocation), _chains(allocation))
     )

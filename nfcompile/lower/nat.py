@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Element, Map, Rule
-from nfcompile.emit.statements import IP_DADDR, IP_SADDR, Nat, lookup
+from nfcompile.emit.statements import IP_DADDR, IP_SADDR, Nat, Statement, lookup
 from nfcompile.ipalloc import Piece
 from nfcompile.lower import names
 from nfcompile.lower.cgnat import ADDRESS_DATA, address_map
@@ -38,10 +38,10 @@ def deterministic_nat(context: Context, allocation: PoolAllocation) -> Part:
     return Part(tuple(maps), (rule,), inbound)
 
 
-def inbound_rule(context: Context, pool: Pool, statement: Nat) -> Rule:
+def inbound_rule(context: Context, pool: Pool, *statements: Statement) -> Rule:
     """A destination NAT rule for those sides that may open sessions to the pool's addresses."""
     side = context.arriving(outside=pool.allow_external_connect, inside=pool.hairpin)
-    return Rule((side, statement), pool.path)
+    return Rule((side, *statements), pool.path)
 
 
 def _mirror(pieces: tuple[Piece, ...]) -> Iterator[tuple[Range, int, int]]:

@@ -75,8 +75,10 @@ def _inbound_by_address(
     objects: list[Object] = []
     for pool, rule in inbound:
         if not pool.shares_addresses:
-            # The side, its first match, is asked before the look-up.
-            objects.append(pool_chain(pool, names.inbound(pool.name), pool_rule(pool, *rule.statements[1:])))
+            # The look-up follows the match of the side, and stands for the match of the addresses.
+            addresses = match(IP_DADDR, *union(pool.global_ranges))
+            rest = (one for one in rule.statements[1:] if one != addresses)
+            objects.append(pool_chain(pool, names.inbound(pool.name), pool_rule(pool, *rest)))
     outside = [pool for pool, _ in inbound if pool.opens_to_outside]
     inside = [pool for pool, _ in inbound if pool.hairpin]
     sides = [
