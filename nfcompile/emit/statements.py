@@ -40,7 +40,7 @@ class VerdictMap(NamedTuple):
 
 
 class Mangle(NamedTuple):
-    """`field set value`: packet mark, connection mark, conntrack zone, event mask."""
+    """`field set value`: packet mark, connection mark, conntrack zone, event mask, a field of the packet."""
 
     field: Field
     value: Expression
@@ -182,6 +182,12 @@ def concat(*parts: Field | Bitwise) -> Concat:
 def lookup(key: Field | Bitwise | Concat, name: Name) -> Lookup:
     """`key map @name`."""
     return Lookup(key, name)
+
+
+def set_field(field: Field | Bitwise, value: Expression) -> Mangle:
+    """`field set value`, of the packet itself."""
+    assert isinstance(field, Field)
+    return Mangle(field, value)
 
 
 def set_mark(value: Expression | int, field: Field = META_MARK) -> Mangle:

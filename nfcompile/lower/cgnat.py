@@ -20,15 +20,21 @@ from nfcompile.lower.by_address import blocks_by_address
 from nfcompile.lower.context import Context
 from nfcompile.lower.low_ports import BLOCK_DATA, block_elements, low_ports, prefix
 from nfcompile.lower.part import Part
-from nfcompile.lower.port_selection import chosen_ports, port_numbers
+from nfcompile.lower.port_selection import Groups, chosen_ports, port_numbers
 from nfcompile.model.ranges import ADDRESS_LAST, Range
 
 ADDRESS_DATA = ("ipv4_addr",)
 
 
-def deterministic_cgnat(context: Context, allocation: PoolAllocation) -> Part:
-    """The maps and rules of one pool; where protocols have different limits, a map for each limit."""
+def deterministic_cgnat(context: Context, allocation: PoolAllocation, computed: bool) -> Part:
+    """The maps and rules of one pool; where protocols have different limits, a map for each limit.
+
+    Where ports are computed, tcp and udp come here with low ports at most.
+    """
     pool = allocation.pool
+    groups = allocation.protocol_ports
+    if computed and allocation.low is None:
+        groups = ((("icmp",), allocation.stock.block_size),)
     layout = allocation.layout()
     objects: list[Object] = []
     rules: list[Rule] = []
@@ -41,9 +47,9 @@ def deterministic_cgnat(context: Context, allocation: PoolAllocation) -> Part:
         low, rules = low_ports(context, allocation, layout)
         objects += low
         if pool.randomize_ports is None:
-            more, lines = _block_maps(allocation, layout)
+            more, lines = _block_maps(allocation, layout, groups)
         else:
-            more, lines = chosen_ports(allocation, layout)
+            more, lines = chosen_ports(allocation, layout, groups)
     objects += more
     rules += lines
     name = names.addresses(pool.name)
@@ -52,14 +58,16 @@ def deterministic_cgnat(context: Context, allocation: PoolAllocation) -> Part:
     return Part(tuple(objects), tuple(rules))
 
 
-def _block_maps(allocation: PoolAllocation, layout: Layout) -> tuple[list[Object], list[Rule]]:
+def _block_maps(
+    allocation: PoolAllocation, layout: Layout, groups: Groups
+) -> tuple[list[Object], list[Rule]]:
     pool = allocation.pool
-    bits = _common_bits(layout.pieces)
+    bits = common_bits(layout.pieces)
     key: Field | Bitwise = IP_SADDR if bits is None else Bitwise(IP_SADDR, ADDRESS_LAST >> bits << bits)
     maps: list[Object] = []
     rules: list[Rule] = []
-    for protocols, size in allocation.protocol_ports:
-        name = names.blocks(pool.name, protocols if len(allocation.protocol_ports) > 1 else ())
+    for protocols, size in groups:
+        name = names.blocks(pool.name, protocols if len(groups) > 1 else ())
         elements = tuple(block_elements(layout, layout.stock, size))
         if bits is not None:
             elements = tuple(one._replace(key=(_first(one),)) for one in elements)
@@ -70,7 +78,7 @@ def _block_maps(allocation: PoolAllocation, layout: Layout) -> tuple[list[Object
     return maps, rules
 
 
-def _common_bits(pieces: tuple[Piece, ...]) -> int | None:
+def common_bits(pieces: tuple[Piece, ...]) -> int | None:
     """Where all pieces are CIDR prefixes of one length, their host bits: a hash of the masked source is
     quicker than a tree of intervals (3 % of a new connection)."""
     sizes = {(piece.last - piece.first + 1, piece.bits) for piece in pieces}
@@ -83,7 +91,7 @@ def _common_bits(pieces: tuple[Piece, ...]) -> int | None:
 
 def address_map(name: Name, allocation: PoolAllocation, layout: Layout) -> Map:
     """Subscribers -> global prefix without ports; pieces that differ only in the block are joined."""
-    elements = tuple(Element((run,), (prefix(base, bits),)) for run, base, bits in _joined(layout.pieces))
+    elements = tuple(Element((run,), (prefix(base, bits),)) for run, base, bits in joined(layout.pieces))
     return Map(
         name, ("ipv4_addr",), ADDRESS_DATA, allocation.pool.path, elements, ("interval",), interval=True
     )
@@ -96,7 +104,7 @@ def _first(element: Element) -> Range:
     return Range(key.first, key.first)
 
 
-def _joined(pieces: tuple[Piece, ...]) -> Iterator[tuple[Range, int, int]]:
+def joined(pieces: tuple[Piece, ...]) -> Iterator[tuple[Range, int, int]]:
     """Runs of neighbouring subscribers that share a global prefix."""
     run: Range | None = None
     base = bits = 0

@@ -1,13 +1,16 @@
 """The port of a new socket, computed from its source port and claimed before the translation.
 
 The kernel's own choice is a port that is free towards one server; that another socket owns it is known only
-afterwards, when the packet must be dropped. Here a block's chain tries several ports, each made of constants
-and the low bits of the source port, and claims one in `eif`: the rule goes on while a candidate is another
-socket's and ends at the first one that was free. The mark then says which it was, its entry is written into
-`eim`, and the translation reads that: of two packets of one socket on two CPUs both get the same port.
+afterwards, when the packet must be dropped. Here the global port is written into the packet itself, as the
+one register in which nft can compute a port: the chain of a block keeps the low bits of the source port and
+puts those of the block above them, and further candidates are `^` constants, the same in all blocks. Each is
+claimed in `eif`; the rule ends at the first one that was free. Then the entry of `eim` is made, the packet
+gets the source back that it had, and is translated by what `eim` holds: of two packets of one socket on two
+CPUs both get the same port. The checksum never changes: `th sport` has none, and what is written is undone.
 
-nft computes ports from constants only, so each block has a chain of its own. Candidates are spread over the
-block's aligned parts of a power of two in proportion to their size. Where all are taken the kernel chooses.
+So the text grows by one short rule for each block of an address, and pools share those chains.
+Where blocks are no aligned powers of two, the two largest aligned parts of each are tried in turn.
+Where all candidates are taken, low bits are turned over at random, and the same constants are tried again.
 (Two new sockets of one subscriber that claim one port within some 50 ns can leave the entry of the one in the
 name of the other: then what comes unasked to that port reaches the other one of the same subscriber.)
 """
@@ -16,13 +19,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.allocation.residues import shape
 from nfcompile.emit import Chain, Element, Map, Object, Rule
-from nfcompile.emit.expressions import Bitwise, Concat
+from nfcompile.emit.expressions import Bitwise, Constant, Field, Numgen, number
 from nfcompile.emit.statements import (
     DROP,
     IP_SADDR,
     L4PROTO,
-    META_MARK,
     RETURN,
     TH_SPORT,
     Limit,
@@ -33,109 +36,243 @@ from nfcompile.emit.statements import (
     concat,
     counter,
     goto,
+    jump,
     lookup,
     match,
+    set_field,
     set_mark,
 )
-from nfcompile.ipalloc import Layout, Piece
+from nfcompile.ipalloc import Layout, Stock
 from nfcompile.lower import names
+from nfcompile.lower.cgnat import common_bits, joined
 from nfcompile.lower.context import Context
-from nfcompile.lower.packet_marks import CANDIDATES, FRESH, KNOWN
-from nfcompile.lower.part import Statements, chain_of, pool_rule
-from nfcompile.lower.renewal import PROTOCOLS, lifetimes
-from nfcompile.model.ranges import Range, cidrs
+from nfcompile.lower.packet_marks import KNOWN
+from nfcompile.lower.part import Statements, chain_of
+from nfcompile.lower.renewal import INSIDE, PROTOCOLS, lifetimes, socket_key
+from nfcompile.model.ranges import ADDRESS_LAST, Range, cidrs
+from nfcompile.model.site import Pool
 
 CLAIM = Limit(1, "week", 1, over=True)
-PATTERNS = (0x0000, 0x5555, 0xAAAA, 0x00FF, 0x3333, 0x0F0E, 0x6D6C, 0xC3C1)
-"""What a candidate turns round in a source port: any n low bits of these differ from each other for n > 2."""
-MOST = ((64, 8), (256, 4))
-"""So many chains at most have so many candidates; above that the kernel chooses all ports."""
+PATTERNS = (0x0000, 0x5B6A, 0x15FE, 0xBF1C, 0xEBF0, 0xC2B2, 0x163D, 0xDCF9)
+"""What a candidate turns over in a source port. Of six low bits or more no two pairs differ in the same bits:
+sockets that meet in one candidate meet in no other. The first four keep the parity (RFC 4787 REQ-4)."""
+AGAIN = 3
+"""Rounds with low bits turned over at random. Of 1,024 ports with 600 owners 1 socket of 1,000 finds none in
+one such round, and 1 of 200 with 750 in two."""
+MOST_CHAINS = 256
+"""So many chains of ports and addresses at most, 0.3 KB each of the 208 KB that a user without privileges can
+load in one batch. (An element has 0.1 KB: some 600 pieces in all.)"""
+PARTS = 2
+"""So many aligned parts of a block are tried: three quarters of one that is wholly unaligned."""
+POOLS = ("pools",)
+SUBSCRIBER = Field("ct original ip saddr")
 
 
-class Candidate(NamedTuple):
-    """A port: `source port & mask ^ bits`."""
+class Spread(NamedTuple):
+    """Where the candidates of some protocols lie: in aligned parts of the first `size` ports of a block.
+    `bits` is how many low bits may be turned over in each."""
 
-    mask: int
+    protocols: tuple[str, ...]
+    size: int
+    parts: int
     bits: int
 
+    def part(self, block: int, number: int) -> Range | None:
+        """The ports of one part of the block that begins at a port."""
+        found = _parts(block, self.size)
+        return found[number] if number < len(found) else None
 
-def computed_ports(context: Context, allocation: PoolAllocation) -> tuple[list[Object], list[Rule]]:
-    """The chains of the blocks, and the rules that lead to them; none where there would be too many."""
+
+class PortPlan(NamedTuple):
+    """How a pool computes ports, and the prefixes on which its subscribers are."""
+
+    layout: Layout
+    spreads: tuple[Spread, ...]
+    prefixes: tuple[tuple[int, int], ...]
+
+    @property
+    def single(self) -> bool:
+        """Whether all prefixes are single addresses, as a map holds them."""
+        return not any(bits for _, bits in self.prefixes)
+
+
+def port_plan(allocation: PoolAllocation) -> PortPlan | None:
+    """How a deterministic pool with mapping entries computes the ports of its sockets. None: it does not."""
     pool = allocation.pool
-    if pool.is_dynamic or pool.randomize_ports is not None:
-        return [], []
+    if not (pool.keeps_mapping_entries and pool.is_deterministic) or pool.randomize_ports is False:
+        return None
     layout = allocation.layout()
-    each = next((tries for chains, tries in MOST if layout.piece_count <= chains), 0)
-    if not each or not layout.piece_count:
-        return [], []
-    chains: dict[Piece, Chain] = {}
-    elements: list[Element] = []
-    for piece in layout.pieces:
-        name = names.block_chain(pool.name, piece.base, piece.bits, piece.block)
-        same = piece._replace(first=0, last=0)
-        chains.setdefault(same, chain_of(pool, name, *_block(allocation, layout, piece, each)))
-        elements.append(Element((Range(piece.first, piece.last),), goto(name)))
-    pieces = names.pieces(pool.name)
-    by_source = Map(pieces, ("ipv4_addr",), ("verdict",), pool.path, tuple(elements), ("interval",))
-    translated = chain_of(pool, names.claimed_socket(pool.name), *_translated(context, allocation))
-    return [by_source, *chains.values(), translated], [pool_rule(pool, VerdictMap(IP_SADDR, pieces))]
+    if layout.stock.by_address and shape(layout) is not None:
+        return None
+    blocks = {layout.stock.block(piece.base, piece.block).first for piece in layout.pieces}
+    spreads = tuple(
+        spread(tuple(word for word in words if word != "icmp"), allocation.stock, size)
+        for words, size in allocation.protocol_ports
+        if words != ("icmp",)
+    )
+    plan = PortPlan(layout, spreads, tuple(dict.fromkeys((one.base, one.bits) for one in layout.pieces)))
+    chains = {one.part(block, at) for one in spreads for block in blocks for at in range(one.parts)}
+    count = len(chains) + (0 if plan.single else len(plan.prefixes))
+    return plan if 0 < count <= MOST_CHAINS else None
 
 
-def _block(allocation: PoolAllocation, layout: Layout, piece: Piece, each: int) -> Iterator[Statements]:
-    first = layout.stock.block(piece.base, piece.block).first
-    eim, eif = names.eim(allocation.pool.name), names.eif(allocation.pool.name)
-    inside = concat(IP_SADDR, TH_SPORT)
-    for protocols, size in allocation.protocol_ports:
-        words = [word for word in protocols if word != "icmp"]
-        if not words:
-            continue
-        # What gets here is one of PROTOCOLS; a match of several would be a set of its own in each rule.
-        ported: Statements = (match(L4PROTO, *words),) if len(words) < len(PROTOCOLS) else ()
-        ends = [_end(piece, one) for one in candidates(Range(first, first + size - 1), each)]
-        tries: list[Statement] = [*ported]
-        for number, end in enumerate(ends):
-            key = concat(L4PROTO, *end.parts)
-            tries += set_mark(CANDIDATES + number), SetUpdate("add", eif, key, inside, CLAIM)
-        yield (*tries, set_mark(FRESH), RETURN)
-        for number, end in enumerate(ends):
-            made = SetUpdate("add", eim, concat(L4PROTO, IP_SADDR, TH_SPORT), end)
-            mark = match(META_MARK, CANDIDATES + number)
-            yield *ported, mark, made, goto(names.claimed_socket(allocation.pool.name))
+def spread(protocols: tuple[str, ...], stock: Stock, size: int) -> Spread:
+    """The two largest aligned parts of each block, or the one that it is.
 
-
-def _translated(context: Context, allocation: PoolAllocation) -> Iterator[Statements]:
-    """By what the map holds now. Entries that live longer than the map says are renewed at once."""
-    pool = allocation.pool
-    mapped = Nat("snat", lookup(concat(L4PROTO, IP_SADDR, TH_SPORT), names.eim(pool.name)))
-    yield (set_mark(0),)
-    yield from ((match(L4PROTO, *words), set_mark(KNOWN)) for words, more in lifetimes(context, pool) if more)
-    yield match(L4PROTO, *PROTOCOLS), mapped
-    yield counter(names.dropped(pool.name)), DROP
-
-
-def _end(piece: Piece, candidate: Candidate) -> Concat:
-    """The global address of a source in this piece, and a port computed from its source port."""
-    address = Bitwise(IP_SADDR, (1 << piece.bits) - 1, piece.base)
-    return concat(address, Bitwise(TH_SPORT, candidate.mask, xor=candidate.bits))
-
-
-def candidates(ports: Range, most: int) -> tuple[Candidate, ...]:
-    """Ports to try, in their order: the next one lies in the part that has the most ports for each so far.
-
-    >>> [hex(one.bits) for one in candidates(Range(1024, 2047), 3)]
-    ['0x400', '0x555', '0x6aa']
-    >>> [hex(one.mask) for one in candidates(Range(2032, 3039), 8)]
-    ['0x1ff', '0x1ff', '0xff', '0x1ff', '0x1ff', '0xff', '0x7f', '0x1ff']
+    >>> spread(("tcp",), Stock((), Range(1024, 65535), 1024), 1024)
+    Spread(protocols=('tcp',), size=1024, parts=1, bits=10)
+    >>> one = spread(("tcp",), Stock((), Range(1024, 65535), 1008), 1008)
+    >>> one.parts, one.bits, one.part(2032, 0), one.part(2032, 1)
+    (2, 8, Range(first=2048, last=2559), Range(first=2560, last=2815))
     """
-    parts = {one: list[int]() for one in cidrs(ports)}
-    found: list[Candidate] = []
-    for _ in range(most):
-        free = [one for one, used in parts.items() if len(used) < min(1 << one[1], len(PATTERNS))]
-        if not free:
-            break
-        base, bits = max(free, key=lambda one: (1 << one[1]) / (len(parts[one]) + 1))
-        mask, used = (1 << bits) - 1, parts[base, bits]
-        turned = next(pattern & mask for pattern in PATTERNS if pattern & mask not in used)
-        used.append(turned)
-        found.append(Candidate(mask, base | turned))
-    return tuple(found)
+    blocks = (stock.block(0, number).first for number in range(stock.blocks_per_address))
+    found = [_parts(block, size) for block in blocks]
+    smallest = min((part.size for parts in found for part in parts), default=1)
+    return Spread(protocols, size, max(map(len, found), default=0), smallest.bit_length() - 1)
+
+
+def _parts(block: int, size: int) -> list[Range]:
+    """Parts that are much smaller than the largest are left out."""
+    parts = sorted(cidrs(Range(block, block + size - 1)), key=lambda one: -one[1])
+    large = [(base, bits) for base, bits in parts[:PARTS] if bits + 2 >= parts[0][1]]
+    return [Range(base, base + (1 << bits) - 1) for base, bits in large]
+
+
+def computed_ports(
+    context: Context, allocation: PoolAllocation, plan: PortPlan
+) -> tuple[list[Object], list[Statements]]:
+    """The objects of a pool, and the rules that a socket meets which has no entries yet."""
+    pool = allocation.pool
+    objects: list[Object] = []
+    rules: list[Statements] = []
+    address: Field | Bitwise = IP_SADDR
+    if len(plan.prefixes) == 1:
+        ((base, bits),) = plan.prefixes
+        address = Bitwise(IP_SADDR, (1 << bits) - 1, base)
+    else:
+        more, rule = _addresses(pool, plan)
+        objects += more
+        rules.append(rule)
+    alone = len(plan.spreads) == 1
+    for one in plan.spreads:
+        objects += _ports(pool, plan, one)
+        objects.append(_candidates(pool, one.bits, address))
+        tried = list(_tried(pool, plan, one))
+        if alone:
+            rules += tried
+        else:
+            name = names.new_socket(pool.name, one.protocols)
+            objects.append(chain_of(pool, name, *tried))
+            rules.append((match(L4PROTO, *one.protocols), goto(name)))
+    objects.append(claimed_socket(context, pool, address))
+    return list(dict.fromkeys(objects)), rules
+
+
+def _tried(pool: Pool, plan: PortPlan, spread: Spread) -> Iterator[Statements]:
+    """Part by part, then what is left to chance; what comes back has found no port."""
+    for turn in range(spread.parts + (AGAIN if spread.bits else 0)):
+        part = turn % spread.parts
+        if turn == 0 or spread.parts > 1:
+            yield (VerdictMap(_source(plan), names.pieces(pool.name, part, _words(plan, spread))),)
+        if spread.bits and (pool.randomize_ports or turn >= spread.parts):
+            yield (jump(names.shuffle(spread.bits)),)
+        yield (jump(names.candidates(pool.name, spread.bits)),)
+    yield counter(names.pool_counter(pool.name, "conflict")), DROP
+
+
+def _source(plan: PortPlan) -> Field | Bitwise:
+    """The subscriber, also where the packet has its global address already."""
+    source = IP_SADDR if len(plan.prefixes) == 1 else SUBSCRIBER
+    bits = common_bits(plan.layout.pieces)
+    return source if bits is None else Bitwise(source, ADDRESS_LAST >> bits << bits)
+
+
+def _words(plan: PortPlan, spread: Spread) -> tuple[str, ...]:
+    return spread.protocols if len(plan.spreads) > 1 else ()
+
+
+def _ports(pool: Pool, plan: PortPlan, spread: Spread) -> Iterator[Object]:
+    """For each part a map from subscribers to the chain that puts the port there, and those chains."""
+    layout, same = plan.layout, common_bits(plan.layout.pieces)
+    if spread.bits:
+        yield shuffle_chain(spread.bits)
+    for part in range(spread.parts):
+        elements = []
+        for piece in layout.pieces:
+            ports = spread.part(layout.stock.block(piece.base, piece.block).first, part)
+            if ports is None:
+                continue
+            yield port_chain(ports)
+            last = piece.last if same is None else piece.first
+            elements.append(Element((Range(piece.first, last),), jump(names.port_chain(ports))))
+        name = names.pieces(pool.name, part, _words(plan, spread))
+        flags = ("interval",) if same is None else ()
+        yield Map(name, ("ipv4_addr",), ("verdict",), pool.path, tuple(elements), flags)
+
+
+def _addresses(pool: Pool, plan: PortPlan) -> tuple[list[Object], Statements]:
+    """The rule that puts the global address into the packet: a map of addresses, or of chains of prefixes."""
+    name, interval = names.prefixes(pool.name), ("interval",)
+    runs = list(joined(plan.layout.pieces))
+    if plan.single:
+        known = tuple(Element((run,), (number(base),)) for run, base, _ in runs)
+        table = Map(name, ("ipv4_addr",), ("ipv4_addr",), pool.path, known, interval)
+        return [table], (set_field(IP_SADDR, lookup(IP_SADDR, name)),)
+    chains: list[Object] = []
+    elements = []
+    for run, base, bits in runs:
+        chain = names.address_chain(base, bits)
+        address = Bitwise(IP_SADDR, (1 << bits) - 1, base) if bits else Constant(number(base))
+        chains.append(Chain(chain, (Rule((set_field(IP_SADDR, address),), POOLS),), POOLS))
+        elements.append(Element((run,), jump(chain)))
+    table = Map(name, ("ipv4_addr",), ("verdict",), pool.path, tuple(elements), interval)
+    return [table, *chains], (VerdictMap(IP_SADDR, name),)
+
+
+def port_chain(ports: Range) -> Chain:
+    """Keep the low bits of the source port, and put it among these ports; a source port there stays."""
+    port = Bitwise(TH_SPORT, ports.size - 1, xor=ports.first) if ports.size > 1 else Constant(ports)
+    return Chain(names.port_chain(ports), (Rule((set_field(TH_SPORT, port),), POOLS),), POOLS)
+
+
+def shuffle_chain(bits: int) -> Chain:
+    """Turn over each of the low bits of the source port, or not."""
+    turned = (set_field(TH_SPORT, Bitwise(TH_SPORT, xor=1 << bit)) for bit in range(bits))
+    rules = (Rule((match(Numgen("random", 2), 0), one), POOLS) for one in turned)
+    return Chain(names.shuffle(bits), tuple(rules), POOLS)
+
+
+def _candidates(pool: Pool, bits: int, address: Field | Bitwise) -> Chain:
+    """Claim one of the ports that differ from the source port in some low bits; come back where all are
+    another socket's. What gets here is one of PROTOCOLS; the match is for nft, which else cannot tell what
+    `proto-src` is."""
+    eif = names.eif(pool.name)
+    tries: list[Statement] = [match(L4PROTO, *PROTOCOLS)]
+    now = 0
+    for pattern in dict.fromkeys(pattern & (1 << bits) - 1 for pattern in PATTERNS):
+        if pattern != now:
+            tries.append(set_field(TH_SPORT, Bitwise(TH_SPORT, xor=pattern ^ now)))
+        tries.append(SetUpdate("add", eif, concat(L4PROTO, address, TH_SPORT), INSIDE, CLAIM))
+        now = pattern
+    found = goto(names.claimed_socket(pool.name))
+    return chain_of(pool, names.candidates(pool.name, bits), (*tries, RETURN), (found,))
+
+
+def claimed_socket(context: Context, pool: Pool, address: Field | Bitwise) -> Chain:
+    """Translate by what `eim` holds now. Entries that live longer than the maps say are renewed at once."""
+    eim = names.eim(pool.name)
+    made = SetUpdate("add", eim, socket_key(INSIDE), concat(address, TH_SPORT))
+    undo = [set_field(TH_SPORT, INSIDE.parts[1])]
+    if address == IP_SADDR:
+        undo.append(set_field(IP_SADDR, SUBSCRIBER))
+    longer = [(match(L4PROTO, *words), set_mark(KNOWN)) for words, more in lifetimes(context, pool) if more]
+    mapped = Nat("snat", lookup(concat(L4PROTO, IP_SADDR, TH_SPORT), eim))
+    return chain_of(
+        pool,
+        names.claimed_socket(pool.name),
+        (set_mark(0),),
+        *longer,
+        (match(L4PROTO, *PROTOCOLS), made),
+        (match(L4PROTO, *PROTOCOLS), *undo, mapped),
+        (counter(names.dropped(pool.name)), DROP),
+    )

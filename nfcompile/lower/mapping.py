@@ -41,14 +41,14 @@ from nfcompile.emit.statements import (
     update,
 )
 from nfcompile.lower import names
-from nfcompile.lower.computed_ports import computed_ports
+from nfcompile.lower.computed_ports import PortPlan, computed_ports, port_plan
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.guard import midstream_to_own
 from nfcompile.lower.inbound_blocks import inbound_blocks
 from nfcompile.lower.low_ports import LOW_PORTS
 from nfcompile.lower.packet_marks import FRESH, KNOWN, TO_LEARN
-from nfcompile.lower.part import pool_chain, pool_rule
+from nfcompile.lower.part import Statements, chain_of, pool_chain, pool_rule
 from nfcompile.lower.renewal import (
     INSIDE,
     OUTSIDE,
@@ -81,8 +81,10 @@ class Sockets(NamedTuple):
     inbound: tuple[Rule, ...]
 
 
-def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
-    """The mapping entries of one pool; a dynamic pool without them only has its blocks renewed."""
+def sockets(context: Context, allocation: PoolAllocation, plan: PortPlan | None) -> Sockets:
+    """The mapping entries of one pool; a dynamic pool without them only has its blocks renewed.
+
+    With a plan sockets take their port before the translation, all but those with low ports."""
     pool = allocation.pool
     slots = allocation.blocks_each if pool.is_dynamic else 0
     more, inbound = _inbound(context, allocation)
@@ -90,11 +92,11 @@ def sockets(context: Context, allocation: PoolAllocation) -> Sockets:
         if not pool.renews:
             return Sockets(more, (), inbound)
         return Sockets(tuple(refreshing(context, pool, slots)), take_token(pool), ())
-    objects: list[Object] = [
-        Counter(names.pool_counter(pool.name, word), pool.path) for word in ("conflict", "race")
-    ]
+    objects: list[Object] = [Counter(names.pool_counter(pool.name, "conflict"), pool.path)]
     objects += _maps(context, pool)
-    objects += _learning(context, allocation)
+    objects += _before_translation(context, allocation, plan)
+    if plan is None or allocation.low:
+        objects += _after_translation(context, pool)
     objects += refreshing(context, pool, slots)
     look = (
         *take_token(pool),
@@ -114,18 +116,20 @@ def learning(context: Context) -> Contribution:
         chains.append(Chain(names.KNOWN_SOCKETS, known, POOLS))
         new = match(CT_STATE, "new"), match(META_MARK, KNOWN)
         rules.append(Rule((*new, goto(names.KNOWN_SOCKETS)), POOLS))
-    learners = tuple(
-        _by_address(context, allocation) for allocation in context.allocations if _learns(allocation.pool)
-    )
+    learners = tuple(_by_address(context, one) for one in context.allocations if _learns(one))
     if learners:
         chains.append(Chain(names.LEARN, learners, POOLS))
         rules.append(Rule((match(CT_STATE, "new"), TO_LEARN, goto(names.LEARN)), POOLS))
     return Contribution(tuple(chains), translated=tuple(rules))
 
 
-def _learns(pool: Pool) -> bool:
-    """Whether a first packet leaves something to learn: a socket, or in a dynamic pool an owner."""
-    return pool.keeps_mapping_entries or (pool.is_dynamic and pool.can_be_reached)
+def _learns(allocation: PoolAllocation) -> bool:
+    """Whether a first packet leaves something to learn: a socket whose port the kernel has chosen, or in a
+    dynamic pool an owner."""
+    pool = allocation.pool
+    if pool.keeps_mapping_entries:
+        return allocation.low is not None or port_plan(allocation) is None
+    return pool.is_dynamic and pool.can_be_reached
 
 
 def _by_address(context: Context, allocation: PoolAllocation) -> Rule:
@@ -139,30 +143,36 @@ def _by_address(context: Context, allocation: PoolAllocation) -> Rule:
 
 def _maps(context: Context, pool: Pool) -> Iterator[Object]:
     flags, lifetime = ("dynamic", "timeout"), entry_seconds(context, pool)["udp"]
-    yield Set(names.asking(pool.name), SOCKET, pool.path, (), flags, ASKING_SECONDS, ENTRIES)
     for name in (names.eim(pool.name), names.eif(pool.name)):
         yield Map(name, SOCKET, END, pool.path, (), flags, lifetime, ENTRIES)
 
 
-def _learning(context: Context, allocation: PoolAllocation) -> Iterator[Object]:
-    """Before the translation: look a socket up. After it: claim a fresh one."""
+def _before_translation(
+    context: Context, allocation: PoolAllocation, plan: PortPlan | None
+) -> Iterator[Object]:
+    """Look a socket up; one without entries takes a port, or is marked to claim what the kernel chooses."""
     pool = allocation.pool
+    known = Nat("snat", lookup(socket_key(concat(IP_SADDR, TH_SPORT)), names.eim(pool.name)))
+    rules: list[Statements] = [(match(L4PROTO, *PROTOCOLS), set_mark(KNOWN), known)]
+    if plan is None:
+        rules.append((set_mark(FRESH),))
+    else:
+        if allocation.low:
+            rules.append((match(TH_SPORT, LOW_PORTS), set_mark(FRESH), RETURN))
+        objects, tries = computed_ports(context, allocation, plan)
+        yield from objects
+        rules += tries
+    yield chain_of(pool, names.sockets(pool.name), *rules)
+
+
+def _after_translation(context: Context, pool: Pool) -> Iterator[Object]:
+    """Claim the port that the kernel has chosen."""
     ported, name = match(L4PROTO, *PROTOCOLS), pool.name
     eim, eif, asking = (make(name) for make in (names.eim, names.eif, names.asking))
     conflict, race = (names.pool_counter(name, word) for word in ("conflict", "race"))
-    known = Nat("snat", lookup(socket_key(concat(IP_SADDR, TH_SPORT)), eim))
-    blocks, to_blocks = computed_ports(context, allocation)
-    yield from blocks
-    low = [pool_rule(pool, match(TH_SPORT, LOW_PORTS), set_mark(FRESH), RETURN)] if allocation.low else []
-    yield pool_chain(
-        pool,
-        names.sockets(name),
-        pool_rule(pool, ported, set_mark(KNOWN), known),
-        *(low if to_blocks else ()),
-        *to_blocks,
-        pool_rule(pool, set_mark(FRESH)),
-    )
     inside, outside = socket_key(INSIDE), socket_key(OUTSIDE)
+    yield Counter(race, pool.path)
+    yield Set(asking, SOCKET, pool.path, (), ("dynamic", "timeout"), ASKING_SECONDS, ENTRIES)
     yield pool_chain(
         pool,
         names.fresh(name),

@@ -7,7 +7,7 @@ which nft takes as they are, so they are never mangled. `emit.validate` refuses 
 from collections.abc import Iterable
 
 from nfcompile.emit.expressions import SYMBOLS, Name
-from nfcompile.model.ranges import address_text
+from nfcompile.model.ranges import Range, address_text
 from nfcompile.model.site import Pool
 
 TABLE = "nfcompile"
@@ -163,9 +163,46 @@ def addresses(pool: str) -> Name:
     return Name("addresses", pool)
 
 
-def pieces(pool: str) -> Name:
-    """The verdict map from sources to the chain of their block."""
-    return Name("pieces", pool)
+def pieces(pool: str, part: int = 0, protocols: tuple[str, ...] = ()) -> Name:
+    """The verdict map from sources to the chain of their block, or of a part of it; of these protocols only,
+    where limits differ."""
+    word = f"pieces{part + 1 if part else ''}"
+    return Name(f"{word}of-{'-'.join(protocols)}" if protocols else word, pool)
+
+
+def prefixes(pool: str) -> Name:
+    """The verdict map from sources to the chain of their global prefix."""
+    return Name("prefixes", pool)
+
+
+def port_chain(ports: Range) -> Name:
+    """The chain that puts a source port among these; pools share it."""
+    return Name("port", "", f"{ports.first}-{ports.last}")
+
+
+def address_chain(base: int, bits: int) -> Name:
+    """The chain that puts a source on a global prefix; pools share it."""
+    return Name("address", "", f"{address_text(base)}-{32 - bits}")
+
+
+def shuffle(bits: int) -> Name:
+    """The chain that turns over low bits of a source port; pools share it."""
+    return Name("shuffle", "", str(bits))
+
+
+def new_socket(pool: str, protocols: tuple[str, ...]) -> Name:
+    """The chain of a socket without entries of these protocols, where limits differ."""
+    return Name(f"new_{'-'.join(protocols)}", pool)
+
+
+def candidates(pool: str, bits: int) -> Name:
+    """The chain that claims one of the ports that differ in low bits."""
+    return Name("candidates", pool, str(bits))
+
+
+def block_chains(pool: str) -> Name:
+    """The verdict map from sources to the chain that translates to their block."""
+    return Name("blockchains", pool)
 
 
 def block_chain(pool: str, base: int, bits: int, block: int) -> Name:

@@ -13,8 +13,6 @@ from nfcompile.model.ranges import Range
 
 KNOWN = 0x1000001
 """The socket has mapping entries."""
-CANDIDATES = 0x1000010
-"""Which of the ports that were computed for a socket it has claimed, counted from here."""
 
 NUMBERS = FIRST_NUMBER
 NUMBERS_LAST = 0x2FFFFFF

@@ -24,6 +24,7 @@ from nfcompile.emit.statements import (
 from nfcompile.lower import names
 from nfcompile.lower.acl import acl_rules, address_set
 from nfcompile.lower.cgnat import deterministic_cgnat
+from nfcompile.lower.computed_ports import port_plan
 from nfcompile.lower.connection_policy import policy
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
@@ -103,10 +104,11 @@ def _pool(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, .
     if not pool.translates:
         return _fake(context, allocation), ()
     sets, rules = _entry(context, allocation, (goto(names.translate_chain(pool.name)),))
-    part = _part(context, allocation)
+    plan = port_plan(allocation)
+    part = _part(context, allocation, plan is not None)
     timeouts, first_packet = policy(context, allocation)
     limits, refusals = icmp_limit(allocation)
-    entries = sockets(context, allocation)
+    entries = sockets(context, allocation, plan)
     drop = counter(names.dropped(pool.name)), DROP
     translate = (
         *_no_hairpin(context, allocation, drop),
@@ -143,14 +145,14 @@ def _fake(context: Context, allocation: PoolAllocation) -> tuple[Object, ...]:
     )
 
 
-def _part(context: Context, allocation: PoolAllocation) -> Part:
+def _part(context: Context, allocation: PoolAllocation, computed: bool) -> Part:
     if allocation.pool.is_static:
         return static(context, allocation)
     if allocation.pool.is_dynamic:
         return dynamic(context, allocation)
     if allocation.pool.owns_addresses:
         return deterministic_nat(context, allocation)
-    return deterministic_cgnat(context, allocation)
+    return deterministic_cgnat(context, allocation, computed)
 
 
 def _entry(

@@ -1,8 +1,10 @@
 """`randomize_ports`: which port of a block a new socket gets, where the site says so.
 
-nft 1.0.6 forgets `prefix` when `random` follows it, so NETMAP is no use here: each block has a chain that
-computes the address from the low bits of the source. In order, a counter for each block and protocol says
-the next port; a port that is still owned is refused by its mapping entry, and a retransmission has the next.
+Random ports of tcp and udp are computed (`computed_ports`); here are the ids of ICMP, and all where there are
+too many blocks for that. nft 1.0.6 forgets `prefix` when `random` follows it, so NETMAP is no use here: each
+block has a chain that computes the address from the low bits of the source. In order, a counter for each
+block and protocol says the next port; a port that is still owned is refused by its mapping entry, and a
+retransmission has the next.
 """
 
 from __future__ import annotations
@@ -13,11 +15,9 @@ from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Chain, Element, Map, Name, Object, Rule
 from nfcompile.emit.expressions import Bitwise, Constant, Expression, Numgen, number
 from nfcompile.emit.statements import (
-    ICMP,
     IP_SADDR,
     L4PROTO,
     META_MARK,
-    PORTED,
     Nat,
     VerdictMap,
     goto,
@@ -32,9 +32,14 @@ from nfcompile.lower.packet_marks import NUMBERS
 from nfcompile.lower.part import Statements
 from nfcompile.model.ranges import Range
 
+Groups = tuple[tuple[tuple[str, ...], int], ...]
+"""Protocols, and how many ports of a block they may use."""
 
-def chosen_ports(allocation: PoolAllocation, layout: Layout) -> tuple[list[Object], list[Rule]]:
-    """A verdict map from subscribers to the chain of their block, and those chains."""
+
+def chosen_ports(
+    allocation: PoolAllocation, layout: Layout, groups: Groups
+) -> tuple[list[Object], list[Rule]]:
+    """A verdict map from subscribers to the chain of their block, and those chains, for these protocols."""
     pool = allocation.pool
     path = (*pool.path, "randomize_ports")
     in_order = not pool.randomize_ports
@@ -43,15 +48,17 @@ def chosen_ports(allocation: PoolAllocation, layout: Layout) -> tuple[list[Objec
     for piece in layout.pieces:
         name = names.block_chain(pool.name, piece.base, piece.bits, piece.block)
         if name not in chains:
-            rules = _in_order(allocation, layout, piece) if in_order else _random(allocation, layout, piece)
+            choose = _in_order if in_order else _random
+            rules = choose(allocation, layout, piece, groups)
             chains[name] = Chain(name, tuple(Rule(statements, path) for statements in rules), path)
         elements.append(Element((Range(piece.first, piece.last),), goto(name)))
     objects: list[Object] = [*chains.values()]
-    pieces = names.pieces(pool.name)
-    objects.append(Map(pieces, ("ipv4_addr",), ("verdict",), path, tuple(elements), ("interval",)))
+    table = names.block_chains(pool.name)
+    objects.append(Map(table, ("ipv4_addr",), ("verdict",), path, tuple(elements), ("interval",)))
     if in_order:
         objects.append(port_numbers(allocation))
-    return objects, [Rule((match(L4PROTO, *PORTED, ICMP), VerdictMap(IP_SADDR, pieces)), pool.path)]
+    protocols = [word for words, _ in groups for word in words]
+    return objects, [Rule((match(L4PROTO, *protocols), VerdictMap(IP_SADDR, table)), pool.path)]
 
 
 def _address(piece: Piece) -> Expression:
@@ -61,16 +68,18 @@ def _address(piece: Piece) -> Expression:
     return Bitwise(IP_SADDR, (1 << piece.bits) - 1, piece.base)
 
 
-def _random(allocation: PoolAllocation, layout: Layout, piece: Piece) -> Iterator[Statements]:
+def _random(allocation: PoolAllocation, layout: Layout, piece: Piece, groups: Groups) -> Iterator[Statements]:
     first = layout.stock.block(piece.base, piece.block).first
-    for protocols, size in allocation.protocol_ports:
+    for protocols, size in groups:
         ports = Constant(Range(first, first + size - 1))
         yield match(L4PROTO, *protocols), Nat("snat", _address(piece), ports, flags=("random",))
 
 
-def _in_order(allocation: PoolAllocation, layout: Layout, piece: Piece) -> Iterator[Statements]:
+def _in_order(
+    allocation: PoolAllocation, layout: Layout, piece: Piece, groups: Groups
+) -> Iterator[Statements]:
     first = layout.stock.block(piece.base, piece.block).first
-    for protocols, size in allocation.protocol_ports:
+    for protocols, size in groups:
         for protocol in protocols:
             draw = set_mark(Numgen("inc", size, NUMBERS + first))
             port = lookup(META_MARK, names.ports(allocation.pool.name))

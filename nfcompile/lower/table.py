@@ -102,12 +102,12 @@ def _hooked(own: list[Object]) -> Iterator[Object]:
 
 
 def _inner(own: list[Object]) -> Iterator[Object]:
-    """Everything else; a policy that pools share is there once."""
-    seen: set[CtTimeout] = set()
+    """Everything else; a policy or chain that pools share is there once."""
+    seen: set[CtTimeout | Chain] = set()
     for one in own:
         if isinstance(one, Chain) and one.hook:
             continue
-        if isinstance(one, CtTimeout):
+        if isinstance(one, CtTimeout) or (isinstance(one, Chain) and not one.name.owner):
             if one._replace(origin=()) in seen:
                 continue
             seen.add(one._replace(origin=()))

@@ -166,6 +166,24 @@ class Scrambled(Range):
     def __hash__(self) -> int:
         return hash(self.of)
 
+    def turned(self, mask: int, bits: int) -> Scrambled:
+        """`& mask ^ bits` of that."""
+        field, mine, old = self.of
+        return Scrambled(field, mine & mask, (old & mask) ^ bits)
+
+
+class Drawn(Range):
+    """A number that a ruleset has drawn for each packet, out of these."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Drawn) and tuple(self) == tuple(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((Drawn, *self))
+
 
 class InterfaceAddress(Range):
     """The address that the outgoing interface has when the packet leaves; as a Range any address."""

@@ -19,7 +19,10 @@ LOCAL_TYPE, UNICAST = symbol("fib_addrtype", "local"), symbol("fib_addrtype", "u
 
 
 class Flight(NamedTuple):
-    """A packet between two rules: `now` is as it would leave, `original` as it came.
+    """A packet between two rules: `now` is as conntrack would send it, `original` as it came.
+
+    `written` are fields that rules have put into the packet itself. A translation of the source puts its own
+    in their place; without one they leave as they are.
 
     `first` is where the routes lead to the destination as it came, `towards` to the destination as it is,
     `home` to the source. `start` is the number of the box that it is of, where several are walked
@@ -37,6 +40,7 @@ class Flight(NamedTuple):
     zone: Range = Range(0, 0)
     status: int = 0
     start: int = 0
+    written: tuple[tuple[str, Range], ...] = ()
 
     def field(self, name: str) -> Value:
         """The value of a field; `th` of a packet without ports is an error of the ruleset."""
@@ -44,6 +48,9 @@ class Flight(NamedTuple):
             raise UnknownStatement(f"'{name}' of protocol {self.now.protocol}")
         if name not in VALUES:
             raise UnknownStatement(f"cannot walk '{name}'")
+        for at, value in self.written:
+            if at == name:
+                return value
         return VALUES[name](self)
 
     def narrowed(self, field: str, kept: Cut) -> Flight:
@@ -62,6 +69,26 @@ class Flight(NamedTuple):
             narrowed_range(self.zone, field, kept),
             self.status,
             self.start,
+            tuple((name, narrowed_range(value, field, kept)) for name, value in self.written),
+        )
+
+    def with_field(self, name: str, value: Range) -> Flight:
+        """The packet with a field overwritten; one that has its own value back is as it was."""
+        if name not in WRITABLE:
+            raise UnknownStatement(f"cannot write '{name}'")
+        others = tuple(one for one in self.written if one[0] != name)
+        undone = value == VALUES[name](self)
+        return self._replace(written=others if undone else tuple(sorted((*others, (name, value)))))
+
+    @property
+    def left(self) -> Packet:
+        """The packet as it is on the wire."""
+        if not self.written:
+            return self.now
+        source = dict(self.written)
+        return self.now._replace(
+            source=source.get("ip saddr", self.now.source),
+            source_port=source.get("th sport", self.now.source_port),
         )
 
     def route(self, route: Callable[[Range], str | Names]) -> str | Names:
@@ -83,9 +110,12 @@ class Flight(NamedTuple):
             )
         # The kernel's status bits tell of a tuple that is another one, not of the rule.
         status = self.status | (STATUS[kind] if changed != now else 0)
-        return self._replace(now=changed, status=status)
+        written = () if kind == "snat" and changed != now else self.written
+        return self._replace(now=changed, status=status, written=written)
 
 
+WRITABLE = ("ip saddr", "th sport")
+"""Fields of the packet that rules write."""
 PORTS = {"th sport", "th dport"}
 VALUES: dict[str, Callable[[Flight], Value]] = {
     "iifname": lambda flight: flight.now.interface,

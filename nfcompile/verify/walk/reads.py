@@ -35,10 +35,12 @@ WHERE: dict[str, str] = {
     **{f"{word} dport": "now.destination_port" for word in ("th", "tcp", "udp")},
 }
 """Where a flight has a field; those that are missing are the same in all packets of a box."""
+WRITTEN = {"ip saddr", "th sport", "tcp sport", "udp sport"}
+"""Fields that rules may have overwritten."""
 CONSTANT = {"tcp flags", "meta protocol", "meta l4proto", "ct state", "ct direction"}
 NAT = {
-    "snat": {"now.source", "now.source_port", "status"},
-    "masquerade": {"now.source", "now.source_port", "status"},
+    "snat": {"now.source", "now.source_port", "status", "written"},
+    "masquerade": {"now.source", "now.source_port", "status", "written"},
     "dnat": {"now.destination", "now.destination_port", "status", "original.chosen"},
 }
 """A translation keeps host bits, and sets the status where something changes."""
@@ -67,6 +69,8 @@ def reads(rule: Rule, program: Program) -> Reads:
             for name in _fields(expression):
                 if name not in CONSTANT:
                     places.add(WHERE[name])
+                if name in WRITTEN:
+                    places.add("written")
         dynamic = dynamic or any(program.sources[name].dynamic for name in _objects(statement))
         if isinstance(statement, Nat):
             places |= NAT[statement.kind]
@@ -80,6 +84,8 @@ def _expressions(statement: Statement) -> Iterator[Expression]:
         yield statement.key
     elif isinstance(statement, Mangle):
         yield statement.value
+        if statement.field.name in WRITTEN:
+            yield statement.field
     elif isinstance(statement, SetUpdate):
         yield statement.key
         if statement.data is not None:

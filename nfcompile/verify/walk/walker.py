@@ -8,7 +8,7 @@ and Split is raised where they would not fare alike.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeGuard, cast
 
 from nfcompile.diagnostics import Path
 from nfcompile.emit import Element, Name, Rule
@@ -48,6 +48,7 @@ from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.verify.boxes import (
     INTERFACE_ADDRESS,
     Blocks,
+    Drawn,
     Part,
     Scrambled,
     inverted,
@@ -57,7 +58,7 @@ from nfcompile.verify.boxes import (
     taken,
 )
 from nfcompile.verify.narrowing import Cut, narrowed
-from nfcompile.verify.walk.packet import Flight
+from nfcompile.verify.walk.packet import WRITABLE, Flight
 from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits
 from nfcompile.verify.walk.state import NOTHING, Learned, State
 from nfcompile.verify.walk.values import Key, UnknownStatement, Value, apart, certain, hull
@@ -140,6 +141,9 @@ class Walker:
         self.flight, self.learned, at, chosen, effects, self.origin = pause
         self.effects, self.others = list(effects), []
         verdict = None
+        if _tosses(rule.statements):
+            self.toss(rule.statements[1])
+            return None
         for index in range(at, len(rule.statements)):
             self.paused = Pause(self.flight, self.learned, index, chosen, tuple(self.effects), self.origin)
             self.chosen, self.options = list(chosen), []
@@ -283,10 +287,12 @@ class Walker:
     def computed(self, expression: Bitwise) -> Value:
         """A field with some of its bits, and others put in."""
         value = _range(self.field(expression.field.name))
+        if isinstance(value, Scrambled):
+            return value.turned(*_flipped(expression))
         if isinstance(value, Part) and value.first < value.last and _scrambles(expression, value):
-            bits = (expression.xor & ~expression.bits) | expression.bits
-            return Scrambled(value.field, expression.mask & ~expression.bits, bits)
-        return joined(inverted(masked(value, expression.mask), expression.xor), expression.bits)
+            return Scrambled(value.field, *_flipped(expression))
+        found = joined(inverted(masked(value, expression.mask), expression.xor), expression.bits)
+        return Drawn(*found) if isinstance(value, Drawn) else found
 
     def field(self, name: str) -> Value:
         """The value of a field; another protocol than its own ends the rule."""
@@ -302,6 +308,10 @@ class Walker:
     # ---- statements
 
     def mangle(self, mangle: Mangle) -> None:
+        if mangle.field.name in WRITABLE:
+            (written,) = self.key(mangle.value)
+            self.flight = self.flight.with_field(mangle.field.name, _range(written))
+            return
         value = self.number(mangle.value)
         if mangle.field == META_MARK:
             self.flight = self.flight._replace(mark=value)
@@ -312,6 +322,11 @@ class Walker:
             self.effects.append(Effect("events", None, (value,)))
         else:
             self.flight = self.flight._replace(zone=value)
+
+    def toss(self, mangle: Mangle) -> None:
+        """A field of the packet that is changed or not, as a number is drawn: the packet has one of both."""
+        (either,) = hull([(self.number(mangle.field),), (self.number(mangle.value),)])
+        self.flight = self.flight.with_field(mangle.field.name, Drawn(*_range(either)))
 
     def update(self, update: SetUpdate) -> None:
         """Add, renew or delete an element; its limit or count may end the rule.
@@ -399,6 +414,20 @@ def _narrowed(learned: Learned, field: str, kept: Cut) -> Learned:
     return {
         (name, key_of(key)): None if data is None else key_of(data) for (name, key), data in learned.items()
     }
+
+
+def _flipped(expression: Bitwise) -> tuple[int, int]:
+    """`& mask ^ xor | bits` as a mask and what is turned over after it."""
+    return expression.mask & ~expression.bits, (expression.xor & ~expression.bits) | expression.bits
+
+
+def _tosses(statements: tuple[Statement, ...]) -> TypeGuard[tuple[Match, Mangle]]:
+    """Whether a rule changes a field of the packet, or not, as a number is drawn."""
+    if len(statements) != 2:
+        return False
+    match, mangle = statements
+    drawn = isinstance(match, Match) and isinstance(match.left, Numgen) and match.left.mode == "random"
+    return drawn and isinstance(mangle, Mangle) and mangle.field.name in WRITABLE
 
 
 def _scrambles(expression: Bitwise, value: Part) -> bool:

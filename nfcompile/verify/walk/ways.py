@@ -82,7 +82,7 @@ def outcome(verdict: str, pause: Pause, steps: tuple[Step, ...] = (), state: Sta
     flight = pause.flight
     dnat, snat = (bool(flight.status & STATUS[kind]) for kind in ("dnat", "snat"))
     left = state.after(pause.learned)
-    return Outcome(verdict, flight.now, flight.towards, flight.ct_mark, dnat, snat, steps, left)
+    return Outcome(verdict, flight.left, flight.towards, flight.ct_mark, dnat, snat, steps, left)
 
 
 class _Walk:

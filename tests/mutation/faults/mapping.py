@@ -49,8 +49,8 @@ FAULTS = (
     Fault("lower/mapping.py", "add(asking, inside, ONCE)", "add(asking, inside)", kernel("stress")),
     Fault(
         "lower/mapping.py",
-        'return pool.keeps_mapping_entries or (pool.allocation == "dynamic" and pool.can_be_reached)',
-        "return pool.keeps_mapping_entries",
+        "return pool.is_dynamic and pool.can_be_reached",
+        "return False",
         DYNAMIC,
     ),
     Fault("lower/mapping.py", "*take_token(pool), way_in)", "way_in)", MAPPING),

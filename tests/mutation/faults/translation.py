@@ -60,8 +60,8 @@ FAULTS = (
     ),
     Fault(
         "lower/port_selection.py",
-        "for protocols, size in allocation.protocol_ports:\n        for protocol",
-        "for protocols, size in allocation.protocol_ports[:1]:\n        for protocol",
+        "for protocols, size in groups:\n        for protocol",
+        "for protocols, size in groups[:1]:\n        for protocol",
         MAPPING,
     ),
     Fault("lower/nat.py", "inside=pool.hairpin)\n    return", "inside=True)\n    return", STATIC),
