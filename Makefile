@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-lowest test-latest lint unit kernel golden errors lock bare busy packages monitoring soak kills mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel golden errors docs lock bare busy packages monitoring soak kills mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
 # half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
@@ -47,6 +47,15 @@ kernel: setup
 # Regenerate the expected files of the golden cases; reading `git diff tests/golden` is the review.
 golden: setup
 	$(BIN)/pytest tests --ignore=tests/kernel -k golden --update-golden
+
+# Pages that are made of the code: the sections of the checks in docs/errors.md, and docs/cli.md.
+errors: setup
+	$(BIN)/python scripts/errors_page.py
+	$(BIN)/python scripts/cli_page.py
+
+# The documentation as a site in .docs/site; a link that leads nowhere is an error.
+docs:
+	@scripts/docs_site
 
 # Write constraints.txt and constraints-lowest.txt anew after a change of pyproject.toml; with UPGRADE=--upgrade to the
 # newest versions.
@@ -104,5 +113,5 @@ matrix: setup
 
 # Back to what git has.
 clean:
-	rm -rf .venv .venv-* .matrix .bare .monitoring dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .matrix .bare .monitoring .docs dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
