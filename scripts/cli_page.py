@@ -9,8 +9,8 @@ HEAD = """# The command line
 
 `nfcompile VERB --help` shows the same; what a verb does and prints is on its own page.
 
-Exit status: 0 done, also with warnings; 1 a site has errors, the kernel refused, or what was asked for does not
-hold; 2 usage, a missing file; 3 `diff --exit-code` where something differs.
+Exit status: 0 done, also with warnings; 1 a site has errors, the kernel refused, or what was asked for does
+not hold; 2 usage, a missing file; 3 `diff --exit-code` where something differs.
 """
 
 
