@@ -24,7 +24,6 @@ from nfcompile.model.site import Site
 
 SCHEMA_KEYS = frozenset(
     {
-        ("site.interfaces", "inside_networks"),
         ("site.nat_defaults", "assignment_trial"),
         ("site.nat_defaults", "timeouts_by"),
         ("limits_peruser", "sessions"),
@@ -41,9 +40,6 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
 
 
 def _settings(site: Site) -> Iterator[tuple[Path, str]]:
-    for name in site.interfaces.shared:
-        index = site.interfaces.outside.index(name)
-        yield ("interfaces", "outside", index), f"a one-armed gateway ('{name}' inside and outside)"
     for key in ("assignment_trial", "timeouts_by"):
         if key in site.defaults.differing:
             yield ("nat_defaults", key), f"'{key}: {_spelled(getattr(site.defaults, key))}'"

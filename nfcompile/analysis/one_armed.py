@@ -21,7 +21,8 @@ snat: {all: {src_cidr: 10.0.0.0/8, snat_ip: 192.0.2.1}}
 ### inside-unknown
 
 An interface is on both sides, and what is inside cannot be told: a pool's ACL allows any source, or a rule
-has no `src_cidr`, and there is no `inside_networks`.
+has no `src_cidr`, and there is no `inside_networks`. An `snat` rule that tests a mark needs none, since the
+`dnat` rules that set the mark have one, nor does a `dnat` rule without mark that names its interface.
 
 ```yaml
 version: 1
@@ -42,7 +43,9 @@ from collections.abc import Iterator
 
 from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic, Path
-from nfcompile.model.ranges import Range, range_text, union
+from nfcompile.model.ranges import range_text
+from nfcompile.model.rules import DnatRule, SnatRule
+from nfcompile.model.sources import named_sources
 
 HINT = "write inside_networks, the networks of the inside"
 MAX_NETWORKS_SHOWN = 8
@@ -68,21 +71,23 @@ def _unlimited(checked: CheckInput) -> Iterator[tuple[Path, str]]:
         for acl_rule in allocation.unbounded:
             yield acl_rule.path, f"the acl of pool '{allocation.pool.name}' allows any source"
     for rule in checked.site.rules:
-        if rule.match.src_cidr is None or rule.match.src_cidr.negated:
+        limited = rule.match.src_cidr is not None and not rule.match.src_cidr.negated
+        if not limited and not _limited_otherwise(rule):
             yield rule.path, f"{rule.path[0]} rule '{rule.name}' has no src_cidr that names the inside"
 
 
-def inside_networks(checked: CheckInput) -> tuple[Range, ...]:
-    """Every source that the pools, ACLs and rules of a site name."""
-    named = [run for allocation in checked.allocations for run in allocation.subscribers]
-    for rule in checked.site.rules:
-        if rule.match.src_cidr is not None and not rule.match.src_cidr.negated:
-            named += rule.match.src_cidr.values
-    return union(named)
+def _limited_otherwise(rule: DnatRule | SnatRule) -> bool:
+    """An snat rule by a mark is for what the dnat rules with that mark name; a dnat rule for an interface is
+    for all that comes in there, whatever is inside; and an exclusion translates nothing."""
+    if rule.exclude:
+        return True
+    if isinstance(rule, SnatRule):
+        return rule.mark is not None and not rule.mark.negated
+    return rule.match.names_interfaces and rule.mark is None
 
 
 def _assumed(checked: CheckInput, name: str) -> Diagnostic:
-    networks = inside_networks(checked)
+    networks = named_sources(checked.site)
     shown = ", ".join(map(range_text, networks[:MAX_NETWORKS_SHOWN])) or "nothing"
     more = f" and {len(networks) - MAX_NETWORKS_SHOWN} more" if len(networks) > MAX_NETWORKS_SHOWN else ""
     message = f"inside of '{name}' is {shown}{more}: the sources that the site names"

@@ -61,7 +61,7 @@ def way(site: Site, allocations: Sequence[PoolAllocation]) -> Way:
 
 def _outwards(site: Site, allocations: Sequence[PoolAllocation]) -> Direction:
     steps = [
-        *_dnat("dnat: first rule that fits", [r for r in site.dnat if not _from_outside(site, r)]),
+        *_dnat("dnat: first rule that fits", [r for r in site.dnat if _from_inside(site, r)]),
         *_snat(site),
     ]
     steps += (_pool(allocation) for allocation in allocations)
@@ -94,7 +94,14 @@ def _outside(site: Site) -> WayBox:
     return WayBox("outside", _few(site.interfaces.outside), "side")
 
 
+def _from_inside(site: Site, rule: DnatRule) -> bool:
+    return not _from_outside(site, rule) or bool(site.interfaces.shared)
+
+
 def _from_outside(site: Site, rule: DnatRule) -> bool:
+    """Whether a rule is for what comes in there; one without interfaces is for the inside."""
+    if not rule.match.names_interfaces:
+        return False
     return bool(set(site.interfaces.outside).intersection(rule.match.interfaces(site.interfaces.inside)))
 
 

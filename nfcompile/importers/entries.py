@@ -152,7 +152,7 @@ def _leaving(match: PacketSet, gateway: GuessedGateway) -> Fields:
     names = tuple(name for name in sides.named(match.outgoing) if name != "lo")
     if not names:
         raise Unsayable("", "nothing that is forwarded leaves there", never=True)
-    if match.outgoing.but and set(names) == set(sides.outside):
+    if match.outgoing.but and set(names) == set(sides.outside) and not sides.networks:
         return {}
     return {"interface": _one_or_list(list(_accepted(names)))}
 

@@ -30,6 +30,8 @@ PRIVATE: Ranges = (
 )
 """RFC 1918, RFC 6598, loopback and link-local addresses."""
 
+EVERYTHING = ("0.0.0.0/0",)
+
 INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}", re.ASCII)
 """A name that a site accepts."""
 
@@ -77,7 +79,13 @@ def guess_sides(
         elif not inside:
             inside, why = (_free("lan0", outside),), "no other interface is named: put the right name here"
         ledger.guess("interfaces.inside", ", ".join(inside), why, "--inside")
-    return Sides(tuple(inside), tuple(outside))
+    return Sides(tuple(inside), tuple(outside), _networks(set(inside) & set(outside), reading))
+
+
+def _networks(shared: set[str], reading: Reading) -> tuple[str, ...]:
+    """What counts as inside where an interface is on both sides: everything, since a foreign rule translates
+    whatever leaves there. Not with pools, whose subscribers are inside."""
+    return EVERYTHING if shared and not reading.pools else ()
 
 
 def all_on_both_sides(
@@ -99,7 +107,7 @@ def all_on_both_sides(
     names = tuple(name for name in sides.all if name in named) or sides.all
     for side in ("outside", "inside"):
         ledger.guess(f"interfaces.{side}", ", ".join(names), reason, f"--{side}")
-    return Sides(names, names, ("0.0.0.0/0",))
+    return Sides(names, names, EVERYTHING)
 
 
 def _any_source(rule: ForeignRule, sides: Sides) -> bool:

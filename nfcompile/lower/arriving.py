@@ -30,7 +30,7 @@ def arriving(context: Context) -> Contribution:
     allocations = [allocation for allocation in context.allocations if allocation.pool.opens_to_outside]
     if not allocations:
         return Contribution()
-    inward = context.from_outside, context.to_inside, match(CT_STATUS, "dnat"), match(ASKED, names.GLOBALS)
+    inward = *context.from_outside, *context.to_inside, match(CT_STATUS, "dnat"), match(ASKED, names.GLOBALS)
     entry = Rule((*inward, jump(names.ARRIVING)), POOLS)
     policies = [_policy(context, allocation) for allocation in allocations]
     if is_flat(context):

@@ -1,10 +1,20 @@
 """What every part of the lowering needs: the site, the allocations of its pools, its two sides."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit.statements import IIFNAME, OIFNAME, Match, match
+from nfcompile.emit.expressions import Field
+from nfcompile.emit.statements import IIFNAME, IP_DADDR, IP_SADDR, OIFNAME, Match, concat, match, unlike
+from nfcompile.lower import names
+from nfcompile.model.ranges import EVERYWHERE
+from nfcompile.model.sides import GatewaySides, sides
 from nfcompile.model.site import Site
+
+Direction = tuple[Match, ...]
+"""Matches that say from or towards which side a packet goes: its interface and, on a one-armed gateway, its
+address. Each holds before and after destination NAT, as its hook sees the packet."""
 
 
 class Context(NamedTuple):
@@ -12,55 +22,86 @@ class Context(NamedTuple):
 
     site: Site
     allocations: tuple[PoolAllocation, ...]
-    inside: tuple[str, ...]
-    outside: tuple[str, ...]
+    sides: GatewaySides
 
     @property
-    def from_inside(self) -> Match:
-        return match(IIFNAME, *self.inside)
+    def inside(self) -> tuple[str, ...]:
+        return self.sides.inside
 
     @property
-    def from_outside(self) -> Match:
-        return match(IIFNAME, *self.outside)
+    def outside(self) -> tuple[str, ...]:
+        return self.sides.outside
 
     @property
-    def from_either(self) -> Match:
-        return match(IIFNAME, *self.inside, *self.outside)
+    def from_inside(self) -> Direction:
+        return self.direction("from_inside")
 
-    def arriving(self, *, outside: bool, inside: bool) -> Match:
+    @property
+    def from_outside(self) -> Direction:
+        return self.direction("from_outside")
+
+    @property
+    def from_either(self) -> Direction:
+        return (match(IIFNAME, *self.sides.every_interface),)
+
+    def arriving(self, *, outside: bool, inside: bool) -> Direction:
         """From one side or from both; at least one must be asked."""
         return self.from_either if outside and inside else self.from_outside if outside else self.from_inside
 
     @property
-    def to_outside(self) -> Match:
-        return match(OIFNAME, *self.outside)
+    def to_outside(self) -> Direction:
+        return self.direction("to_outside")
 
     @property
-    def to_inside(self) -> Match:
-        return match(OIFNAME, *self.inside)
+    def to_inside(self) -> Direction:
+        return self.direction("to_inside")
 
     @property
     def translates_outward(self) -> bool:
         """Whether any source is translated on its way from inside to an outside interface."""
         rules = (rule for rule in self.site.snat if not rule.exclude)
-        names = {name for rule in rules for name in rule.match.interfaces(self.outside)}
-        return bool(self.allocations) or not names.isdisjoint(self.outside)
+        interfaces = {name for rule in rules for name in rule.match.interfaces(self.outside)}
+        return self.sides.has_outside and (bool(self.allocations) or not interfaces.isdisjoint(self.outside))
 
     @property
-    def outward(self) -> tuple[Match, Match]:
+    def outward(self) -> Direction:
         """What is translated: from an inside to an outside interface."""
-        return self.from_inside, self.to_outside
+        return *self.from_inside, *self.to_outside
+
+    def direction(self, word: str, *only: str) -> Direction:
+        """The matches of 'from_inside' and so on; `only` some interfaces of that side."""
+        of_inside = word.endswith("inside")
+        interface, address = (IIFNAME, IP_SADDR) if word.startswith("from") else (OIFNAME, IP_DADDR)
+        mine = only or (self.inside if of_inside else self.outside)
+        apart = [name for name in mine if name in self.sides.shared]
+        if not apart or (of_inside and self.sides.networks == (EVERYWHERE,)):
+            return (match(interface, *mine),)
+        if len(apart) == len(mine):
+            networks = match if of_inside else unlike
+            return match(interface, *mine), networks(address, names.INSIDE_NETWORKS)
+        some = (match(interface, *only),) if only else ()
+        return *some, match(concat(interface, address), names.direction(word))
+
+    @property
+    def routed_outside(self) -> tuple[Direction, ...]:
+        """Before routing: sources that the routes see outside; nothing where that cannot be from inside."""
+        back = Field("fib saddr oifname")
+        apart = [name for name in self.outside if name not in self.sides.shared]
+        found: list[Direction] = [(match(back, *apart),)] if apart else []
+        if self.sides.shared and set(self.inside) != set(self.sides.shared):
+            elsewhere = unlike(IP_SADDR, names.INSIDE_NETWORKS)
+            found.append((match(back, *self.sides.shared), elsewhere))
+        return tuple(found)
+
+    @property
+    def not_towards_inside(self) -> Direction:
+        """Before routing: where the route of a packet does not lead back to the inside."""
+        towards = Field("fib daddr oifname")
+        apart = [name for name in self.inside if name not in self.sides.shared]
+        plain = (unlike(towards, *apart),) if apart else ()
+        return (*plain, unlike(IP_DADDR, names.INSIDE_NETWORKS)) if self.sides.shared else plain
 
 
 def lowering_context(site: Site, allocations: tuple[PoolAllocation, ...]) -> Context:
     """Work out the two sides; VLAN interfaces that the site names count as inside."""
-    inside = list(site.interfaces.inside)
-    if site.defaults.vlan_mode != "untagged":
-        vids = [vid for vid, _ in site.interfaces.vlans]
-        vids += [r.vid for acl in site.acls for r in acl.rules if r.vid is not None]
-        vids += [e.vid for p in site.pools for e in p.global_map if e.vid is not None]
-        for vid in sorted(set(vids)):
-            name = site.interfaces.vlan(vid)
-            if name not in inside:
-                inside.append(name)
-    return Context(site, allocations, tuple(inside), site.interfaces.outside)
+    return Context(site, allocations, sides(site))

@@ -88,12 +88,29 @@ def snat(context: Context) -> Contribution:
             if outside:
                 rules.append(_snat_rule(rule, () if rule.match.interface is None else outside))
             if others:
-                elsewhere.append(_snat_rule(rule, others, context.from_inside))
+                elsewhere.append(_snat_rule(rule, others, *context.from_inside))
+    inward = _inward(context)
+    elsewhere += inward.postrouting
     if not rules:
-        return Contribution(postrouting=tuple(elsewhere))
+        return inward._replace(postrouting=tuple(elsewhere))
     chain = Chain(names.SNAT_RULES, tuple(rules), ("snat",))
     entry = Rule((jump(names.SNAT_RULES),), ("snat",))
-    return Contribution((*maps, chain), postrouting=tuple(elsewhere), outbound=(entry,))
+    return Contribution((*maps, chain, *inward.objects), postrouting=tuple(elsewhere), outbound=(entry,))
+
+
+def _inward(context: Context) -> Contribution:
+    """Rules that name a shared interface are for all that leaves there: for what goes back inside, too."""
+    rules: list[Rule] = []
+    for rule in context.site.snat:
+        shared = tuple(name for name in _to_outside(context, rule) if name in context.sides.shared)
+        if shared and rule.match.names_interfaces:
+            rules.append(_snat_rule(rule, shared))
+    if not rules:
+        return Contribution()
+    chain = Chain(names.SNAT_INWARD, tuple(rules), ("snat",))
+    back = context.direction("to_inside", *context.sides.shared)
+    entry = Rule((*context.from_inside, *back, jump(names.SNAT_INWARD)), ("snat",))
+    return Contribution((chain,), postrouting=(entry,))
 
 
 def left_alone(context: Context) -> tuple[Rule, ...]:
@@ -161,7 +178,7 @@ def _dnat_map(context: Context, group: list[DnatRule], run: int) -> tuple[list[M
     protocol = _protocol(group[0])
     port, mapped = port_field(protocol, "dport"), ("inet_service",)
     origin, comment = group[0].path, _comment(group)
-    before = (context.from_inside, *_not_for_us(context))
+    before = (*context.from_inside, *_not_for_us(context))
     maps: list[Map] = []
     lines: list[Rule] = []
     if group[0].mark:
@@ -184,9 +201,9 @@ def _dnat_map(context: Context, group: list[DnatRule], run: int) -> tuple[list[M
     return maps, lines
 
 
-def _not_for_us(context: Context) -> tuple[Match, Match]:
+def _not_for_us(context: Context) -> tuple[Match, ...]:
     """Before routing: what goes to the gateway itself or back to an inside network stays untouched."""
-    return unlike(Field("fib daddr type"), "local"), unlike(Field("fib daddr oifname"), *context.inside)
+    return unlike(Field("fib daddr type"), "local"), *context.not_towards_inside
 
 
 def _port(rule: DnatRule) -> Key:
@@ -203,12 +220,13 @@ def _dst_port(rule: DnatRule) -> Range:
 def _dnat_rule(context: Context, rule: DnatRule) -> Iterator[Rule]:
     """The rule; none where it excludes every inside interface."""
     destination = rule.match.dst_cidr
-    statements: list[Statement] = [context.from_inside]
-    if rule.match.interface is not None:
-        interfaces = rule.match.interfaces(context.inside)
-        if not interfaces:
-            return
-        statements = [match(IIFNAME, *interfaces)]
+    interfaces = rule.match.interfaces(context.inside)
+    if not interfaces:
+        return
+    statements: list[Statement] = [match(IIFNAME, *interfaces)]
+    if not rule.match.names_interfaces:
+        only = interfaces if interfaces != context.inside else ()
+        statements = [*context.direction("from_inside", *only)]
     if not rule.match.names_interfaces and (destination is None or destination.negated):
         statements += _not_for_us(context)
     statements += _qualifiers(rule.match)

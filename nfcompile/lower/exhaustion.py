@@ -52,12 +52,12 @@ def exhaustion(context: Context) -> Contribution:
     ]
     known = match(concat(L4PROTO, IP_SADDR, IP_DADDR), names.REFUSED)
     only = () if all_protocols else (match(L4PROTO, ICMP),)
-    rules = [Rule((*only, context.from_inside, known, *reject), path)]
+    rules = [Rule((*only, *context.from_inside, known, *reject), path)]
     if all_protocols:
         ports = names.REFUSED_PORTS
         objects.append(Set(ports, (*HOSTS, "inet_service"), path, (), flags, SECONDS, SIZE))
         known = match(concat(L4PROTO, IP_SADDR, IP_DADDR, TH_DPORT), ports)
-        rules.append(Rule((match(L4PROTO, *PORTED), context.from_inside, known, *reject), path))
+        rules.append(Rule((match(L4PROTO, *PORTED), *context.from_inside, known, *reject), path))
     return Contribution(tuple(objects), prerouting=tuple(rules))
 
 

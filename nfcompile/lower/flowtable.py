@@ -36,7 +36,7 @@ def flowtable(context: Context) -> Contribution:
     shortcut = Use("flow", names.FLOWTABLE)
     fill = [Rule((match(end, names.OFFLOADED), shortcut), PATH) for end in ENDS]
     objects = (
-        Flowtable(names.FLOWTABLE, (*context.inside, *context.outside), PATH),
+        Flowtable(names.FLOWTABLE, context.sides.every_interface, PATH),
         address_set(names.OFFLOADED, _globals(pools), PATH),
         Chain(names.OFFLOAD, (*keep, *fill), PATH),
     )

@@ -28,7 +28,7 @@ def gate(context: Context) -> Contribution:
     pair = context.site.pair
     if pair is None:
         return Contribution()
-    closed = unlike(IIFNAME, names.GATE), context.from_either
+    closed = unlike(IIFNAME, names.GATE), *context.from_either
     spared = unlike(IP_DADDR, *spared_destinations(pair)), unlike(L4PROTO, VRRP)
     rule = Rule((*closed, *spared, counter(names.GATE_COUNTER), DROP), pair.path)
     objects = (

@@ -103,7 +103,7 @@ def guard(context: Context) -> Contribution:
     if context.site.defaults.strict_sources:
         objects += strict_objects(context)
     if global_addresses(context):
-        translated.append(_unsolicited(context, context.from_either, *_on(context)))
+        translated.append(_unsolicited(context, *context.from_either, *_on(context)))
     translated += _never_back(context)
     return Contribution(tuple(objects), translated=tuple(translated), outgoing=tuple(outgoing))
 
@@ -113,7 +113,7 @@ def before_inbound(context: Context) -> tuple[Rule, ...]:
     if context.site.defaults.permit_invalid_flow or not global_addresses(context):
         return ()
     globals_ = *_not_own(context), match(IP_DADDR, names.GLOBALS)
-    return (Rule((context.from_either, *globals_, NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)
+    return (Rule((*context.from_either, *globals_, NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)
 
 
 def _not_own(context: Context) -> tuple[Match, ...]:
@@ -126,7 +126,7 @@ def _unsolicited_at_gateway(context: Context, new: Match) -> tuple[Rule, ...]:
     """What is for the gateway itself, by an address of a pool: a `local` route led it here."""
     if global_addresses(context) == (own_range(context),):
         return ()
-    return (_unsolicited(context, context.from_either, new, *_not_own(context)),)
+    return (_unsolicited(context, *context.from_either, new, *_not_own(context)),)
 
 
 def own_range(context: Context) -> Range | None:
@@ -147,7 +147,7 @@ def midstream_to_own(context: Context, pool: Pool) -> tuple[Rule, ...]:
 def unsolicited(context: Context) -> tuple[Rule, ...]:
     """What still goes to a global address after destination NAT is wanted by nobody. It would be routed back
     out, or into a network that the routes know behind another interface."""
-    pools = (_unsolicited(context, context.from_either),) if global_addresses(context) else ()
+    pools = (_unsolicited(context, *context.from_either),) if global_addresses(context) else ()
     return (*pools, *_never_back(context))
 
 
@@ -157,7 +157,7 @@ def _never_back(context: Context) -> tuple[Rule, ...]:
     own = gateways_own(context)
     if not own:
         return ()
-    back = context.from_either, context.to_outside, matched(IP_DADDR, names.OWN, own)
+    back = *context.from_either, *context.to_outside, matched(IP_DADDR, names.OWN, own)
     return (Rule((*back, counter(names.UNSOLICITED_COUNTER), DROP), origin(context, names.OWN)),)
 
 
@@ -166,7 +166,7 @@ def _on(context: Context) -> tuple[Match, ...]:
 
     A host that routes VLANs by marks may send it into the VLAN behind that address.
     """
-    return () if shared_vids(context.site) else (context.to_outside,)
+    return () if shared_vids(context.site) else context.to_outside
 
 
 def _unsolicited(context: Context, *matches: Match) -> Rule:

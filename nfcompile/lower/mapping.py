@@ -209,11 +209,11 @@ def _inbound(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object
         return (), ()
     chain = names.inbound(pool.name)
     side = context.arriving(outside=pool.opens_to_outside, inside=pool.hairpin)
-    entry = pool_rule(pool, side, match(IP_DADDR, *union(pool.global_ip)), jump(chain))
+    entry = pool_rule(pool, *side, match(IP_DADDR, *union(pool.global_ip)), jump(chain))
     known: tuple[Rule, ...] = ()
     if mapped:
         found = Nat("dnat", lookup(socket_key(concat(IP_DADDR, TH_DPORT)), names.eif(pool.name)))
-        only = () if filtering or not blocks else (context.from_inside,)
+        only = () if filtering or not blocks else context.from_inside
         known = (*take_token(pool), pool_rule(pool, *only, match(L4PROTO, *PROTOCOLS), found))
     rules = *midstream_to_own(context, pool), *known, *blocks
     return (*maps, pool_chain(pool, chain, *rules)), (entry,)

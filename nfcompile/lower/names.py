@@ -20,6 +20,7 @@ OUTBOUND = Name("outbound")
 POOLS = Name("pools")
 DNAT_RULES = Name("dnat_rules")
 SNAT_RULES = Name("snat_rules")
+SNAT_INWARD = Name("snat_rules_inward")
 FORWARD = Name("forward_policy")
 GUARD = Name("after_translation")
 OUTGOING = Name("outgoing")
@@ -40,6 +41,7 @@ VLAN_ZONES = Name("vlan_zones")
 VLAN_ANSWERS = Name("vlan_answers")
 
 GLOBALS = Name("global_addresses")
+INSIDE_NETWORKS = Name("inside_networks")
 BY_SOURCE = Name("pools_by_source")
 AMONG = "among"
 OWNED = Name("translated_sources")
@@ -68,6 +70,11 @@ SESSIONS_COUNTER = Name("refused_sessions")
 
 
 # ---- every pool
+
+
+def direction(word: str) -> Name:
+    """The interfaces and addresses of a direction, where only some interfaces are on both sides."""
+    return Name(word)
 
 
 def pool_chain(pool: str) -> Name:

@@ -41,7 +41,7 @@ def deterministic_nat(context: Context, allocation: PoolAllocation) -> Part:
 def inbound_rule(context: Context, pool: Pool, *statements: Statement) -> Rule:
     """A destination NAT rule for those sides that may open sessions to the pool's addresses."""
     side = context.arriving(outside=pool.allow_external_connect, inside=pool.hairpin)
-    return Rule((side, *statements), pool.path)
+    return Rule((*side, *statements), pool.path)
 
 
 def _mirror(pieces: tuple[Piece, ...]) -> Iterator[tuple[Range, int, int]]:

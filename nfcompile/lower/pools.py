@@ -58,7 +58,7 @@ def pools(context: Context) -> Contribution:
         objects += more
     hairpin: list[Rule] = []
     if has_hairpin(context):
-        back = context.from_inside, context.to_inside, match(CT_STATUS, "dnat")
+        back = *context.from_inside, *context.to_inside, match(CT_STATUS, "dnat")
         asked = match(Field("ct original ip daddr"), names.GLOBALS)
         hairpin.append(Rule((*back, asked, jump(names.POOLS)), POOLS, "hairpin"))
     return Contribution(
@@ -76,9 +76,10 @@ def _inbound_by_address(
     objects: list[Object] = []
     for pool, rule in inbound:
         if not pool.shares_addresses:
-            # The look-up follows the match of the side, and stands for the match of the addresses.
+            # The look-up follows the matches of the side, and stands for the match of the addresses.
             addresses = match(IP_DADDR, *union(pool.global_ranges))
-            rest = (one for one in rule.statements[1:] if one != addresses)
+            side = context.arriving(outside=pool.allow_external_connect, inside=pool.hairpin)
+            rest = (one for one in rule.statements[len(side) :] if one != addresses)
             objects.append(pool_chain(pool, names.inbound(pool.name), pool_rule(pool, *rest)))
     outside = [pool for pool, _ in inbound if pool.opens_to_outside]
     inside = [pool for pool, _ in inbound if pool.hairpin]
@@ -94,7 +95,7 @@ def _inbound_by_address(
             chains = {pool.name: names.inbound(pool.name) for pool in reached}
             tables, look = by_global(context, word, IP_DADDR, chains)
             objects += tables
-            rules.append(Rule((side, look), POOLS))
+            rules.append(Rule((*side, look), POOLS))
     return objects, tuple(rules)
 
 
@@ -185,7 +186,7 @@ def _no_hairpin(context: Context, allocation: PoolAllocation, drop: Statements) 
     """Other pools have hairpin on, this one has not: its subscribers must not use it (both pools allow)."""
     if allocation.pool.hairpin or not has_hairpin(context):
         return ()
-    return (pool_rule(allocation.pool, context.to_inside, *drop),)
+    return (pool_rule(allocation.pool, *context.to_inside, *drop),)
 
 
 def has_hairpin(context: Context) -> bool:

@@ -51,7 +51,7 @@ def sources(context: Context) -> Contribution:
         return Contribution()
     objects: list[Object] = [Counter(names.FORGED_COUNTER, POOLS)]
     prerouting = [
-        Rule((context.from_outside, matched(IP_SADDR, name, ranges), *FORGED), origin(context, name))
+        Rule((*context.from_outside, matched(IP_SADDR, name, ranges), *FORGED), origin(context, name))
         for name, ranges in _sets(context)
         if ranges
     ]
@@ -59,10 +59,12 @@ def sources(context: Context) -> Contribution:
     if private:
         name = names.OWNED if private == owned(context) else names.CLOSED
         target = matched(IP_DADDR, name, private)
-        elsewhere = match(Field("fib saddr oifname"), *context.outside)
         prerouting += [
-            Rule((context.from_inside, target, elsewhere, *FORGED), POOLS),
-            Rule((context.from_outside, target, counter(names.PRIVATE_COUNTER), DROP), POOLS),
+            *(
+                Rule((*context.from_inside, target, *elsewhere, *FORGED), POOLS)
+                for elsewhere in context.routed_outside
+            ),
+            Rule((*context.from_outside, target, counter(names.PRIVATE_COUNTER), DROP), POOLS),
         ]
         objects.append(Counter(names.PRIVATE_COUNTER, POOLS))
         objects += several(names.CLOSED, private) if name == names.CLOSED else ()
@@ -80,7 +82,7 @@ def among_inside(context: Context) -> Contribution:
         return Contribution()
     answer = match(CT_DIRECTION, "reply"), SENT_OUTSIDE
     of_a_pool = matched(Field("ct reply ip daddr"), names.GLOBALS, globals_)
-    rule = Rule((context.from_inside, context.to_inside, *answer, of_a_pool, *FORGED), POOLS)
+    rule = Rule((*context.from_inside, *context.to_inside, *answer, of_a_pool, *FORGED), POOLS)
     return Contribution(translated=(rule,))
 
 
@@ -202,7 +204,7 @@ def _hairpin(context: Context) -> Iterator[Rule]:
     """A forged source on its way to another subscriber."""
     if not any(allocation.pool.hairpins for allocation in context.allocations):
         return
-    back = context.from_inside, context.to_inside, match(CT_STATUS, "dnat")
+    back = *context.from_inside, *context.to_inside, match(CT_STATUS, "dnat")
     asked = match(Field("ct original ip daddr"), names.GLOBALS)
     for name, ranges in _sets(context):
         if ranges:

@@ -35,6 +35,7 @@ from nfcompile.lower.gate import gate
 from nfcompile.lower.guard import admission, guard, outbound
 from nfcompile.lower.host_timeouts import remarks
 from nfcompile.lower.mapping import learning
+from nfcompile.lower.one_armed import direction_sets
 from nfcompile.lower.pools import pools
 from nfcompile.lower.renewal import renewal
 from nfcompile.lower.session_limits import session_limit
@@ -84,7 +85,8 @@ def lower(site: Site, allocations: tuple[PoolAllocation, ...]) -> Table:
     context = lowering_context(site, allocations)
     contributions = [feature(context) for feature in FEATURES]
     own = [one for contribution in contributions for one in contribution.objects]
-    objects = (*_hooked(own), *_shared(contributions), *_inner(own))
+    objects: tuple[Object, ...] = (*_hooked(own), *_shared(contributions), *_inner(own))
+    objects = (*direction_sets(context, objects), *objects)
     ordered = tuple(one for kind in ORDER for one in objects if isinstance(one, kind))
     return pruned(Table(names.TABLE, ordered, (*remarks(site), *zone_remarks(site))))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from nfcompile.emit import Chain, Element, Hook, Map, Object, Rule
 from nfcompile.emit.expressions import Field, Lookup
-from nfcompile.emit.statements import ACCEPT, IIFNAME, IP_DADDR, Mangle, key, lookup, set_mark
+from nfcompile.emit.statements import ACCEPT, IIFNAME, IP_DADDR, Mangle, key, lookup, match, set_mark
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
@@ -28,7 +28,9 @@ def vlan_zones(context: Context) -> Contribution:
     zones = tuple(Element(key(context.site.interfaces.vlan(vid)), key(vid)) for vid in vids)
     back = tuple(Element(key(vid), key(vid)) for vid in vids)
     mark = set_mark(Lookup(ZONE, back, ("mark",)))
-    answers = Rule((context.from_outside, mark, ACCEPT), PATH)
+    tagged = {context.site.interfaces.vlan(vid) for vid in vids}
+    arriving = match(IIFNAME, *(name for name in context.outside if name not in tagged))
+    answers = Rule((arriving, mark, ACCEPT), PATH)
     objects: list[Object] = [
         Chain(
             names.VLAN_ZONES,
@@ -42,7 +44,7 @@ def vlan_zones(context: Context) -> Contribution:
     if elements:
         name, interval = names.VLAN_OF_GLOBAL, ("interval",)
         objects.append(Map(name, ("ipv4_addr",), ("mark",), PATH, elements, interval))
-        rules.append(Rule((context.from_outside, set_mark(lookup(IP_DADDR, name))), PATH))
+        rules.append(Rule((arriving, set_mark(lookup(IP_DADDR, name))), PATH))
     objects.append(Chain(names.VLAN_ANSWERS, tuple(rules), PATH, Hook("filter", "prerouting", "mangle")))
     return Contribution(tuple(objects))
 

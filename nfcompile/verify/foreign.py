@@ -118,7 +118,7 @@ def _said(
     if (left.destination, left.destination_port) != (fate.destination, fate.destination_port):
         return DIFFER, fate.dnat
     wanted = INTERFACE_ADDRESS if fate.interface else fate.source
-    from_inside = one_of(gate.inside, packet.interface)
+    from_inside = reference.is_inside(gate, packet.interface, packet.source)
     if not from_inside or one_of((LOCAL,), outcome.out):
         return (AGREE if left.source == wanted else ANNOUNCED), None
     if left.source != wanted:

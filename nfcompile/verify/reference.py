@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.model.protocols import IN_BLOCK, NUMBERS, TCP, UDP, WITH_PORTS
-from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
+from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text, subtract
 from nfcompile.model.rules import DnatRule, Qualifier, Qualifiers, SnatRule
 from nfcompile.model.site import AclRule, Pool, Site
+from nfcompile.model.sources import named_sources, own_sources
 from nfcompile.verify.boxes import (
     INTERFACE_ADDRESS,
     LOCAL,
@@ -90,12 +91,17 @@ class Served(NamedTuple):
 
 class Gateway(NamedTuple):
     """A site, and what follows from it for every packet: its two sides, whose addresses are global, and which
-    is the gateway's own as well. In a pair the gate may be closed."""
+    is the gateway's own as well. In a pair the gate may be closed.
+
+    `shared` interfaces are on both sides; there addresses in `networks` are inside.
+    """
 
     site: Site
     pools: tuple[Served, ...]
     inside: frozenset[str]
     outside: frozenset[str]
+    shared: frozenset[str]
+    networks: Table
     globals: Table
     own: Table
     by_source: Candidates[Served, tuple[Served, ...]]
@@ -109,13 +115,17 @@ def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool =
     """Read a site once for many packets."""
     pools = site.active_pools
     mine = [one for pool in pools for one in pool.global_ranges]
+    inside, outside = sides(site)
     primary = site.gateway.primary_ip
     own = Table.of([] if primary is None else [Range(primary, primary)])
     tables = tuple(served(site, allocation) for allocation in allocations)
     return Gateway(
         site,
         tables,
-        *sides(site),
+        inside,
+        outside,
+        frozenset(site.interfaces.shared),
+        Table.of(subtract(networks(site), [*mine, *own_sources(site)])),
         Table.of(mine),
         own,
         Candidates([(_sources(one.pool), one) for one in tables], Chosen),
@@ -208,6 +218,25 @@ def sides(site: Site) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(inside), frozenset(site.interfaces.outside)
 
 
+def networks(site: Site) -> tuple[Range, ...]:
+    """The networks of the inside of a one-armed gateway: those that the site lists, or every source that it
+    names. The gateway's global addresses are not among them."""
+    given = site.interfaces.inside_networks
+    return named_sources(site) if given is None else given
+
+
+def is_inside(gate: Gateway, interface: str | Names, address: Range) -> bool:
+    """Whether a packet comes from inside, by its source, or goes there, by its destination."""
+    if one_of(gate.inside - gate.shared, interface):
+        return True
+    return one_of(gate.shared, interface) and gate.networks.holds(address)
+
+
+def is_outside(gate: Gateway, interface: str | Names, address: Range) -> bool:
+    """The same of outside."""
+    return one_of(gate.outside, interface) and not is_inside(gate, interface, address)
+
+
 # ---- the way of a packet
 
 
@@ -216,8 +245,8 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     original = probe
     destinations, destination_ports = probe.destination, probe.destination_port
     mark = 0
-    from_inside = one_of(gate.inside, probe.interface)
-    from_outside = not from_inside and one_of(gate.outside, probe.interface)
+    from_inside = is_inside(gate, probe.interface, probe.source)
+    from_outside = is_outside(gate, probe.interface, probe.source)
     from_either = from_inside or from_outside
     if gate.is_closed and from_either and not passes_closed(gate.site, probe):
         return dropped("the gate is closed")
@@ -227,7 +256,7 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     if from_either and gate.sources.closed.holds(probe.destination):
         if from_outside:
             return dropped("a subscriber's own address")
-        if one_of(gate.outside, route(probe.source)):
+        if is_outside(gate, route(probe.source), probe.source):
             return dropped("forged")
 
     dnat = first_dnat(gate, probe, route(probe.destination))
@@ -265,10 +294,10 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
 
     untouched = forwarded(probe.source, probe.source_port, "untranslated")
     out = route(probe.destination)
-    to_outside = one_of(gate.outside, out)
+    to_outside = is_outside(gate, out, probe.destination)
     if from_either and to_outside and gate.sources.own.holds(probe.destination):
         return dropped("unsolicited")
-    hairpin = hairpin and one_of(gate.inside, out)
+    hairpin = hairpin and is_inside(gate, out, probe.destination)
     if from_inside and (to_outside or hairpin) and is_own(gate, probe.source):
         return dropped("forged")
     if not opens(gate, probe) and ((from_inside and to_outside) or (asks_global and not own)):
@@ -338,22 +367,28 @@ def first_dnat(gate: Gateway, probe: Packet, towards: str | Names) -> DnatRule |
     """`towards` is where the packet would go: what stays inside, and what is for the gateway itself, is left
     alone by rules that do not say otherwise."""
     for rule in gate.site.dnat:
-        destination = rule.match.dst_cidr
+        destination, named = rule.match.dst_cidr, rule.match.names_interfaces
         if not one_of(rule.match.interfaces(sorted(gate.inside)), probe.interface):
             continue
-        unnamed = not rule.match.names_interfaces and (destination is None or destination.negated)
-        if unnamed and one_of({*gate.inside, LOCAL}, towards):
+        if not named and not is_inside(gate, probe.interface, probe.source):
             continue
+        if not named and (destination is None or destination.negated):
+            back = gate.shared and gate.networks.holds(probe.destination)
+            if back or one_of({*(gate.inside - gate.shared), LOCAL}, towards):
+                continue
         if qualifies(rule.match, probe):
             return rule
     return None
 
 
 def first_snat(gate: Gateway, probe: Packet, mark: int, out: str | Names) -> SnatRule | None:
+    """A rule without interfaces is for what goes outside, one that names some for all that leaves there."""
     for rule in gate.site.snat:
         if rule.mark is not None and any(one.is_in(mark) for one in rule.mark.values) == rule.mark.negated:
             continue
         if not one_of(rule.match.interfaces(sorted(gate.outside)), out):
+            continue
+        if not rule.match.names_interfaces and not is_outside(gate, out, probe.destination):
             continue
         if qualifies(rule.match, probe):
             return rule

@@ -69,7 +69,11 @@ def test_policies_with_literals():
     site = site_of(found)
 
     assert site["site"] == "gw-1"
-    assert site["interfaces"] == {"inside": ["eth0"], "outside": ["eth0"]}
+    assert site["interfaces"] == {
+        "inside": ["eth0"],
+        "outside": ["eth0"],
+        "inside_networks": ["0.0.0.0/0"],
+    }
     assert site["dnat"] == {"in-1": DNAT}
     assert site["snat"] == {
         "out-1": {"interface": "eth0", "protocol": "tcp", "mark": 66000, "snat_ip": "10.0.0.38"}

@@ -385,5 +385,5 @@ def test_rules_for_whatever_comes_in_need_no_sides():
         "outside": ["eth0", "eth1"],
         "inside_networks": ["0.0.0.0/0"],
     }
-    assert site_of(found)["snat"] == {"l5": {"snat_ip": "interface"}}
+    assert site_of(found)["snat"] == {"l5": {"interface": ["eth0", "eth1"], "snat_ip": "interface"}}
     assert all("whatever comes in" in guess.reason for guess in found.account.guesses)

@@ -54,7 +54,7 @@ def test_the_kernel_does_what_the_contract_says(lab: Lab) -> None:
 OFTEN = {
     "packet": 5000,
     "pool": 700,
-    "cgnat deterministic": 220,
+    "cgnat deterministic": 200,
     "cgnat dynamic": 30,
     "nat deterministic": 40,
     "nat dynamic": 3,

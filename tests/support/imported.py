@@ -36,14 +36,6 @@ def reasons(found: Imported) -> dict[int, str]:
     return {entry.line: entry.reason for entry in found.account.entries}
 
 
-NOT_YET = (
-    "interfaces: {inside: [eth0], outside: [eth0]}\nsnat: {a: {snat_ip: 203.0.113.1}}",
-    "interfaces: {inside: [a], outside: [a], inside_networks: [10.0.0.0/8]}\nsnat: {}",
-)
-"""What CONTRACT.md's language has, `import` writes, and `check` still refuses. A test fails as soon as one of
-these is accepted; then it goes from here, and imported sites that need it must pass `check`."""
-
-
 def compiled(found: Imported) -> Compiled:
     """The site through the compiler. Raises SiteError."""
     return pipeline.compile_site(pipeline.parse(found.text.encode(), "site.yaml"))

@@ -69,6 +69,8 @@ def site(dice: Random) -> dict[str, Any]:
         "snat": {f"s{n}": snat_rule(dice, n) for n in range(dice.choice((0, 0, 1, 2, 3)))},
     }
     if one_in(dice, 6):
+        one_armed(dice, made["interfaces"])
+    if one_in(dice, 6):
         made["nat_defaults"]["sessions_per_translation"] = 2
     if vids:
         made["nat_defaults"]["vlan_mode"] = "vlan"
@@ -98,6 +100,17 @@ def taken_over(dice: Random, made: dict[str, Any]) -> None:
             # Without mapping entries a packet to a block has one fate, whatever came before.
             made |= {"hairpin": False, "filtering": "address_and_port_dependent"}
             made.pop("randomize_ports", None)
+
+
+def one_armed(dice: Random, interfaces: dict[str, Any]) -> None:
+    """Put an interface on both sides, or all; what is inside there ends within a network."""
+    interfaces["inside"] = sorted({*interfaces["inside"], dice.choice(("lan0", "wan0"))})
+    interfaces["outside"] = sorted({*interfaces["outside"], dice.choice(("lan0", "wan0"))})
+    if one_in(dice, 4):
+        interfaces["outside"] = interfaces["inside"]
+    networks = ("10.0.0.0/26", "10.0.0.0-10.0.0.40", "10.0.0.0/8", "198.18.0.0/27", "198.18.1.7", "0.0.0.0/0")
+    if set(interfaces["inside"]) & set(interfaces["outside"]):
+        interfaces["inside_networks"] = sorted(dice.sample(networks, dice.randint(1, 3)))
 
 
 def pool(dice: Random, number: int, names: list[str], vids: tuple[int, ...]) -> dict[str, Any]:

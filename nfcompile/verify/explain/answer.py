@@ -10,7 +10,14 @@ from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, p
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.boxes import INTERFACE_ADDRESS
-from nfcompile.verify.explain.reasons import Reason, block_is_open, pool_of, reasons, static_entry
+from nfcompile.verify.explain.reasons import (
+    Reason,
+    block_is_open,
+    comes_from_outside,
+    pool_of,
+    reasons,
+    static_entry,
+)
 from nfcompile.verify.walk import LOCAL, Outcome, Packet, Route, State, gate_open, one, read, walk
 
 ANY_PORT = Range(0, PORT_LAST)
@@ -135,7 +142,7 @@ def _answer(compiled: Compiled, asked: Packet, outcome: Outcome) -> Explanation:
     kinds = [kind for kind, _ in rewritten]
     pool = pool_of(compiled.site, outcome)
     inbound = ("dnat", ("pools",)) in rewritten and "snat" not in kinds
-    from_outside = asked.interface in compiled.site.interfaces.outside
+    from_outside = comes_from_outside(compiled, asked)
     action = "untranslated"
     if outcome.verdict == "drop":
         action = "drop"

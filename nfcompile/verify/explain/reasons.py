@@ -12,10 +12,10 @@ from typing import NamedTuple
 from nfcompile.diagnostics import Path
 from nfcompile.emit import CtTimeout, Name
 from nfcompile.lower import names
-from nfcompile.lower.context import lowering_context
 from nfcompile.lower.drop_reasons import drop_reason
 from nfcompile.model.protocols import GRE, ICMP, IN_BLOCK, NAMES, WITH_PORTS
 from nfcompile.model.ranges import Range, port_text, range_text
+from nfcompile.model.sides import GatewaySides, sides
 from nfcompile.model.site import AclRule, Pool, Site, StaticEntry
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.boxes import INTERFACE_ADDRESS, has
@@ -70,7 +70,7 @@ def reasons(compiled: Compiled, asked: Packet, outcome: Outcome) -> Iterator[Rea
             continue
         yield from SPEAKERS.get(str(step.origin[0]) if step.origin else "", _silent)(scene, step)
     left = outcome.verdict == "accept" and not outcome.snat and not _is_left_alone(scene)
-    if left and outcome.out in compiled.site.interfaces.outside:
+    if left and leaves_outside(compiled, outcome):
         yield from (_passed_over(scene, pool) for pool in waiting if pool_of(compiled.site, outcome) is None)
     yield from _ending(scene)
 
@@ -371,13 +371,15 @@ def _ending(scene: Scene) -> Iterator[Reason]:
         yield Reason(("gateway",), "the packet is for the gateway itself: it is not touched")
     elif taken is not None:
         yield Reason(taken.path, f"{range_text(asked.source)} outside keeps its address")
-    elif asked.interface in interfaces.outside:
+    elif comes_from_outside(scene.compiled, asked):
         if not outcome.dnat:
             text = "what comes from outside to no global address is forwarded as it is"
             yield Reason(("interfaces", "outside"), text)
-    elif asked.interface not in _inside(scene):
+    elif asked.interface not in _sides(scene.compiled).inside:
         text = f"'{asked.interface}' is not an inside interface: not translated"
         yield Reason(("interfaces", "inside"), text)
+    elif outcome.out in interfaces.shared and not leaves_outside(scene.compiled, outcome):
+        yield Reason(("interfaces", "inside"), "source and destination are inside: nothing is translated")
     elif outcome.out not in interfaces.outside:
         yield Reason(("interfaces",), f"from '{asked.interface}' to '{outcome.out}' nothing is translated")
     else:
@@ -414,7 +416,7 @@ def _dropped(scene: Scene) -> Reason:
     counter = next((effect.name for effect in step.effects if effect.kind == "counter"), None)
     pool = _pool_named(scene.compiled.site, step)
     if pool is not None and counter == names.dropped(pool.name):
-        if not pool.hairpin and scene.outcome.out in _inside(scene):
+        if not pool.hairpin and not leaves_outside(scene.compiled, scene.outcome):
             return Reason(
                 (*pool.path, "hairpin"), f"hairpin is off in pool '{pool.name}': the packet is dropped"
             )
@@ -423,8 +425,20 @@ def _dropped(scene: Scene) -> Reason:
     return Reason(step.origin, "dropped" if reason is None else f"dropped: {reason.text}")
 
 
-def _inside(scene: Scene) -> tuple[str, ...]:
-    return lowering_context(scene.compiled.site, scene.compiled.allocations).inside
+def comes_from_outside(compiled: Compiled, asked: Packet) -> bool:
+    """Whether a packet comes in on an outside interface and, on a one-armed gateway, not from inside."""
+    known = asked.interface in compiled.site.interfaces.outside
+    return known and not _sides(compiled).is_inside(str(asked.interface), asked.source.first)
+
+
+def leaves_outside(compiled: Compiled, outcome: Outcome) -> bool:
+    """The same of where it goes."""
+    known = outcome.out in compiled.site.interfaces.outside
+    return known and not _sides(compiled).is_inside(str(outcome.out), outcome.packet.destination.first)
+
+
+def _sides(compiled: Compiled) -> GatewaySides:
+    return sides(compiled.site)
 
 
 def _end(effect: Effect) -> str:
