@@ -109,7 +109,11 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
 
 
 def given(site: Site, unread: UnreadPaths) -> Iterator[GlobalAddresses]:
-    """Every global range of a site, with its owner."""
+    """Every global range of a site, with its owner.
+
+    Where VLANs have the same subscribers, the address alone says into which VLAN an answer goes, so none has
+    ports.
+    """
     if site.gateway.primary_ip is not None:
         primary = Range(site.gateway.primary_ip, site.gateway.primary_ip)
         yield GlobalAddresses(primary, "gateway 'primary_ip'", PRIMARY)
@@ -117,10 +121,11 @@ def given(site: Site, unread: UnreadPaths) -> Iterator[GlobalAddresses]:
         yield GlobalAddresses(
             one, "gateway 'secondary_ips'", unread.entry(("gateway", "secondary_ips"), index)
         )
+    by_vlan = any(shared_addresses(site))
     for pool in site.pools:
         if not pool.enable:
             continue
-        ports = _ports(site, pool)
+        ports = () if by_vlan else _ports(site, pool)
         for index, one in enumerate(pool.global_ip):
             path = unread.entry((*pool.path, "global_ip"), index)
             yield GlobalAddresses(one, f"pool '{pool.name}'", path, ports)
@@ -129,11 +134,8 @@ def given(site: Site, unread: UnreadPaths) -> Iterator[GlobalAddresses]:
 
 
 def _ports(site: Site, pool: Pool) -> tuple[Range, ...]:
-    """The ports of a pool that may share its addresses; none for other pools.
-
-    Where VLANs have the same subscribers, the address alone says into which VLAN an answer goes.
-    """
-    if not pool.shares_addresses or any(shared_addresses(site)):
+    """The ports of a pool that may share its addresses; none for other pools."""
+    if not pool.shares_addresses:
         return ()
     low = site.defaults.portlimit_low
     if low is None or not pool.is_deterministic:

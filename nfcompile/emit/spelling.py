@@ -79,7 +79,9 @@ def value_text(value: Value, datatype: str, interval: bool = False) -> str:
         return f'"{value}"'
     first, last = value
     if datatype == "ipv4_addr":
-        return f"{address_text(first)}/32" if interval and first == last else range_text(value)
+        if first == last:
+            return f"{address_text(first)}/32" if interval else address_text(first)
+        return range_text(value)
     if first == last:
         if datatype in SYMBOLS:
             return SYMBOLS[datatype].get(first, str(first))

@@ -68,9 +68,7 @@ def _block_maps(
     rules: list[Rule] = []
     for protocols, size in groups:
         name = names.blocks(pool.name, protocols if len(groups) > 1 else ())
-        elements = tuple(block_elements(layout, layout.stock, size))
-        if bits is not None:
-            elements = tuple(one._replace(key=(_first(one),)) for one in elements)
+        elements = tuple(block_elements(layout, layout.stock, size, masked=bits is not None))
         flags = ("interval",) if bits is None else ()
         maps.append(Map(name, ("ipv4_addr",), BLOCK_DATA, pool.path, elements, flags, interval=True))
         statement = Nat("snat", lookup(key, name), prefix=True)
@@ -95,13 +93,6 @@ def address_map(name: Name, allocation: PoolAllocation, layout: Layout) -> Map:
     return Map(
         name, ("ipv4_addr",), ADDRESS_DATA, allocation.pool.path, elements, ("interval",), interval=True
     )
-
-
-def _first(element: Element) -> Range:
-    """The first address of an element's key."""
-    (key,) = element.key
-    assert isinstance(key, Range)
-    return Range(key.first, key.first)
 
 
 def joined(pieces: tuple[Piece, ...]) -> Iterator[tuple[Range, int, int]]:

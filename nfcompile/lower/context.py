@@ -18,11 +18,17 @@ address. Each holds before and after destination NAT, as its hook sees the packe
 
 
 class Context(NamedTuple):
-    """A gateway with its two sides; `inside` includes the VLAN interfaces that carry subscribers."""
+    """A gateway with its two sides; `inside` includes the VLAN interfaces that carry subscribers.
+
+    `has_hairpin`: some pool takes packets from inside for its global addresses. `shortest_entry`: seconds
+    that the mapping entry, or the assignment, with the shortest time lives.
+    """
 
     site: Site
     allocations: tuple[PoolAllocation, ...]
     sides: GatewaySides
+    has_hairpin: bool = False
+    shortest_entry: int = 0
 
     @property
     def inside(self) -> tuple[str, ...]:
@@ -104,4 +110,16 @@ class Context(NamedTuple):
 
 def lowering_context(site: Site, allocations: tuple[PoolAllocation, ...]) -> Context:
     """Work out the two sides; VLAN interfaces that the site names count as inside."""
-    return Context(site, allocations, sides(site))
+    hairpin = any(one.pool.hairpin and one.pool.translates for one in allocations)
+    return Context(site, allocations, sides(site), hairpin, _shortest_entry(allocations))
+
+
+def _shortest_entry(allocations: tuple[PoolAllocation, ...]) -> int:
+    lifetimes = []
+    for allocation in allocations:
+        times = allocation.pool.timeouts
+        if allocation.pool.keeps_mapping_entries:
+            lifetimes += [times.udp, times.tcp_active]
+        if allocation.pool.renews:
+            lifetimes.append(times.translation)
+    return min(lifetimes, default=0)

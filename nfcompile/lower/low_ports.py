@@ -71,14 +71,19 @@ def over_limit(context: Context, allocation: PoolAllocation) -> list[Rule]:
     return [Rule((match(L4PROTO, UDP), over, RETURN), UDP_PATH)]
 
 
-def block_elements(layout: Layout, stock: Stock, size: int) -> Iterator[Element]:
-    """Subscribers -> global prefix and the first `size` ports of their block."""
-    for piece in layout.pieces:
-        if piece.block >= stock.blocks_per_address:
-            continue
-        first = stock.block(piece.base, piece.block).first
-        data = prefix(piece.base, piece.bits), Range(first, first + size - 1)
-        yield Element((Range(piece.first, piece.last),), data)
+def block_elements(layout: Layout, stock: Stock, size: int, masked: bool = False) -> Iterator[Element]:
+    """Subscribers -> global prefix and the first `size` ports of their block. `masked`: the key is the first
+    subscriber alone, for sources whose other bits are zero."""
+    ports = [
+        Range(first, first + size - 1)
+        for number in range(stock.blocks_per_address)
+        for first in (stock.block(0, number).first,)
+    ]
+    prefixes: dict[tuple[int, int], Range] = {}
+    for first, last, base, bits, number in layout.pieces:
+        if number < len(ports):
+            address = prefixes.setdefault((base, bits), prefix(base, bits))
+            yield Element((Range(first, first if masked else last),), (address, ports[number]))
 
 
 def prefix(base: int, bits: int) -> Range:

@@ -57,7 +57,7 @@ def pools(context: Context) -> Contribution:
         more, rules = _inbound_by_address(context, inbound)
         objects += more
     hairpin: list[Rule] = []
-    if has_hairpin(context):
+    if context.has_hairpin:
         back = *context.from_inside, *context.to_inside, match(CT_STATUS, "dnat")
         asked = match(Field("ct original ip daddr"), names.GLOBALS)
         hairpin.append(Rule((*back, asked, jump(names.POOLS)), POOLS, "hairpin"))
@@ -184,11 +184,6 @@ def _entry(
 
 def _no_hairpin(context: Context, allocation: PoolAllocation, drop: Statements) -> tuple[Rule, ...]:
     """Other pools have hairpin on, this one has not: its subscribers must not use it (both pools allow)."""
-    if allocation.pool.hairpin or not has_hairpin(context):
+    if allocation.pool.hairpin or not context.has_hairpin:
         return ()
     return (pool_rule(allocation.pool, *context.to_inside, *drop),)
-
-
-def has_hairpin(context: Context) -> bool:
-    """Whether any pool takes packets from inside for its global addresses."""
-    return any(allocation.pool.hairpin and allocation.pool.translates for allocation in context.allocations)

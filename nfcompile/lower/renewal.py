@@ -85,14 +85,7 @@ def take_token(pool: Pool) -> tuple[Rule, Rule]:
 
 def young_seconds(context: Context) -> int:
     """A token lives an eighth of the shortest entry at most, so that an entry in use never ends."""
-    lifetimes = []
-    for allocation in context.allocations:
-        times = allocation.pool.timeouts
-        if allocation.pool.keeps_mapping_entries:
-            lifetimes += [times.udp, times.tcp_active]
-        if allocation.pool.renews:
-            lifetimes.append(times.translation)
-    return max(1, min(YOUNG_SECONDS, min(lifetimes) // 8))
+    return max(1, min(YOUNG_SECONDS, context.shortest_entry // 8))
 
 
 def refreshing(context: Context, pool: Pool, slots: int) -> Iterator[Chain]:
