@@ -15,7 +15,7 @@ from nfcompile.analysis import Analysis, analyse
 from nfcompile.analysis.fleet import NodeFindings, fleet_wide
 from nfcompile.diagnostics import Diagnostic, SiteError
 from nfcompile.emit import Table, Text, render
-from nfcompile.lower import lower, sysctls
+from nfcompile.lower import lower, npt_table, sysctls
 from nfcompile.model import fleet
 from nfcompile.model.fleet import NodeChoice
 from nfcompile.model.read import ReadSite, read_site
@@ -30,7 +30,8 @@ NO_CHOICE = NodeChoice()
 class Compiled(NamedTuple):
     """A site, what was found on the way (warnings only), the allocations of its pools, and its ruleset.
 
-    `sysctls` are the settings of the host that the ruleset counts on; `apply` sets none of them.
+    `npt` is the table of family ip6, where the site has npt pools. `sysctls` are the settings of the host
+    that the ruleset counts on; `apply` sets none of them.
     """
 
     site: Site
@@ -39,6 +40,7 @@ class Compiled(NamedTuple):
     table: Table
     text: Text
     sysctls: dict[str, int]
+    npt: Table | None = None
 
 
 class Compilation(NamedTuple):
@@ -156,7 +158,9 @@ def compile_site(document: Document) -> Compiled:
     _refuse(analysis.diagnostics)
     site, allocations, *_ = analysis.checked
     table = lower(site, allocations)
-    return Compiled(site, tuple(analysis.diagnostics), allocations, table, render(table), sysctls(site))
+    second = npt_table(site)
+    text = render(table) if second is None else render(table, second)
+    return Compiled(site, tuple(analysis.diagnostics), allocations, table, text, sysctls(site), second)
 
 
 def _refuse(problems: list[Diagnostic] | tuple[Diagnostic, ...]) -> None:

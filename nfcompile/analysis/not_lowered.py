@@ -27,7 +27,6 @@ SCHEMA_KEYS = frozenset(
         ("site.nat_defaults", "assignment_trial"),
         ("site.nat_defaults", "timeouts_by"),
         ("limits_peruser", "sessions"),
-        ("pool", "stateless"),
     }
 )
 """Keys that no golden ruleset can have yet. The commit that lowers a key removes it here and below."""
@@ -53,8 +52,8 @@ def _pools(site: Site) -> Iterator[tuple[Path, str]]:
             above: Path = pool.path if own else ("nat_defaults",)
             yield (*above, "limits_peruser", "sessions"), "'limits_peruser.sessions'"
     for npt in site.npt:
-        if npt.enable:
-            yield (*npt.path, "type"), "'type: npt'"
+        if npt.enable and site.interfaces.shared:
+            yield (*npt.path, "type"), "'type: npt' on a one-armed gateway"
 
 
 def _spelled(value: object) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nfcompile.kernel.apply import LoadResult
     from nfcompile.pipeline import Compiled
 
-NO_TABLE = "table ip nfcompile\ndelete table ip nfcompile\n"
+NO_TABLE = "table {0}\ndelete table {0}\n"
 TIMER = "import sys; sys.path[:0] = [{0!r}]; from nfcompile.deploy.trial import main; main(sys.argv[1:])"
 MEANWHILE = "another change was made in the meantime; look at the difference again"
 
@@ -208,10 +208,12 @@ def load_site(compiled: Compiled, netns: str | None) -> LoadResult:
 
 
 def remove_table(netns: str | None) -> None:
-    """Take our table away; connection tracking keeps the sessions."""
-    from nfcompile.kernel import apply
+    """Take our tables away; connection tracking keeps the sessions."""
+    from nfcompile.kernel import apply, nft
+    from nfcompile.kernel.netns import inside
 
-    apply.load(NO_TABLE, lambda line: (), netns)
+    tables = [nft.TABLE, *([nft.TABLE6] if inside(netns, nft.listing6) else [])]
+    apply.load("".join(map(NO_TABLE.format, tables)), lambda line: (), netns)
 
 
 def stamped(event: Event) -> Event:

@@ -53,6 +53,8 @@ def with_kernel(new: Compiled, live: SiteFile | None, netns: str | None) -> Comp
     if not lines:
         return Comparison(KERNEL, [], Changed(), {}, NO_MOVES, (), 0)
     paths = differences.origins(new.table)
+    if new.npt is not None:
+        paths = paths | {f"table {new.npt.title}": ("pools",)}
     old = _live_allocations(live, nothing_live=set(objects.added) >= set(paths))
     return Comparison(
         KERNEL,

@@ -99,6 +99,8 @@ FIELDS: dict[str, str] = {
     "oifname": "ifname",
     "ip saddr": "ipv4_addr",
     "ip daddr": "ipv4_addr",
+    "ip6 saddr": "ipv6_addr",
+    "ip6 daddr": "ipv6_addr",
     "th sport": "inet_service",
     "th dport": "inet_service",
     "tcp sport": "inet_service",
@@ -145,7 +147,15 @@ SYMBOLS: dict[str, dict[int, str]] = {
 BITMASKS = {"tcp_flag", "ct_state", "ct_status", "ct_event"}
 """Types whose values are sets of bits."""
 
-WIDTHS = {"inet_service": 16, "inet_proto": 8, "ether_type": 16, "tcp_flag": 8, "zone": 16, "ct_dir": 8}
+WIDTHS = {
+    "ipv6_addr": 128,
+    "inet_service": 16,
+    "inet_proto": 8,
+    "ether_type": 16,
+    "tcp_flag": 8,
+    "zone": 16,
+    "ct_dir": 8,
+}
 """Bits of a value where they are not 32."""
 
 

@@ -144,8 +144,11 @@ class Flowtable(NamedTuple):
 Object = Counter | CtTimeout | CtHelper | Flowtable | Set | Map | Chain
 
 
+FAMILY, FAMILY6 = "ip", "ip6"
+
+
 class Table(NamedTuple):
-    """One table of family ip, its objects in the order in which they are written.
+    """One table of a family, its objects in the order in which they are written.
 
     `remarks` are comment lines below it: what the table needs and nft's grammar has no word for.
     """
@@ -153,3 +156,9 @@ class Table(NamedTuple):
     name: str
     objects: tuple[Object, ...]
     remarks: tuple[str, ...] = ()
+    family: str = FAMILY
+
+    @property
+    def title(self) -> str:
+        """Family and name, as nft's commands take them."""
+        return f"{self.family} {self.name}"

@@ -26,6 +26,7 @@ from nfcompile.emit.expressions import (
     Value,
     Verdict,
     datatypes,
+    every_bit,
 )
 from nfcompile.emit.statements import (
     CtCount,
@@ -34,6 +35,7 @@ from nfcompile.emit.statements import (
     Mangle,
     Match,
     Nat,
+    Notrack,
     Reject,
     SetUpdate,
     Statement,
@@ -41,7 +43,7 @@ from nfcompile.emit.statements import (
     Use,
     VerdictMap,
 )
-from nfcompile.model.ranges import Range, address_text, port_text, range_text
+from nfcompile.model.ranges import Range, address_text, ipv6_text, port_text, range_text
 
 DECIMAL_MARKS = 0x1000000
 """Marks below are the operator's and are written as in the site; those above are ours, in hexadecimal."""
@@ -82,11 +84,21 @@ def value_text(value: Value, datatype: str, interval: bool = False) -> str:
         if first == last:
             return f"{address_text(first)}/32" if interval else address_text(first)
         return range_text(value)
+    if datatype == "ipv6_addr":
+        return _ipv6_range(value, interval)
     if first == last:
         if datatype in SYMBOLS:
             return SYMBOLS[datatype].get(first, str(first))
         return hex(first) if datatype == "mark" and first >= DECIMAL_MARKS else str(first)
     return f"{hex(first)}-{hex(last)}" if datatype == "mark" else port_text(value)
+
+
+def _ipv6_range(value: Range, interval: bool) -> str:
+    """A prefix, or both ends."""
+    bits = value.size.bit_length() - 1
+    if value.size != 1 << bits or value.first & (value.size - 1):
+        return f"{ipv6_text(value.first)}-{ipv6_text(value.last)}"
+    return f"{ipv6_text(value.first)}/{128 - bits}" if bits or interval else ipv6_text(value.first)
 
 
 def expression_text(expression: Expression, datatype: str = "") -> str:
@@ -110,7 +122,7 @@ def expression_text(expression: Expression, datatype: str = "") -> str:
 def _bitwise(expression: Bitwise) -> str:
     datatype = FIELDS[expression.field.name]
     text = expression.field.name
-    if expression.mask != 0xFFFFFFFF:
+    if expression.mask != every_bit(datatype) and expression.mask != 0xFFFFFFFF:
         text += f" & {_bits(expression.mask, datatype)}"
     if expression.xor:
         text += f" ^ {_bits(expression.xor, datatype)}"
@@ -122,6 +134,8 @@ def _bitwise(expression: Bitwise) -> str:
 def _bits(value: int, datatype: str) -> str:
     if datatype == "ipv4_addr":
         return address_text(value)
+    if datatype == "ipv6_addr":
+        return ipv6_text(value)
     if datatype in BITMASKS:
         names = [name for bit, name in SYMBOLS[datatype].items() if value & bit]
         return names[0] if len(names) == 1 else f"({' | '.join(names)})"
@@ -198,9 +212,10 @@ def _nat(statement: Nat) -> str:
     kind, address, port, prefix, flags = statement
     if address is None and port is None:
         return " ".join((kind, *flags))
-    text = (
-        f"{kind} ip prefix to" if prefix else f"{kind} ip to" if isinstance(address, Lookup) else f"{kind} to"
-    )
+    family = "ip6" if isinstance(address, Lookup) and "ipv6_addr" in datatypes(address.key) else "ip"
+    text = f"{kind} to"
+    if prefix or isinstance(address, Lookup):
+        text = f"{kind} {family} {'prefix ' if prefix else ''}to"
     if address is not None:
         text += f" {_nat_address(address, prefix)}"
     if port is not None:
@@ -256,6 +271,7 @@ SPELLED: dict[type, Callable[[Any], str]] = {
     Limit: _limit,
     CtCount: _count,
     Use: _use,
+    Notrack: lambda _: "notrack",
     Log: lambda log: f'log prefix "{log.prefix}" group {log.group}',
     Reject: lambda reject: f"reject with icmp type {reject.icmp}",
     Unread: lambda unread: unread.listed,

@@ -109,13 +109,19 @@ class Reject(NamedTuple):
     icmp: str
 
 
+class Notrack(NamedTuple):
+    """`notrack`: connection tracking does not see the packet."""
+
+
 class Unread(NamedTuple):
     """JSON of a statement that nft lists and this vocabulary lacks; nothing renders or walks it."""
 
     listed: str
 
 
-Statement = Match | VerdictMap | Verdict | Mangle | Nat | SetUpdate | Limit | Use | Log | Reject | Unread
+Statement = (
+    Match | VerdictMap | Verdict | Mangle | Nat | SetUpdate | Limit | Use | Log | Reject | Notrack | Unread
+)
 
 IIFNAME = Field("iifname")
 OIFNAME = Field("oifname")
@@ -134,6 +140,7 @@ CT_DIRECTION = Field("ct direction")
 ACCEPT = Verdict("accept")
 DROP = Verdict("drop")
 RETURN = Verdict("return")
+NOTRACK = Notrack()
 ICMP, TCP, UDP = 1, 6, 17
 PORTED = (TCP, UDP)
 ONCE = Limit(1, "week", 1)

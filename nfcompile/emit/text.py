@@ -39,28 +39,29 @@ class Text(NamedTuple):
         return self.paths[index] if index >= 0 else ()
 
 
-def render(table: Table) -> Text:
-    """Write a table with the idiom that replaces it in one transaction (nft 1.0.2 has no `destroy`).
+def render(*tables: Table) -> Text:
+    """Write tables with the idiom that replaces each in one transaction (nft 1.0.2 has no `destroy`).
 
     Raises InvalidTable.
     """
-    validate(table)
-    name = f"table ip {table.name}"
-    lines: list[str] = [name, f"delete {name}", f"{name} {{"]
+    lines: list[str] = []
     starts: list[int] = []
     paths: list[Path] = []
-    for index, thing in enumerate(table.objects):
-        if index:
-            lines.append("")
-        for line, path in object_lines(thing):
-            lines.append(line)
-            if not paths or paths[-1] != path:
-                starts.append(len(lines))
-                paths.append(path)
-    lines.append("}")
-    starts.append(len(lines))
-    paths.append(())
-    lines += (f"# {remark}" for remark in table.remarks)
+    for table in tables:
+        validate(table)
+        lines += [f"table {table.title}", f"delete table {table.title}", f"table {table.title} {{"]
+        for index, thing in enumerate(table.objects):
+            if index:
+                lines.append("")
+            for line, path in object_lines(thing):
+                lines.append(line)
+                if not paths or paths[-1] != path:
+                    starts.append(len(lines))
+                    paths.append(path)
+        lines.append("}")
+        starts.append(len(lines))
+        paths.append(())
+    lines += (f"# {remark}" for table in tables for remark in table.remarks)
     lines.append("")
     return Text("\n".join(lines), tuple(starts), tuple(paths))
 

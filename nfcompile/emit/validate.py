@@ -112,7 +112,7 @@ def _statement(index: _Index, statement: Statement) -> Iterator[str]:
         yield from _value(index, statement.value, [(FIELDS[statement.field.name],)])
     elif isinstance(statement, Nat):
         if statement.address is not None:
-            both = [("ipv4_addr",), ("ipv4_addr", "inet_service")]
+            both = [("ipv4_addr",), ("ipv4_addr", "inet_service"), ("ipv6_addr",)]
             yield from _value(index, statement.address, both)
         if statement.port is not None:
             yield from _value(index, statement.port, [("inet_service",)])

@@ -230,13 +230,13 @@ def _live() -> ListedObjects | None:
     structure = nft.structure()
     if structure is None:
         return None
-    found = parse_objects(structure)
+    found, second = parse_objects(structure), parse_objects(nft.listing6())
     if not any(thing.runtime for thing in found.values()):
-        return parse_objects(nft.listing() or "")
+        return parse_objects(nft.listing() or "") | second
     ours = [key for key, thing in found.items() if thing.kind in batch.ELEMENT_KINDS and not thing.runtime]
     for key, listing in nft.contents(ours).items():
         found[key] = found[key]._replace(elements=spelled(listing))
-    return found
+    return found | second
 
 
 def _desired(text: str, origin: Origin) -> ListedObjects:
@@ -271,4 +271,4 @@ def load(text: str, origin: Origin, namespace: str | None = None) -> None:
 def _load_and_list(text: str) -> Loaded:
     stand_in(text)
     refusals = nft.load(text)
-    return Loaded(refusals, "" if refusals else nft.listing() or "")
+    return Loaded(refusals, "" if refusals else (nft.listing() or "") + nft.listing6())

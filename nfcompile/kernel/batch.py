@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from nfcompile.kernel.objects import ListedObject, ListedObjects
+from nfcompile.kernel.objects import TABLE6, ListedObject, ListedObjects
 
 Elements = Mapping[str, str]
 """Elements of a set or map by their keys, as the kernel spells both."""
@@ -87,6 +87,7 @@ def transaction(
 ) -> list[BatchLine]:
     """The batch. `own` is the desired text in our own words, `stale` elements (by key of the set) that must
     go, `contents` what packets wrote in the sets that `rebuilt` names, as listed."""
+    live, desired, difference, tables = _first_table(live, desired, own, difference)
     remade = rebuilt(live, desired, difference)
     gone = {*difference.removed, *remade}
     names = frozenset(live[key].name for key in gone)
@@ -123,7 +124,27 @@ def transaction(
         lines += _elements_in(table, live[key], desired[key])
     for key in remade:
         lines += _carry(table, desired[key], contents.get(key, ()), stale.get(key, {}))
-    return lines
+    return lines + tables
+
+
+def _first_table(
+    live: ListedObjects, desired: ListedObjects, own: ListedObjects, difference: TableDifference
+) -> tuple[ListedObjects, ListedObjects, TableDifference, list[BatchLine]]:
+    """Both sides without the table of IPv6, and the lines that replace that where it differs."""
+    lines: list[BatchLine] = []
+    for key in difference.all:
+        if not key.startswith(f"{TABLE6} "):
+            continue
+        lines += [BatchLine(key), BatchLine(f"delete {key}")]
+        if key in own and key in desired:
+            first = own[key].first
+            lines += (BatchLine(line, first + at) for at, line in enumerate(own[key].raw))
+    left = (tuple(key for key in keys if not key.startswith(f"{TABLE6} ")) for keys in difference)
+    return _without_tables(live), _without_tables(desired), TableDifference(*left), lines
+
+
+def _without_tables(found: ListedObjects) -> ListedObjects:
+    return {key: thing for key, thing in found.items() if thing.kind != TABLE6}
 
 
 def rebuilt(live: ListedObjects, desired: ListedObjects, difference: TableDifference) -> list[str]:

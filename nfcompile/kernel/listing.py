@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from nfcompile.kernel.objects import ListedObjects
+from nfcompile.kernel.objects import TABLE6, ListedObjects
 
 # Beyond this many pairs of lines, finding the shortest difference takes longer than reading it.
 MAX_DIFF_PAIRS = 40_000_000
@@ -21,13 +21,16 @@ def normalised(found: ListedObjects, name: str, order: ListedObjects | None = No
         found if order is None else [*(k for k in order if k in found), *(k for k in found if k not in order)]
     )
     lines = [f"table {name} {{"]
+    tables = [found[key] for key in keys if found[key].kind == TABLE6]
     for key in keys:
         thing = found[key]
+        if thing.kind == TABLE6:
+            continue
         lines += thing.lines[:-1]
         if not thing.runtime:
             lines += (f"\t\t\t{element}," for element in thing.elements)
         lines.append(thing.lines[-1])
-    return [*lines, "}"]
+    return [*lines, "}", *(line for table in tables for line in table.lines)]
 
 
 def difference(live: ListedObjects | None, desired: ListedObjects, name: str) -> list[str]:

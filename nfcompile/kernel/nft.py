@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from nfcompile.kernel import NOT_PERMITTED, KernelError
 
 TABLE = "ip nfcompile"
+TABLE6 = "ip6 nfcompile"
 LIBRARY = "libnftables.so.1"
 
 _PLACED = re.compile(r"^/proc/self/fd/\d+:(\d+):(\d+)-(\d+): (?:Error: )?(.*)$")
@@ -53,6 +54,13 @@ def listing() -> str | None:
     library = _library()
     library.set_stateless_output(True)
     return _table(library)
+
+
+def listing6() -> str:
+    """As `listing`, of our table of IPv6; '' when absent."""
+    library = _library()
+    library.set_stateless_output(True)
+    return _table(library, TABLE6) or ""
 
 
 def structure() -> str | None:
@@ -110,14 +118,14 @@ def _contents(library: Any, things: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _table(library: Any) -> str | None:
-    status, output, error = _command(library, f"list table {TABLE}")
+def _table(library: Any, table: str = TABLE) -> str | None:
+    status, output, error = _command(library, f"list table {table}")
     if status == 0:
         return str(output)
     _raise_if_user_may_not(error)
     if "No such file or directory" in error:
         return None
-    raise KernelError(f"'nft list table {TABLE}' failed: {error.strip().splitlines()[0]}")
+    raise KernelError(f"'nft list table {table}' failed: {error.strip().splitlines()[0]}")
 
 
 def element(name: str, key: str) -> str | None:

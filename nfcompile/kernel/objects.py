@@ -11,12 +11,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _HEAD = re.compile(r"^\t(counter|ct timeout|ct helper|flowtable|set|map|chain) (\S+) \{")
+_TABLE6 = re.compile(r"^table ip6 (\S+) \{")
 _RUNTIME = re.compile(r"^\t\t(?:flags .*\b(?:dynamic|timeout)\b|timeout )")
 _ELEMENTS = re.compile(r"^\t\telements = \{")
 _ELEMENT = re.compile(r'(?:[^,"]|"[^"]*")+')
 _HOOKED = re.compile(r"^\t\t(?:type \w+ hook|comment) ")
 _WORD = re.compile(r"[A-Za-z][\w.-]*")
 _QUOTED_COMMENT = re.compile(r'\bcomment "[^"]*"')
+
+
+TABLE6 = "table ip6"
+"""The table of IPv6 is one object: no packet writes anything into it, so it is replaced as a whole."""
 
 
 class ListedObject(NamedTuple):
@@ -66,6 +71,12 @@ def parse_objects(text: str) -> ListedObjects:
     found: ListedObjects = {}
     at = 0
     while at < len(lines):
+        if second := _TABLE6.match(lines[at]):
+            start, at = at, lines.index("}", at) + 1
+            raw = tuple(lines[start:at])
+            thing = ListedObject(TABLE6, second[1], raw, (), False, raw, start + 1)
+            found[thing.key] = thing
+            continue
         head = _HEAD.match(lines[at])
         if not head:
             at += 1

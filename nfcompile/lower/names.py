@@ -267,6 +267,19 @@ def inbound_blocks(pool: str, protocols: Iterable[str]) -> Name:
     return Name("-".join(["inboundblocks", *protocols]), pool)
 
 
+# ---- npt pools, in a table of their own
+
+NPT_RAW = Name("npt_raw")
+NPT_PREROUTING = Name("npt_prerouting")
+NPT_POSTROUTING = Name("npt_postrouting")
+NPT_GUARD = Name("npt_after_translation")
+NPT_HAIRPIN = Name("npt_hairpin")
+NPT_LOCALS = Name("npt_local_prefixes")
+NPT_GLOBALS = Name("npt_global_prefixes")
+NPT_LEAKS = Name("npt_dropped_untranslated")
+NPT_LOOPS = Name("npt_dropped_unsolicited")
+
+
 # ---- limits
 
 

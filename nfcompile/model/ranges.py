@@ -37,6 +37,17 @@ def address_text(value: int) -> str:
     return f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
 
 
+def ipv6_text(value: int) -> str:
+    """Spell an IPv6 address (RFC 5952).
+
+    >>> ipv6_text(0x20010DB8 << 96 | 0x10)
+    '2001:db8::10'
+    """
+    import ipaddress
+
+    return str(ipaddress.IPv6Address(value))
+
+
 def range_text(value: Range) -> str:
     """Spell an address range the shortest way that nft and people read.
 

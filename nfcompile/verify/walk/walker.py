@@ -37,6 +37,7 @@ from nfcompile.emit.statements import (
     Mangle,
     Match,
     Nat,
+    Notrack,
     Reject,
     SetUpdate,
     Statement,
@@ -183,6 +184,8 @@ class Walker:
             return self.decided(self.vmap(statement))
         elif isinstance(statement, Reject):
             return self.decided(Verdict("reject"))
+        elif isinstance(statement, Notrack):
+            self.effects.append(Effect("notrack"))
         elif isinstance(statement, Unread):
             raise UnknownStatement(statement.listed)
         else:

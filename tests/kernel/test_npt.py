@@ -1,0 +1,179 @@
+"""Pools of type npt: IPv6 packets in every direction; apply, diff and rollback know the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from support.bare_gateway import SITE
+from support.frames import ACK, TCP, UDP
+from support.frames6 import ICMP6, Packet6, Seen6, flight
+from support.lab import Lab
+from support.operator import Operator
+from support.sites import site
+
+POOLS = """
+interfaces: {inside: [lan0, lan1], outside: [wan0]}
+pools:
+  v6: {type: npt, priority: 40, stateless: STATELESS, hairpin: HAIRPIN,
+       global_map: {"fd00:1::/48": "2001:db8:a1::/48", "fd00:8::/45": "2001:db8:a8::/45"}}
+"""
+ROUTES = (
+    "fd00:1::/48 via 2001:db8:1::2 dev lan0",
+    "fd00:8::/45 via 2001:db8:2::2 dev lan1",
+    "default via 2001:db8:4::2 dev wan0",
+)
+HOME, OFFICE, FAR = "fd00:1::10", "fd00:8:2::7", "2001:db8:ffff::1"
+HOME_GLOBAL, OFFICE_GLOBAL = "2001:db8:a1::10", "2001:db8:aa::7"
+PROTOCOLS = [TCP, UDP, ICMP6]
+BOTH = pytest.mark.parametrize("stateless", ["off", "on"])
+
+
+@pytest.fixture
+def routed(lab: Lab) -> Iterator[Lab]:
+    """The lab with routes to the prefixes."""
+    for route in ROUTES:
+        lab.must("ip", "-6", "route", "add", *route.split())
+    yield lab
+    for route in ROUTES:
+        lab.must("ip", "-6", "route", "del", *route.split())
+    lab.must("nft", "flush", "ruleset")
+
+
+def load(lab: Lab, stateless: str, hairpin: str = "on") -> None:
+    lab.load(site(POOLS.replace("STATELESS", stateless).replace("HAIRPIN", hairpin)).text.text)
+
+
+def sent(lab: Lab, wire: str, packet: Packet6) -> Seen6 | None:
+    """Where one packet comes out, with a sound checksum."""
+    seen = flight(lab, [(wire, packet)])
+    assert len(seen) <= 1
+    assert all(one.sound for one in seen)
+    return seen[0] if seen else None
+
+
+@BOTH
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_out_and_back(routed: Lab, stateless: str, protocol: int) -> None:
+    load(routed, stateless)
+    out = sent(routed, "lan0", Packet6(protocol, HOME, 5000, FAR, 0 if protocol == ICMP6 else 443))
+    assert out is not None
+    assert (out.wire, out.packet.source, out.packet.source_port) == ("wan0", HOME_GLOBAL, 5000)
+    if protocol == UDP:
+        back = sent(routed, "wan0", Packet6(protocol, FAR, 443, HOME_GLOBAL, 5000))
+        assert back is not None
+        assert (back.wire, back.packet.source, back.packet.destination) == ("lan0", FAR, HOME)
+
+
+@BOTH
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_outside_opens_connections(routed: Lab, stateless: str, protocol: int) -> None:
+    """A prefix of 45 bits, in the middle of a group; the answer has the global address."""
+    load(routed, stateless)
+    port = 0 if protocol == ICMP6 else 80
+    into = sent(routed, "wan0", Packet6(protocol, FAR, 999, OFFICE_GLOBAL, port))
+    assert into is not None
+    assert (into.wire, into.packet.destination, into.packet.source) == ("lan1", OFFICE, FAR)
+    if protocol == UDP:
+        answer = sent(routed, "lan1", Packet6(protocol, OFFICE, 80, FAR, 999))
+        assert answer is not None
+        assert (answer.wire, answer.packet.source) == ("wan0", OFFICE_GLOBAL)
+
+
+@BOTH
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_hairpin(routed: Lab, stateless: str, protocol: int) -> None:
+    """Each sees the other's global address only; off, nobody gets there."""
+    port = 0 if protocol == ICMP6 else 80
+    load(routed, stateless)
+    across = sent(routed, "lan0", Packet6(protocol, HOME, 700, OFFICE_GLOBAL, port))
+    assert across is not None
+    assert across.wire == "lan1"
+    assert (across.packet.source, across.packet.destination) == (HOME_GLOBAL, OFFICE)
+    if protocol == UDP:
+        back = sent(routed, "lan1", Packet6(protocol, OFFICE, 80, HOME_GLOBAL, 700))
+        assert back is not None
+        assert (back.wire, back.packet.source, back.packet.destination) == ("lan0", OFFICE_GLOBAL, HOME)
+    load(routed, stateless, hairpin="off")
+    assert sent(routed, "lan0", Packet6(protocol, HOME, 701, OFFICE_GLOBAL, port)) is None
+
+
+@BOTH
+def test_what_is_left_alone(routed: Lab, stateless: str) -> None:
+    load(routed, stateless)
+    for wire, source, destination, out in (
+        ("lan0", HOME, OFFICE, "lan1"),
+        ("lan0", "2001:db8:77::1", FAR, "wan0"),
+        ("wan0", FAR, OFFICE, "lan1"),
+    ):
+        seen = sent(routed, wire, Packet6(UDP, source, 600, destination, 53))
+        assert seen is not None
+        assert (seen.wire, seen.packet.source, seen.packet.destination) == (out, source, destination)
+
+
+@BOTH
+def test_an_address_of_the_gateway_in_a_global_prefix_stays_the_gateways(routed: Lab, stateless: str) -> None:
+    routed.must("ip", "-6", "address", "add", "2001:db8:a1::1/128", "dev", "lo")
+    load(routed, stateless)
+    try:
+        assert sent(routed, "wan0", Packet6(UDP, FAR, 600, "2001:db8:a1::1", 53)) is None
+    finally:
+        routed.must("ip", "-6", "address", "del", "2001:db8:a1::1/128", "dev", "lo")
+
+
+def test_nothing_leaves_with_a_local_source(routed: Lab) -> None:
+    """What connection tracking calls invalid meets no nat chain."""
+    load(routed, "off")
+    assert sent(routed, "lan0", Packet6(TCP, HOME, 5001, FAR, 443, 0x03)) is None
+    assert "packets 1" in routed.must(
+        "nft", "list", "counter", "ip6", "nfcompile", "npt_dropped_untranslated"
+    )
+
+
+def test_stateless_packets_are_not_tracked(routed: Lab) -> None:
+    load(routed, "on")
+    routed.forget()
+    for flags in (ACK, 0x03):  # the middle of a connection, and a packet that no connection has
+        seen = sent(routed, "lan0", Packet6(TCP, HOME, 5002, FAR, 443, flags))
+        assert seen is not None
+        assert seen.packet.source == HOME_GLOBAL
+    assert routed.must("cat", "/proc/sys/net/netfilter/nf_conntrack_count").strip() in ("0", "1")
+
+
+NPT = (
+    SITE
+    + """  v6: {type: npt, priority: 40, global_map: {"fd00:1::/48": "2001:db8:a1::/48"}}
+"""
+)
+OTHER_NPT = NPT.replace("a1::/48", "a2::/48")
+
+
+def tables(operator: Operator) -> list[str]:
+    return sorted(operator.gateway.tables())
+
+
+def test_apply_and_rollback_know_the_table(operator: Operator) -> None:
+    operator.applies(SITE)
+    assert tables(operator) == ["table ip nfcompile"]
+    operator.applies(NPT)
+    assert tables(operator) == ["table ip nfcompile", "table ip6 nfcompile"]
+    again = operator.must("apply", "-", site=NPT)
+    assert "nothing to change" in again.stdout
+    found = json.loads(operator.must("diff", "-", "--format", "json", site=OTHER_NPT).stdout)
+    assert [one["kind"] for one in found["objects"]["changed"]] == ["table ip6"]
+    assert any(line.startswith("+") and "2001:db8:a2::/48" in line for line in found["diff"])
+    operator.applies(OTHER_NPT)
+    assert "2001:db8:a2::/48" in operator.gateway.nft("list", "table", "ip6", "nfcompile")
+    operator.must("rollback", "--yes")
+    assert "2001:db8:a1::/48" in operator.gateway.nft("list", "table", "ip6", "nfcompile")
+    operator.applies(SITE)
+    assert tables(operator) == ["table ip nfcompile"]
+
+
+def test_a_trial_without_a_site_before_takes_both_tables_away(operator: Operator) -> None:
+    operator.applies(NPT, "--confirm", "60")
+    assert len(tables(operator)) == 2
+    operator.must("rollback", "--trial", "--yes")
+    assert tables(operator) == []
