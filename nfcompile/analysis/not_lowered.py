@@ -51,9 +51,6 @@ def _pools(site: Site) -> Iterator[tuple[Path, str]]:
             own = "limits_peruser.sessions" in pool.given
             above: Path = pool.path if own else ("nat_defaults",)
             yield (*above, "limits_peruser", "sessions"), "'limits_peruser.sessions'"
-    for npt in site.npt:
-        if npt.enable and site.interfaces.shared:
-            yield (*npt.path, "type"), "'type: npt' on a one-armed gateway"
 
 
 def _spelled(value: object) -> str:

@@ -11,6 +11,7 @@ What is for an address of the gateway itself is never touched: it may have one o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from nfcompile.emit import Chain, Counter, Element, Hook, Map, Name, Object, Rule, Set, Table
 from nfcompile.emit.expressions import Bitwise, Field
@@ -20,7 +21,9 @@ from nfcompile.emit.statements import (
     CT_STATE,
     CT_STATUS,
     DROP,
+    IIFNAME,
     NOTRACK,
+    OIFNAME,
     Mangle,
     Match,
     Nat,
@@ -42,12 +45,38 @@ ADDRESS6 = ("ipv6_addr",)
 EVERY_BIT = (1 << 128) - 1
 
 
+class PrefixSides(NamedTuple):
+    """Matches of the two sides. On a one-armed gateway the local prefixes are inside."""
+
+    from_inside: tuple[Match, ...]
+    from_outside: tuple[Match, ...]
+    to_inside: tuple[Match, ...]
+    to_outside: tuple[Match, ...]
+    from_either: tuple[Match, ...]
+
+
+def _sides(context: Context) -> PrefixSides:
+    one_armed = bool(context.sides.shared)
+
+    def side(interface: Field, interfaces: tuple[str, ...], address: Field, op: str) -> tuple[Match, ...]:
+        mine = match(interface, *interfaces)
+        return (mine, match(address, names.NPT_LOCALS, op=op)) if one_armed else (mine,)
+
+    return PrefixSides(
+        side(IIFNAME, context.inside, SOURCE, "=="),
+        side(IIFNAME, context.outside, SOURCE, "!="),
+        side(OIFNAME, context.inside, DESTINATION, "=="),
+        side(OIFNAME, context.outside, DESTINATION, "!="),
+        context.from_either,
+    )
+
+
 def npt_table(site: Site) -> Table | None:
     """The table of all enabled npt pools; None where there is none."""
     pools = sorted((pool for pool in site.npt if pool.enable), key=lambda pool: pool.priority)
     if not pools:
         return None
-    context = lowering_context(site, ())
+    ends = _sides(lowering_context(site, ()))
     stateful = [pool for pool in pools if not pool.stateless]
     stateless = [pool for pool in pools if pool.stateless]
     objects: list[Object] = [Counter(names.NPT_LEAKS, POOLS), Counter(names.NPT_LOOPS, POOLS)]
@@ -55,10 +84,10 @@ def npt_table(site: Site) -> Table | None:
     objects += [_prefixes(names.NPT_GLOBALS, pools, lambda pair: pair.globals)]
     objects += [one for pool in stateful for one in _maps(pool)]
     hooks = (
-        (names.NPT_RAW, Hook("filter", "prerouting", "raw"), _raw(context, stateless)),
-        (names.NPT_PREROUTING, Hook("nat", "prerouting", "dstnat"), _prerouting(context, stateful)),
-        (names.NPT_POSTROUTING, Hook("nat", "postrouting", "srcnat"), _postrouting(context, stateful)),
-        (names.NPT_GUARD, Hook("filter", "postrouting", "srcnat + 1"), _guard(context, pools)),
+        (names.NPT_RAW, Hook("filter", "prerouting", "raw"), _raw(ends, stateless)),
+        (names.NPT_PREROUTING, Hook("nat", "prerouting", "dstnat"), _prerouting(ends, stateful)),
+        (names.NPT_POSTROUTING, Hook("nat", "postrouting", "srcnat"), _postrouting(ends, stateful)),
+        (names.NPT_GUARD, Hook("filter", "postrouting", "srcnat + 1"), _guard(ends, pools)),
         (names.NPT_HAIRPIN, None, _hairpin(stateless)),
     )
     objects += (Chain(name, tuple(rules), POOLS, hook) for name, hook, rules in hooks)
@@ -83,25 +112,25 @@ def _maps(pool: NptPool) -> Iterator[Map]:
 # ---- with connection tracking
 
 
-def _prerouting(context: Context, pools: list[NptPool]) -> Iterator[Rule]:
+def _prerouting(ends: PrefixSides, pools: list[NptPool]) -> Iterator[Rule]:
     """What comes for a global prefix, from outside and, with hairpin, from inside."""
     if pools:
         yield Rule((OURS, ACCEPT), POOLS)
     for pool in pools:
-        side = context.arriving(outside=True, inside=pool.hairpin)
+        side = ends.from_either if pool.hairpin else ends.from_outside
         statement = Nat("dnat", lookup(DESTINATION, names.inbound(pool.name)), prefix=True)
-        yield Rule((side, statement), pool.path)
+        yield Rule((*side, statement), pool.path)
 
 
-def _postrouting(context: Context, pools: list[NptPool]) -> Iterator[Rule]:
+def _postrouting(ends: PrefixSides, pools: list[NptPool]) -> Iterator[Rule]:
     for pool in pools:
         statement = Nat("snat", lookup(SOURCE, names.outward(pool.name)), prefix=True)
-        yield Rule((*context.outward, statement), pool.path)
+        yield Rule((*ends.from_inside, *ends.to_outside, statement), pool.path)
         if pool.hairpin:
-            back = context.from_inside, context.to_inside, match(CT_STATUS, "dnat")
+            back = *ends.from_inside, *ends.to_inside, match(CT_STATUS, "dnat")
             yield Rule((*back, statement), (*pool.path, "hairpin"))
     if any(pool.hairpin for pool in pools):
-        back = context.from_inside, context.to_inside, match(CT_STATUS, "dnat")
+        back = *ends.from_inside, *ends.to_inside, match(CT_STATUS, "dnat")
         others = match(SOURCE, names.NPT_LOCALS)
         yield Rule((*back, others, counter(names.NPT_LEAKS), DROP), POOLS)
 
@@ -109,19 +138,19 @@ def _postrouting(context: Context, pools: list[NptPool]) -> Iterator[Rule]:
 # ---- without
 
 
-def _raw(context: Context, pools: list[NptPool]) -> Iterator[Rule]:
+def _raw(ends: PrefixSides, pools: list[NptPool]) -> Iterator[Rule]:
     """Every packet of the stateless pools on its way in; what leaves is rewritten after routing."""
     if pools:
         yield Rule((OURS, ACCEPT), POOLS)
     for pool in pools:
         for pair in pool.pairs if pool.hairpin else ():
-            asked = context.from_inside, match(SOURCE, names.NPT_LOCALS), _within(DESTINATION, pair.globals)
+            asked = *ends.from_inside, match(SOURCE, names.NPT_LOCALS), _within(DESTINATION, pair.globals)
             led = NOTRACK, _written(DESTINATION, pair.local), goto(names.NPT_HAIRPIN)
             yield Rule((*asked, *led), (*pool.path, "hairpin"))
     for pair in (pair for pool in pools for pair in pool.pairs):
-        inward = context.from_outside, _within(DESTINATION, pair.globals)
+        inward = *ends.from_outside, _within(DESTINATION, pair.globals)
         yield Rule((*inward, NOTRACK, _written(DESTINATION, pair.local)), pair.path)
-        yield Rule((context.from_inside, _within(SOURCE, pair.local), NOTRACK), pair.path)
+        yield Rule((*ends.from_inside, _within(SOURCE, pair.local), NOTRACK), pair.path)
 
 
 def _hairpin(pools: list[NptPool]) -> Iterator[Rule]:
@@ -133,18 +162,18 @@ def _hairpin(pools: list[NptPool]) -> Iterator[Rule]:
         yield Rule((counter(names.NPT_LEAKS), DROP), POOLS)
 
 
-def _guard(context: Context, pools: list[NptPool]) -> Iterator[Rule]:
+def _guard(ends: PrefixSides, pools: list[NptPool]) -> Iterator[Rule]:
     """Right after source NAT: stateless pools give their prefix; nothing leaves with a local one, nor goes
     back out to a global one that leads to nobody."""
     for pool in pools:
         for pair in pool.pairs if pool.stateless else ():
             untracked = match(CT_STATE, "untracked")
-            out = *context.outward, untracked, _within(SOURCE, pair.local)
+            out = *ends.from_inside, *ends.to_outside, untracked, _within(SOURCE, pair.local)
             yield Rule((*out, _written(SOURCE, pair.globals)), pair.path)
-    leak = *context.outward, match(SOURCE, names.NPT_LOCALS)
+    leak = *ends.from_inside, *ends.to_outside, match(SOURCE, names.NPT_LOCALS)
     yield Rule((*leak, counter(names.NPT_LEAKS), DROP), POOLS)
     for known in (names.NPT_GLOBALS, names.NPT_LOCALS):
-        loop = context.from_either, context.to_outside, match(DESTINATION, known)
+        loop = *ends.from_either, *ends.to_outside, match(DESTINATION, known)
         yield Rule((*loop, counter(names.NPT_LOOPS), DROP), POOLS)
 
 
