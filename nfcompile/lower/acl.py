@@ -23,16 +23,25 @@ INLINE = 8
 
 
 def acl_rules(
-    context: Context, acl: Acl, pool: str, allow: tuple[Statements, ...]
+    context: Context,
+    acl: Acl,
+    pool: str,
+    allow: tuple[Statements, ...],
+    *,
+    deny: Statements = (RETURN,),
+    mapped: bool = True,
 ) -> tuple[list[Object], list[Rule]]:
-    """The sets and rules of one ACL in one pool. Each ending in `allow` makes a rule of an allow rule."""
+    """The sets and rules of one ACL in one pool. Each ending in `allow` makes a rule of an allow rule.
+
+    `mapped`: rules that differ in the destination only may become one verdict map.
+    """
     objects: list[Object] = []
     rules: list[Rule] = []
-    for by_destination, run in _runs(acl.rules, mapped=len(allow) == 1):
+    for by_destination, run in _runs(acl.rules, mapped=mapped and len(allow) == 1):
         more, lines = (
             _destinations(context, run, pool, allow[0])
             if by_destination
-            else _one_by_one(context, run, pool, allow)
+            else _one_by_one(context, run, pool, allow, deny)
         )
         objects += more
         rules += lines
@@ -78,7 +87,7 @@ def _destinations(
 
 
 def _one_by_one(
-    context: Context, run: list[AclRule], pool: str, allow: tuple[Statements, ...]
+    context: Context, run: list[AclRule], pool: str, allow: tuple[Statements, ...], deny: Statements
 ) -> tuple[list[Object], list[Rule]]:
     """A rule for each stretch of neighbours that differ in nothing but the source."""
     sets: list[Object] = []
@@ -93,7 +102,7 @@ def _one_by_one(
             name = names.acl_sources(pool, first.number)
             sets.append(address_set(name, source, first.path))
             source_match = match(IP_SADDR, name)
-        for ending in allow if first.allow else ((RETURN,),):
+        for ending in allow if first.allow else (deny,):
             statements = (*_match(context, first, source_match), *ending)
             rules.append(Rule(statements, first.path, note))
     return sets, rules

@@ -29,6 +29,8 @@ LEAK = Name("untranslated")
 FLOWTABLE = Name("shortcut")
 OFFLOAD = Name("into_shortcut")
 ARRIVING = Name("arriving")
+REACHABLE = Name("reachable")
+REACHED = "reached"
 EXPECTED = Name("expected_flows")
 LEARN = Name("learn")
 KNOWN_SOCKETS = Name("known_sockets")
@@ -115,6 +117,16 @@ def by_port(word: str, pools: str) -> Name:
 def arriving(pool: str) -> Name:
     """The chain of connections from outside that reach a pool."""
     return Name("arriving", pool)
+
+
+def reached(pool: str) -> Name:
+    """The chain that asks a pool's ACL of connections to its subscribers."""
+    return Name(REACHED, pool)
+
+
+def hosts(pool: str) -> Name:
+    """The set of the hosts that a pool's global addresses lead to, where its ACL leaves some of it out."""
+    return Name("hosts", pool)
 
 
 def dropped(pool: str) -> Name:

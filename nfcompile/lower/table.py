@@ -37,6 +37,7 @@ from nfcompile.lower.host_timeouts import remarks
 from nfcompile.lower.mapping import learning
 from nfcompile.lower.one_armed import direction_sets
 from nfcompile.lower.pools import pools
+from nfcompile.lower.reachable import reachable
 from nfcompile.lower.renewal import renewal
 from nfcompile.lower.session_limits import session_limit
 from nfcompile.lower.sources import among_inside, sources
@@ -50,6 +51,7 @@ FEATURES: tuple[Callable[[Context], Contribution], ...] = (
     exhaustion,
     dnat,
     admission,
+    reachable,
     snat,
     outbound,
     pools,

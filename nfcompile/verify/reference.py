@@ -107,6 +107,7 @@ class Gateway(NamedTuple):
     by_source: Candidates[Served, tuple[Served, ...]]
     reached_inside: Candidates[Served, tuple[Served, ...]]
     reached_outside: Candidates[Served, tuple[Served, ...]]
+    limited: tuple[Served, ...]
     sources: Sources
     is_closed: bool = False
 
@@ -131,6 +132,7 @@ def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool =
         Candidates([(_sources(one.pool), one) for one in tables], Chosen),
         Candidates([(_reached(one), one) for one in tables if one.pool.hairpin], Chosen),
         Candidates([(_reached(one), one) for one in tables if opens_inbound(one.pool)], Chosen),
+        tuple(one for one in tables if one.pool.acl is not None and one.pool.can_be_reached),
         sources(site, allocations),
         is_closed,
     )
@@ -297,6 +299,11 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     to_outside = is_outside(gate, out, probe.destination)
     if from_either and to_outside and gate.sources.own.holds(probe.destination):
         return dropped("unsolicited")
+    led_on = from_either and probe.destination != original.destination
+    if led_on and is_global(gate, original.destination) and not one_of((LOCAL,), out):
+        for served in gate.limited:
+            if keeps_out(served, gate.site, original.destination, probe._replace(interface=out)):
+                return dropped(f"the acl of {served.pool.name}")
     hairpin = hairpin and is_inside(gate, out, probe.destination)
     if from_inside and (to_outside or hairpin) and is_own(gate, probe.source):
         return dropped("forged")
@@ -433,6 +440,19 @@ def is_global(gate: Gateway, address: Range) -> bool:
 def is_own(gate: Gateway, address: Range) -> bool:
     """Whether an address is global and the gateway's: a pool's, an snat rule's, a secondary one."""
     return is_global(gate, address) or gate.sources.own.holds(address)
+
+
+def keeps_out(served: Served, site: Site, asked: Range, arrived: Packet) -> bool:
+    """Whether the ACL of a pool leaves out what its global address has led to a subscriber. It holds
+    whichever end opens the connection: `src` is the subscriber, whose interface the packet has here."""
+    pool = served.pool
+    mine = Table.of(pool.global_ranges).holds(asked)
+    if not mine or not Table.of(served.allocation.subscribers).holds(arrived.destination):
+        return False
+    ends = arrived.destination, arrived.destination_port, arrived.source, arrived.source_port
+    back = Packet(arrived.interface, arrived.protocol, *ends, arrived.opens, arrived.chosen)
+    verdict = first_hit(site, served.rules, back)
+    return verdict is False if pool.is_static else verdict is not True
 
 
 def local_address(gate: Gateway, probe: Packet, from_inside: bool) -> Range | None:

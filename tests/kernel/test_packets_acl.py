@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from nfcompile.model.ranges import address_text
 from support.lab import Lab
-from support.packet_table import check
+from support.packet_table import check, send
 from support.sites import site
 
 POOLS = """
@@ -369,3 +370,51 @@ def _dedent(text: str) -> str:
     from textwrap import dedent
 
     return dedent(text).lstrip("\n")
+
+
+BOTH_WAYS = """
+acls:
+  servers: {10: deny ip 192.168.0.6, 20: deny ip any dst 198.18.0.50, 30: deny tcp 192.168.0.5 sport 23}
+  office: {10: allow ip 10.0.0.0/28 dst 198.18.0.0/28}
+pools:
+  servers: {type: static, acl: servers, priority: 50,
+            global_map: {192.168.0.5: 200.0.0.3, 192.168.0.6: 200.0.0.4}}
+  office: {type: nat, acl: office, priority: 60, allocation: ALLOCATION, global_ip: [203.0.114.0/28]}
+"""
+
+
+@pytest.mark.parametrize("allocation", ["deterministic", "dynamic"])
+def test_an_acl_holds_in_both_directions(lab: Lab, allocation: str) -> None:
+    """Who may not go out by a pool is not reached by it, by the remote side that the rule names."""
+    compiled = site(BOTH_WAYS.replace("ALLOCATION", allocation))
+    check(
+        lab,
+        compiled,
+        """
+        tcp 192.168.0.5:1000 > 198.18.0.1:80     -> from 200.0.0.3:1000
+        tcp 192.168.0.5:1001 > 198.18.0.50:80    -> untranslated
+        udp 192.168.0.6:1000 > 198.18.0.1:80     -> untranslated
+        tcp@wan0 198.18.0.9:99 > 200.0.0.3:22    -> to 192.168.0.5
+        tcp@wan0 198.18.0.9:99 > 200.0.0.3:23    -> drop             # its port
+        udp@wan0 198.18.0.9:99 > 200.0.0.3:23    -> to 192.168.0.5
+        tcp@wan0 198.18.0.50:99 > 200.0.0.3:22   -> drop
+        icmp@wan0 198.18.0.50 > 200.0.0.3        -> drop
+        tcp@wan0 198.18.0.9:99 > 200.0.0.4:22    -> drop
+        gre@wan0 198.18.0.9 > 200.0.0.4          -> drop
+        tcp 192.168.0.5:1002 > 200.0.0.4:80      -> drop             # nor by a hairpin
+        tcp 192.168.0.6:1002 > 200.0.0.3:80      -> to 192.168.0.5
+        """,
+    )
+    (outcome,) = send(lab, compiled, "udp 10.0.0.5:700 > 198.18.0.1:53 -> from 203.0.114.0-203.0.114.15:700")
+    mine = address_text(outcome.out[0].packet.source)
+    send(
+        lab,
+        compiled,
+        f"""
+        tcp@wan0 198.18.0.7:99 > {mine}:22       -> to 10.0.0.5
+        tcp@wan0 198.18.0.77:99 > {mine}:22      -> drop
+        udp@wan0 198.18.0.77:99 > {mine}:53      -> drop
+        """,
+    )
+    listing = lab.must("nft", "list", "counter", "ip", "nfcompile", "acl_count_office")
+    assert "packets 2 " in listing

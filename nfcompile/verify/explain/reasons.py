@@ -156,7 +156,10 @@ def _acl(scene: Scene, step: Step) -> Iterator[Reason]:
     pool = scene.pool
     if pool is None or pool.acl is None:
         return
-    rule = _line(pool.acl.rules, step.origin, scene.asked)
+    if step.chain.word == names.REACHED:
+        yield from _acl_backwards(scene, step)
+        return
+    rule = _line(pool.acl.rules, step.origin, scene.asked.source)
     said = f"acl '{pool.acl.name}' rule {rule.number}"
     kinds = [effect.kind for effect in step.effects]
     if "return" not in kinds:
@@ -169,16 +172,24 @@ def _acl(scene: Scene, step: Step) -> Iterator[Reason]:
         yield Reason(rule.path, _denied(pool, rule.number))
 
 
+def _acl_backwards(scene: Scene, step: Step) -> Iterator[Reason]:
+    """The ACL of the pool that leads to a subscriber; its `src` is the subscriber."""
+    pool = next(one for one in scene.compiled.site.active_pools if one.name == step.chain.owner)
+    assert pool.acl is not None
+    rule = _line(pool.acl.rules, step.origin, scene.outcome.packet.destination)
+    does = "lets the remote side in" if rule.allow else "keeps the remote side out"
+    yield Reason(rule.path, f"acl '{pool.acl.name}' rule {rule.number} {does}")
+
+
 def _denied(pool: Pool, number: int) -> str:
     assert pool.acl is not None
     return f"acl '{pool.acl.name}' rule {number} denies: pool '{pool.name}' is skipped, {NEXT}"
 
 
-def _line(rules: tuple[AclRule, ...], path: Path, asked: Packet) -> AclRule:
+def _line(rules: tuple[AclRule, ...], path: Path, subscriber: Range) -> AclRule:
     """The rule of the file: neighbours that differ in the source only are one rule of the ruleset."""
     first = next(index for index, rule in enumerate(rules) if rule.path == path)
-    source = asked.source.first
-    return next(rule for rule in rules[first:] if rule.source.first <= source <= rule.source.last)
+    return next(rule for rule in rules[first:] if has(rule.source, subscriber))
 
 
 def _dnat(scene: Scene, step: Step) -> Iterator[Reason]:
