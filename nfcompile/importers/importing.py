@@ -31,7 +31,10 @@ KINDS = ("iptables", "vyos", "routeros", "aviatrix", "econat", "auto")
 
 
 class Imported(NamedTuple):
-    """The site, the account of every line, and the form that both were made from."""
+    """The site, the account of every line, and the form that both were made from.
+
+    `stated` are the pools that the input names as such, which no rule of its program translates for.
+    """
 
     kind: str
     text: str
@@ -40,6 +43,7 @@ class Imported(NamedTuple):
     rules: tuple[ForeignRule, ...]
     gateway: GuessedGateway
     program: ForeignProgram
+    stated: tuple[FoundPool, ...] = ()
 
 
 def import_files(kind: str, files: Sequence[tuple[str, bytes]], options: ImportOptions) -> Imported:
@@ -60,4 +64,5 @@ def import_files(kind: str, files: Sequence[tuple[str, bytes]], options: ImportO
     gateway = GuessedGateway(sides, {**reading.addresses, **options.addresses})
     left = (*left, *families.not_elsewhere(pools, sides.outside))
     text = site.write(kind, reading, pools, left, gateway, ledger)
-    return Imported(kind, text, ledger.account(kind), pools, left, gateway, reading.program)
+    stated = pools[: len(reading.pools)]
+    return Imported(kind, text, ledger.account(kind), pools, left, gateway, reading.program, stated)

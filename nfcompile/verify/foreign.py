@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
 from nfcompile.importers.account import Origin
+from nfcompile.importers.form import FoundPool
 from nfcompile.importers.importing import Imported
 from nfcompile.importers.inbound import bindings
 from nfcompile.model.protocols import ICMP, TCP, UDP
@@ -18,7 +19,7 @@ from nfcompile.model.ranges import EVERYWHERE
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.box import NOTHING, PORTS, Box, explored
-from nfcompile.verify.boxes import INTERFACE_ADDRESS, Packet, one_of
+from nfcompile.verify.boxes import INTERFACE_ADDRESS, Names, Packet, Table, one_of, within
 from nfcompile.verify.foreign_walk import ForeignFate, Unclear, Walk
 from nfcompile.verify.walk import LOCAL, Outcome, read, walk
 
@@ -87,7 +88,8 @@ def _compared(found: Imported, compiled: Compiled) -> Iterator[tuple[str, Differ
             return UNCLEAR, None
         if any((line.file, line.line) in left_out for line in fate.lines):
             return UNCLEAR, None
-        said = [_said(gate, packet, fate, outcome) for outcome in outcomes]
+        pool = _stated_pool(found, gate, packet, fate, box.route(fate.destination))
+        said = [_said(gate, packet, fate, outcome, pool) for outcome in outcomes]
         for outcome, (word, line) in zip(outcomes, said, strict=True):
             if word == DIFFER:
                 entries = tuple(step.origin for step in outcome.steps if step.origin[:1] in SECTIONS)
@@ -109,14 +111,20 @@ def _everything(interfaces: frozenset[str]) -> Iterator[Box]:
 
 
 def _said(
-    gate: reference.Gateway, packet: Packet, fate: ForeignFate, outcome: Outcome
+    gate: reference.Gateway, packet: Packet, fate: ForeignFate, outcome: Outcome, pool: FoundPool | None
 ) -> tuple[str, Origin | None]:
-    """Whether one way through the ruleset ends where the original does; if not, the line that differs."""
+    """Whether one way through the ruleset ends where the original does; if not, the line that differs.
+
+    Of a pool that the input names the rows are compared, not each packet's block.
+    """
     if outcome.verdict == "drop":
         return (ANNOUNCED, None) if _guarded(gate, packet) else (DIFFER, fate.snat or fate.dnat)
     left = outcome.packet
     if (left.destination, left.destination_port) != (fate.destination, fate.destination_port):
         return DIFFER, fate.dnat
+    if pool is not None:
+        mine = any(within(left.source, one) is not False for one in pool.addresses)
+        return (AGREE, None) if mine else (DIFFER, pool.origins[0])
     wanted = INTERFACE_ADDRESS if fate.interface else fate.source
     from_inside = reference.is_inside(gate, packet.interface, packet.source)
     if not from_inside or one_of((LOCAL,), outcome.out):
@@ -126,6 +134,22 @@ def _said(
     if packet.protocol == ICMP or fate.source_port is None or left.source_port == fate.source_port:
         return AGREE, None
     return DIFFER, fate.snat
+
+
+def _stated_pool(
+    found: Imported, gate: reference.Gateway, packet: Packet, fate: ForeignFate, out: str | Names
+) -> FoundPool | None:
+    """The pool by which the input translates a packet from inside to outside."""
+    if fate.snat is not None or not found.stated:
+        return None
+    if not one_of(gate.inside, packet.interface) or not one_of(gate.outside, out):
+        return None
+    for pool in found.stated:
+        named = pool.outgoing.but or one_of(pool.outgoing.names, out)
+        translated = any(one.first <= packet.protocol <= one.last for one in pool.protocols)
+        if named and translated and Table.of(pool.subscribers).holds(packet.source):
+            return pool
+    return None
 
 
 def _guarded(gate: reference.Gateway, packet: Packet) -> bool:

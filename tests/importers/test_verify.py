@@ -111,6 +111,29 @@ def test_a_slip_in_them_is_found(old, new, lines):
     assert {one.line.line for one in result.different if one.line} >= lines
 
 
+STATED = """set nat cgnat pool external ext1 external-port-range '1024-65535'
+set nat cgnat pool external ext1 per-user-limit port '2000'
+set nat cgnat pool external ext1 range '192.0.2.222/31'
+set nat cgnat pool internal int1 range '100.64.0.0/27'
+set nat cgnat rule 10 source pool 'int1'
+set nat cgnat rule 10 translation pool 'ext1'
+"""
+
+
+def test_a_pool_that_the_input_names_is_verified_by_its_rows():
+    found = imported("vyos", STATED, **SIDES)
+
+    result = verify(found, compiled(found))
+
+    assert result.holds
+    assert result.rows == 32
+    assert result.boxes["agree"] > 5
+    for old, new in (("global_ip: [192.0.2.222/31]", "global_ip: [192.0.2.220/31]"), ("fill: address", "")):
+        assert old in found.text
+        changed = found._replace(text=found.text.replace(old, new))
+        assert not verify(changed, compiled(changed)).holds
+
+
 def test_rules_that_are_not_translated_claim_nothing():
     text = TABLE.replace("COMMIT", "-A POSTROUTING -o wan0 -m owner --uid-owner 1 -j MASQUERADE\nCOMMIT")
     found = imported("iptables", text, **SIDES)
