@@ -31,6 +31,7 @@ from nfcompile.diagnostics import Diagnostic, Note
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Cover, Range, subtract
 from nfcompile.model.rules import DnatRule, Mark, Qualifier, Qualifiers, SnatRule
+from nfcompile.model.sides import sides
 from nfcompile.model.site import Acl, AclRule
 
 MAX_RULE_PAIRS = 500_000
@@ -51,8 +52,12 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     """One warning for each rule that earlier ones cover."""
     for acl in checked.site.acls:
         yield from _acl(acl)
-    yield from _rules(checked.site.dnat, "dnat")
-    yield from _rules(checked.site.snat, "snat")
+    if not checked.knows(("interfaces",)):
+        return
+    found = sides(checked.site)
+    shared = frozenset(found.shared)
+    yield from _rules(checked.site.dnat, "dnat", RuleInterfaces(found.inside, shared))
+    yield from _rules(checked.site.snat, "snat", RuleInterfaces(found.outside, shared))
 
 
 def _acl(acl: Acl) -> Iterator[Diagnostic]:
@@ -103,11 +108,27 @@ Rule = TypeVar("Rule", DnatRule, SnatRule)
 Value = TypeVar("Value")
 
 
-def _rules(rules: Sequence[Rule], kind: str) -> Iterator[Diagnostic]:
+class RuleInterfaces(NamedTuple):
+    """The interfaces of rules that name none, and those that are on both sides: a rule that names one of
+    these is for more packets."""
+
+    default: tuple[str, ...]
+    shared: frozenset[str]
+
+    def within(self, inner: Qualifiers, outer: Qualifiers) -> bool:
+        """Whether `outer` is for all packets of the interfaces of `inner`."""
+        small, large = (set(one.interfaces(self.default)) for one in (inner, outer))
+        wider = inner.names_interfaces and not outer.names_interfaces
+        return small <= large and not (wider and small & self.shared)
+
+
+def _rules(rules: Sequence[Rule], kind: str, interfaces: RuleInterfaces) -> Iterator[Diagnostic]:
     pairs_left = MAX_RULE_PAIRS
     for index, rule in enumerate(rules):
         for earlier in islice(rules, index) if pairs_left > 0 else ():
             pairs_left -= 1
+            if not interfaces.within(rule.match, earlier.match):
+                continue
             if _match_within(rule.match, earlier.match) and _marks_within(rule, earlier):
                 yield Diagnostic(
                     "rule-shadowed",
@@ -134,15 +155,13 @@ def _match_within(inner: Qualifiers, outer: Qualifiers) -> bool:
         (inner.dst_cidr, outer.dst_cidr, ADDRESS_LAST),
         (inner.dst_port, outer.dst_port, PORT_LAST),
     )
-    return (
-        _words_within(inner.protocol, outer.protocol)
-        and _words_within(inner.interface, outer.interface)
-        and all(_ranges_within(small, large, last) for small, large, last in ranges)
+    return _words_within(inner.protocol, outer.protocol) and all(
+        _ranges_within(small, large, last) for small, large, last in ranges
     )
 
 
 def _words_within(inner: Qualifier[Value] | None, outer: Qualifier[Value] | None) -> bool:
-    """Whether `outer` matches all protocols, or interfaces, that `inner` does."""
+    """Whether `outer` matches all protocols that `inner` does."""
     if outer is None:
         return True
     if inner is None:

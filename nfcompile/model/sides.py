@@ -20,6 +20,7 @@ class GatewaySides(NamedTuple):
     outside: tuple[str, ...]
     shared: tuple[str, ...] = ()
     networks: tuple[Range, ...] = ()
+    holds_everything: bool = False
 
     @property
     def every_interface(self) -> tuple[str, ...]:
@@ -29,7 +30,7 @@ class GatewaySides(NamedTuple):
     @property
     def has_outside(self) -> bool:
         """Whether anything is outside: not if every interface is shared and every network is inside."""
-        return set(self.outside) - set(self.shared) != set() or self.networks != (EVERYWHERE,)
+        return set(self.outside) - set(self.shared) != set() or not self.holds_everything
 
     def is_inside(self, interface: str, address: int) -> bool:
         """Whether a packet with that source, or destination, comes from inside, or goes there."""
@@ -52,4 +53,8 @@ def sides(site: Site) -> GatewaySides:
     named = site.interfaces.inside_networks
     networks = named_sources(site) if named is None else union(named)
     own = [*own_sources(site), *(one for pool in site.active_pools for one in pool.global_ranges)]
-    return found._replace(shared=site.interfaces.shared, networks=union(subtract(networks, own)))
+    return found._replace(
+        shared=site.interfaces.shared,
+        networks=union(subtract(networks, own)),
+        holds_everything=networks == (EVERYWHERE,),
+    )
