@@ -120,7 +120,7 @@ class Layout:
     (105, None, None)
     """
 
-    __slots__ = ("_address_counts", "_firsts", "_numbers", "_pieces", "_taken", "sections", "stock")
+    __slots__ = ("_address_counts", "_firsts", "_numbers", "_pieces", "_taken", "first", "sections", "stock")
 
     def __init__(self, stock: Stock, subscribers: Sequence[Range]) -> None:
         """Lay out; subscribers beyond `stock.capacity` get nothing. They must not repeat."""
@@ -128,13 +128,17 @@ class Layout:
         self._pieces: tuple[Piece, ...] | None = None
         self._taken: list[tuple[int, int, int, Piece]] | None = None
         self.sections: tuple[Section, ...] = ()
+        self.first: Piece | None = None
+        """The piece of the first subscriber; none in a layout by address. Appending leaves it as it is."""
         if stock.by_address:
             self._numbers = tuple(_sections(stock, subscribers))
             self.sections = tuple(sorted(self._numbers))
             self._address_counts = list(accumulate(entry.size for entry in stock.globals))
             self._firsts = [section.first for section in self.sections]
         else:
-            self._pieces = tuple(sorted(_pieces(stock, subscribers)))
+            in_order = list(_pieces(stock, subscribers))
+            self.first = in_order[0] if in_order else None
+            self._pieces = tuple(sorted(in_order))
             self._firsts = [piece.first for piece in self._pieces]
 
     @property

@@ -44,12 +44,13 @@ from nfcompile.emit.statements import (
 )
 from nfcompile.ipalloc import Layout, Stock
 from nfcompile.lower import names
-from nfcompile.lower.cgnat import common_bits, joined
+from nfcompile.lower.cgnat import joined
 from nfcompile.lower.context import Context
 from nfcompile.lower.packet_marks import KNOWN
 from nfcompile.lower.part import Statements, chain_of
+from nfcompile.lower.piece_maps import piece_maps
 from nfcompile.lower.renewal import INSIDE, PROTOCOLS, lifetimes, socket_key
-from nfcompile.model.ranges import ADDRESS_LAST, Range, cidrs
+from nfcompile.model.ranges import Range, cidrs
 from nfcompile.model.site import Pool
 
 CLAIM = Limit(1, "week", 1, over=True)
@@ -173,18 +174,14 @@ def _tried(pool: Pool, plan: PortPlan, spread: Spread) -> Iterator[Statements]:
     for turn in range(spread.parts + (AGAIN if spread.bits else 0)):
         part = turn % spread.parts
         if turn == 0 or spread.parts > 1:
-            yield (VerdictMap(_source(plan), names.pieces(pool.name, part, _words(plan, spread))),)
+            source = IP_SADDR if len(plan.prefixes) == 1 else SUBSCRIBER
+            for one in piece_maps(plan.layout):
+                table = names.pieces(pool.name, part, _words(plan, spread), one.rest)
+                yield (VerdictMap(one.key(source), table),)
         if spread.bits and (pool.randomize_ports or turn >= spread.parts):
             yield (jump(names.shuffle(spread.bits)),)
         yield (jump(names.candidates(pool.name, spread.bits)),)
     yield counter(names.pool_counter(pool.name, "conflict")), DROP
-
-
-def _source(plan: PortPlan) -> Field | Bitwise:
-    """The subscriber, also where the packet has its global address already."""
-    source = IP_SADDR if len(plan.prefixes) == 1 else SUBSCRIBER
-    bits = common_bits(plan.layout.pieces)
-    return source if bits is None else Bitwise(source, ADDRESS_LAST >> bits << bits)
 
 
 def _words(plan: PortPlan, spread: Spread) -> tuple[str, ...]:
@@ -193,21 +190,20 @@ def _words(plan: PortPlan, spread: Spread) -> tuple[str, ...]:
 
 def _ports(pool: Pool, plan: PortPlan, spread: Spread) -> Iterator[Object]:
     """For each part a map from subscribers to the chain that puts the port there, and those chains."""
-    layout, same = plan.layout, common_bits(plan.layout.pieces)
+    stock = plan.layout.stock
     if spread.bits:
         yield shuffle_chain(spread.bits)
     for part in range(spread.parts):
-        elements = []
-        for piece in layout.pieces:
-            ports = spread.part(layout.stock.block(piece.base, piece.block).first, part)
-            if ports is None:
-                continue
-            yield port_chain(ports)
-            last = piece.last if same is None else piece.first
-            elements.append(Element((Range(piece.first, last),), jump(names.port_chain(ports))))
-        name = names.pieces(pool.name, part, _words(plan, spread))
-        flags = ("interval",) if same is None else ()
-        yield Map(name, ("ipv4_addr",), ("verdict",), pool.path, tuple(elements), flags)
+        for one in piece_maps(plan.layout):
+            elements = []
+            for piece in one.pieces:
+                ports = spread.part(stock.block(piece.base, piece.block).first, part)
+                if ports is None:
+                    continue
+                yield port_chain(ports)
+                elements.append(one.element(piece, jump(names.port_chain(ports))))
+            name = names.pieces(pool.name, part, _words(plan, spread), one.rest)
+            yield Map(name, ("ipv4_addr",), ("verdict",), pool.path, tuple(elements), one.flags)
 
 
 def _addresses(pool: Pool, plan: PortPlan) -> tuple[list[Object], Statements]:

@@ -23,6 +23,7 @@ from nfcompile.emit.statements import (
 from nfcompile.ipalloc import Layout, Stock
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
+from nfcompile.lower.piece_maps import PieceMap
 from nfcompile.model.ranges import Range
 
 BLOCK_DATA = ("ipv4_addr", "inet_service")
@@ -42,7 +43,7 @@ def low_ports(
     pool, low = allocation.pool, allocation.low
     if low is None:
         return [], []
-    elements = tuple(block_elements(layout, low, low.block_size))
+    elements = tuple(block_elements(PieceMap(layout.pieces, None), low, low.block_size))
     blocks = names.low("lowblocks", pool.name)
     table = Map(blocks, ("ipv4_addr",), BLOCK_DATA, LOW_PATH, elements, ("interval",), interval=True)
     statement = Nat("snat", lookup(IP_SADDR, blocks), prefix=True)
@@ -71,16 +72,16 @@ def over_limit(context: Context, allocation: PoolAllocation) -> list[Rule]:
     return [Rule((match(L4PROTO, UDP), over, RETURN), UDP_PATH)]
 
 
-def block_elements(layout: Layout, stock: Stock, size: int, masked: bool = False) -> Iterator[Element]:
-    """Subscribers -> global prefix and the first `size` ports of their block. `masked`: the key is the first
-    subscriber alone, for sources whose other bits are zero."""
+def block_elements(mapped: PieceMap, stock: Stock, size: int) -> Iterator[Element]:
+    """Subscribers -> global prefix and the first `size` ports of their block, where it has so many."""
     ports = [
         Range(first, first + size - 1)
         for number in range(stock.blocks_per_address)
         for first in (stock.block(0, number).first,)
     ]
     prefixes: dict[tuple[int, int], Range] = {}
-    for first, last, base, bits, number in layout.pieces:
+    masked = mapped.bits is not None
+    for first, last, base, bits, number in mapped.pieces:
         if number < len(ports):
             address = prefixes.setdefault((base, bits), prefix(base, bits))
             yield Element((Range(first, first if masked else last),), (address, ports[number]))

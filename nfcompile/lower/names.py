@@ -172,9 +172,11 @@ def helper(kind: str, protocol: str) -> Name:
 # ---- deterministic pools
 
 
-def blocks(pool: str, protocols: tuple[str, ...] = ()) -> Name:
-    """The map to global prefix and block; of these protocols only, where limits differ."""
-    return Name(f"blocksof-{'-'.join(protocols)}" if protocols else "blocks", pool)
+def blocks(pool: str, protocols: tuple[str, ...] = (), rest: bool = False) -> Name:
+    """The map to global prefix and block; of these protocols only, where limits differ; of the `rest` that a
+    hash does not take."""
+    word = "moreblocks" if rest else "blocks"
+    return Name(f"{word}of-{'-'.join(protocols)}" if protocols else word, pool)
 
 
 def addresses(pool: str) -> Name:
@@ -182,10 +184,10 @@ def addresses(pool: str) -> Name:
     return Name("addresses", pool)
 
 
-def pieces(pool: str, part: int = 0, protocols: tuple[str, ...] = ()) -> Name:
+def pieces(pool: str, part: int = 0, protocols: tuple[str, ...] = (), rest: bool = False) -> Name:
     """The verdict map from sources to the chain of their block, or of a part of it; of these protocols only,
-    where limits differ."""
-    word = f"pieces{part + 1 if part else ''}"
+    where limits differ; of the `rest` that a hash does not take."""
+    word = f"{'more' if rest else ''}pieces{part + 1 if part else ''}"
     return Name(f"{word}of-{'-'.join(protocols)}" if protocols else word, pool)
 
 
