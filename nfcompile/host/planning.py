@@ -24,6 +24,7 @@ from nfcompile.host.plan import (
     Sysctl,
 )
 from nfcompile.model.ranges import Cover, Range, cidrs, union
+from nfcompile.model.sides import sides
 from nfcompile.model.site import Pool, Site
 from nfcompile.model.vlans import shared_addresses, tagged_addresses
 
@@ -120,9 +121,7 @@ def _global_addresses(site: Site) -> Iterator[tuple[tuple[Range, ...], Path]]:
 
 
 def _subscriber_routes(compiled: Compiled) -> Iterator[SubscriberRoute]:
-    names = tuple(
-        link.name for link in links(compiled.site) if link.name not in compiled.site.interfaces.outside
-    )
+    names = sides(compiled.site).inside
     for allocation in compiled.allocations:
         if allocation.subscribers:
             yield SubscriberRoute(allocation.subscribers, names, allocation.pool.path)

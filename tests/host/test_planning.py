@@ -113,6 +113,23 @@ dnat:
     )
 
 
+ONE_ARMED = """version: 1
+interfaces: {inside: [eth0, tun0], outside: [eth0], inside_networks: [10.0.0.0/8]}
+acls: {home: {10: allow ip 10.1.0.0/28}}
+pools: {home: {type: static, priority: 1, global_map: {10.1.0.1: 203.0.113.1}}}
+"""
+
+
+def test_subscribers_of_a_one_armed_gateway_are_behind_its_interface():
+    """The interface is inside, too, though the default route leads through it; no redirects past it."""
+    compiled = pipeline.compile_site(pipeline.parse(ONE_ARMED.encode(), "site.yaml"))
+
+    found = plan(compiled)
+
+    assert [one.interfaces for one in found.subscriber_routes] == [("eth0", "tun0")]
+    assert settings(found)["net.ipv4.conf.eth0.send_redirects"] == 0
+
+
 def test_l2mtu_is_a_packet_of_each_interface():
     assert pool(defaults="l2mtu: 1522").mtus == (
         Mtu("lan0", 1500, ("nat_defaults", "l2mtu")),
