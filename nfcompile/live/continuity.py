@@ -25,6 +25,7 @@ from nfcompile.model import protocols
 from nfcompile.model.parse import address
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Cover, Range
+from nfcompile.model.sides import sides
 from nfcompile.model.site import AclRule, Pool
 from nfcompile.pipeline import Compiled
 
@@ -174,14 +175,15 @@ class SiteStatePolicy:
 
     def untranslated_flows(self) -> Callable[[Flow], bool]:
         """Which flows run untranslated from a source that the guard lets out translated only, unless a fake
-        pool passes them or an snat rule excludes them."""
+        pool passes them, an snat rule excludes them or, on a one-armed gateway, they stay inside."""
+        inside = cover(sides(self.site).networks)
         owned = self.table.get(str(names.OWNED))
         sources = cover(_range(one) for one in (owned.elements if owned else ()))
         fakes = [allocation.pool for allocation in self.allocations if not allocation.pool.translates]
 
         def untranslated(flow: Flow) -> bool:
             bare = flow.src == flow.reply_dst and has(sources, flow.src)
-            if not bare or any(_passes(pool, flow) for pool in fakes):
+            if not bare or has(inside, flow.reply_src) or any(_passes(pool, flow) for pool in fakes):
                 return False
             rule = first_of(self.site.snat, flow)
             return rule is None or not rule.exclude

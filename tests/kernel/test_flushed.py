@@ -11,6 +11,7 @@ from nfcompile.model.parse import address
 from support.applied_site import bring, bring_here, elements, empty, flows, in_gateway, listing
 from support.frames import ACK, ICMP, SYN, TCP, UDP, Packet
 from support.lab import Lab
+from support.wires import GATEWAY_ADDRESS
 
 FAR = address("198.18.0.1")
 SITE = """
@@ -261,3 +262,34 @@ def killed_before_the_flush(text: str) -> int:
         finally:
             os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_what_an_snat_rule_excludes_stays(lab: Lab) -> None:
+    """It runs with the subscriber's own source, and the guard lets it out; without the rule it ends."""
+    keep = "snat: {keep: {protocol: udp, dst_port: 99, exclude: on}}\n"
+    empty(lab)
+    bring(lab, SITE + keep)
+    vpn = Packet(UDP, address("100.64.0.1"), 5000, FAR, 99, 0)
+    assert lab.exchange([("lan0", vpn)])[0].out[0].packet.source == address("100.64.0.1")
+    before = sessions(lab)
+
+    assert bring(lab, SITE.replace("udp: 6000", "udp: 7000") + keep).flushed == 0
+    assert gone(before, lab) == set()
+    assert lab.exchange([("lan0", vpn)])[0].out[0].packet.source == address("100.64.0.1")
+
+    assert bring(lab, SITE).flushed == 1
+    assert gone(before, lab) == addresses("100.64.0.1")
+
+
+def test_a_masqueraded_connection_stays(lab: Lab) -> None:
+    text = SITE + "snat: {home: {src_cidr: 10.0.0.0/24, snat_ip: interface}}\n"
+    empty(lab)
+    bring(lab, text)
+    packet = Packet(UDP, address("10.0.0.9"), 5000, FAR, 53, 0)
+    assert lab.exchange([("lan0", packet)])[0].out[0].packet.source == address(GATEWAY_ADDRESS)
+    before = sessions(lab)
+
+    assert bring(lab, text.replace("udp: 6000", "udp: 7000")).flushed == 0
+    assert bring(lab, SITE).flushed == 0
+
+    assert gone(before, lab) == set()

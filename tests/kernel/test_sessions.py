@@ -24,7 +24,7 @@ from support.frames import ECHO, ICMP, SYN, TCP, UDP, Packet
 from support.lab import Lab
 from support.sites import site
 from support.waiting import PATIENCE
-from support.wires import GATEWAY
+from support.wires import GATEWAY, GATEWAY_ADDRESS
 
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
@@ -272,3 +272,36 @@ def _walk_traced() -> tuple[SessionCounts, int, int]:
         return walk, found, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def test_sessions_with_the_address_of_the_interface(lab: Lab, tmp_path: Path) -> None:
+    """They are the rule's by its qualifiers; what another one masquerades is nobody's."""
+    text = """
+snat:
+  keep: {dst_cidr: 198.18.9.0/24, exclude: on}
+  home: {src_cidr: 10.0.0.0/24, snat_ip: interface}
+"""
+    path = tmp_path / "site.yaml"
+    path.write_text("version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n" + text)
+    lab.load(site(text).text.text)
+    lab.exchange(
+        ("lan0", Packet(UDP, address(source), 5000, address(far), 443, 0))
+        for source, far in (
+            ("10.0.0.7", "198.18.0.1"),
+            ("10.0.0.8", "198.18.0.1"),
+            ("10.0.0.7", "198.18.9.1"),
+        )
+    )
+
+    rows = listed(lab, str(path))
+
+    assert sorted((row["path"], row["subscriber"], row["global_ip"]) for row in rows) == [
+        ("snat.home", "10.0.0.7", GATEWAY_ADDRESS),
+        ("snat.home", "10.0.0.8", GATEWAY_ADDRESS),
+    ]
+    found = json.loads(lab.run(*NFCOMPILE, "status", str(path), "--format", "json").stdout)
+    assert found["snat"] == [{"rule": "home", "path": "snat.home", "sessions": 2, "active_subscribers": 2}]
+    answer = json.loads(
+        lab.run(*NFCOMPILE, "lookup", str(path), "10.0.0.7", "--live", "--format", "json").stdout
+    )
+    assert (answer["action"], answer["subscriber"], answer["global_ip"]) == ("interface", "10.0.0.7", None)

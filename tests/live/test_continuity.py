@@ -271,3 +271,14 @@ def test_the_gateways_own_address_is_given_by_a_rule_with_the_interfaces():
     assert SiteStatePolicy(compiled(own)).orphaned_flows(before, {})(flow)
     given = compiled(own + "snat: {all: {src_cidr: 10.0.0.0/8, snat_ip: interface}}\n")
     assert not SiteStatePolicy(given).orphaned_flows(before, {})(flow)
+
+
+def test_what_stays_inside_a_one_armed_gateway_runs_bare():
+    """It comes in and goes out by one interface, as what is translated does."""
+    one = SITE.replace(
+        "outside: [wan0]", "outside: [lan0], inside_networks: [100.64.0.0/10, 10.0.0.0/8, 192.168.0.0/16]"
+    )
+    bare = SiteStatePolicy(compiled(one)).untranslated_flows()
+
+    assert bare(out(UDP, "100.64.2.3", "100.64.2.3", 5000))
+    assert not bare(out(UDP, "100.64.2.3", "100.64.2.3", 5000, far="10.1.1.1"))
