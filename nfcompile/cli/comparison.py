@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile.allocation.moves import Forgotten
 from nfcompile.cli.moved import forgotten_data, moves_data, moves_text
@@ -13,9 +14,20 @@ from nfcompile.emit.differences import Changed
 from nfcompile.model.ranges import range_text
 from nfcompile.report import visible
 
+if TYPE_CHECKING:
+    from nfcompile.pipeline import Compiled
+
+
 SIGNS = {"added": "+", "changed": "~", "removed": "-"}
 COLORS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
 PLAIN = "\x1b[0m"
+
+
+class Side(NamedTuple):
+    """One of two sites that are compared."""
+
+    name: str
+    compiled: Compiled
 
 
 def as_data(found: Comparison | None) -> dict[str, object]:

@@ -6,7 +6,7 @@ import json
 import sys
 
 from nfcompile.cli import files, site, state
-from nfcompile.cli.comparison import as_data, as_text
+from nfcompile.cli.comparison import Side, as_data, as_text
 from nfcompile.cli.exit_status import DIFFERS, OK, REFUSED, UsageProblem
 from nfcompile.cli.options import Options
 from nfcompile.deploy import comparison
@@ -23,7 +23,12 @@ def run(options: Options) -> int:
     found = None
     if wanted.compiled is not None:
         try:
-            found = _compared(other, wanted.document.name, wanted.compiled, options)
+            before, found = _compared(other, wanted.document.name, wanted.compiled, options)
+            if found is not None and options.html is not None:
+                from nfcompile.cli.html_page import diff_page
+
+                page = diff_page(found, before, Side(wanted.document.name, wanted.compiled))
+                files.write(options.html, page)
         except SiteError as error:
             wanted = wanted.refused(error.diagnostics)
     if options.is_json:
@@ -47,19 +52,27 @@ def _refuse_nonsense(other: str | None, options: Options) -> None:
         raise UsageProblem("SITE must be a file here, not standard input")
 
 
-def _compared(other: str | None, name: str, new: Compiled, options: Options) -> Comparison | None:
-    """The difference; None, with diagnostics printed, where the other site is refused."""
+def _compared(
+    other: str | None, name: str, new: Compiled, options: Options
+) -> tuple[Side | None, Comparison | None]:
+    """The other site, where it is known, and the difference; None, with diagnostics printed, where the other
+    site is refused."""
     if other is None and options.git is None:
         from nfcompile.deploy import change
 
         state.examine(options)
         live = change.live_site(options.state_dir, options.netns)
-        return comparison.with_kernel(new, live, options.netns)
+        before: Side | None = None
+        if live is not None and options.html is not None:
+            loaded = site.compiled_text(live.data, live.file, options).compiled
+            before = None if loaded is None else Side(live.file, loaded)
+        return before, comparison.with_kernel(new, live, options.netns)
     old = site.compiled(other, options) if other is not None else _at_revision(options)
     if old.compiled is None:
         site.tell(old, options)
-        return None
-    return comparison.with_site(old.document.name, old.compiled, name, new)
+        return None, None
+    before = Side(old.document.name, old.compiled)
+    return before, comparison.with_site(before.name, before.compiled, name, new)
 
 
 def _at_revision(options: Options) -> Compilation:

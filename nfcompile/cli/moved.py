@@ -37,7 +37,7 @@ def moves_text(found: Moves) -> Iterator[str]:
 def _move_data(one: Move) -> dict[str, object]:
     return {
         "pool": one.pool,
-        "subscribers": _subscribers(one),
+        "subscribers": subscribers_text(one),
         "count": one.subscribers.size,
         "from": _binding_data(one.before),
         "to": _binding_data(one.after),
@@ -68,12 +68,13 @@ def _block(binding: Binding) -> tuple[int | None, int | None]:
 def _row(word: str, one: Move) -> tuple[str, ...]:
     before, after = one.before, one.after
     other_pool = before is not None and after is not None and before.pool != after.pool
-    old, new = (binding and _binding_text(binding, other_pool) for binding in (before, after))
+    old, new = (binding and binding_text(binding, other_pool) for binding in (before, after))
     arrow = " -> ".join(side for side in (old, new) if side)
-    return f"  {word}", one.pool, _subscribers(one), arrow
+    return f"  {word}", one.pool, subscribers_text(one), arrow
 
 
-def _binding_text(binding: Binding, with_pool: bool) -> str:
+def binding_text(binding: Binding, with_pool: bool) -> str:
+    """Pool, where it is asked for, addresses and ports."""
     spelled = [range_text(binding.global_ip)]
     if binding.ports:
         spelled.append(", ".join(_ports_text(binding)))
@@ -86,5 +87,6 @@ def _ports_text(binding: Binding) -> Iterator[str]:
         yield f"{first}-{last} ({words})" if several else f"{first}-{last}"
 
 
-def _subscribers(one: Move) -> str:
+def subscribers_text(one: Move) -> str:
+    """The subscribers of a run, with their VLAN."""
     return range_text(one.subscribers) + ("" if one.vid is None else f"~{one.vid}")

@@ -33,6 +33,7 @@ class Options(NamedTuple):
     git: str | None = None
     most_boxes: int = 200_000
     growth: float | None = None
+    html: str | None = None
     unit: bool = False
     trial: bool = False
     proto: str | None = None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from nfcompile import pipeline
 from nfcompile.allocation.capacity import RECOMMENDED_PORTS, Plan, Resize, plan
+from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.cli import files
 from nfcompile.cli import site as cli_site
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
@@ -15,6 +16,7 @@ from nfcompile.cli.table import Section, show
 from nfcompile.diagnostics import SiteError
 from nfcompile.pipeline import Compilation
 
+Planned = tuple[PoolAllocation, Plan]
 TOO_SMALL = "pool-capacity"
 """The one error with which a plan is made all the same: the plan says what is missing."""
 COLUMNS = ("pool", "type", *(f">{name}" for name in ("subscribers", "addresses", "ports", "per address")))
@@ -26,8 +28,14 @@ def run(options: Options) -> int:
     growth = options.growth
     if growth is not None and not 0 < growth <= 1000:
         raise UsageProblem(f"--growth is a percentage per month above 0 and up to 1000, not {growth:g}")
-    result, plans = _planned(cli_site.parsed(options), growth)
+    result, planned = _planned(cli_site.parsed(options), growth)
+    plans = tuple(made for _, made in planned)
     refused = any(one.severity == "error" for one in result.diagnostics)
+    if options.html is not None and (plans or not refused):
+        from nfcompile.cli.html_page import PlannedPool, plan_page
+
+        pools = [PlannedPool(one, made, _row(made), tuple(_sentences(made))) for one, made in planned]
+        files.write(options.html, plan_page(result.document.name, COLUMNS, pools))
     if options.is_json:
         print(json.dumps(_as_data(result, plans), indent=2))
     else:
@@ -39,7 +47,7 @@ def run(options: Options) -> int:
     return REFUSED if refused else OK
 
 
-def _planned(read: Compilation, growth: float | None) -> tuple[Compilation, tuple[Plan, ...]]:
+def _planned(read: Compilation, growth: float | None) -> tuple[Compilation, tuple[Planned, ...]]:
     """The plans; none where the site has errors that leave nothing to count."""
     if read.diagnostics:
         return read, ()
@@ -50,13 +58,15 @@ def _planned(read: Compilation, growth: float | None) -> tuple[Compilation, tupl
     result = read.refused(tuple(finding.diagnostics))
     if any(one.severity == "error" and one.code != TOO_SMALL for one in finding.diagnostics):
         return result, ()
-    found: list[Plan] = []
+    found: list[Planned] = []
     for document in pipeline.answering(read.document):
         checked = finding.checked if document is read.document else pipeline.check(document).checked
         node = checked.site.node
         pair = "" if node is None else node.pair or node.name
-        made = (plan(one, one.pool.port_block_size, growth) for one in checked.allocations)
-        found += (one._replace(pair=pair) for one in made)
+        found += (
+            (one, plan(one, one.pool.port_block_size, growth)._replace(pair=pair))
+            for one in checked.allocations
+        )
     return result, tuple(found)
 
 

@@ -73,6 +73,7 @@ STATE_DIR = VerbOption(
 )
 YES = VerbOption("yes", ("-y", "--yes"), "Do not ask.")
 FULL = VerbOption("full", ("--full",), "Count sessions however many connections there are.")
+HTML = VerbOption("html", ("--html",), "Write a page for a browser to FILE, too.", "FILE")
 EXIT_CODE = VerbOption("exit_code", ("--exit-code",), "Exit 3 when something differs.")
 
 
@@ -156,6 +157,7 @@ VERBS = (
             NETNS._replace(help="Compare with the table in that network namespace."),
             EXIT_CODE,
             STATE_DIR,
+            HTML,
             TEXT_JSON,
         ),
     ),
@@ -190,6 +192,7 @@ VERBS = (
             VerbOption(
                 "growth", ("--growth",), "Growth of subscribers per month.", "PERCENT", value_type=float
             ),
+            HTML,
             TEXT_JSON,
         ),
     ),
