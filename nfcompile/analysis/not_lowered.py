@@ -26,7 +26,6 @@ SCHEMA_KEYS = frozenset(
     {
         ("site.nat_defaults", "assignment_trial"),
         ("site.nat_defaults", "timeouts_by"),
-        ("limits_peruser", "sessions"),
     }
 )
 """Keys that no golden ruleset can have yet. The commit that lowers a key removes it here and below."""
@@ -42,15 +41,6 @@ def _settings(site: Site) -> Iterator[tuple[Path, str]]:
     for key in ("assignment_trial", "timeouts_by"):
         if key in site.defaults.differing:
             yield ("nat_defaults", key), f"'{key}: {_spelled(getattr(site.defaults, key))}'"
-    yield from _pools(site)
-
-
-def _pools(site: Site) -> Iterator[tuple[Path, str]]:
-    for pool in site.active_pools:
-        if pool.limits.sessions is not None and pool.shares_addresses:
-            own = "limits_peruser.sessions" in pool.given
-            above: Path = pool.path if own else ("nat_defaults",)
-            yield (*above, "limits_peruser", "sessions"), "'limits_peruser.sessions'"
 
 
 def _spelled(value: object) -> str:

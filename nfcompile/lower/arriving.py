@@ -19,6 +19,7 @@ from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.dispatch import by_global, is_flat
 from nfcompile.lower.part import pool_chain, pool_rule
+from nfcompile.lower.session_limits import inbound_limit
 from nfcompile.lower.whose_address import whose
 
 POOLS = ("pools",)
@@ -58,4 +59,5 @@ def _whose(context: Context, allocation: PoolAllocation) -> Iterator[Rule]:
 
 def _policy(context: Context, allocation: PoolAllocation) -> Chain:
     _, rules = policy(context, allocation)
-    return pool_chain(allocation.pool, names.arriving(allocation.pool.name), *rules)
+    limits = inbound_limit(allocation.pool)
+    return pool_chain(allocation.pool, names.arriving(allocation.pool.name), *limits, *rules)

@@ -270,5 +270,5 @@ def claimed_socket(context: Context, pool: Pool, address: Field | Bitwise) -> Ch
         *longer,
         (match(L4PROTO, *PROTOCOLS), made),
         (match(L4PROTO, *PROTOCOLS), *undo, mapped),
-        (counter(names.dropped(pool.name)), DROP),
+        (counter(names.pool_counter(pool.name, "full")), DROP),
     )

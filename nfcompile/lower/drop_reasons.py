@@ -18,6 +18,9 @@ class DropReason(NamedTuple):
 DROP_REASONS = {
     "dropped_pool": DropReason("no_port", "the pool has no free address or port"),
     "icmp_limit": DropReason("icmp_limit", "over the subscriber's limit of ICMP sessions"),
+    "sessions": DropReason("sessions", "over the subscriber's limit of sessions"),
+    "full": DropReason("full", "a set that counts or keeps what subscribers use is full"),
+    "full_sessions": DropReason("sockets_full", "the set that counts the sessions of sockets is full"),
     "exhausted": DropReason("exhausted", "no free block in the pool, or none found in time"),
     "waiting": DropReason("waiting", "the subscriber's block is just being assigned"),
     "conflict": DropReason("conflict", "the global port belongs to another socket's mapping entry"),

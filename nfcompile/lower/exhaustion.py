@@ -41,7 +41,7 @@ SIZE = 65536
 def exhaustion(context: Context) -> Contribution:
     """The memory, and the rule that refuses; ICMP alone can lack room in a deterministic cgnat pool."""
     pools = [allocation.pool for allocation in context.allocations if allocation.pool.allocates]
-    all_protocols = any(pool.is_dynamic for pool in pools)
+    all_protocols = any(_lacks_any(pool) for pool in pools)
     if not all_protocols and not any(pool.shares_addresses for pool in pools):
         return Contribution()
     reject = counter(names.REFUSED), ADMIN_PROHIBITED
@@ -62,11 +62,11 @@ def exhaustion(context: Context) -> Contribution:
 
 
 def no_room(pool: Pool, name: Name, counted: Name) -> Chain:
-    """Remember, count and drop; where the memory is full the packet is dropped all the same."""
+    """Remember, count and drop; where the memory is full the packet is dropped all the same, untold."""
     hosts = L4PROTO, IP_SADDR, Field("ct original ip daddr")
     drop = pool_rule(pool, counter(counted), DROP)
     remember = add(names.REFUSED, concat(*hosts))
-    if not pool.is_dynamic:
+    if not _lacks_any(pool):
         return pool_chain(pool, name, pool_rule(pool, remember), drop)
     ported = add(names.REFUSED_PORTS, concat(*hosts, Field("ct original proto-dst")))
     return pool_chain(
@@ -76,3 +76,8 @@ def no_room(pool: Pool, name: Name, counted: Name) -> Chain:
         pool_rule(pool, unlike(L4PROTO, *PORTED), remember),
         drop,
     )
+
+
+def _lacks_any(pool: Pool) -> bool:
+    """Whether other protocols than ICMP may lack room before the translation."""
+    return pool.is_dynamic or (pool.shares_addresses and pool.limits.sessions is not None)

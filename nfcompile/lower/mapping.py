@@ -23,7 +23,6 @@ from nfcompile.emit.statements import (
     IP_SADDR,
     L4PROTO,
     META_MARK,
-    ONCE,
     RETURN,
     TH_DPORT,
     TH_SPORT,
@@ -143,8 +142,10 @@ def _by_address(context: Context, allocation: PoolAllocation) -> Rule:
 
 def _maps(context: Context, pool: Pool) -> Iterator[Object]:
     flags, lifetime = ("dynamic", "timeout"), entry_seconds(context, pool)["udp"]
-    for name in (names.eim(pool.name), names.eif(pool.name)):
-        yield Map(name, SOCKET, END, pool.path, (), flags, lifetime, ENTRIES)
+    # A claim that finds `eif` full would go unnoticed, so `eim` is full first: a packet for whose entry it
+    # has no place is dropped and counted.
+    for name, size in ((names.eim(pool.name), ENTRIES), (names.eif(pool.name), 2 * ENTRIES)):
+        yield Map(name, SOCKET, END, pool.path, (), flags, lifetime, size)
 
 
 def _before_translation(
@@ -171,13 +172,15 @@ def _after_translation(context: Context, pool: Pool) -> Iterator[Object]:
     eim, eif, asking = (make(name) for make in (names.eim, names.eif, names.asking))
     conflict, race = (names.pool_counter(name, word) for word in ("conflict", "race"))
     inside, outside = socket_key(INSIDE), socket_key(OUTSIDE)
+    full = counter(names.pool_counter(name, "full")), DROP
     yield Counter(race, pool.path)
     yield Set(asking, SOCKET, pool.path, (), ("dynamic", "timeout"), ASKING_SECONDS, ENTRIES)
     yield pool_chain(
         pool,
         names.fresh(name),
-        pool_rule(pool, ported, add(asking, inside, ONCE), goto(names.entry_claim(name))),
-        pool_rule(pool, counter(race), DROP),
+        pool_rule(pool, ported, add(asking, inside, CLAIM), counter(race), DROP),
+        pool_rule(pool, ported, match(inside, asking), goto(names.entry_claim(name))),
+        pool_rule(pool, *full),
     )
     give_back = SetUpdate("delete", asking, inside), counter(conflict), DROP
     longer = [
@@ -190,10 +193,10 @@ def _after_translation(context: Context, pool: Pool) -> Iterator[Object]:
         names.entry_claim(name),
         pool_rule(pool, ported, add(asking, outside, CLAIM), *give_back),
         pool_rule(pool, ported, SetUpdate("add", eif, outside, INSIDE, CLAIM), *give_back),
-        pool_rule(pool, ported, SetUpdate("add", eim, inside, OUTSIDE)),
-        pool_rule(pool, set_mark(0)),
-        *longer,
+        pool_rule(pool, ported, SetUpdate("add", eim, inside, OUTSIDE), goto(names.entered(name))),
+        pool_rule(pool, ported, SetUpdate("delete", eif, outside, INSIDE), *full),
     )
+    yield pool_chain(pool, names.entered(name), pool_rule(pool, set_mark(0)), *longer)
 
 
 def _inbound(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:

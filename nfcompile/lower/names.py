@@ -68,6 +68,7 @@ GATE_COUNTER = Name("dropped_gate")
 FORGED_COUNTER = Name("dropped_forged")
 PRIVATE_COUNTER = Name("dropped_private")
 STRANGERS_COUNTER = Name("dropped_unnamed")
+FULL_SESSIONS = Name("full_sessions")
 SESSIONS_COUNTER = Name("refused_sessions")
 
 
@@ -297,14 +298,14 @@ NPT_LOOPS = Name("npt_dropped_unsolicited")
 # ---- limits
 
 
-def icmp_sources(pool: str) -> Name:
-    """The set that counts ICMP sessions."""
-    return Name("icmp", pool)
+def counted(word: str, pool: str) -> Name:
+    """The set that counts the ICMP sessions ('icmp') or all sessions ('sessions') of subscribers."""
+    return Name(word, pool)
 
 
-def over_icmp(pool: str) -> Name:
-    """The chain of those above `portlimit_icmp`."""
-    return Name("over_icmp", pool)
+def over(word: str, pool: str) -> Name:
+    """The chain of those above that limit."""
+    return Name(f"over_{word}", pool)
 
 
 # ---- mapping entries
@@ -343,6 +344,11 @@ def claimed_socket(pool: str) -> Name:
 def entry_claim(pool: str) -> Name:
     """The chain that makes a socket's entries."""
     return Name("claim", pool)
+
+
+def entered(pool: str) -> Name:
+    """The chain of a socket whose entries have just been made."""
+    return Name("entered", pool)
 
 
 def opened(side: str, pool: str) -> Name:

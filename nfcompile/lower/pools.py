@@ -34,7 +34,7 @@ from nfcompile.lower.guard import before_inbound
 from nfcompile.lower.mapping import sockets
 from nfcompile.lower.nat import deterministic_nat
 from nfcompile.lower.part import Part, Statements, pool_chain, pool_rule
-from nfcompile.lower.session_limits import icmp_limit
+from nfcompile.lower.session_limits import subscriber_limits
 from nfcompile.lower.static import static, static_sources
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
@@ -108,7 +108,7 @@ def _pool(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, .
     plan = port_plan(allocation)
     part = _part(context, allocation, plan is not None)
     timeouts, first_packet = policy(context, allocation)
-    limits, refusals = icmp_limit(allocation)
+    limits, refusals = subscriber_limits(allocation)
     entries = sockets(context, allocation, plan)
     drop = counter(names.dropped(pool.name)), DROP
     translate = (

@@ -313,10 +313,17 @@ def _log(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
     yield Reason((*step.rule.origin, "connection_logging"), text)
 
 
+COUNTED = {
+    "portlimit_icmp": "icmp sessions",
+    "sessions": "sessions of a subscriber",
+    "sessions_per_translation": "sessions of one address and port",
+}
+
+
 def _counted(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
     most = effect.values[0]
-    if isinstance(most, Range) and step.origin[-1] in ("portlimit_icmp", "sessions_per_translation"):
-        what = "icmp sessions" if step.origin[-1] == "portlimit_icmp" else "sessions of one address and port"
+    if isinstance(most, Range) and step.origin[-1] in COUNTED:
+        what = COUNTED[str(step.origin[-1])]
         more = "there are more" if effect.kind == "over" else "there is room"
         yield Reason(step.origin, f"{most.first} {what} are allowed, {more}")
 
