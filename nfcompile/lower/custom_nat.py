@@ -12,14 +12,12 @@ from itertools import groupby
 
 from nfcompile.diagnostics import dotted
 from nfcompile.emit import Chain, Element, Map, Rule
-from nfcompile.emit.expressions import Bitwise, Constant, Field, Key, Verdict
+from nfcompile.emit.expressions import Constant, Field, Key, Verdict
 from nfcompile.emit.statements import (
     ACCEPT,
     CT_MARK,
     DROP,
     IIFNAME,
-    IP_DADDR,
-    IP_SADDR,
     L4PROTO,
     OIFNAME,
     RETURN,
@@ -32,18 +30,20 @@ from nfcompile.emit.statements import (
     key,
     lookup,
     match,
-    set_mark,
     unlike,
 )
 from nfcompile.lower import names
 from nfcompile.lower.acl import port_field
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
+from nfcompile.lower.prefix_maps import are_apart, prefix_map, prefix_translation
+from nfcompile.lower.qualifiers import WHOLE_MARK, constant, mark_match, mark_statement, qualifier_matches
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Range
-from nfcompile.model.rules import DnatRule, Mark, Qualifier, Qualifiers, SnatRule
+from nfcompile.model.rules import ANYTHING, DnatRule, Mark, Qualifiers, SnatRule
 
-WHOLE_MARK = 0xFFFFFFFF
+PREFIX = "prefix"
+"""The shape of rules that map one prefix to another, and ask nothing else."""
 
 
 def dnat(context: Context) -> Contribution:
@@ -51,9 +51,17 @@ def dnat(context: Context) -> Contribution:
     maps: list[Map] = []
     rules: list[Rule] = []
     runs: Counter[int] = Counter()
+    prefixes = 0
     for shape, grouped in groupby(context.site.dnat, key=_dnat_shape):
         group = list(grouped)
-        if shape is None or len(group) == 1:
+        if shape is not None and shape[0] == PREFIX and are_apart(group):
+            prefixes += 1
+            maps.append(prefix_map("dnat", group, prefixes))
+            translate = prefix_translation("dnat", maps[-1])
+            arriving = _arriving(context, group[0])
+            rules.append(Rule((*arriving, translate), group[0].path, _comment(group)))
+            continue
+        if shape is None or shape[0] == PREFIX or len(group) == 1:
             for rule in group:
                 rules += _dnat_rule(context, rule)
             continue
@@ -72,10 +80,16 @@ def snat(context: Context) -> Contribution:
     maps: list[Map] = []
     rules: list[Rule] = []
     elsewhere: list[Rule] = []
-    runs = 0
+    runs = prefixes = 0
     for shape, grouped in groupby(context.site.snat, key=_snat_shape):
         group = list(grouped)
-        if shape is not None and len(group) > 1:
+        if shape == (PREFIX,) and are_apart(group):
+            prefixes += 1
+            maps.append(prefix_map("snat", group, prefixes))
+            statement = prefix_translation("snat", maps[-1])
+            rules.append(Rule((statement,), group[0].path, _comment(group)))
+            continue
+        if shape == ("mark",) and len(group) > 1:
             runs += 1
             maps.append(_snat_map(group, runs))
             target = lookup(CT_MARK, maps[-1].name)
@@ -142,6 +156,9 @@ def _plain(asked: Qualifiers) -> bool:
 def _dnat_shape(rule: DnatRule) -> tuple[object, ...] | None:
     """Rules of one shape can share a map; None where a rule needs its own line."""
     asked, mark = rule.match, rule.mark
+    if rule.prefix:
+        bare = asked == ANYTHING._replace(dst_cidr=asked.dst_cidr, interface=asked.interface)
+        return (PREFIX, asked.interface) if bare and mark is None else None
     port = asked.dst_port.single if asked.dst_port is not None else None
     single = port is not None and port.size == 1 and asked.protocol is not None
     ports = rule.dnat_port is not None and rule.dnat_port.size == 1
@@ -160,6 +177,9 @@ def _protocol(rule: DnatRule) -> int:
 
 
 def _snat_shape(rule: SnatRule) -> tuple[object, ...] | None:
+    if rule.prefix:
+        bare = rule.mark is None and rule.match == ANYTHING._replace(src_cidr=rule.match.src_cidr)
+        return (PREFIX,) if bare else None
     mark = _mark(rule)
     whole = mark is not None and mark.mask == WHOLE_MARK
     bare = _plain(rule.match) and rule.match.dst_port is None and rule.match.protocol is None
@@ -220,24 +240,28 @@ def _dst_port(rule: DnatRule) -> Range:
 def _dnat_rule(context: Context, rule: DnatRule) -> Iterator[Rule]:
     """The rule; none where it excludes every inside interface."""
     destination = rule.match.dst_cidr
-    interfaces = rule.match.interfaces(context.inside)
-    if not interfaces:
+    if not rule.match.interfaces(context.inside):
         return
-    statements: list[Statement] = [match(IIFNAME, *interfaces)]
-    if not rule.match.names_interfaces:
-        only = interfaces if interfaces != context.inside else ()
-        statements = [*context.direction("from_inside", *only)]
+    statements: list[Statement] = [*_arriving(context, rule)]
     if not rule.match.names_interfaces and (destination is None or destination.negated):
         statements += _not_for_us(context)
-    statements += _qualifiers(rule.match)
+    statements += qualifier_matches(rule.match)
     if rule.mark:
-        statements.append(_set_mark(rule.mark))
+        statements.append(mark_statement(rule.mark))
     if rule.dnat_ip is None and rule.dnat_port is None:
         statements.append(RETURN)
     else:
         prefix = rule.prefix and rule.dnat_ip is not None and rule.dnat_ip.size > 1
-        statements.append(Nat("dnat", _constant(rule.dnat_ip), _constant(rule.dnat_port), prefix))
+        statements.append(Nat("dnat", constant(rule.dnat_ip), constant(rule.dnat_port), prefix))
     yield Rule(tuple(statements), rule.path)
+
+
+def _arriving(context: Context, rule: DnatRule) -> tuple[Match, ...]:
+    """Where packets of a rule come in: on its interfaces, by default from inside."""
+    interfaces = rule.match.interfaces(context.inside)
+    if rule.match.names_interfaces:
+        return (match(IIFNAME, *interfaces),)
+    return context.direction("from_inside", *(interfaces if interfaces != context.inside else ()))
 
 
 def _snat_rule(rule: SnatRule, interfaces: tuple[str, ...], *before: Match) -> Rule:
@@ -250,15 +274,15 @@ def _conditions(rule: SnatRule, interfaces: tuple[str, ...]) -> Iterator[Match]:
     if interfaces:
         yield match(OIFNAME, *interfaces)
     if rule.mark:
-        yield _test_mark(rule.mark)
-    yield from _qualifiers(rule.match)
+        yield mark_match(rule.mark)
+    yield from qualifier_matches(rule.match)
 
 
 def _translation(rule: SnatRule) -> Nat | Verdict:
     """What a rule does; `accept` leaves the nat chains, so no pool is asked either."""
     if rule.exclude:
         return ACCEPT
-    port = _constant(rule.snat_port)
+    port = constant(rule.snat_port)
     if rule.snat_ip is None:
         return Nat("masquerade", None, port)
     several = rule.snat_ip.size > 1
@@ -278,41 +302,3 @@ def _snat_map(group: list[SnatRule], run: int) -> Map:
 def _mark(rule: SnatRule) -> Mark | None:
     """The only mark that a rule tests."""
     return None if rule.mark is None else rule.mark.single
-
-
-def _constant(value: Range | None) -> Constant | None:
-    return None if value is None else Constant(value)
-
-
-def _qualifiers(asked: Qualifiers) -> Iterator[Match]:
-    protocol, src_cidr, src_port, dst_cidr, dst_port, _ = asked
-    if src_cidr is not None:
-        yield _matches(IP_SADDR, src_cidr)
-    if dst_cidr is not None:
-        yield _matches(IP_DADDR, dst_cidr)
-    ports = src_port is not None or dst_port is not None
-    only = None if protocol is None else protocol.single
-    if protocol is not None and not (ports and only is not None):
-        yield _matches(L4PROTO, protocol)
-    for end, port in (("sport", src_port), ("dport", dst_port)):
-        if port is not None:
-            # A port match of one protocol tests the protocol, too; with several that has been done.
-            field = Field(f"th {end}") if only is None else port_field(only, end)
-            yield _matches(field, port)
-
-
-def _matches(field: Field | Bitwise, asked: Qualifier[Range] | Qualifier[int] | Qualifier[str]) -> Match:
-    return (unlike if asked.negated else match)(field, *asked.values)
-
-
-def _set_mark(mark: Mark) -> Mangle:
-    if mark.mask == WHOLE_MARK:
-        return set_mark(mark.value, CT_MARK)
-    return set_mark(Bitwise(CT_MARK, ~mark.mask & WHOLE_MARK, mark.value), CT_MARK)
-
-
-def _test_mark(asked: Qualifier[Mark]) -> Match:
-    """A test of marks; all of a list have one mask."""
-    mask = asked.values[0].mask
-    field = CT_MARK if mask == WHOLE_MARK else Bitwise(CT_MARK, mask)
-    return _matches(field, Qualifier(tuple(mark.value for mark in asked.values), asked.negated))

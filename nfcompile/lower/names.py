@@ -415,6 +415,11 @@ def port_map(word: str, protocol: int, run: int) -> Name:
     return Name(f"{word}_ports", SYMBOLS["inet_proto"][protocol], str(run) if run > 1 else "")
 
 
+def prefix_map(stage: str, run: int) -> Name:
+    """The map of neighbouring rules of a stage from prefix to prefix."""
+    return Name(f"{stage}_prefixes", "", str(run) if run > 1 else "")
+
+
 def mark_map(run: int) -> Name:
     """The map of neighbouring `snat` rules from marks to addresses."""
     return Name("snat_marks", "", str(run) if run > 1 else "")

@@ -66,6 +66,9 @@ class Qualifiers(NamedTuple):
         return self.interface.values
 
 
+ANYTHING = Qualifiers(None, None, None, None, None, None)
+
+
 class DnatRule(NamedTuple):
     """Aviatrix step 3: packets that match get a mark, another destination address or port.
 

@@ -172,3 +172,36 @@ snat:
         udp@wan0 198.18.0.1:1000 > 203.0.114.7:22    -> to 10.0.2.9:22
         """,
     )
+
+
+def test_lines_one_to_one(lab: Lab) -> None:
+    """Neighbouring lines are one look-up; where prefixes overlap the first line decides."""
+    check(
+        lab,
+        site("""
+interfaces: {inside: [lan0, lan1], outside: [wan0, wan1]}
+dnat:
+  a: {interface: wan0, dst_cidr: 203.0.113.0/28, dnat_prefix: 10.0.1.0/28}
+  b: {interface: wan0, dst_cidr: 203.0.113.64/28, dnat_prefix: 10.0.2.16/28}
+  c: {interface: [wan0, wan1], dst_cidr: 203.0.114.0/31, dnat_prefix: 10.0.3.6/31}
+  d: {interface: [wan0, wan1], dst_cidr: 203.0.114.9, dnat_prefix: 10.0.3.9/32}
+  e: {dst_cidr: 198.18.4.0/30, dnat_prefix: 198.18.5.0/30}
+  f: {dst_cidr: 198.18.4.8/30, dnat_prefix: 198.18.5.16/30}
+snat:
+  a: {src_cidr: 10.0.1.0/28, snat_prefix: 203.0.113.0/28}
+  b: {src_cidr: 10.0.2.16/28, snat_prefix: 203.0.113.64/28}
+  first: {src_cidr: 10.0.4.0/30, snat_prefix: 203.0.115.0/30}
+  wider: {src_cidr: 10.0.4.0/28, snat_prefix: 203.0.116.0/28}
+"""),
+        """
+        udp@wan0 198.18.0.1:1000 > 203.0.113.15:53   -> to 10.0.1.15:53
+        tcp@wan0 198.18.0.1:1000 > 203.0.113.64:53   -> to 10.0.2.16:53
+        tcp@wan1 198.18.1.1:1000 > 203.0.114.1:53    -> to 10.0.3.7:53
+        gre@wan0 198.18.0.1 > 203.0.114.9            -> to 10.0.3.9
+        udp 10.0.1.3:5000 > 198.18.4.3:53            -> from 203.0.113.3:5000 to 198.18.5.3:53
+        udp 10.0.2.31:5000 > 198.18.4.8:53           -> from 203.0.113.79:5000 to 198.18.5.16:53
+        udp 10.0.2.32:5000 > 198.18.4.4:53           -> untranslated
+        udp 10.0.4.3:5000 > 198.18.0.1:53            -> from 203.0.115.3:5000
+        udp 10.0.4.4:5000 > 198.18.0.1:53            -> from 203.0.116.4:5000
+        """,
+    )
