@@ -419,7 +419,7 @@ VERBS = (
                 "template",
                 ("--template",),
                 "Kind of gateway.",
-                choices=("isp", "egress", "static"),
+                choices=("isp", "egress", "static", "home", "cloud"),
                 default="isp",
             ),
             VerbOption("inside", ("--inside",), "The subscribers' interface.", "IF", default="lan0"),

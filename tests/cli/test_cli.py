@@ -345,14 +345,15 @@ def test_mappings_parquet_without_pyarrow_says_what_to_install(here):
 # init and schema
 
 
-@pytest.mark.parametrize("template", ["isp", "egress", "static"])
+@pytest.mark.parametrize("template", ["isp", "egress", "static", "home", "cloud"])
 def test_init_writes_a_site_that_compiles_without_a_word(here, template):
     ran = nfcompile("init", "--template", template, "--inside", "eth1.100", "--outside", "ppp0")
 
     assert ran.returncode == 0
     checked = nfcompile("check", "--strict", "--lint", "rfc")
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert '"eth1.100"' in nfcompile("build").stdout
+    # A cloud's gateway has one interface: both sides are the outside one.
+    assert ('"ppp0"' if template == "cloud" else '"eth1.100"') in nfcompile("build").stdout
 
 
 def test_init_asks_for_the_timeouts_of_the_rfcs():
