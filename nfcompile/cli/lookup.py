@@ -13,6 +13,7 @@ from nfcompile.cli.options import Options
 if TYPE_CHECKING:
     from nfcompile.allocation.lookup import Answer
 
+_BRACKETED = re.compile(r"^\[(.*)\](?::\d{1,5})?$", re.ASCII)
 _ASKED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?", re.ASCII)
 
 
@@ -48,14 +49,19 @@ def _computed(options: Options) -> int:
     from nfcompile.allocation import lookup
 
     asked = options.words[-1]
-    address, port = question(asked)
+    ipv6 = _ipv6(asked)
+    address, port = (0, None) if ipv6 is not None else question(asked)
     named = options.words[0] if len(options.words) == 2 else "site.yaml"
     all_pairs = site.each_compiled(named, options._replace(quiet=True))
-    found = [
-        answer
-        for _, compiled in all_pairs
-        for answer in lookup.lookups(compiled.allocations, address, port, options.proto, compiled.site.snat)
-    ]
+    found = []
+    for _, compiled in all_pairs:
+        if ipv6 is not None:
+            from nfcompile.allocation.prefix_lookup import prefix_lookups
+
+            found += prefix_lookups(compiled.site, ipv6)
+            continue
+        site_ = compiled.site
+        found += lookup.lookups(compiled.allocations, address, port, options.proto, site_.snat)
     if options.is_json:
         print(json.dumps(as_data(found)))
     elif found:
@@ -74,12 +80,26 @@ def as_data(found: list[Answer], certain: bool | None = None) -> dict[str, objec
     return first | {"also": others}
 
 
+def _ipv6(asked: str) -> int | None:
+    """An IPv6 address, bare or as [ADDR]:PORT: npt pools translate no ports."""
+    if asked.count(":") < 2:
+        return None
+    import ipaddress
+
+    try:
+        return int(ipaddress.IPv6Address(_BRACKETED.sub(r"\1", asked)))
+    except ValueError:
+        raise UsageProblem(f"'{asked}' is not an address, or an address:port") from None
+
+
 def question(asked: str) -> tuple[int, int | None]:
     """Read ADDR[:PORT].
 
     >>> question("0.0.1.2:80")
     (258, 80)
     """
+    if asked.count(":") > 1:
+        raise UsageProblem(f"'{asked}' is IPv6, which only 'lookup' without other sources and 'prove' know")
     match = _ASKED.fullmatch(asked)
     octets = [int(octet) for octet in match[1].split(".")] if match else []
     port = int(match[2]) if match and match[2] else None

@@ -14,11 +14,11 @@ from nfcompile.diagnostics import dotted
 from nfcompile.emit.validate import InvalidTable
 from nfcompile.kernel import KernelError
 from nfcompile.model import protocols
-from nfcompile.model.ranges import Range, address_text, range_text
+from nfcompile.model.ranges import Range, address_text, ipv6_text, range_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.explain import Explanation, Question, Undecided, explain
-from nfcompile.verify.proof import Box, Grown, Leak, Proof, Shared, TooManyBoxes, prove
+from nfcompile.verify.proof import Box, Compared, Grown, Leak, Proof, Shared, TooManyBoxes, prove
 from nfcompile.verify.walk import UnknownStatement
 
 SHOWN = 5
@@ -87,6 +87,29 @@ def _text(compiled: Compiled, proof: Proof) -> Iterator[str]:
         f"{len(proof.moved):,} of {lists} move subscribers when they grow",
         [_moved(one) for one in proof.moved[:SHOWN]],
     )
+    if compiled.npt is not None:
+        many = _many(proof.prefix_boxes, "box", "boxes")
+        yield from _told(
+            "prefixes",
+            f"{many} of IPv6, in all of them the table of the npt pools agrees with the site",
+            f"in {len(proof.prefixes):,} of {many} of IPv6 the table of the npt pools disagrees",
+            [_prefix(one) for one in proof.prefixes[:SHOWN]],
+        )
+
+
+def _prefix(one: Compared) -> str:
+    """A packet of IPv6, and what both sides make of it."""
+    box, left = one.box.one(), one.outcome.packet
+    said, done = (
+        "drop" if drops else f"{ipv6_text(source.first)} to {ipv6_text(destination.first)}"
+        for drops, source, destination in (
+            (one.fate.action == "drop", one.fate.sources, one.fate.destinations),
+            (one.outcome.verdict == "drop", left.source, left.destination),
+        )
+    )
+    ends = f"{ipv6_text(box.source[0].first)} to {ipv6_text(box.destination[0].first)}"
+    way = f"from {min(box.interface)} routed to {min(box.towards)}, {min(box.out)}"
+    return f"{ends} {way}: the site says {said}, the ruleset {done}"
 
 
 def _told(word: str, held: str, failed: str, examples: list[str]) -> Iterator[str]:
@@ -170,7 +193,9 @@ def _many(count: int, one: str, more: str) -> str:
 
 
 def _as_data(compiled: Compiled, proof: Proof) -> dict[str, Any]:
-    return {
+    found = [_prefix(one) for one in proof.prefixes]
+    of_ipv6 = {} if compiled.npt is None else {"prefixes": {"boxes": proof.prefix_boxes, "different": found}}
+    return of_ipv6 | {
         "packets": {
             "boxes": proof.boxes,
             "different": [_difference_data(compiled, one.box.one()) for one in proof.different],

@@ -157,8 +157,16 @@ def _sysctls(compiled: Compiled) -> tuple[Sysctl, ...]:
         *sizes.sizes(compiled.allocations),
         *_of_connections(site),
         *_of_interfaces(site),
+        *_of_ipv6(site),
         Sysctl("net.ipv4.ip_forward", 1, ("interfaces",)),
     )
+
+
+def _of_ipv6(site: Site) -> Iterator[Sysctl]:
+    """npt pools translate what the host forwards."""
+    enabled = next((pool for pool in site.npt if pool.enable), None)
+    if enabled is not None:
+        yield Sysctl("net.ipv6.conf.all.forwarding", 1, enabled.path)
 
 
 def _of_connections(site: Site) -> Iterator[Sysctl]:

@@ -83,15 +83,17 @@ class Box(NamedTuple):
 FIELDS = {CHOSEN[1]: "chosen_port"}
 
 
-def everything(interfaces: frozenset[str], protocols: Iterable[int]) -> Iterator[Box]:
-    """All packets: from every interface, and routed to every one or to the gateway itself."""
+def everything(interfaces: frozenset[str], protocols: Iterable[int], bits: int = 32) -> Iterator[Box]:
+    """All packets: from every interface, and routed to every one or to the gateway itself. `bits` of an
+    address."""
+    everywhere = Range(0, (1 << bits) - 1)
     known = interfaces | {ELSEWHERE}
     routes = known | {LOCAL}
     for protocol in protocols:
         ports = PORTS if protocol in WITH_PORTS else NOTHING
         ids = PORTS if protocol == ICMP else ports
         for opens in (True, False) if protocol == TCP else (True,):
-            ends = (EVERYWHERE,), (ids,), (EVERYWHERE,), (ports,)
+            ends = (everywhere,), (ids,), (everywhere,), (ports,)
             yield Box(protocol, opens, known, *ends, routes, routes, home=routes)
 
 

@@ -14,6 +14,7 @@ from nfcompile.pipeline import Compiled
 from nfcompile.verify.box import Box
 from nfcompile.verify.proof.agreement import Compared, compared, fates, opened
 from nfcompile.verify.proof.leaks import Leak, leaks
+from nfcompile.verify.proof.prefixes import prefixes
 from nfcompile.verify.proof.sharing import Rectangle, Shared, Sharing, rectangles, sharing
 from nfcompile.verify.proof.stability import Grown, grown
 from nfcompile.verify.walk import read
@@ -49,10 +50,12 @@ class Proof(NamedTuple):
     sharing: Sharing
     lists: int
     moved: tuple[Grown, ...]
+    prefix_boxes: int = 0
+    prefixes: tuple[Compared, ...] = ()
 
     @property
     def holds(self) -> bool:
-        return not (self.different or self.leaks or self.sharing.found or self.moved)
+        return not (self.different or self.leaks or self.sharing.found or self.moved or self.prefixes)
 
 
 def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
@@ -78,6 +81,7 @@ def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
             ways += many
             leaking += found
     lists = list(grown(compiled.allocations))
+    of_prefixes = list(prefixes(compiled))
     return Proof(
         count,
         tuple(different),
@@ -86,4 +90,6 @@ def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
         sharing(site, leaving),
         len(lists),
         tuple(one for one in lists if one.moved),
+        len(of_prefixes),
+        tuple(one for one in of_prefixes if not one.agree),
     )

@@ -13,6 +13,8 @@ from nfcompile.verify.narrowing import Cut, narrowed, narrowed_packet, narrowed_
 from nfcompile.verify.walk.values import UnknownStatement, Value
 
 STATUS = {kind: symbol("ct_status", kind) for kind in ("snat", "dnat")}
+UNTRACKED = 1 << 31
+"""Beside the bits of `ct status`: connection tracking has not seen the packet."""
 NEW, SYN, ACK = symbol("ct_state", "new"), symbol("tcp_flag", "syn"), symbol("tcp_flag", "ack")
 IPV4 = symbol("ether_type", "ip")
 LOCAL_TYPE, UNICAST = symbol("fib_addrtype", "local"), symbol("fib_addrtype", "unicast")
@@ -96,6 +98,18 @@ class Flight(NamedTuple):
         same = self.now.destination == self.original.destination
         return self.first if same else route(self.now.destination)
 
+    @property
+    def tracked(self) -> bool:
+        """Whether connection tracking sees the packet; nat chains do not without it."""
+        return not self.status & UNTRACKED
+
+    def rewritten(self, name: str, address: Range) -> Flight:
+        """The packet with an address written into it, without connection tracking."""
+        now = self.now._replace(source=address)
+        if name == "ip6 daddr":
+            now = self.now._replace(destination=address)
+        return self._replace(now=now)
+
     def translated(self, kind: str, address: Range | None, port: Range | None) -> Flight:
         """The packet with another source or destination; what is None stays, and so do ports that a
         protocol does not have."""
@@ -116,12 +130,16 @@ class Flight(NamedTuple):
 
 WRITABLE = ("ip saddr", "th sport")
 """Fields of the packet that rules write."""
+REWRITTEN = ("ip6 saddr", "ip6 daddr")
+"""Addresses that rules write where connection tracking does not translate them."""
 PORTS = {"th sport", "th dport"}
 VALUES: dict[str, Callable[[Flight], Value]] = {
     "iifname": lambda flight: flight.now.interface,
     "oifname": lambda flight: flight.out,
     "ip saddr": lambda flight: flight.now.source,
     "ip daddr": lambda flight: flight.now.destination,
+    "ip6 saddr": lambda flight: flight.now.source,
+    "ip6 daddr": lambda flight: flight.now.destination,
     "th sport": lambda flight: flight.now.source_port,
     "th dport": lambda flight: flight.now.destination_port,
     "tcp flags": lambda flight: number(SYN if flight.now.opens else ACK),
@@ -129,8 +147,8 @@ VALUES: dict[str, Callable[[Flight], Value]] = {
     "meta l4proto": lambda flight: number(flight.now.protocol),
     "meta mark": lambda flight: flight.mark,
     "ct mark": lambda flight: flight.ct_mark,
-    "ct state": lambda flight: number(NEW),
-    "ct status": lambda flight: number(flight.status),
+    "ct state": lambda flight: number(symbol("ct_state", "new" if flight.tracked else "untracked")),
+    "ct status": lambda flight: number(flight.status & ~UNTRACKED),
     "ct direction": lambda flight: number(0),
     "ct original zone": lambda flight: flight.zone,
     "ct original ip saddr": lambda flight: flight.original.source,

@@ -15,11 +15,13 @@ from nfcompile.verify.walk.values import Key, Value, key_within
 
 
 class Program(NamedTuple):
-    """Chains by name, base chains by hook in their order, and the tables that rules look into."""
+    """Chains by name, base chains by hook in their order, the tables that rules look into, and which base
+    chains are of type nat: they see what connection tracking sees."""
 
     chains: Mapping[Name, tuple[Rule, ...]]
     hooks: Mapping[str, tuple[Name, ...]]
     sources: Mapping[Name, Source]
+    nat: frozenset[Name] = frozenset()
 
     def entries(self, source: Name | Elements) -> Elements:
         """The elements of a named set or map, or those that stand in the rule."""
@@ -86,6 +88,7 @@ def read(table: Table) -> Program:
         {chain.name: chain.rules for chain in chains},
         {hook: tuple(name for _, name in sorted(found)) for hook, found in hooks.items()},
         {thing.name: Source(thing) for thing in table.objects if isinstance(thing, Set | Map)},
+        frozenset(chain.name for chain in chains if chain.hook and chain.hook.type == "nat"),
     )
 
 

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from nfcompile.emit import Name, Rule
 from nfcompile.emit.expressions import Bitwise, Concat, Constant, Expression, Field, Lookup, Numgen
-from nfcompile.emit.statements import Mangle, Match, Nat, SetUpdate, Statement, VerdictMap
+from nfcompile.emit.statements import Mangle, Match, Nat, Notrack, SetUpdate, Statement, VerdictMap
 from nfcompile.verify.walk.program import Program
 from nfcompile.verify.walk.walker import Pause
 
@@ -16,6 +16,9 @@ WHERE: dict[str, str] = {
     "oifname": "out",
     "ip saddr": "now.source",
     "ip daddr": "now.destination",
+    "ip6 saddr": "now.source",
+    "ip6 daddr": "now.destination",
+    "ct state": "status",
     "meta mark": "mark",
     "ct mark": "ct_mark",
     "ct status": "status",
@@ -37,7 +40,7 @@ WHERE: dict[str, str] = {
 """Where a flight has a field; those that are missing are the same in all packets of a box."""
 WRITTEN = {"ip saddr", "th sport", "tcp sport", "udp sport"}
 """Fields that rules may have overwritten."""
-CONSTANT = {"tcp flags", "meta protocol", "meta l4proto", "ct state", "ct direction"}
+CONSTANT = {"tcp flags", "meta protocol", "meta l4proto", "ct direction"}
 NAT = {
     "snat": {"now.source", "now.source_port", "status", "written"},
     "masquerade": {"now.source", "now.source_port", "status", "written"},
@@ -72,6 +75,8 @@ def reads(rule: Rule, program: Program) -> Reads:
                 if name in WRITTEN:
                     places.add("written")
         dynamic = dynamic or any(program.sources[name].dynamic for name in _objects(statement))
+        if isinstance(statement, Notrack):
+            places.add("status")
         if isinstance(statement, Nat):
             places |= NAT[statement.kind]
     return Reads(places, dynamic)

@@ -79,8 +79,10 @@ class Together:
         """The base chains of a hook; `accept`, translations and the end of a chain lead to the next one."""
         dropped: Pauses = []
         for base in self.program.hooks.get(name, ()):
-            ends = self.chain(base, pauses)
-            pauses = [*ends.through, *ends.accepted]
+            seen = [pause for pause in pauses if pause.flight.tracked or base not in self.program.nat]
+            past = [pause for pause in pauses if not pause.flight.tracked and base in self.program.nat]
+            ends = self.chain(base, seen)
+            pauses = [*ends.through, *ends.accepted, *past]
             dropped += ends.dropped
         return Ends([], pauses, dropped)
 

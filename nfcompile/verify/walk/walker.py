@@ -59,7 +59,7 @@ from nfcompile.verify.boxes import (
     taken,
 )
 from nfcompile.verify.narrowing import Cut, narrowed
-from nfcompile.verify.walk.packet import WRITABLE, Flight
+from nfcompile.verify.walk.packet import REWRITTEN, UNTRACKED, WRITABLE, Flight
 from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits
 from nfcompile.verify.walk.state import NOTHING, Learned, State
 from nfcompile.verify.walk.values import Key, UnknownStatement, Value, apart, certain, hull
@@ -185,6 +185,7 @@ class Walker:
         elif isinstance(statement, Reject):
             return self.decided(Verdict("reject"))
         elif isinstance(statement, Notrack):
+            self.flight = self.flight._replace(status=self.flight.status | UNTRACKED)
             self.effects.append(Effect("notrack"))
         elif isinstance(statement, Unread):
             raise UnknownStatement(statement.listed)
@@ -316,6 +317,9 @@ class Walker:
             self.flight = self.flight.with_field(mangle.field.name, _range(written))
             return
         value = self.number(mangle.value)
+        if mangle.field.name in REWRITTEN:
+            self.flight = self.flight.rewritten(mangle.field.name, value)
+            return
         if mangle.field == META_MARK:
             self.flight = self.flight._replace(mark=value)
         elif mangle.field == CT_MARK:

@@ -133,6 +133,8 @@ class _Walk:
 
     def arrive(self, way: Way) -> Way:
         """The next base chain, the next hook, the routing decision, or the end."""
+        if way.bases and way.bases[0] in self.program.nat and not way.pause.flight.tracked:
+            return way._replace(bases=way.bases[1:])
         if way.bases:
             return way._replace(bases=way.bases[1:], stack=((way.bases[0], 0),))
         if not way.hooks:
