@@ -141,7 +141,7 @@ def like(rule: dict[str, Any], depth: int = 0) -> st.SearchStrategy[Any]:
     else:
         made = st.one_of(texts, st.sampled_from(rule.get("examples") or ["a"]))
     wrong = st.one_of(st.none(), st.integers(), st.text(max_size=9), st.lists(st.integers(), max_size=2))
-    return st.integers(0, 150).flatmap(lambda dice: wrong if dice == 0 else made)
+    return st.integers(0, 300).flatmap(lambda dice: wrong if dice == 0 else made)
 
 
 def objects(rule: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:

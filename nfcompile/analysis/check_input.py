@@ -12,7 +12,7 @@ from nfcompile.model.site import Pool, Site
 class UnreadPaths:
     """The paths of values with a fault of their own. The site lacks them, or has a stand-in.
 
-    >>> unread = Unread([("pools", "a", "acl"), ("gateway",)])
+    >>> unread = UnreadPaths([("pools", "a", "acl"), ("gateway",)])
     >>> unread.knows(("pools", "b")), unread.knows(("pools", "a")), unread.knows(("gateway", "primary_ip"))
     (True, False, False)
     """

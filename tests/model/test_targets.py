@@ -45,12 +45,7 @@ def test_an_npt_pool():
 
 
 USED = [
-    "nat_defaults: {strict_sources: on}",
     "nat_defaults: {timeouts_by: host}",
-    "snat: {a: {exclude: on}}",
-    "snat: {a: {snat_ip: interface}}",
-    "dnat: {a: {dst_cidr: 10.0.0.0/24, dnat_prefix: 10.1.0.0/24}}",
-    "pools: {v6: {type: npt, priority: 40, global_map: {'fd00:1::/48': '2001:db8:1::/48'}}}",
 ]
 
 
