@@ -72,6 +72,7 @@ class Options(NamedTuple):
     host: bool = False
     instance: str | None = None
     region: str | None = None
+    conntrackd: str | None = None
 
     @property
     def site(self) -> str:

@@ -279,6 +279,25 @@ VERBS = (
         ),
     ),
     Verb(
+        "takeover",
+        "Become the forwarding node of a pair: rebuild what the ruleset remembers, open the gate.",
+        (),
+        (NODE, NETNS, STATE_DIR, TEXT_JSON),
+    ),
+    Verb("standby", "Close the gate of a pair's node.", (), (NODE, NETNS, STATE_DIR, TEXT_JSON)),
+    Verb(
+        "ha",
+        "Show whether a pair would survive a failover now; serve and copy are for its two nodes.",
+        (VerbWord("action", "status, serve or copy.", "status", "ACTION"),),
+        (
+            NODE,
+            NETNS,
+            STATE_DIR,
+            VerbOption("conntrackd", ("--conntrackd",), "conntrackd's configuration, if elsewhere.", "FILE"),
+            TEXT_JSON,
+        ),
+    ),
+    Verb(
         "history",
         "List what was live when, who changed it, and the result.",
         (),

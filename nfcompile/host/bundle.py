@@ -12,7 +12,7 @@ from nfcompile.host.daemons import LOG_GROUP
 from nfcompile.host.plan import HostPlan, Sysctl
 from nfcompile.model.ranges import Range, address_text, cidrs, range_text
 
-PLAIN, SECRET = "0644", "0600"
+PLAIN, SECRET, EXECUTABLE = "0644", "0600", "0755"
 USUAL_SIZE = 262144
 """What the kernel itself takes for tables of connections where there is memory: a file does not make it
 less."""
@@ -91,6 +91,7 @@ def files(
         *FORMS[network](interfaces(plan), page, NULL if routed else LOCAL),
         *_daemons(plan, page),
         *_units(plan, page),
+        *_pair(plan, page),
     ]
     listed = [{"path": one.path, "mode": one.mode, "for": one.purpose} for one in found]
     manifest = json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
@@ -186,7 +187,39 @@ def _units(plan: HostPlan, page: Render) -> Iterator[BundleFile]:
     if plan.log is not None:
         units["nfcompile-log.service"] = "runs ulogd2 for this gateway"
     for name, purpose in units.items():
-        yield BundleFile(f"etc/systemd/system/{name}", PLAIN, purpose, page(name))
+        yield BundleFile(f"etc/systemd/system/{name}", PLAIN, purpose, page(name, node=plan.node))
+
+
+def _pair(plan: HostPlan, page: Render) -> Iterator[BundleFile]:
+    """The daemons of a pair: VRRP, connection tracking, and the script by which one tells the other."""
+    if plan.pair is None:
+        return
+    files = {
+        "keepalived/keepalived.conf": ("keepalived.conf", PLAIN, "which node is master"),
+        "keepalived/nfcompile-notify": ("notify", EXECUTABLE, "what a node does when its role changes"),
+        "conntrackd/conntrackd.conf": ("conntrackd.conf", PLAIN, "how connections are synchronised"),
+        "systemd/system/conntrackd.service.d/nfcompile.conf": (
+            "conntrackd.dropin",
+            PLAIN,
+            "restarts conntrackd",
+        ),
+        "systemd/system/keepalived.service.d/nfcompile.conf": (
+            "keepalived.dropin",
+            PLAIN,
+            "orders keepalived",
+        ),
+        "systemd/system/nfcompile-ha.service": ("nfcompile-ha.service", PLAIN, "answers the peer"),
+    }
+    if plan.pair.has_copies:
+        for kind in ("service", "timer"):
+            name = f"nfcompile-ha-copy.{kind}"
+            files[f"systemd/system/{name}"] = (
+                name,
+                PLAIN,
+                "keeps the peer's assignments of idle subscribers",
+            )
+    for path, (name, mode, purpose) in files.items():
+        yield BundleFile(f"etc/{path}", mode, purpose, page(name, pair=plan.pair))
 
 
 def _blocks(ranges: Iterable[Range]) -> Iterator[str]:

@@ -112,6 +112,34 @@ class LogReceiver(NamedTuple):
     path: Path
 
 
+class VrrpInstance(NamedTuple):
+    """VRRP on one interface: what moves there. `more` are addresses that no advert has room for."""
+
+    interface: str
+    router_id: int
+    own: str
+    peer: str
+    virtual: tuple[str, ...]
+    more: tuple[str, ...]
+
+
+class PairPlan(NamedTuple):
+    """One node's half of its pair. `unsynced` are addresses whose connections are the nodes' own."""
+
+    name: str
+    node: str
+    priority: int
+    advert: str
+    unicast: bool
+    instances: tuple[VrrpInstance, ...]
+    sync_interface: str
+    sync_own: str
+    sync_peer: str
+    unsynced: tuple[str, ...]
+    has_copies: bool
+    path: Path
+
+
 class HostPlan(NamedTuple):
     """What a site needs of its host. `lldp` and `log_daemon` are None where the site does not ask for them;
     `log` is what the ruleset sends, asked for or not."""
@@ -128,3 +156,5 @@ class HostPlan(NamedTuple):
     lldp: Lldp | None
     log: LogReceiver | None
     log_daemon: LogReceiver | None
+    pair: PairPlan | None = None
+    node: str = ""

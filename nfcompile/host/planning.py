@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nfcompile.diagnostics import Path
 from nfcompile.emit import CtHelper
+from nfcompile.host import pair as pairs
 from nfcompile.host import sizes, timeouts
 from nfcompile.host.plan import (
     Address,
@@ -53,6 +54,8 @@ def plan(compiled: Compiled) -> HostPlan:
         sysctls=_sysctls(compiled),
         lldp=_lldp(site),
         log=_log(site, any(map(_assigns, site.active_pools)) or _logs_helpers(compiled)),
+        pair=pairs.pair_plan(site),
+        node=site.node.name if site.node else "",
         log_daemon=_log(site, any(_assigns(pool) and _asks_for_log(pool) for pool in site.active_pools)),
     )
 
@@ -84,10 +87,12 @@ def _vids(site: Site) -> Iterator[tuple[int, Path]]:
 
 
 def _addresses(site: Site) -> Iterator[Address]:
+    """The gateway's addresses; those that move with a pair are keepalived's."""
     outside = site.interfaces.outside[0]
-    if site.gateway.primary_ip is not None:
+    virtual = {one.address for one in site.pair.virtual} if site.pair else set()
+    if site.gateway.primary_ip is not None and site.gateway.primary_ip not in virtual:
         yield Address(site.gateway.primary_ip, outside, ("gateway", "primary_ip"), own=True)
-    for at, one in enumerate(site.gateway.secondary_ips):
+    for at, one in enumerate(() if site.pair else site.gateway.secondary_ips):
         path: Path = ("gateway", "secondary_ips", at)
         yield from (Address(address, outside, path) for address in range(one.first, one.last + 1))
 
@@ -97,6 +102,8 @@ def _local_routes(site: Site) -> Iterator[LocalRoute]:
     known: Cover[None] = Cover()
     for own in _addresses(site):
         known.add(Range(own.address, own.address), None)
+    for network in site.pair.virtual if site.pair else ():
+        known.add(pairs.network(network), None)
     for ranges, path in _global_addresses(site):
         new = [part for one in ranges for part in known.rest(one)]
         for one in new:
@@ -158,6 +165,7 @@ def _sysctls(compiled: Compiled) -> tuple[Sysctl, ...]:
         *_of_connections(site),
         *_of_interfaces(site),
         *_of_ipv6(site),
+        *pairs.sysctls(site),
         Sysctl("net.ipv4.ip_forward", 1, ("interfaces",)),
     )
 

@@ -140,6 +140,14 @@ def keep(path: str, data: bytes) -> str:
     return name
 
 
+def put(path: str, name: str, data: bytes) -> None:
+    """Store a file of the state directory, whole or not at all."""
+    try:
+        _put(path, name, data)
+    except OSError as error:
+        raise _unusable("write", path, error) from None
+
+
 def append(path: str, event: Event, reserve: bool = True) -> None:
     """Add an event, and return when it is on the disk; on a full one the reserve is given up for it."""
     name = os.path.join(path, "history.jsonl")

@@ -22,7 +22,7 @@ def has_json(verb):
 
 
 JSON = [verb for verb in VERBS if has_json(verb)]
-OF_SITES = [verb for verb in JSON if verb.words and verb.name not in ("rollback", "sessions")]
+OF_SITES = [verb for verb in JSON if verb.words and verb.name not in ("rollback", "sessions", "ha")]
 OF_SITES += [verb for verb in JSON if verb.name == "sessions"]
 
 

@@ -1,0 +1,34 @@
+"""`nfcompile takeover`: this node becomes the one of its pair that forwards new connections."""
+
+from __future__ import annotations
+
+import json
+
+from nfcompile.cli.exit_status import OK
+from nfcompile.cli.membership import membership
+from nfcompile.cli.options import Options
+from nfcompile.deploy import takeover
+from nfcompile.live.rebuilding import CopiedBlock
+from nfcompile.records import peer_copy, store
+
+
+def run(options: Options) -> int:
+    """Rebuild what the ruleset remembers from the connections that are there, and open the gate."""
+    member = membership(options)
+    rows = peer_copy.kept(store.state_dir(options.state_dir, options.netns).path)
+    done = takeover.take_over(member.compiled, options.netns, (CopiedBlock(*row) for row in rows))
+    if options.is_json:
+        print(json.dumps(done._asdict()))
+    elif not options.quiet:
+        print(_text(done))
+    return OK
+
+
+def _text(done: takeover.Takeover) -> str:
+    if not done.opened:
+        return "the gate is open already"
+    clashes = f", {done.clashes} contradict another" if done.clashes else ""
+    return (
+        f"the gate is open: {done.assignments} blocks ({done.copied} from the copy) and {done.mappings} "
+        f"mapping entries from {done.flows} connections{clashes}, in {done.seconds} s"
+    )

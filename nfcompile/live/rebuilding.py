@@ -1,0 +1,214 @@
+"""What a node's ruleset has to remember when its peer's connections become its own: assignments, owners,
+mapping entries.
+
+conntrackd carries connections, and nothing of our sets. All of it can be read off them: a translated
+connection says which subscriber has which block, and which socket which global one. A subscriber without a
+connection is known from the last copy of the peer's assignments only; what contradicts a connection is left
+out of it.
+
+Pure values; `kernel.filling` writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from nfcompile.allocation.numbering import Numbering
+from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.emit import Map, Name, Set
+from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
+from nfcompile.kernel.filling import Filled, Values
+from nfcompile.live.continuity import EXPECTED
+from nfcompile.lower import names
+from nfcompile.lower.context import lowering_context
+from nfcompile.lower.renewal import entry_seconds
+from nfcompile.model.protocols import IN_BLOCK, TCP, UDP
+from nfcompile.pipeline import Compiled
+
+
+class CopiedBlock(NamedTuple):
+    """An assignment as the peer had it: the subscriber, and its block by its first global port."""
+
+    pool: str
+    subscriber: int
+    address: int
+    first_port: int
+
+
+class Rebuilt(NamedTuple):
+    """New contents of the sets and maps that packets write, and what they were made of.
+
+    flows         connections that were read
+    assignments   blocks with a subscriber; `copied` of them come from the copy alone
+    mappings      sockets with an entry
+    clashes       connections that contradict an earlier one: two subscribers of one block, or two sockets of
+                  one global port
+    """
+
+    contents: tuple[Filled, ...]
+    flows: int
+    assignments: int
+    copied: int
+    mappings: int
+    clashes: int
+
+
+def rebuilt(compiled: Compiled, flows: Iterable[Flow], copy: Iterable[CopiedBlock] = ()) -> Rebuilt:
+    """Work all of it out from connections, which are read once."""
+    pools = [_Pool(compiled, one) for one in compiled.allocations if one.pool.renews]
+    owners = {pool.name: pool for pool in pools}
+    by_address = _Owners(pools)
+    count = 0
+    for flow in flows:
+        count += 1
+        for source, port, address, global_port in _ends(flow):
+            pool = by_address.owner(address, global_port)
+            if pool is not None:
+                pool.learn(flow, source, port, address, global_port)
+    copied = sum(owners[one.pool].remember(one) for one in copy if one.pool in owners)
+    return Rebuilt(
+        tuple(filled for pool in pools for filled in pool.contents()),
+        count,
+        sum(len(pool.taken) for pool in pools),
+        copied,
+        sum(len(pool.inside) for pool in pools),
+        sum(pool.clashes for pool in pools),
+    )
+
+
+def _ends(flow: Flow) -> Iterator[tuple[int, int, int, int]]:
+    """The translated ends of a connection: inside address and port, global address and port."""
+    if flow.status & SOURCE_NAT:
+        yield flow.src, flow.sport, flow.reply_dst, flow.reply_dport
+    if flow.status & DESTINATION_NAT:
+        yield flow.reply_src, flow.reply_sport, flow.dst, flow.dport
+
+
+class _Owners:
+    """Which pool has a global address and port; the pools of an address are searched for once."""
+
+    def __init__(self, pools: list[_Pool]) -> None:
+        self._pools = pools
+        self._known: dict[int, list[_Pool]] = {}
+
+    def owner(self, address: int, port: int) -> _Pool | None:
+        found = self._known.get(address)
+        if found is None:
+            found = self._known[address] = [pool for pool in self._pools if pool.has(address)]
+        if len(found) < 2:
+            return found[0] if found else None
+        ranges = ((pool, pool.pool.port_range) for pool in found)
+        return next((pool for pool, run in ranges if run.first <= port <= run.last), found[0])
+
+
+class _Pool:
+    """One pool, and what has been learned of it.
+
+    taken     number -> the subscriber that has it
+    numbers   subscriber -> its numbers, in the order of the slots
+    owners    global address -> the subscriber behind it, where addresses are not shared
+    inside    protocol, inside address, port -> global address, port; `outside` the other way
+    """
+
+    def __init__(self, compiled: Compiled, allocation: PoolAllocation) -> None:
+        context = lowering_context(compiled.site, compiled.allocations)
+        self.allocation, self.pool, self.name = allocation, allocation.pool, allocation.pool.name
+        self.numbering = Numbering(allocation.stock) if self.pool.is_dynamic else None
+        self.taken: dict[int, int] = {}
+        self.numbers: dict[int, list[int]] = {}
+        self.owners: dict[int, int] = {}
+        self.inside: dict[Values, Values] = {}
+        self.outside: dict[Values, Values] = {}
+        self.clashes = 0
+        seconds = entry_seconds(context, self.pool)
+        self._tcp_seconds = 0 if seconds["tcp"] == seconds["udp"] else seconds["tcp"]
+        objects = (one for one in compiled.table.objects if isinstance(one, Set | Map))
+        self._objects = {one.name: one for one in objects}
+
+    def has(self, address: int) -> bool:
+        return any(run.first <= address <= run.last for run in self.pool.global_ranges)
+
+    def learn(self, flow: Flow, source: int, port: int, address: int, global_port: int) -> None:
+        """Take one end of a connection in. A port that a helper chose lies outside the block."""
+        expected = flow.status & EXPECTED
+        if (
+            self.numbering is not None
+            and not expected
+            and not self._assign(flow, source, address, global_port)
+        ):
+            return
+        if self.pool.keeps_mapping_entries and flow.protocol in (TCP, UDP) and not expected:
+            self._map((flow.protocol, source, port), (flow.protocol, address, global_port))
+
+    def _assign(self, flow: Flow, source: int, address: int, port: int) -> bool:
+        """False where another subscriber has the block."""
+        assert self.numbering is not None
+        stock = self.allocation.stock
+        if stock.ports is not None and flow.protocol not in IN_BLOCK:
+            return True
+        block = stock.number(port)
+        number = None if block is None else self.numbering.number(address, block)
+        if number is None:
+            return True
+        if self.taken.setdefault(number, source) != source:
+            self.clashes += 1
+            return False
+        self._hold(source, number, address)
+        return True
+
+    def _hold(self, source: int, number: int, address: int) -> None:
+        held = self.numbers.setdefault(source, [])
+        if number not in held:
+            held.append(number)
+        if self.pool.can_be_reached:
+            self.owners[address] = source
+
+    def _map(self, inside: Values, outside: Values) -> None:
+        """The first connection of a socket, and of a global port, speaks for both."""
+        if self.outside.setdefault(outside, inside) != inside:
+            self.clashes += 1
+        else:
+            self.inside.setdefault(inside, outside)
+
+    def remember(self, one: CopiedBlock) -> bool:
+        """Take a copied assignment in, unless a connection says otherwise; whether it was new."""
+        block = self.allocation.stock.number(one.first_port) if self.numbering is not None else None
+        number = (
+            None if block is None or self.numbering is None else self.numbering.number(one.address, block)
+        )
+        held = self.numbers.get(one.subscriber, [])
+        if number is None or number in self.taken or len(held) >= self.allocation.blocks_each:
+            return False
+        if held and self.numbering is not None and self.numbering.block(held[0]) is not None:
+            first = self.numbering.block(held[0])
+            if first is not None and first.address != one.address:
+                return False
+        self.taken[number] = one.subscriber
+        self._hold(one.subscriber, number, one.address)
+        return True
+
+    def contents(self) -> Iterator[Filled]:
+        """What the pool's sets and maps are to hold."""
+        if self.numbering is not None:
+            for slot in range(1, self.allocation.blocks_each + 1):
+                held = (
+                    (one, numbers[slot - 1]) for one, numbers in self.numbers.items() if len(numbers) >= slot
+                )
+                yield self._filled(names.assigned(slot, self.name), (((a,), (b,), 0) for a, b in held))
+            yield self._filled(names.taken(self.name), (((number,), (), 0) for number in self.taken))
+            if self.pool.can_be_reached:
+                pairs = self.owners.items()
+                yield self._filled(names.owners(self.name), (((a,), (b,), 0) for a, b in pairs))
+        if self.pool.keeps_mapping_entries:
+            for name, entries in ((names.eim(self.name), self.inside), (names.eif(self.name), self.outside)):
+                yield self._filled(
+                    name, ((key, end[1:], self._seconds(key[0])) for key, end in entries.items())
+                )
+
+    def _seconds(self, protocol: int | str) -> int:
+        return self._tcp_seconds if protocol == TCP else 0
+
+    def _filled(self, name: Name, elements: Iterable[tuple[Values, Values, int]]) -> Filled:
+        one = self._objects[name]
+        return Filled(str(name), one.key, one.data if isinstance(one, Map) else (), elements)
