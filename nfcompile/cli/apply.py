@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nfcompile.cli import files, site, state
 from nfcompile.cli.exit_status import DIFFERS, OK, REFUSED, UsageProblem, note, say
 from nfcompile.cli.options import Options
+from nfcompile.cli.progress import working
 from nfcompile.cli.prompt import confirmed
 from nfcompile.deploy.host_warnings import host_warnings
 from nfcompile.diagnostics import Diagnostic, SiteError
@@ -90,7 +91,8 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
     try:
         events_seen = change.event_count(options.state_dir, options.netns)
         live = change.live_site(options.state_dir, options.netns)
-        found = comparison.with_kernel(compiled, live, options.netns)
+        with working("comparing with the kernel", options):
+            found = comparison.with_kernel(compiled, live, options.netns)
         if found.lines and not options.is_json and not options.quiet:
             sys.stdout.writelines(f"{line}\n" for line in as_text(found, options.color))
             sys.stdout.flush()
@@ -108,7 +110,8 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
         file = change.SiteFile(data, files.shown(name), node_name(compiled))
         if options.host:
             return _both(file, compiled, options, planned, events_seen)
-        loaded = _load(file, compiled, options, bool(found.lines), events_seen)
+        with working("loading", options):
+            loaded = _load(file, compiled, options, bool(found.lines), events_seen)
     except SiteError as error:
         return ApplyResult(found, refusals=error.diagnostics, host=host)
     if loaded is None:

@@ -9,6 +9,7 @@ from nfcompile.cli import files, site, state
 from nfcompile.cli.comparison import Side, as_data, as_text
 from nfcompile.cli.exit_status import DIFFERS, OK, REFUSED, UsageProblem
 from nfcompile.cli.options import Options
+from nfcompile.cli.progress import working
 from nfcompile.deploy import comparison
 from nfcompile.deploy.comparison import Comparison
 from nfcompile.diagnostics import SiteError
@@ -23,7 +24,8 @@ def run(options: Options) -> int:
     found = None
     if wanted.compiled is not None:
         try:
-            before, found = _compared(other, wanted.document.name, wanted.compiled, options)
+            with working("comparing", options):
+                before, found = _compared(other, wanted.document.name, wanted.compiled, options)
             if found is not None and options.html is not None:
                 from nfcompile.cli.html_page import diff_page
 

@@ -11,6 +11,7 @@ from nfcompile.cli import files
 from nfcompile.cli import site as cli_site
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
 from nfcompile.cli.options import Options
+from nfcompile.cli.progress import working
 from nfcompile.diagnostics import SiteError
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def run(options: Options) -> int:
     if options.verify:
         from nfcompile.cli import import_verify
 
-        compared = import_verify.compare(found, None if refused else checked.document)
+        with working("comparing the site with the original", options):
+            compared = import_verify.compare(found, None if refused else checked.document)
         found = found._replace(account=found.account.refuted(compared.refuted))
     _write_site(found.text, options.output)
     _write_account(found.account, checked, compared, options)
@@ -53,7 +55,8 @@ def _imported(kind: str, names: Sequence[str], options: Options) -> Imported:
 
     read = [(files.shown(name), files.read(name)) for name in names]
     try:
-        return import_files(kind, read, _gateway(options))
+        with working(f"reading {', '.join(name for name, _ in read)}", options):
+            return import_files(kind, read, _gateway(options))
     except UnknownKind as problem:
         raise UsageProblem(f"{problem}; name the kind instead of 'auto'") from None
     except NeedsExtra as problem:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nfcompile.cli import site
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note
 from nfcompile.cli.options import Options
+from nfcompile.cli.progress import working
 
 if TYPE_CHECKING:
     from nfcompile.allocation.lookup import Answer
@@ -23,7 +24,8 @@ def run(options: Options) -> int:
     if options.bulk is not None:
         from nfcompile.cli import lookup_bulk
 
-        return lookup_bulk.run(options)
+        with working("answering", options, rows=True):
+            return lookup_bulk.run(options)
     site_alone = options.at is None and options.log is None and not options.live and not options.report
     if site_alone and options.format != "csv":
         return _computed(options)

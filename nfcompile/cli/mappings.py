@@ -10,6 +10,7 @@ from nfcompile.allocation.mappings import Holding, MappingRow
 from nfcompile.cli import rows, site, state
 from nfcompile.cli.exit_status import OK, UsageProblem
 from nfcompile.cli.options import Options
+from nfcompile.cli.progress import working
 
 if TYPE_CHECKING:
     from nfcompile.pipeline import Compiled
@@ -25,7 +26,8 @@ def run(options: Options) -> int:
     if not options.live:
         all_pairs = [compiled for _, compiled in site.each_compiled(options.site, options)]
         listed = (mappings.mappings(one.allocations, options.compact, None) for one in all_pairs)
-        rows.write(MappingRow._fields, chain.from_iterable(listed), options.format)
+        with working("listing", options, rows=True):
+            rows.write(MappingRow._fields, chain.from_iterable(listed), options.format)
         return OK
     _, compiled = site.compiled_or_refused(options)
     state.examine(options)

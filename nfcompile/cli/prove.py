@@ -10,6 +10,7 @@ from nfcompile.cli import held
 from nfcompile.cli import site as cli_site
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, say
 from nfcompile.cli.options import Options
+from nfcompile.cli.progress import working
 from nfcompile.diagnostics import dotted
 from nfcompile.emit.validate import InvalidTable
 from nfcompile.kernel import KernelError
@@ -43,7 +44,8 @@ def run(options: Options) -> int:
         compiled = live.compiled if live else compilation.compiled
         if live and not options.is_json and (live.deviations or not options.quiet):
             print("\n".join(held.as_text(live)))
-        proof = prove(compiled, options.most_boxes)
+        with working(f"proving {compilation.document.name}", options):
+            proof = prove(compiled, options.most_boxes)
     except (KernelError, TooManyBoxes, UnknownStatement, InvalidTable, ValueError) as problem:
         if options.is_json:
             print(json.dumps({"proved": False, "reason": str(problem), **held.as_data(live)}, indent=2))

@@ -1,0 +1,64 @@
+"""Long work goes on, on a terminal: a line on stderr that moves, and vanishes at the end or at Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from nfcompile.cli.options import Options
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+DELAY_SECONDS = 0.7
+"""Work that ends sooner shows nothing."""
+
+
+@contextmanager
+def working(text: str, options: Options, rows: bool = False) -> Iterator[None]:
+    """Show what is being done, where stderr is a terminal and `--quiet` is not given; in a pipe nothing.
+
+    `rows`: the work itself writes to stdout, and where that is a terminal its rows show that it goes on.
+    """
+    if options.quiet or not sys.stderr.isatty() or (rows and sys.stdout.isatty()):
+        yield
+        return
+    line = _Line(text, options.color)
+    try:
+        yield
+    finally:
+        line.end()
+
+
+class _Line:
+    """A line that appears after a while, from a thread of its own: short work does not import rich."""
+
+    def __init__(self, text: str, color: bool) -> None:
+        from threading import Lock, Timer
+
+        self._text, self._color = text, color
+        self._lock, self._ended = Lock(), False
+        self._status: Status | None = None
+        self._timer = Timer(DELAY_SECONDS, self._appear)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _appear(self) -> None:
+        from rich.console import Console
+        from rich.text import Text
+
+        with self._lock:
+            if not self._ended:
+                console = Console(stderr=True, no_color=not self._color)
+                self._status = console.status(Text(self._text))
+                self._status.start()
+
+    def end(self) -> None:
+        """Take it away."""
+        self._timer.cancel()
+        with self._lock:
+            self._ended = True
+            if self._status is not None:
+                self._status.stop()
