@@ -59,6 +59,26 @@ SITES: dict[str, str] = {
 }
 """Name -> site. To see what one more feature costs, add a line with that feature alone."""
 
+RULES = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n"
+EXCLUDED = "".join(f"  x{n}: {{dst_cidr: 10.{n}.0.0/16, protocol: tcp, exclude: on}}\n" for n in range(16))
+SUBSCRIBER_NETWORK = f"{sites.text(sites.FIRST_SUBSCRIBER)}/16"
+SNAT_SITES: dict[str, tuple[str, Verify]] = {
+    "snat interface": (f"{RULES}snat: {{all: {{snat_ip: interface}}}}\n", lab.masquerades),
+    "snat interface, 16 exclusions": (
+        f"{RULES}snat:\n{EXCLUDED}  all: {{snat_ip: interface}}\n",
+        lab.masquerades,
+    ),
+    "snat interface, a negated list": (
+        f'{RULES}snat: {{all: {{dst_cidr: ["!10.0.0.0/8", "!172.16.0.0/12"], snat_ip: interface}}}}\n',
+        lab.masquerades,
+    ),
+    "snat prefix": (
+        f"{RULES}snat: {{all: {{src_cidr: {SUBSCRIBER_NETWORK}, snat_prefix: 198.18.0.0/16}}}}\n",
+        lab.one_to_one,
+    ),
+}
+"""Name -> site of snat rules alone, and what its connections have to look like."""
+
 LISTENED = (
     "masquerade",
     "bare: hairpin off, connection_logging off",
@@ -82,7 +102,7 @@ do that are taken out of the ruleset, to show what they cost."""
 def _gateways(folder: Path, wanted: Sequence[str], server: Namespace) -> list[Gateway]:
     """A loaded gateway for each case; what cannot be built or loaded is said and left out."""
     found: list[Gateway] = []
-    for name in (BASE, AGAIN, VYOS, *SITES):
+    for name in (BASE, AGAIN, VYOS, *SITES, *SNAT_SITES):
         needed = name in (BASE, AGAIN) or not wanted or any(word in name for word in wanted)
         if not needed:
             continue
@@ -97,6 +117,11 @@ def _gateways(folder: Path, wanted: Sequence[str], server: Namespace) -> list[Ga
                     lines = text.read_text().splitlines(keepends=True)
                     text.write_text("".join(one for one in lines if not POLICY_RULE.search(one)))
                 verify = lab.of_site(SITES[name])
+            elif name in SNAT_SITES:
+                site = folder / "site.yaml"
+                content, verify = SNAT_SITES[name]
+                site.write_text(content)
+                measure.run(measure.nfcompile("build", str(site)), text)
             elif name == VYOS:
                 measure.run([sys.executable, vyos_shape.__file__, str(SUBSCRIBERS), str(text)])
                 verify = lab.of_site(sites.aligned(SUBSCRIBERS))

@@ -233,6 +233,12 @@ def masquerades(_: str, address: str, __: int) -> str:
     return "" if address == WAN_ADDRESS else f"global address {address}"
 
 
+def one_to_one(local: str, address: str, _: int) -> str:
+    """Everybody has the address with the same host number in 198.18.0.0/16."""
+    wanted = "198.18." + local.split(".", 2)[2]
+    return "" if address == wanted else f"{local} became {address}, not {wanted}"
+
+
 def untouched(local: str, address: str, _: int) -> str:
     """Nobody is translated."""
     return "" if address == local else f"{local} became {address}"
