@@ -13,6 +13,7 @@ STYLES = {
     "step": "fill:#ffffff,stroke:#5b6478,color:#1c2130",
     "translated": "fill:#e0f0e3,stroke:#3b7d4a,color:#1c2130",
     "untouched": "fill:#e3eef8,stroke:#3a6ea5,color:#1c2130",
+    "leaks": "fill:#fde3cf,stroke:#c2610c,color:#1c2130",
     "dropped": "fill:#f8e1e1,stroke:#a53a3a,color:#1c2130",
 }
 ESCAPED = {ord(sign): f"#{ord(sign)};" for sign in "#&<>\"'`\\"}

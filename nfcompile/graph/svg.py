@@ -37,6 +37,7 @@ STYLE = """
   .step { fill: #ffffff; stroke: #5b6478 }
   .translated { fill: #e0f0e3; stroke: #3b7d4a }
   .untouched { fill: #e3eef8; stroke: #3a6ea5 }
+  .leaks { fill: #fde3cf; stroke: #c2610c }
   .dropped { fill: #f8e1e1; stroke: #a53a3a }
 """
 ARROW = (

@@ -65,7 +65,7 @@ def _outwards(site: Site, allocations: Sequence[PoolAllocation]) -> Direction:
         *_snat(site),
     ]
     steps += (_pool(allocation) for allocation in allocations)
-    end = WayBox("nothing fits", ("leaves with its own address",), "untouched")
+    end = WayBox("nothing fits", ("leaves with its own address",), "leaks")
     return Direction("a session from inside", _inside(site), tuple(steps), end, True, _outside(site))
 
 
