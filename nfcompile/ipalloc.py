@@ -205,6 +205,20 @@ class Layout:
                     addresses = Range(piece.address(first), piece.address(last))
                     yield Straight(Range(first, last), addresses, piece.block)
 
+    def prefix_runs(self) -> Iterator[tuple[Range, int, int]]:
+        """Runs of neighbouring subscribers that share a global prefix, with its first address and host bits. In
+        a layout by address one run per address."""
+        if not self.stock.by_address:
+            yield from _joined(self.pieces)
+            return
+        each = self.stock.blocks_per_address
+        for section in self.sections:
+            first, number = section.first, section.number
+            while first <= section.last:
+                last = min(section.last, first + each - 1 - number % each)
+                yield Range(first, last), self._numbered(number).address, 0
+                first, number = last + 1, number + last - first + 1
+
     def _numbered(self, number: int) -> Block:
         """Block `number` of all, address by address."""
         index, block = divmod(number, self.stock.blocks_per_address)
@@ -234,6 +248,20 @@ class Layout:
                 number = self.stock.number(block.first)
                 assert number is not None
                 yield Piece(subscriber, subscriber, block.address, 0, number)
+
+
+def _joined(pieces: Sequence[Piece]) -> Iterator[tuple[Range, int, int]]:
+    run: Range | None = None
+    base = bits = 0
+    for piece in pieces:
+        if run and piece.first == run.last + 1 and (piece.base, piece.bits) == (base, bits):
+            run = Range(run.first, piece.last)
+            continue
+        if run:
+            yield run, base, bits
+        run, base, bits = Range(piece.first, piece.last), piece.base, piece.bits
+    if run:
+        yield run, base, bits
 
 
 def _pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:

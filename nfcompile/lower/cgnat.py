@@ -7,13 +7,11 @@ and icmp. Protocols without ports keep the address only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.allocation.residues import shape
 from nfcompile.emit import Element, Map, Name, Object, Rule
 from nfcompile.emit.statements import IP_SADDR, L4PROTO, Nat, lookup, match
-from nfcompile.ipalloc import Layout, Piece
+from nfcompile.ipalloc import Layout
 from nfcompile.lower import names
 from nfcompile.lower.by_address import blocks_by_address
 from nfcompile.lower.context import Context
@@ -21,7 +19,6 @@ from nfcompile.lower.low_ports import BLOCK_DATA, block_elements, low_ports, pre
 from nfcompile.lower.part import Part
 from nfcompile.lower.piece_maps import piece_maps
 from nfcompile.lower.port_selection import Groups, chosen_ports, port_numbers
-from nfcompile.model.ranges import Range
 
 ADDRESS_DATA = ("ipv4_addr",)
 
@@ -76,22 +73,7 @@ def _block_maps(
 
 def address_map(name: Name, allocation: PoolAllocation, layout: Layout) -> Map:
     """Subscribers -> global prefix without ports; pieces that differ only in the block are joined."""
-    elements = tuple(Element((run,), (prefix(base, bits),)) for run, base, bits in joined(layout.pieces))
+    elements = tuple(Element((run,), (prefix(base, bits),)) for run, base, bits in layout.prefix_runs())
     return Map(
         name, ("ipv4_addr",), ADDRESS_DATA, allocation.pool.path, elements, ("interval",), interval=True
     )
-
-
-def joined(pieces: tuple[Piece, ...]) -> Iterator[tuple[Range, int, int]]:
-    """Runs of neighbouring subscribers that share a global prefix."""
-    run: Range | None = None
-    base = bits = 0
-    for piece in pieces:
-        if run and piece.first == run.last + 1 and (piece.base, piece.bits) == (base, bits):
-            run = Range(run.first, piece.last)
-            continue
-        if run:
-            yield run, base, bits
-        run, base, bits = Range(piece.first, piece.last), piece.base, piece.bits
-    if run:
-        yield run, base, bits

@@ -44,7 +44,6 @@ from nfcompile.emit.statements import (
 )
 from nfcompile.ipalloc import Layout, Stock
 from nfcompile.lower import names
-from nfcompile.lower.cgnat import joined
 from nfcompile.lower.context import Context
 from nfcompile.lower.packet_marks import KNOWN
 from nfcompile.lower.part import Statements, chain_of
@@ -209,7 +208,7 @@ def _ports(pool: Pool, plan: PortPlan, spread: Spread) -> Iterator[Object]:
 def _addresses(pool: Pool, plan: PortPlan) -> tuple[list[Object], Statements]:
     """The rule that puts the global address into the packet: a map of addresses, or of chains of prefixes."""
     name, interval = names.prefixes(pool.name), ("interval",)
-    runs = list(joined(plan.layout.pieces))
+    runs = list(plan.layout.prefix_runs())
     if plan.single:
         known = tuple(Element((run,), (number(base),)) for run, base, _ in runs)
         table = Map(name, ("ipv4_addr",), ("ipv4_addr",), pool.path, known, interval)

@@ -38,6 +38,14 @@ def test_subscriber_i_has_block_i_mod_k_of_address_i_div_k(stock, subscribers):
             assert layout.owner(expected.address, expected.last) == subscriber
 
 
+@given(stocks(), runs)
+def test_runs_of_one_address_are_those_of_the_pieces(stock, subscribers):
+    layout = Layout(stock, subscribers)
+    found = {s: base for run, base, _ in layout.prefix_runs() for s in range(run.first, run.last + 1)}
+
+    assert found == {piece.first: piece.base for piece in layout.pieces}
+
+
 @given(stocks(), runs, st.integers(0, 9))
 def test_appending_moves_no_subscriber(stock, subscribers, more):
     before = Layout(stock, subscribers)
