@@ -206,8 +206,8 @@ class Layout:
                     yield Straight(Range(first, last), addresses, piece.block)
 
     def prefix_runs(self) -> Iterator[tuple[Range, int, int]]:
-        """Runs of neighbouring subscribers that share a global prefix, with its first address and host bits. In
-        a layout by address one run per address."""
+        """Runs of neighbouring subscribers that share a global prefix, with its first address and host bits.
+        In a layout by address one run per address."""
         if not self.stock.by_address:
             yield from _joined(self.pieces)
             return
