@@ -37,6 +37,8 @@ SITES: dict[str, str] = {
     "bare: hairpin off, connection_logging off": sites.aligned(SUBSCRIBERS),
     "bare, without its timeouts and event mask": sites.aligned(SUBSCRIBERS),
     "bare, 1,048,576 subscribers": sites.aligned(1 << 20),
+    "bare, fill address": sites.aligned(SUBSCRIBERS, f"{sites.BARE}, fill: address"),
+    "bare, inbound subscriber": sites.aligned(SUBSCRIBERS, f"{sites.BARE}, inbound: subscriber"),
     "bare, permit_invalid_flow on": sites.aligned(SUBSCRIBERS, defaults=f"{SMALL}, permit_invalid_flow: on"),
     "bare, sessions_per_translation 100": sites.aligned(
         SUBSCRIBERS, defaults=f"{SMALL}, sessions_per_translation: 100"
