@@ -31,6 +31,7 @@ DROP_REASONS = {
     "dropped_untranslated": DropReason("untranslated", "a subscriber's own address must not leave"),
     "dropped_gate": DropReason("gate", "the gate is closed: this node is not the master of its pair"),
     "acl": DropReason("acl", "the pool's ACL leaves the remote side out"),
+    "dropped_silent": DropReason("silent", "udp from outside to a socket that has been silent too long"),
     "dropped_forged": DropReason("forged", "such a source cannot be where the packet comes from"),
     "dropped_private": DropReason("private", "a subscriber's own address is not reached from outside"),
     "dropped_unnamed": DropReason("unnamed", "the site does not name the source (strict_sources)"),

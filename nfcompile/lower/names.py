@@ -65,6 +65,7 @@ MIDSTREAM_COUNTER = Name("dropped_midstream")
 UNSOLICITED_COUNTER = Name("dropped_unsolicited")
 LEAK_COUNTER = Name("dropped_untranslated")
 GATE_COUNTER = Name("dropped_gate")
+SILENT_COUNTER = Name("dropped_silent")
 FORGED_COUNTER = Name("dropped_forged")
 PRIVATE_COUNTER = Name("dropped_private")
 STRANGERS_COUNTER = Name("dropped_unnamed")
@@ -344,6 +345,11 @@ def claimed_socket(pool: str) -> Name:
 def entry_claim(pool: str) -> Name:
     """The chain that makes a socket's entries."""
     return Name("claim", pool)
+
+
+def alive(seconds: int) -> Name:
+    """The set of tokens that were taken so long ago at most."""
+    return Name("alive", "", str(seconds))
 
 
 def entered(pool: str) -> Name:

@@ -12,19 +12,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Chain, Map, Name, Object, Rule, Set
+from nfcompile.emit import Chain, Counter, Map, Name, Object, Rule, Set
 from nfcompile.emit.expressions import Bitwise, Concat, Field, Numgen, symbol
 from nfcompile.emit.statements import (
     ACCEPT,
     CT_DIRECTION,
     CT_MARK,
     CT_STATUS,
+    DROP,
     L4PROTO,
     META_MARK,
     META_PROTOCOL,
     UDP,
     SetUpdate,
+    Statement,
+    add,
     concat,
+    counter,
     goto,
     jump,
     lookup,
@@ -51,6 +55,9 @@ NOW = lookup(META_PROTOCOL, names.NOW)
 YOUNG_SECONDS = 30
 SLOTS = 3
 """A token is given out for a third of the time that it is young, so that it stays young for the rest."""
+OPTION = ("nat_defaults", "udp_inbound_refresh")
+MANY = 65536
+"""Tokens of as many slots as a mapping lives: a day has 8,640."""
 FEW = 64
 """Elements of `now` and `young`: more than two CPUs can add in the seconds that each lives."""
 INSIDE = concat(Field("ct original ip saddr"), Field("ct original proto-src"))
@@ -164,17 +171,18 @@ def _renew_block(pool: Pool, slot: int, subscriber: Field) -> Rule:
 
 def _renewal(context: Context, renewing: list[PoolAllocation]) -> Iterator[Object]:
     """A packet whose token has run out; inbound ones count only for udp, and where the site says so."""
-    path, option = ("pools",), ("nat_defaults", "udp_inbound_refresh")
+    path, refreshes = ("pools",), context.site.defaults.udp_inbound_refresh
     young, flags = young_seconds(context), ("dynamic", "timeout")
     yield Set(names.YOUNG, ("mark",), path, (), flags, 0, FEW)
     yield Map(names.NOW, ("ether_type",), ("mark",), path, (), flags, max(1, young // SLOTS), FEW)
-    inbound_counts = Rule((match(L4PROTO, UDP), goto(names.RENEW)), option)
+    inbound_counts = Rule((match(L4PROTO, UDP), goto(names.RENEW)), OPTION)
     original, reply = match(CT_DIRECTION, "original"), match(CT_DIRECTION, "reply")
     from_outside = original, match(CT_STATUS, "dnat"), match(Bitwise(CT_STATUS, SNAT), 0)
     yield Chain(
         names.STALE,
         (
-            *((inbound_counts,) if context.site.defaults.udp_inbound_refresh else ()),
+            *((inbound_counts,) if refreshes else ()),
+            *(() if refreshes else _while_alive(context, renewing)),
             Rule((*from_outside, ACCEPT), path),
             Rule((reply, match(Bitwise(CT_STATUS, DNAT), 0), ACCEPT), path),
             Rule((goto(names.RENEW),), path),
@@ -193,7 +201,12 @@ def _renewal(context: Context, renewing: list[PoolAllocation]) -> Iterator[Objec
     yield Chain(
         names.RENEW_CONNECTION, (Rule((jump(names.RENEW_ENTRIES),), path), Rule((ACCEPT,), path)), path
     )
-    yield _new_token(young)
+    seconds = () if refreshes else tuple(sorted({alive_seconds(context, one.pool) for one in renewing}))
+    for each in seconds:
+        yield Set(names.alive(each), ("mark",), OPTION, (), flags, each, MANY)
+    if seconds:
+        yield Counter(names.SILENT_COUNTER, OPTION)
+    yield _new_token(young, seconds)
     rules = []
     for allocation in renewing:
         pool = allocation.pool
@@ -207,12 +220,37 @@ def _renewal(context: Context, renewing: list[PoolAllocation]) -> Iterator[Objec
     yield Chain(names.RENEW_ENTRIES, tuple(rules), path)
 
 
-def _new_token(young: int) -> Chain:
+def alive_seconds(context: Context, pool: Pool) -> int:
+    """How long udp from outside may follow the last packet from inside, counted from its token."""
+    return pool.timeouts.udp + young_seconds(context)
+
+
+def _while_alive(context: Context, renewing: list[PoolAllocation]) -> Iterator[Rule]:
+    """`udp_inbound_refresh: off`: a connection has the token that its last packet from inside took. Longer
+    than the mapping lives after that, nothing from outside passes."""
+    udp = match(L4PROTO, UDP)
+    ways = {
+        "ct original ip daddr": (
+            match(CT_DIRECTION, "original"),
+            match(Bitwise(CT_STATUS, SNAT | DNAT), DNAT),
+        ),
+        "ct reply ip daddr": (match(CT_DIRECTION, "reply"), match(Bitwise(CT_STATUS, SNAT | DNAT), SNAT)),
+    }
+    for field, inbound in ways.items():
+        for allocation in renewing:
+            alive = match(CT_MARK, names.alive(alive_seconds(context, allocation.pool)))
+            for mine in whose(context, allocation, Field(field)):
+                yield Rule((udp, *inbound, *mine, alive, ACCEPT), OPTION)
+        yield Rule((udp, *inbound, counter(names.SILENT_COUNTER), DROP), OPTION)
+
+
+def _new_token(young: int, alive: tuple[int, ...]) -> Chain:
     """The first packet of a slot makes its token. Of two CPUs that do, the second takes the first one's."""
     path = ("pools",)
-    make = (
+    make: tuple[Statement, ...] = (
         set_mark(NEW_TOKEN, CT_MARK),
         SetUpdate("add", names.YOUNG, CT_MARK, timeout=young),
+        *(add(names.alive(seconds), CT_MARK) for seconds in alive),
         SetUpdate("add", names.NOW, META_PROTOCOL, CT_MARK),
     )
     return Chain(names.NEW_TOKEN, (Rule(make, path), Rule((set_mark(NOW, CT_MARK),), path)), path)

@@ -65,6 +65,7 @@ def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool |
         timeouts=timeouts(merged("timeouts_inactivity", inherited, fields)),
         limits=_limits(merged("limits_peruser", inherited, fields)),
         global_map=_global_map(fields),
+        permit_invalid_flow=inherited.flag("permit_invalid_flow"),
         given=frozenset(written(fields.data)),
         differing=fields.differing(inherited.data),
     )

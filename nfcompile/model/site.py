@@ -157,7 +157,8 @@ class Pool(NamedTuple):
     """One pool; parameters that its type does not have keep their defaults and have no effect.
 
     `given` are the written keys, dotted below the pool ('timeouts_inactivity.udp'); `differing` are those
-    whose value is not the inherited one or the default.
+    whose value is not the inherited one or the default. `permit_invalid_flow` is the gateway's: idle TCP goes
+    on from its global port.
     """
 
     path: Path
@@ -181,6 +182,7 @@ class Pool(NamedTuple):
     timeouts: Timeouts
     limits: Limits
     global_map: tuple[StaticEntry, ...]
+    permit_invalid_flow: bool
     given: frozenset[str]
     differing: frozenset[str]
 
@@ -259,7 +261,7 @@ class Pool(NamedTuple):
     @property
     def keeps_mapping_entries(self) -> bool:
         """Whether the pool keeps an entry for each inside socket, longer than its sessions live."""
-        wanted = self.hairpin or self.filtering == "endpoint_independent"
+        wanted = self.hairpin or self.filtering == "endpoint_independent" or self.permit_invalid_flow
         return self.shares_addresses and (wanted or self.randomize_ports is not None)
 
 

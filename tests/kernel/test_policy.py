@@ -132,7 +132,7 @@ pools:
 def test_the_address_that_was_asked_for_says_whose_policy(lab: Lab) -> None:
     """A host of a static pool that another pool translates for some packets: that pool's timeout."""
     text = """
-acls: {mail: {10: deny udp 100.64.0.5 any}, web: {10: allow ip 100.64.0.0/24}}
+acls: {mail: {10: deny udp 100.64.0.5 any dport 53}, web: {10: allow ip 100.64.0.0/24}}
 pools:
   mail: {type: static, acl: mail, priority: 1, global_map: {100.64.0.5: 203.0.113.1},
          timeouts_inactivity: {udp: 7000}}

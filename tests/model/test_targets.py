@@ -46,6 +46,7 @@ def test_an_npt_pool():
 
 USED = [
     "nat_defaults: {timeouts_by: host}",
+    "nat_defaults: {assignment_trial: 60}",
 ]
 
 
