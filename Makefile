@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-lowest test-latest lint unit kernel golden errors docs lock bare busy packages monitoring soak kills mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel golden errors docs lock bare busy packages monitoring soak kills ha mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
 # half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
@@ -86,6 +86,11 @@ monitoring: setup
 # Kill apply, trial, confirm, rollback and timer at random moments: KILLS times, about 4 s each.
 kills: setup
 	@scripts/in-namespaces $(BIN)/python scripts/kills.py --kills "$(or $(KILLS),300)" $(if $(SEED),--seed "$(SEED)")
+
+# Failovers of a pair with real keepalived and conntrackd, as a table beside what they should be: about five minutes.
+# Some of it: make ha HA="power 100k".
+ha: setup
+	@scripts/in-namespaces $(BIN)/python scripts/ha.py $(HA)
 
 # Break the compiler in one place after the other, and see which tests notice; for MUTANTS minutes at most.
 mutants: setup

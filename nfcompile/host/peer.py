@@ -39,7 +39,7 @@ def ask(own: int, peer: int, question: str, namespace: str | None) -> dict[str, 
                 if len(data) > MOST:
                     return None
         found = json.loads(data)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -192,19 +192,22 @@ class _Pool:
         """What the pool's sets and maps are to hold."""
         if self.numbering is not None:
             for slot in range(1, self.allocation.blocks_each + 1):
-                held = (
-                    (one, numbers[slot - 1]) for one, numbers in self.numbers.items() if len(numbers) >= slot
-                )
-                yield self._filled(names.assigned(slot, self.name), (((a,), (b,), 0) for a, b in held))
-            yield self._filled(names.taken(self.name), (((number,), (), 0) for number in self.taken))
+                yield self._filled(names.assigned(slot, self.name), self._held(slot))
+            yield self._filled(names.taken(self.name), [((number,), (), 0) for number in self.taken])
             if self.pool.can_be_reached:
-                pairs = self.owners.items()
-                yield self._filled(names.owners(self.name), (((a,), (b,), 0) for a, b in pairs))
+                owners = [((address,), (source,), 0) for address, source in self.owners.items()]
+                yield self._filled(names.owners(self.name), owners)
         if self.pool.keeps_mapping_entries:
-            for name, entries in ((names.eim(self.name), self.inside), (names.eif(self.name), self.outside)):
-                yield self._filled(
-                    name, ((key, end[1:], self._seconds(key[0])) for key, end in entries.items())
-                )
+            yield self._filled(names.eim(self.name), self._entries(self.inside))
+            yield self._filled(names.eif(self.name), self._entries(self.outside))
+
+    def _held(self, slot: int) -> list[tuple[Values, Values, int]]:
+        """Which number each subscriber has in a slot."""
+        held = ((source, numbers) for source, numbers in self.numbers.items() if len(numbers) >= slot)
+        return [((source,), (numbers[slot - 1],), 0) for source, numbers in held]
+
+    def _entries(self, entries: dict[Values, Values]) -> list[tuple[Values, Values, int]]:
+        return [(key, end[1:], self._seconds(key[0])) for key, end in entries.items()]
 
     def _seconds(self, protocol: int | str) -> int:
         return self._tcp_seconds if protocol == TCP else 0

@@ -24,7 +24,7 @@ def kept(path: str) -> list[Row]:
     try:
         with open(os.path.join(path, NAME), "rb") as file:
             return sound(json.load(file))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
 
 
