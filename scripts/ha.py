@@ -96,7 +96,8 @@ def power(lab: PairLab, traffic: Traffic, delay: float = 0.0, most: float = 0.6)
     text = f"lost {found.lost}/200, moved {found.moved}, foreign {wrong}/8, shared {shared}"
     text += f", unserved {unserved}/8, silent udp {found.udp:.2f} s, tcp {found.tcp:.2f} s"
     bad = found.lost + found.moved + wrong + shared + unserved
-    return text, not bad and max(found.udp, found.tcp) <= most
+    # A TCP segment is sent again after twice the time each time, so its silence may be twice the outage.
+    return text, not bad and found.udp <= most and found.tcp <= 2 * most + 0.2
 
 
 def by_kind(lab: PairLab, traffic: Traffic) -> tuple[str, bool]:
@@ -150,13 +151,20 @@ def twice(lab: PairLab, traffic: Traffic) -> tuple[str, bool]:
 
 
 def flapping(lab: PairLab, traffic: Traffic) -> tuple[str, bool]:
-    """The standby hears master and, before that has ended, backup: 20 times."""
+    """The standby becomes master and, before its script has ended, backup again: 20 times. Its virtual
+    addresses come and go as keepalived does it."""
     ready(lab, traffic)
     wrong = 0
     script = "/etc/keepalived/nfcompile-notify"
-    for _ in range(20):
-        first = subprocess.Popen(lab.of_node("gw2", script, "master"), env=lab.environment("gw2"))
-        time.sleep(0.1)
+    for number in range(20):
+        for action in ("add", "del"):
+            inside(
+                "gw2",
+                f"for n in 1/lan0 2/wan0; do ip addr {action} 198.18.${{n%/*}}.254/24 dev ${{n#*/}}; done",
+            )
+            if action == "add":
+                first = subprocess.Popen(lab.of_node("gw2", script, "master"), env=lab.environment("gw2"))
+                time.sleep(0.1 + number * 0.05)
         second = subprocess.Popen(lab.of_node("gw2", script, "backup"), env=lab.environment("gw2"))
         first.wait(20), second.wait(20)
         wrong += lab.gate("gw2") != "closed"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nfcompile.cli import metrics, site, state
@@ -12,18 +11,26 @@ from nfcompile.cli.exit_status import OK, UsageProblem
 from nfcompile.cli.options import Options
 
 if TYPE_CHECKING:
-    from nfcompile.live.scrape import Reading
+    from prometheus_client.registry import Collector
 
 
 def run(options: Options) -> int:
     """Serve until SIGINT or SIGTERM."""
+    from nfcompile.cli.membership import membership
+    from nfcompile.cli.pair_metrics import PairCollected
+    from nfcompile.deploy import pair
     from nfcompile.live.scrape import ScrapedSite, Scraper
 
     host, port = address(options.listen)
     compilation, compiled = site.compiled_or_refused(options)
     state.examine(options)
     begins = ScrapedSite(compiled, "", compilation.document.name, site.choice(options))
-    _serve(host, port, Scraper(begins, options.state_dir, options.netns, options.full).read, options.quiet)
+    collectors: list[Collector] = [
+        metrics.Collected(Scraper(begins, options.state_dir, options.netns, options.full).read)
+    ]
+    if compiled.site.pair is not None:
+        collectors.append(PairCollected(lambda: pair.report(membership(options))))
+    _serve(host, port, collectors, options.quiet)
     return OK
 
 
@@ -39,8 +46,8 @@ def address(listen: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _serve(host: str, port: int, read: Callable[[], Reading], quiet: bool) -> None:
-    made = metrics.registry(metrics.Collected(read))
+def _serve(host: str, port: int, collectors: list[Collector], quiet: bool) -> None:
+    made = metrics.registry(*collectors)
     from prometheus_client import start_http_server
 
     ends = {signal.SIGINT, signal.SIGTERM}

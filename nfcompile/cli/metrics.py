@@ -149,7 +149,7 @@ def _spread(pools: tuple[PoolUsage, ...]) -> Metric:
     return histogram
 
 
-def registry(collector: Collector) -> CollectorRegistry:
+def registry(*collectors: Collector) -> CollectorRegistry:
     """A registry of nothing but these metrics."""
     try:
         from prometheus_client.registry import CollectorRegistry
@@ -158,7 +158,8 @@ def registry(collector: Collector) -> CollectorRegistry:
             "the Python package 'prometheus-client' is missing; install nfcompile[exporter]"
         ) from None
     made = CollectorRegistry()
-    made.register(collector)
+    for collector in collectors:
+        made.register(collector)
     return made
 
 

@@ -67,9 +67,9 @@ version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
 pairs: {east: {virtual: {lan0: [198.18.1.254/24], wan0: [198.18.2.254/24]}, advert: ADVERT, unicast: UNICAST}}
 nodes:
-  gw1: {pair: east, priority: 150, sync: {interface: sync0, address: 198.18.3.1},
+  gw1: {pair: east, priority: 250, sync: {interface: sync0, address: 198.18.3.1},
         addresses: {lan0: 198.18.1.1/24, wan0: 198.18.2.1/24}}
-  gw2: {pair: east, sync: {interface: sync0, address: 198.18.3.2},
+  gw2: {pair: east, priority: 240, sync: {interface: sync0, address: 198.18.3.2},
         addresses: {lan0: 198.18.1.2/24, wan0: 198.18.2.2/24}}
 """
 

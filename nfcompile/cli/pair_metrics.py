@@ -1,0 +1,49 @@
+"""Whether a pair would survive a failover, as Prometheus metrics: what `ha status` says, at every scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from nfcompile.kernel import KernelError
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+    from nfcompile.deploy.pair import NodeReport, PairReport
+
+GAUGES: tuple[tuple[str, str, Callable[[NodeReport], int | None]], ...] = (
+    ("master", "Whether the node is the master of its pair", lambda one: int(one.role == "master")),
+    ("gate_open", "Whether the node forwards new connections", lambda one: int(one.gate == "open")),
+    ("sessions", "Connections that conntrackd of the node holds for the pair", lambda one: one.sessions),
+)
+
+
+class PairCollected:
+    """A collector of a pair's report; the interface is the client's."""
+
+    def __init__(self, read: Callable[[], PairReport]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric; nothing where the live site is of no pair, or the kernel could not be asked."""
+        try:
+            found = self._read()
+        except KernelError:
+            return
+        yield from families(found)
+
+
+def families(found: PairReport) -> Iterator[Metric]:
+    """Nodes that do not answer, and what they do not know, have no sample."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    text = "Whether the pair would survive a failover now"
+    yield GaugeMetricFamily("nfcompile_pair_ready", text, int(not found.problems))
+    for name, text, value_of in GAUGES:
+        gauge = GaugeMetricFamily(f"nfcompile_pair_{name}", text, labels=["node"])
+        for one in (found.own, found.peer):
+            value = None if one is None else value_of(one)
+            if one is not None and value is not None:
+                gauge.add_metric([one.node], value)
+        yield gauge
