@@ -1,8 +1,8 @@
 """Numbers of the blocks of a dynamic pool: what the kernel keeps in `assigned`, and what it logs as a mark.
 
-nft computes no address from a number, so the ruleset looks numbers up in maps. `lookup`, the log of
-assignments and the review of live state compute the block here. Number a * K + b is block b of address a,
-where each address has K blocks: an appended address changes no number.
+nft computes no address from a number, but it can look at some of its bits: the low ones count the addresses,
+the high ones the blocks of an address, so that a map of the addresses and one of the blocks say what a number
+stands for. How many bits count blocks depends on the ports alone: an appended address changes no number.
 
 Knows nothing of nft.
 """
@@ -15,6 +15,8 @@ from nfcompile.ipalloc import Block, Stock
 
 FIRST_NUMBER = 0x2000000
 """The numbers of each pool start here: a packet mark of this range stands for a block."""
+BITS = 24
+"""Bits of a number, without those of FIRST_NUMBER."""
 
 
 class Numbering:
@@ -22,26 +24,40 @@ class Numbering:
 
     >>> from nfcompile.model.ranges import Range
     >>> numbering = Numbering(Stock((Range(8, 9), Range(20, 20)), Range(1024, 3071), 1024))
-    >>> numbering.block(FIRST_NUMBER + 3), numbering.number(20, 0) - FIRST_NUMBER
-    (Block(address=9, first=2048, last=3071), 4)
-    >>> numbering.block(FIRST_NUMBER + 6), numbering.number(10, 0), numbering.number(8, 2)
+    >>> numbering.block(FIRST_NUMBER + (1 << 23) + 2), hex(numbering.number(20, 0))
+    (Block(address=20, first=2048, last=3071), '0x2000002')
+    >>> numbering.block(FIRST_NUMBER + 3), numbering.number(10, 0), numbering.number(8, 2)
     (None, None, None)
     """
 
-    __slots__ = ("_first_indexes", "_order", "_sorted_firsts", "each", "stock")
+    __slots__ = ("_first_indexes", "_order", "_sorted_firsts", "block_bits", "each", "shift", "stock")
 
     def __init__(self, stock: Stock) -> None:
         self.stock = stock
         self.each = stock.blocks_per_address
+        self.block_bits = max(self.each - 1, 0).bit_length()
+        self.shift = BITS - self.block_bits
         self._first_indexes = [0, *accumulate(entry.size for entry in stock.globals)]
         self._order = sorted(range(len(stock.globals)), key=lambda entry: stock.globals[entry].first)
         self._sorted_firsts = [stock.globals[entry].first for entry in self._order]
 
+    @property
+    def most_addresses(self) -> int:
+        """So many addresses can be counted; the last number of all stands for no block."""
+        return (1 << self.shift) - 1
+
+    @property
+    def block_mask(self) -> int:
+        """The bits that count the blocks of an address; 0 where each has one."""
+        return (1 << BITS) - (1 << self.shift)
+
     def block(self, number: int) -> Block | None:
         """Return the block that a number stands for, None where it stands for none."""
-        if not FIRST_NUMBER <= number < FIRST_NUMBER + self.stock.capacity:
+        if not 0 <= number - FIRST_NUMBER < 1 << BITS:
             return None
-        index, block = divmod(number - FIRST_NUMBER, self.each)
+        block, index = divmod(number - FIRST_NUMBER, 1 << self.shift)
+        if block >= self.each or index >= self._first_indexes[-1]:
+            return None
         entry = bisect_right(self._first_indexes, index) - 1
         address = self.stock.globals[entry].first + index - self._first_indexes[entry]
         return self.stock.block(address, block)
@@ -55,8 +71,7 @@ class Numbering:
         first, last = self.stock.globals[entry]
         if address > last:
             return None
-        index = self._first_indexes[entry] + address - first
-        return FIRST_NUMBER + index * self.each + block
+        return FIRST_NUMBER | block << self.shift | self._first_indexes[entry] + address - first
 
     def numbers(self, address: int, port: int | None = None) -> list[int]:
         """Return the numbers of all blocks of a global address, or of the one that holds `port`."""
@@ -66,25 +81,11 @@ class Numbering:
 
     def blocks(self) -> Iterator[tuple[int, Block]]:
         """All numbers with their blocks, ascending."""
-        number = FIRST_NUMBER
-        for address in self.addresses():
-            for block in range(self.each):
-                yield number, self.stock.block(address, block)
-                number += 1
+        for block in range(self.each):
+            for index, address in enumerate(self.addresses()):
+                yield FIRST_NUMBER | block << self.shift | index, self.stock.block(address, block)
 
     def addresses(self) -> Iterator[int]:
-        """All global addresses in the order of their numbers."""
+        """All global addresses in the order in which they are counted."""
         for entry in self.stock.globals:
             yield from range(entry.first, entry.last + 1)
-
-    def turns(self) -> Iterator[int]:
-        """All numbers in the order in which they are handed out: the addresses fill equally."""
-        firsts = range(FIRST_NUMBER, FIRST_NUMBER + self.stock.capacity, self.each)
-        return (first + block for block in range(self.each) for first in firsts)
-
-    def following(self) -> Iterator[tuple[int, int]]:
-        """Each number with the next one of the same address; the last is followed by the first."""
-        for index in range(self.stock.addresses):
-            first = FIRST_NUMBER + index * self.each
-            for block in range(self.each):
-                yield first + block, first + (block + 1) % self.each

@@ -18,14 +18,12 @@ MAX_ELEMENTS = 1 << 20
 def element_count(allocation: PoolAllocation) -> int:
     """Estimate the map elements of a pool; exact for dynamic and static pools.
 
-    A dynamic pool has one for each block, one for its turn where blocks are assigned from address to
-    address, one for the next block where a subscriber may have several, and one for each address.
+    A dynamic pool has one for each address, and one for each block of an address where there are several.
     """
     stock = allocation.stock
     if allocation.pool.is_dynamic:
-        has_turns = stock.blocks_per_address > 1 and stock.addresses > 1
-        each_block = (stock.ports is not None) + has_turns + (allocation.blocks_each > 1)
-        return stock.capacity * each_block + stock.addresses
+        each = stock.blocks_per_address
+        return stock.addresses + (each if each > 1 else 0)
     if stock.by_address:
         return _by_address(allocation)
     if allocation.pool.is_deterministic:

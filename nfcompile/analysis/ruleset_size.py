@@ -2,22 +2,22 @@
 
 ### dynamic-too-large
 
-The ruleset of a dynamic pool would have more than 1,048,576 map elements: up to three for each block, since
-the kernel looks up the block of a number. That many elements are about 40 MB of text, 0.6 GB of memory to
-build and 1.3 GB to load. The hint names a `port_block_size` that is large enough; other remedies are
-several pools, fewer addresses, and `allocation: deterministic`.
+A dynamic pool has more addresses than the kernel's numbers can tell apart: a number has 24 bits, and some
+of them count the blocks of an address. With `port_block_size: 128` and all ports a pool may have 32,767
+addresses, with 1024 it may have 262,143. The hint names a `port_block_size` that is large enough; other
+remedies are several pools, fewer addresses, and `allocation: deterministic`.
 
 ```yaml
 acls: {all: {10: allow ip any}}
 pools:
-  homes: {type: cgnat, acl: all, priority: 100, allocation: dynamic, global_ip: [198.18.0.0/20]}
+  homes: {type: cgnat, priority: 100, acl: all, allocation: dynamic, global_ip: [198.18.0.0/15]}
 ```
 
 ```yaml
 nat_defaults: {port_block_size: 1024}
 acls: {all: {10: allow ip any}}
 pools:
-  homes: {type: cgnat, acl: all, priority: 100, allocation: dynamic, global_ip: [198.18.0.0/20]}
+  homes: {type: cgnat, priority: 100, acl: all, allocation: dynamic, global_ip: [198.18.0.0/15]}
 ```
 
 ### ruleset-too-large
@@ -51,10 +51,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfcompile.allocation.numbering import Numbering
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.allocation.ruleset_size import MAX_ELEMENTS, element_count
 from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic
+from nfcompile.ipalloc import Stock
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:
@@ -62,8 +64,8 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     total = 0
     for allocation in checked.allocations:
         count = element_count(allocation)
-        if count > MAX_ELEMENTS and allocation.pool.is_dynamic:
-            yield _too_large(allocation, count)
+        if allocation.pool.is_dynamic and not _has_numbers(allocation.stock):
+            yield _too_large(allocation)
         elif total <= MAX_ELEMENTS < total + count:
             yield _too_large_together(allocation, count, total)
             total += count
@@ -71,26 +73,28 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
             total += count
 
 
-def _too_large(allocation: PoolAllocation, count: int) -> Diagnostic:
+def _has_numbers(stock: Stock) -> bool:
+    """Whether every block can have a number of its own."""
+    return stock.addresses <= Numbering(stock).most_addresses
+
+
+def _too_large(allocation: PoolAllocation) -> Diagnostic:
     pool, stock = allocation.pool, allocation.stock
-    what = f"{stock.capacity} blocks" if pool.shares_addresses else f"{stock.capacity} addresses"
-    message = (
-        f"dynamic pool '{pool.name}' has {what}, which are {count} map elements, more than {MAX_ELEMENTS}"
-    )
-    size = _sufficient_block_size(allocation)
+    most = Numbering(stock).most_addresses
+    each = f" of {stock.blocks_per_address} blocks" if pool.shares_addresses else ""
+    message = f"dynamic pool '{pool.name}' has {stock.addresses} addresses{each}, more than {most}"
+    size = _sufficient_block_size(stock)
     hint = "split the pool, name fewer addresses or make it deterministic"
     if size is not None:
         hint = f"raise port_block_size to {size}, split the pool or make it deterministic"
     return Diagnostic("dynamic-too-large", message, (*pool.path, "global_ip"), hint=hint)
 
 
-def _sufficient_block_size(allocation: PoolAllocation) -> int | None:
+def _sufficient_block_size(stock: Stock) -> int | None:
     """The smallest block, in steps of two times the size, with which the pool is small enough."""
-    stock = allocation.stock
     while stock.ports is not None and stock.blocks_per_address > 1:
         stock = stock._replace(block_size=stock.block_size * 2)
-        larger = allocation._replace(stock=stock)
-        if stock.blocks_per_address and element_count(larger) <= MAX_ELEMENTS:
+        if stock.blocks_per_address and _has_numbers(stock):
             return stock.block_size
     return None
 

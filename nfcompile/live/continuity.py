@@ -20,7 +20,6 @@ from nfcompile.ipalloc import Block
 from nfcompile.live.snat_rules import first_of
 from nfcompile.lower import names
 from nfcompile.lower.context import lowering_context
-from nfcompile.lower.numbering import number_map
 from nfcompile.model import protocols
 from nfcompile.model.parse import address
 from nfcompile.model.protocols import ANY_PROTOCOL
@@ -94,12 +93,7 @@ class SiteStatePolicy:
     ) -> tuple[dict[str, Elements], dict[int, list[Block]]]:
         """What goes of a dynamic pool, and the blocks that its subscribers keep."""
         name, served = allocation.pool.name, Bindings(allocation)
-        renumbered, numbering = _renumbered(allocation, changes), Numbering(allocation.stock)
-
-        def meant(mark: str) -> Block | None:
-            number = int(mark, 16)
-            return None if number in renumbered else numbering.block(number)
-
+        meant = _meant(allocation, changes)
         gone: dict[str, Elements] = {}
         freed: set[int] = set()
         for key in _assigned(allocation):
@@ -246,10 +240,28 @@ def _remembered(allocation: PoolAllocation) -> list[str]:
     return [*found, *(key for key, _ in _sockets(allocation))]
 
 
-def _renumbered(allocation: PoolAllocation, changes: Changes) -> set[int]:
-    """Numbers that mean something else than before."""
-    changed = changes.elements.get(f"map {number_map(allocation)}", frozenset())
-    return {int(key, 16) for key in changed if key.startswith("0x") and "-" not in key}
+def _meant(allocation: PoolAllocation, changes: Changes) -> Callable[[str], Block | None]:
+    """What a number means, if it means the same as before: the element for its address is the one of before,
+    and so is the element for its block."""
+    name, numbering = allocation.pool.name, Numbering(allocation.stock)
+    blocks = f"map {names.blocks(name)}"
+    others = _changed(changes, f"map {names.addresses(name)}")
+    ports = _changed(changes, blocks)
+    # Where a map of blocks is new, or there is none any more, the bits are counted otherwise.
+    anew = blocks in changes.objects and blocks not in changes.elements
+
+    def meant(mark: str) -> Block | None:
+        number = int(mark, 16)
+        same = number & ~numbering.block_mask not in others and number & numbering.block_mask not in ports
+        return numbering.block(number) if same and not anew else None
+
+    return meant
+
+
+def _changed(changes: Changes, key: str) -> set[int]:
+    """The keys of a map of numbers whose elements have changed."""
+    found = changes.elements.get(key, frozenset())
+    return {int(one, 16) for one in found if one.startswith("0x") and "-" not in one}
 
 
 def _range(element: Element) -> Range:

@@ -5,24 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.mappings import Holding
+from nfcompile.allocation.numbering import FIRST_NUMBER
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.ipalloc import Block
 from nfcompile.kernel import NOT_LOADED, KernelError, elements, netns, nft
-from nfcompile.lower.numbering import number_map
+from nfcompile.lower.numbering import looked_up
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
 from nfcompile.records.lookup_at import HeldNumber, KnownSite
-
-
-def read_block(text: str) -> Block:
-    """Read the data of an element of that map, as the kernel lists it. Raises Fault or ValueError.
-
-    >>> read_block("0.0.0.9 . 1024-1031"), read_block("0.0.0.9")
-    (Block(address=9, first=1024, last=1031), Block(address=9, first=0, last=0))
-    """
-    global_ip, _, ports = text.strip().partition(" . ")
-    first, _, last = ports.partition("-")
-    return Block(address(global_ip), int(first or 0), int(last or first or 0))
 
 
 class KernelOwners:
@@ -69,10 +58,17 @@ class KernelOwners:
 
     def _agree(self, known: KnownSite, allocation: PoolAllocation, number: int) -> None:
         """The live table must be that of the site, or its numbers mean something else."""
-        name = number_map(allocation)
-        said = netns.inside(self._netns, lambda: nft.element(name, f"0x{number:08x}"))
-        if said is None or read_block(said) != known.block(allocation, number):
+        wanted = looked_up(allocation, number)
+
+        def ask() -> bool:
+            return all(nft.element(name, _mark(key)) == data for name, key, data in wanted)
+
+        if not wanted or not netns.inside(self._netns, ask):
             raise _differs(allocation)
+
+
+def _mark(number: int) -> str:
+    return f"0x{number:08x}"
 
 
 def _differs(allocation: PoolAllocation) -> KernelError:
@@ -82,7 +78,8 @@ def _differs(allocation: PoolAllocation) -> KernelError:
 def _holdings(known: KnownSite, allocation: PoolAllocation) -> Iterator[Holding]:
     """What is assigned, in the kernel's own words for what a number stands for."""
     try:
-        said = dict(elements.every(number_map(allocation)))
+        first = looked_up(allocation, FIRST_NUMBER)
+        said = {name: dict(elements.every(name)) for name, _, _ in first}
         slots = [
             [*elements.every(f"assigned{n}_{allocation.pool.name}")]
             for n in range(1, allocation.blocks_each + 1)
@@ -91,8 +88,8 @@ def _holdings(known: KnownSite, allocation: PoolAllocation) -> Iterator[Holding]
         raise _differs(allocation) from None
     for slot, assigned in enumerate(slots, 1):
         for subscriber, number in assigned:
-            block = known.block(allocation, int(number, 16))
-            if block is None or number not in said or read_block(said[number]) != block:
+            block, wanted = known.block(allocation, int(number, 16)), looked_up(allocation, int(number, 16))
+            if block is None or any(said[name].get(_mark(key)) != data for name, key, data in wanted):
                 raise _differs(allocation)
             yield Holding(address(subscriber), slot, block)
 

@@ -1,9 +1,9 @@
 """Dynamic allocation in the kernel alone: blocks (cgnat) or addresses (nat) on demand, exclusive, sticky.
 
-A subscriber's first packet takes the next free number, in turns, so all addresses fill equally; further
-blocks come from the address of the first. What is taken stays taken for `translation` seconds after the
-subscriber's last packet, or as long as an idle connection lives, where that is longer: a block
-is not assigned again while a connection of its last subscriber may still use it.
+A subscriber's first packet takes a free block of the next address: the addresses take turns, so all fill
+equally, and further blocks come from the address of the first. What is taken stays taken for `translation`
+seconds after the subscriber's last packet, or as long as an idle connection lives, where that is longer: a
+block is not assigned again while a connection of its last subscriber may still use it.
 
 A look-up that misses ends its rule, which is how a map is asked whether it has a key: kernel 6.1 cannot look
 up a map as a set.
@@ -16,16 +16,14 @@ from itertools import chain as chained
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Chain, Counter, Map, Name, Object, Rule, Set
-from nfcompile.emit.expressions import Bitwise, Numgen, Verdict
+from nfcompile.emit.expressions import Numgen, Verdict
 from nfcompile.emit.statements import (
     DROP,
-    ICMP,
     IP_DADDR,
     IP_SADDR,
     L4PROTO,
     META_MARK,
     ONCE,
-    PORTED,
     CtCount,
     Log,
     Nat,
@@ -44,14 +42,14 @@ from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.exhaustion import no_room
 from nfcompile.lower.nat import inbound_rule
-from nfcompile.lower.numbering import numbers
-from nfcompile.lower.packet_marks import FOUND
+from nfcompile.lower.numbering import numbers, translation
 from nfcompile.lower.part import Part, Statements, chain_of, pool_rule
 from nfcompile.lower.search import (
+    FOUND_NONE,
+    TAKE_FLAG_OFF,
     anywhere,
     same_address,
     search_chains,
-    searches,
     tree,
 )
 from nfcompile.model.ranges import union
@@ -162,25 +160,21 @@ def _slot(allocation: PoolAllocation, slot: int) -> Iterator[Chain]:
         (counter(names.pool_counter(name, "waiting")), DROP),
     )
     yield chain_of(pool, chain(f"known{slot}"), *refresh, (use,))
-    search, walk = anywhere(allocation), same_address(allocation)
+    found = ((FOUND_NONE, exhausted), (TAKE_FLAG_OFF, goto(chain(f"assign{slot}"))))
     yield chain_of(
         pool,
         chain(f"search{slot}"),
         known,
         *([numbered(1, "beside")] if slot > 1 else []),
-        (set_mark(0),),
-        *searches(pool, search),
-        (search.missing, exhausted),
-        (goto(chain(f"assign{slot}")),),
+        *anywhere(allocation),
+        *found,
     )
     if slot > 1:
         yield chain_of(
             pool,
             chain(f"beside{slot}"),
-            *searches(pool, walk),
-            (walk.missing, exhausted),
-            (set_mark(Bitwise(META_MARK, FOUND - 1)),),
-            (goto(chain(f"assign{slot}")),),
+            *same_address(allocation),
+            *found,
         )
     yield chain_of(
         pool,
@@ -202,10 +196,5 @@ def _log(allocation: PoolAllocation) -> list[Statements]:
 
 def _use(allocation: PoolAllocation) -> Iterator[Statements]:
     """Translate by the number in the packet mark."""
-    name = allocation.pool.name
-    flags = ("random",) if allocation.pool.randomize_ports else ()
-    if allocation.stock.ports is not None:
-        blocks = lookup(META_MARK, names.blocks(name))
-        yield match(L4PROTO, *PORTED, ICMP), Nat("snat", blocks, flags=flags)
-    yield (Nat("snat", lookup(META_MARK, names.addresses(name))),)
-    yield counter(names.dropped(name)), DROP
+    yield from translation(allocation)
+    yield counter(names.dropped(allocation.pool.name)), DROP

@@ -176,7 +176,7 @@ def helper(kind: str, protocol: str) -> Name:
 
 def blocks(pool: str, protocols: tuple[str, ...] = (), rest: bool = False) -> Name:
     """The map to global prefix and block; of these protocols only, where limits differ; of the `rest` that a
-    hash does not take."""
+    hash does not take. In a dynamic pool the map to the chain of the block."""
     word = "moreblocks" if rest else "blocks"
     return Name(f"{word}of-{'-'.join(protocols)}" if protocols else word, pool)
 
@@ -246,6 +246,11 @@ def residue(pool: str, number: int) -> Name:
 def low_bits(pool: str, number: int) -> Name:
     """The verdict map from the low bits of a source to its block, in cells with that remainder."""
     return Name(f"lowbits{number}", pool)
+
+
+def number_chain(pool: str, ports: Range) -> Name:
+    """The chain of the block of every address that has these ports (dynamic pools)."""
+    return Name("block", pool, f"{ports.first}-{ports.last}")
 
 
 def block_number(pool: str, number: int) -> Name:
@@ -395,18 +400,8 @@ def owners(pool: str) -> Name:
     return Name("owners", pool)
 
 
-def turns(pool: str) -> Name:
-    """The map from turns to numbers."""
-    return Name("turns", pool)
-
-
-def following(pool: str) -> Name:
-    """The map from a number to the next one on its address."""
-    return Name("next", pool)
-
-
 def allocator(word: str, pool: str) -> Name:
-    """A chain of the allocator ('use', 'slots', 'slot1', 'try64', 'wait1x8' ...)."""
+    """A chain of the allocator ('use', 'slots', 'slot1', 'look64', 'wait1x8' ...)."""
     return Name(word, pool)
 
 

@@ -1,62 +1,94 @@
 """What the numbers of a dynamic pool stand for: nft computes no addresses from numbers, but looks them up.
 
-The numbers themselves are those of `allocation.numbering`. They are handed out in turns that go from address
-to address, and each has a next one on its own address, where a subscriber's further blocks are looked for
-(RFC 6888 REQ-2).
+The numbers themselves are those of `allocation.numbering`: the bits that count the addresses lead to one by a
+map, those that count the blocks of an address lead to a chain with its ports. So the ruleset grows with the
+addresses and with the blocks of one, never with their product.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfcompile.allocation.numbering import FIRST_NUMBER, Numbering
+from nfcompile.allocation.numbering import BITS, FIRST_NUMBER, Numbering
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Element, Map
-from nfcompile.emit.statements import key
+from nfcompile.emit import Element, Map, Object
+from nfcompile.emit.expressions import Bitwise, Constant, Field, Lookup
+from nfcompile.emit.statements import (
+    ICMP,
+    L4PROTO,
+    META_MARK,
+    PORTED,
+    Nat,
+    VerdictMap,
+    jump,
+    key,
+    lookup,
+    match,
+)
 from nfcompile.lower import names
-from nfcompile.lower.low_ports import BLOCK_DATA
-from nfcompile.lower.packet_marks import TURNS
-from nfcompile.model.ranges import Range
+from nfcompile.lower.part import Statements, chain_of
+from nfcompile.model.ranges import Range, address_text
+from nfcompile.model.site import Pool
+
+ALL_BITS = FIRST_NUMBER | (1 << BITS) - 1
 
 
-def has_turns(allocation: PoolAllocation) -> bool:
-    """Whether the order in which numbers are handed out is another one than that of counting."""
-    return allocation.stock.blocks_per_address > 1 and allocation.stock.addresses > 1
+def looked_up(allocation: PoolAllocation, number: int) -> tuple[tuple[str, int, str], ...]:
+    """What the live ruleset must say where a number means a block: the map, the key and the data of the
+    element for its address and, where an address has several, for its block."""
+    pool, numbering = allocation.pool.name, Numbering(allocation.stock)
+    block = numbering.block(number)
+    if block is None:
+        return ()
+    address = str(names.addresses(pool)), number & ~numbering.block_mask, address_text(block.address)
+    if not numbering.block_mask:
+        return (address,)
+    chain = str(names.number_chain(pool, Range(block.first, block.last)))
+    return address, (str(names.blocks(pool)), number & numbering.block_mask, f"jump {chain}")
 
 
-def number_map(allocation: PoolAllocation) -> str:
-    """The name of the map in which the ruleset looks up the numbers of a pool."""
-    name = allocation.pool.name
-    return str(names.addresses(name) if allocation.stock.ports is None else names.blocks(name))
-
-
-def numbers(allocation: PoolAllocation) -> Iterator[Map]:
-    """The maps from numbers to addresses and blocks, and from one number to another."""
-    pool, stock = allocation.pool, allocation.stock
-    path = pool.path
-    numbering = Numbering(stock)
-    yield Map(names.addresses(pool.name), ("mark",), ("ipv4_addr",), path, *_addresses(numbering))
-    if stock.ports is None:
+def numbers(allocation: PoolAllocation) -> Iterator[Object]:
+    """The map of addresses, and the map and the chains of the blocks of one."""
+    pool, numbering = allocation.pool, Numbering(allocation.stock)
+    counted = enumerate(numbering.addresses(), FIRST_NUMBER)
+    elements = tuple(Element(key(number), key(address)) for number, address in counted)
+    yield Map(names.addresses(pool.name), ("mark",), ("ipv4_addr",), pool.path, elements)
+    if not numbering.block_mask:
         return
-    elements = tuple(
-        Element(key(number), key(b.address, Range(b.first, b.last))) for number, b in numbering.blocks()
-    )
-    yield Map(names.blocks(pool.name), ("mark",), BLOCK_DATA, path, elements, interval=True)
-    if has_turns(allocation):
-        order = enumerate(numbering.turns(), TURNS)
-        turns = tuple(Element(key(turn), key(number)) for turn, number in order)
-        yield Map(names.turns(pool.name), ("mark",), ("mark",), path, turns)
-    if allocation.blocks_each > 1:
-        following = tuple(Element(key(number), key(after)) for number, after in numbering.following())
-        yield Map(names.following(pool.name), ("mark",), ("mark",), path, following)
+    to_blocks = []
+    for number in range(numbering.each):
+        ports = _ports(allocation, number)
+        name = names.number_chain(pool.name, ports)
+        yield chain_of(pool, name, _to_ports(pool, numbering, ports))
+        to_blocks.append(Element(key(number << numbering.shift), jump(name)))
+    yield Map(names.blocks(pool.name), ("mark",), ("verdict",), pool.path, tuple(to_blocks))
 
 
-def _addresses(numbering: Numbering) -> tuple[tuple[Element, ...], tuple[str, ...]]:
-    """For protocols without ports: an element for each address, and whether the keys are intervals."""
-    each = numbering.each
-    firsts = range(FIRST_NUMBER, FIRST_NUMBER + numbering.stock.capacity, each)
-    pairs = zip(firsts, numbering.addresses(), strict=True)
-    if each == 1:
-        return tuple(Element(key(first), key(address)) for first, address in pairs), ()
-    elements = (Element((Range(first, first + each - 1),), key(address)) for first, address in pairs)
-    return tuple(elements), ("interval",)
+def translation(allocation: PoolAllocation) -> Iterator[Statements]:
+    """Translate by the number in the packet mark; protocols without ports share an address."""
+    pool, numbering = allocation.pool, Numbering(allocation.stock)
+    if numbering.block_mask:
+        blocks = VerdictMap(Bitwise(META_MARK, numbering.block_mask), names.blocks(pool.name))
+        yield match(L4PROTO, *PORTED, ICMP), blocks
+    elif allocation.stock.ports is not None:
+        yield _to_ports(pool, numbering, _ports(allocation, 0))
+    yield (Nat("snat", address_of(pool, numbering)),)
+
+
+def address_of(pool: Pool, numbering: Numbering) -> Lookup:
+    """The global address of the number in the packet mark."""
+    counted: Field | Bitwise = META_MARK
+    if numbering.block_mask:
+        counted = Bitwise(META_MARK, ALL_BITS & ~numbering.block_mask)
+    return lookup(counted, names.addresses(pool.name))
+
+
+def _ports(allocation: PoolAllocation, number: int) -> Range:
+    block = allocation.stock.block(0, number)
+    return Range(block.first, block.last)
+
+
+def _to_ports(pool: Pool, numbering: Numbering, ports: Range) -> Statements:
+    flags = ("random",) if pool.randomize_ports else ()
+    nat = Nat("snat", address_of(pool, numbering), Constant(ports), flags=flags)
+    return match(L4PROTO, *PORTED, ICMP), nat

@@ -22,8 +22,5 @@ FRESH = NUMBERS_LAST
 """The socket has no mapping entries, and the pool counts no numbers."""
 TO_LEARN = match(META_MARK, Range(NUMBERS, NUMBERS_LAST))
 
-TURNS = 0x4000000
-"""Whose turn it is to be handed out, before it is made a number."""
-
 FOUND = 0x40000000
-"""Set beside a number that a walk along an address has taken."""
+"""Set beside a number that a search has taken."""

@@ -173,16 +173,46 @@ class Scrambled(Range):
 
 
 class Drawn(Range):
-    """A number that a ruleset has drawn for each packet, out of these."""
+    """A number that a ruleset has drawn for each packet, out of `many` of these. The bits `tossed` were drawn
+    one by one."""
+
+    many: int
+    tossed: int
+
+    def __new__(cls, first: int, last: int, many: int = 0, tossed: int = 0) -> Drawn:
+        made = super().__new__(cls, first, last)
+        made.many, made.tossed = many or last - first + 1, tossed
+        return made
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Drawn) and tuple(self) == tuple(other)
+        mine = *self, self.many, self.tossed
+        return isinstance(other, Drawn) and mine == (*other, other.many, other.tossed)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __hash__(self) -> int:
-        return hash((Drawn, *self))
+        return hash((Drawn, *self, self.many, self.tossed))
+
+    def below(self, first: int) -> Drawn:
+        """Those below a number: numbers are spread evenly over the bits in which they differ."""
+        size = 1 << (self.first ^ self.last).bit_length()
+        many = self.many * (first - (self.first & ~(size - 1))) // size
+        last = (first - 1) & self.tossed | self.last & ~self.tossed
+        return Drawn(self.first, last, many, self.tossed)
+
+    def changed(self, mask: int, bits: int) -> Range:
+        """`& mask ^ bits` of that: what was tossed may be turned over, or be looked at alone."""
+        first, last, tossed = self.first & mask, self.last & mask, self.tossed
+        if not tossed & mask:
+            apart = masked(Range(self.first & ~tossed, self.last & ~tossed), mask)
+            free = not bits or masked(apart, bits) == Range(0, 0)
+            return Drawn(*(joined(apart, bits) if free else inverted(apart, bits)))
+        if mask & ~tossed:
+            turned = bits & ~tossed
+            return Drawn(first | turned, last | turned, self.many, tossed)
+        step = mask & -mask
+        return Drawn(first, last, (last - first) // step + 1, tossed & mask)
 
 
 class InterfaceAddress(Range):

@@ -22,37 +22,30 @@ def test_numbers_and_blocks_are_each_others_inverse(stock):
     numbering = Numbering(stock)
     pairs = list(numbering.blocks())
 
-    assert [number for number, _ in pairs] == list(range(FIRST_NUMBER, FIRST_NUMBER + stock.capacity))
+    assert [number for number, _ in pairs] == sorted({number for number, _ in pairs})
     assert len({block for _, block in pairs}) == stock.capacity
     for number, block in pairs:
         assert numbering.block(number) == block
         assert numbering.numbers(block.address, block.first) == [number]
         assert number in numbering.numbers(block.address)
     assert numbering.block(FIRST_NUMBER - 1) is None
-    assert numbering.block(FIRST_NUMBER + stock.capacity) is None
+    assert numbering.block(FIRST_NUMBER + stock.addresses) is None
+    assert numbering.block(FIRST_NUMBER + (1 << 24) - 1) is None
     assert numbering.numbers(99) == []
 
 
 @given(stocks())
-def test_turns_fill_the_addresses_equally(stock):
+def test_a_number_is_the_address_in_its_low_bits_and_the_block_in_its_high_ones(stock):
+    """What the ruleset looks at: two numbers with the same low bits are on one address, with the same high
+    bits they have the same ports."""
     numbering = Numbering(stock)
-    turns = list(numbering.turns())
+    mask = numbering.block_mask
 
-    assert sorted(turns) == [number for number, _ in numbering.blocks()]
-    given_out = dict.fromkeys(numbering.addresses(), 0)
-    for number in turns:
-        given_out[numbering.block(number).address] += 1
-        assert max(given_out.values()) - min(given_out.values()) <= 1
-
-
-@given(stocks())
-def test_a_number_is_followed_by_the_next_one_of_its_address(stock):
-    numbering = Numbering(stock)
-    following = dict(numbering.following())
-
-    assert sorted(following.values()) == sorted(following)
-    for number, after in following.items():
-        assert numbering.block(number).address == numbering.block(after).address
+    for number, block in numbering.blocks():
+        assert numbering.block(number & ~mask).address == block.address
+        if mask:
+            assert numbering.block(FIRST_NUMBER | number & mask).first == block.first
+    assert numbering.most_addresses + 1 == (1 << 24) // (1 << numbering.block_bits)
 
 
 @given(stocks(), st.integers(0, 9))

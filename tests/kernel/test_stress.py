@@ -90,8 +90,8 @@ def replaced(text: str, pattern: str, by: str, most: int = 0) -> str:
 
 def without_claims(text: str) -> str:
     """A free number is looked up, then added: no claim between the two."""
-    text = replaced(text, r"add @claimed_homes \{ meta mark limit rate [^}]*\} (goto take_homes)", r"\1")
-    return replaced(text, r"\t\tmeta mark @taken_homes meta mark set 0 return.*\n", "")
+    text = replaced(text, r"add @claimed_homes \{ meta mark limit rate [^}]*\} (goto keep_homes)", r"\1")
+    return replaced(text, r"\t\tmeta mark @taken_homes return.*\n", "")
 
 
 def without_asking(text: str) -> str:
@@ -116,7 +116,7 @@ def widened(text: str) -> str:
     """Every look at a number or a subscriber takes some microseconds until it is acted on."""
     idle = "\tchain idle {\n" + "\t\tip protocol 255 drop\n" * 100 + "\t}\n\n"
     wait = "\t\tjump idle\n" * 20
-    for chain in ("take_homes", "search1_homes"):
+    for chain in ("keep_homes", "search1_homes"):
         text = replaced(text, rf"(\tchain {chain} \{{\n(?:\t\tcomment .*\n)?)", rf"\1{wait}")
     text = replaced(text, r"(\t\tupdate @assigned1_homes)", rf"{wait}\1")
     return replaced(text, r"(?m)^(\tchain)", rf"{idle}\1", 1)
@@ -312,12 +312,24 @@ def connections(
     ]
 
 
+def places(lab: Lab) -> dict[int, tuple[int, int]]:
+    """The address and the first port of each number, by the two maps that the kernel has."""
+    blocks = {
+        bits: int(verdict["jump"]["target"].rpartition("_")[2].partition("-")[0])
+        for bits, verdict in elements(lab, "map", "blocks_homes")
+    }
+    return {
+        number | bits: (address(at), port)
+        for number, at in elements(lab, "map", "addresses_homes")
+        for bits, port in blocks.items()
+    }
+
+
 def faults(lab: Lab, seen: Storm, halves: Sequence[Sequence[Packet]]) -> tuple[Faults, dict[str, int]]:
     """What is wrong with the blocks of all who sent; and the numbers that the kernel has them under."""
-    (first, *_), *_ = blocks = elements(lab, "map", "blocks_homes")
-    size = blocks[0][1][1]["range"][1] - blocks[0][1][1]["range"][0] + 1
-    assert first > 0
-    place = {number: (address(at), ports["range"][0]) for number, (at, ports) in blocks}
+    place = places(lab)
+    assert min(place) > 0
+    size = sorted({port for _, port in place.values()})[1] - FIRST_PORT
     assigned = dict(elements(lab, "map", "assigned1_homes"))
     taken = set(elements(lab, "set", "taken_homes"))
     blocks_of, homes_of = defaultdict(set), defaultdict(set)
@@ -342,8 +354,8 @@ def faults(lab: Lab, seen: Storm, halves: Sequence[Sequence[Packet]]) -> tuple[F
 
 def filled(lab: Lab, assigned: dict[str, int]) -> Counter[str]:
     """How many subscribers each global address has."""
-    place = {number: at for number, (at, _) in elements(lab, "map", "blocks_homes")}
-    return Counter(place[number] for number in assigned.values())
+    place = places(lab)
+    return Counter(address_text(place[number][0]) for number in assigned.values())
 
 
 def fill(

@@ -101,7 +101,7 @@ def test_a_dynamic_pool_gives_what_was_assigned():
     assert not shops.gives(UDP, address("100.64.2.8"), address("198.51.100.1"), 1100)
 
 
-ASSIGNED = {"map assigned1_shops": {"100.64.2.9": "0x02000001"}}
+ASSIGNED = {"map assigned1_shops": {"100.64.2.9": "0x02004000"}}
 
 
 @pytest.mark.parametrize(
@@ -216,15 +216,15 @@ def test_only_what_moves_somebody_looks_at_sessions(key, moves):
 
 
 def test_stale_assignments_take_their_numbers_and_entries_with_them():
-    """Number 1 is the second block of the first address: it has changed. 9.9.9.9 is no subscriber."""
+    """The second block of all addresses has changed (0x4000). 9.9.9.9 is no subscriber."""
     listed = {
         "map assigned1_shops": {
             "100.64.2.1": "0x02000000",
-            "100.64.2.2": "0x02000001",
-            "9.9.9.9": "0x02000005",
+            "100.64.2.2": "0x02004000",
+            "9.9.9.9": "0x02008000",
         },
         "map assigned2_shops": {"100.64.2.1": "0x02ffffff"},
-        "set taken_shops": dict.fromkeys(("0x02000000", "0x02000001", "0x02000005", "0x02ffffff"), ""),
+        "set taken_shops": dict.fromkeys(("0x02000000", "0x02004000", "0x02008000", "0x02ffffff"), ""),
         "map eim_shops": {
             "udp . 100.64.2.1 . 5000": "198.51.100.0 . 1030",
             "udp . 100.64.2.2 . 5000": "198.51.100.0 . 1090",
@@ -236,13 +236,13 @@ def test_stale_assignments_take_their_numbers_and_entries_with_them():
     }
 
     found = SiteStatePolicy(compiled()).stale(
-        changes("map blocks_shops", blocks_shops=["0x02000001"]), listed
+        changes("map blocks_shops", blocks_shops=["0x00004000"]), listed
     )
 
     assert {key: sorted(stale) for key, stale in found.items() if stale} == {
         "map assigned1_shops": ["100.64.2.2", "9.9.9.9"],
         "map assigned2_shops": ["100.64.2.1"],
-        "set taken_shops": ["0x02000001", "0x02000005", "0x02ffffff"],
+        "set taken_shops": ["0x02004000", "0x02008000", "0x02ffffff"],
         "map eim_shops": ["udp . 100.64.2.2 . 5000"],
         "map eif_shops": ["udp . 198.51.100.0 . 1090"],
     }

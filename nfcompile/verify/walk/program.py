@@ -7,10 +7,11 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import NamedTuple
 
 from nfcompile.emit import Chain, Element, Map, Name, Rule, Set, Table
-from nfcompile.emit.expressions import Elements
+from nfcompile.emit.expressions import Constant, Elements, Verdict
+from nfcompile.emit.statements import Nat, Statement
 from nfcompile.emit.validate import validate
 from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range
-from nfcompile.verify.boxes import Part, Ranges, alike, divided_once, within
+from nfcompile.verify.boxes import Drawn, Part, Ranges, alike, divided_once, within
 from nfcompile.verify.walk.values import Key, Value, key_within
 
 
@@ -18,10 +19,26 @@ class Program(NamedTuple):
     """Chains by name, base chains by hook in their order, the tables that rules look into, and which base
     chains are of type nat: they see what connection tracking sees."""
 
-    chains: Mapping[Name, tuple[Rule, ...]]
+    chains: dict[Name, tuple[Rule, ...]]
     hooks: Mapping[str, tuple[Name, ...]]
     sources: Mapping[Name, Source]
-    nat: frozenset[Name] = frozenset()
+    nat: frozenset[Name]
+    known: dict[tuple[Verdict, ...], Verdict | None]
+
+    def either(self, verdicts: list[Verdict]) -> list[Verdict]:
+        """One verdict that stands for several, where they lead to chains that differ in constant ports only;
+        otherwise as they are. What reaches it is a number that the kernel has drawn."""
+        key = tuple(verdicts)
+        if key not in self.known:
+            merged = _merged([self.chains[one.chain] for one in key if one.chain is not None])
+            self.known[key] = None
+            if merged is not None and len({one.kind for one in key}) == 1:
+                first = key[0].chain
+                name = Name("either", str(first), str(len(self.known)))
+                self.chains[name] = merged
+                self.known[key] = key[0]._replace(chain=name)
+        found = self.known[key]
+        return verdicts if found is None else [found]
 
     def entries(self, source: Name | Elements) -> Elements:
         """The elements of a named set or map, or those that stand in the rule."""
@@ -89,7 +106,38 @@ def read(table: Table) -> Program:
         {hook: tuple(name for _, name in sorted(found)) for hook, found in hooks.items()},
         {thing.name: Source(thing) for thing in table.objects if isinstance(thing, Set | Map)},
         frozenset(chain.name for chain in chains if chain.hook and chain.hook.type == "nat"),
+        {},
     )
+
+
+def _merged(chains: list[tuple[Rule, ...]]) -> tuple[Rule, ...] | None:
+    """The rules of chains that differ in constant ports only, with all of these ports."""
+    if len({len(rules) for rules in chains}) != 1:
+        return None
+    found: list[Rule] = []
+    for rules in zip(*chains, strict=True):
+        if len({len(rule.statements) for rule in rules}) != 1:
+            return None
+        statements = [_all_of(list(same)) for same in zip(*(rule.statements for rule in rules), strict=True)]
+        found.append(rules[0]._replace(statements=tuple(one for one in statements if one is not None)))
+        if None in statements:
+            return None
+    return tuple(found)
+
+
+def _all_of(statements: list[Statement]) -> Statement | None:
+    first = statements[0]
+    if all(one == first for one in statements):
+        return first
+    if isinstance(first, Nat):
+        ports = [
+            one.port.value for one in statements if isinstance(one, Nat) and isinstance(one.port, Constant)
+        ]
+        if len(ports) == len(statements):
+            every = Constant(Range(min(one.first for one in ports), max(one.last for one in ports)))
+            same = {one._replace(port=every) for one in statements if isinstance(one, Nat)}
+            return same.pop() if len(same) == 1 else None
+    return None
 
 
 def hits(source: Source | Elements, key: Key) -> tuple[list[Element], bool]:
@@ -105,7 +153,7 @@ def hits(source: Source | Elements, key: Key) -> tuple[list[Element], bool]:
             covered += _overlap(key, entry.key)
     part = key[0]
     if not sure and len(key) == 1 and isinstance(part, Range):
-        sure = covered == part.size
+        sure = covered == (part.many if isinstance(part, Drawn) else part.size)
     return met, sure
 
 

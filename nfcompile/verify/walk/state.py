@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nfcompile.emit import Name
 from nfcompile.lower import names
 from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import Part
+from nfcompile.verify.boxes import Drawn, Part
 from nfcompile.verify.walk.values import Key, certain, within
 
 Ask = Callable[[Name, Key], Key | None]
@@ -42,7 +42,8 @@ class State(NamedTuple):
             for (at, one), data in self.learned.items()
         )
         part = key[0]
-        return () if len(key) == 1 and isinstance(part, Range) and there >= part.size else None
+        count = part.many if isinstance(part, Drawn) else part.size if isinstance(part, Range) else 0
+        return () if len(key) == 1 and count and there >= count else None
 
     def perhaps(self, name: Name, key: Key) -> list[Key]:
         """The data of elements of other packets of the box: a packet has one of these keys, or none."""

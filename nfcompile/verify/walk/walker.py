@@ -50,6 +50,7 @@ from nfcompile.verify.boxes import (
     INTERFACE_ADDRESS,
     Blocks,
     Drawn,
+    Names,
     Part,
     Scrambled,
     inverted,
@@ -221,6 +222,13 @@ class Walker:
 
     def holds(self, match: Match) -> bool:
         met, sure = self.look(match.right, self.key(match.left), lambda _: True)
+        mark = self.flight.mark
+        drawn = match.left == META_MARK and isinstance(mark, Drawn) and not self.state.unknown
+        if met and not sure and drawn:
+            assert isinstance(mark, Drawn)
+            # A search goes on where it has drawn a number that does not exist; it has one that does.
+            self.flight = self.flight._replace(mark=mark.below(_range(met[0].entry.key[0]).first))
+            return False
         return bool(met) and (sure or self.choose(2) == 0)
 
     def look(self, name: Name | Elements, key: Key, kind: Kind) -> tuple[list[Hit], bool]:
@@ -261,14 +269,17 @@ class Walker:
         return met
 
     def vmap(self, vmap: VerdictMap) -> Verdict:
-        met, sure = self.look(vmap.source, self.key(vmap.key), lambda entry: entry.data)
-        verdicts = list(dict.fromkeys(hit.entry.data for hit in met))
+        key = self.key(vmap.key)
+        met, sure = self.look(vmap.source, key, lambda entry: entry.data)
+        found = dict.fromkeys(hit.entry.data for hit in met)
+        verdicts = [one for one in found if isinstance(one, Verdict)]
+        if len(verdicts) > 1 and not any(isinstance(part, Part | Names) for part in key):
+            verdicts = self.program.either(verdicts)
         options = len(verdicts) + (not sure)
         way = self.choose(options) if options > 1 else 0
         if way >= len(verdicts):
             raise _Stop
         verdict = verdicts[way]
-        assert isinstance(verdict, Verdict)
         self.origin = next((hit.entry.origin for hit in met if hit.entry.data == verdict), ())
         return verdict
 
@@ -293,10 +304,11 @@ class Walker:
         value = _range(self.field(expression.field.name))
         if isinstance(value, Scrambled):
             return value.turned(*_flipped(expression))
+        if isinstance(value, Drawn):
+            return value.changed(*_flipped(expression))
         if isinstance(value, Part) and value.first < value.last and _scrambles(expression, value):
             return Scrambled(value.field, *_flipped(expression))
-        found = joined(inverted(masked(value, expression.mask), expression.xor), expression.bits)
-        return Drawn(*found) if isinstance(value, Drawn) else found
+        return joined(inverted(masked(value, expression.mask), expression.xor), expression.bits)
 
     def field(self, name: str) -> Value:
         """The value of a field; another protocol than its own ends the rule."""
@@ -314,12 +326,16 @@ class Walker:
     def mangle(self, mangle: Mangle) -> None:
         if mangle.field.name in WRITABLE:
             (written,) = self.key(mangle.value)
-            self.flight = self.flight.with_field(mangle.field.name, _range(written))
+            kept = isinstance(written, Part | Scrambled | Drawn | Names | str) or written.size == 1
+            value = _range(written) if kept else Drawn(*_range(written))
+            self.flight = self.flight.with_field(mangle.field.name, value)
             return
         value = self.number(mangle.value)
         if mangle.field.name in REWRITTEN:
             self.flight = self.flight.rewritten(mangle.field.name, value)
             return
+        if mangle.field == META_MARK and isinstance(mangle.value, Numgen):
+            value = Drawn(*value)
         if mangle.field == META_MARK:
             self.flight = self.flight._replace(mark=value)
         elif mangle.field == CT_MARK:
@@ -331,9 +347,15 @@ class Walker:
             self.flight = self.flight._replace(zone=value)
 
     def toss(self, mangle: Mangle) -> None:
-        """A field of the packet that is changed or not, as a number is drawn: the packet has one of both."""
-        (either,) = hull([(self.number(mangle.field),), (self.number(mangle.value),)])
-        self.flight = self.flight.with_field(mangle.field.name, Drawn(*_range(either)))
+        """A field that is changed or not, as a number is drawn: the packet has one of both."""
+        now, value = self.number(mangle.field), mangle.value
+        (either,) = hull([(now,), (self.number(value),)])
+        if mangle.field != META_MARK:
+            self.flight = self.flight.with_field(mangle.field.name, Drawn(*_range(either)))
+            return
+        many, tossed = (now.many, now.tossed) if isinstance(now, Drawn) else (now.size, 0)
+        bits = value.bits | value.xor if isinstance(value, Bitwise) else 0
+        self.flight = self.flight._replace(mark=Drawn(*_range(either), 2 * many, tossed | bits))
 
     def update(self, update: SetUpdate) -> None:
         """Add, renew or delete an element; its limit or count may end the rule.
@@ -429,12 +451,12 @@ def _flipped(expression: Bitwise) -> tuple[int, int]:
 
 
 def _tosses(statements: tuple[Statement, ...]) -> TypeGuard[tuple[Match, Mangle]]:
-    """Whether a rule changes a field of the packet, or not, as a number is drawn."""
+    """Whether a rule changes a field of the packet or its mark, or not, as a number is drawn."""
     if len(statements) != 2:
         return False
     match, mangle = statements
     drawn = isinstance(match, Match) and isinstance(match.left, Numgen) and match.left.mode == "random"
-    return drawn and isinstance(mangle, Mangle) and mangle.field.name in WRITABLE
+    return drawn and isinstance(mangle, Mangle) and mangle.field.name in (*WRITABLE, META_MARK.name)
 
 
 def _scrambles(expression: Bitwise, value: Part) -> bool:

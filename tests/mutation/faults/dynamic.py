@@ -24,15 +24,27 @@ FAULTS = (
         "",
         (*DYNAMIC, *kernel("packets_reload")),
     ),
-    Fault("lower/search.py", "return free, token, goto", "return token, goto", (*DYNAMIC, *kernel("stress"))),
-    Fault("allocation/numbering.py", "first + (block + 1) % self.each", "first + block + 1", DYNAMIC),
-    Fault("lower/numbering.py", "first + each - 1", "first + each - 2", DYNAMIC),
+    Fault(
+        "lower/search.py", "(free, token, goto(keep))", "(token, goto(keep))", (*DYNAMIC, *kernel("stress"))
+    ),
+    Fault("lower/search.py", "bit * (step & -step)", "bit", DYNAMIC),
+    Fault(
+        "lower/search.py",
+        "rules.append((match(META_MARK, Range(beyond, NUMBERS_LAST)), RETURN))",
+        "pass",
+        DYNAMIC,
+    ),
+    Fault("lower/numbering.py", "number << numbering.shift", "number", DYNAMIC),
     Fault("lower/dynamic.py", "lifetime + GRACE_SECONDS, size", "lifetime, size", DYNAMIC),
     Fault("lower/dynamic.py", "for slot in range(1, last):", "for slot in range(1, 1):", DYNAMIC),
     Fault("lower/dynamic.py", '*([numbered(1, "beside")] if slot > 1 else []),', "", DYNAMIC),
-    Fault("lower/dynamic.py", "            (walk.missing, exhausted),\n", "", DYNAMIC),
-    Fault("lower/dynamic.py", "        (search.missing, exhausted),\n", "", DYNAMIC),
-    Fault("lower/dynamic.py", "match(L4PROTO, *PORTED, ICMP)", "match(L4PROTO, *PORTED)", DYNAMIC),
+    Fault("lower/dynamic.py", "found = ((FOUND_NONE, exhausted), ", "found = (", DYNAMIC),
+    Fault(
+        "lower/numbering.py",
+        "yield match(L4PROTO, *PORTED, ICMP), blocks",
+        "yield match(L4PROTO, *PORTED), blocks",
+        DYNAMIC,
+    ),
     Fault(
         "lower/dynamic.py", '        (jump(chain(f"wait{slot}x{WAIT_LOOKS}")),),\n', "", (*kernel("stress"),)
     ),
@@ -43,7 +55,12 @@ FAULTS = (
         "    if False:\n        statement",
         DYNAMIC,
     ),
-    Fault("lower/search.py", "if sizes[-1] > shallow:", "if False:", DYNAMIC),
+    Fault(
+        "lower/search.py",
+        "if (deep.blocks, deep.addresses) != (shallow.blocks, shallow.addresses):",
+        "if False:",
+        DYNAMIC,
+    ),
     Fault("lower/search.py", "look.append((done, RETURN))", "pass", DYNAMIC),
     Fault(
         "lower/search.py",
@@ -53,14 +70,8 @@ FAULTS = (
     ),
     Fault(
         "lower/search.py",
-        "        draw.append((set_mark(lookup(META_MARK, names.turns(pool.name))),))",
-        "        pass",
-        DYNAMIC,
-    ),
-    Fault(
-        "allocation/numbering.py",
-        "for block in range(self.each) for first in firsts",
-        "for first in firsts for block in range(self.each)",
+        'Numgen("inc", allocation.stock.addresses, FIRST_NUMBER)',
+        'Numgen("random", allocation.stock.addresses, FIRST_NUMBER)',
         DYNAMIC,
     ),
     Fault("lower/packet_marks.py", "FOUND = 0x40000000", "FOUND = 0x2000000", DYNAMIC),
