@@ -82,7 +82,7 @@ def power(lab: PairLab, traffic: Traffic, delay: float = 0.0, most: float = 0.6)
     """A power cut of the master, with new subscribers from the first moment."""
     if delay:
         script = lab.folder / "gw2/bundle/etc/keepalived/nfcompile-notify"
-        script.write_text(script.read_text().replace("conntrackd -c\n", f"sleep {delay}; conntrackd -c\n"))
+        script.write_text(script.read_text().replace("conntrackd -c |", f"sleep {delay}; conntrackd -c |"))
     before = ready(lab, traffic)
     cut = time.monotonic()
     lab.power_cut("gw1")
@@ -281,6 +281,7 @@ CASES = (
     Case("stopped", stopped, "0 lost"),
     Case("idle", idle, "12/12"),
     Case("100k", many, "3 s", site=MANY),
+    Case("100k-entries", many, "the same with a mapping entry each", site=MANY.replace("hairpin: off,", "")),
 )  # fmt: skip
 
 

@@ -73,6 +73,7 @@ class Options(NamedTuple):
     instance: str | None = None
     region: str | None = None
     conntrackd: str | None = None
+    stdin: bool = False
 
     @property
     def site(self) -> str:

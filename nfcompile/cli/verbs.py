@@ -282,7 +282,15 @@ VERBS = (
         "takeover",
         "Become the forwarding node of a pair: rebuild what the ruleset remembers, open the gate.",
         (),
-        (NODE, NETNS, STATE_DIR, TEXT_JSON),
+        (
+            NODE,
+            NETNS,
+            STATE_DIR,
+            VerbOption(
+                "stdin", ("--stdin",), "Read connections when standard input ends: conntrackd -c | ..."
+            ),
+            TEXT_JSON,
+        ),
     ),
     Verb("standby", "Close the gate of a pair's node.", (), (NODE, NETNS, STATE_DIR, TEXT_JSON)),
     Verb(

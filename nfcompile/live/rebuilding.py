@@ -58,14 +58,15 @@ def rebuilt(compiled: Compiled, flows: Iterable[Flow], copy: Iterable[CopiedBloc
     """Work all of it out from connections, which are read once."""
     pools = [_Pool(compiled, one) for one in compiled.allocations if one.pool.renews]
     owners = {pool.name: pool for pool in pools}
-    by_address = _Owners(pools)
+    owner = _Owners(pools).owner
     count = 0
-    for flow in flows:
+    for flow in flows if pools else ():
         count += 1
-        for source, port, address, global_port in _ends(flow):
-            pool = by_address.owner(address, global_port)
-            if pool is not None:
-                pool.learn(flow, source, port, address, global_port)
+        # A connection's translated ends, spelled out: a gateway has a hundred thousand, and waits for this.
+        if flow.status & SOURCE_NAT and (pool := owner(flow.reply_dst, flow.reply_dport)):
+            pool.learn(flow, flow.src, flow.sport, flow.reply_dst, flow.reply_dport)
+        if flow.status & DESTINATION_NAT and (pool := owner(flow.dst, flow.dport)):
+            pool.learn(flow, flow.reply_src, flow.reply_sport, flow.dst, flow.dport)
     copied = sum(owners[one.pool].remember(one) for one in copy if one.pool in owners)
     return Rebuilt(
         tuple(filled for pool in pools for filled in pool.contents()),
@@ -77,27 +78,24 @@ def rebuilt(compiled: Compiled, flows: Iterable[Flow], copy: Iterable[CopiedBloc
     )
 
 
-def _ends(flow: Flow) -> Iterator[tuple[int, int, int, int]]:
-    """The translated ends of a connection: inside address and port, global address and port."""
-    if flow.status & SOURCE_NAT:
-        yield flow.src, flow.sport, flow.reply_dst, flow.reply_dport
-    if flow.status & DESTINATION_NAT:
-        yield flow.reply_src, flow.reply_sport, flow.dst, flow.dport
-
-
 class _Owners:
     """Which pool has a global address and port; the pools of an address are searched for once."""
 
     def __init__(self, pools: list[_Pool]) -> None:
         self._pools = pools
         self._known: dict[int, list[_Pool]] = {}
+        self._alone: dict[int, _Pool | None] = {}
 
     def owner(self, address: int, port: int) -> _Pool | None:
+        """The only pool of an address, or of several the one whose ports are asked for."""
+        if address in self._alone:
+            return self._alone[address]
         found = self._known.get(address)
         if found is None:
             found = self._known[address] = [pool for pool in self._pools if pool.has(address)]
         if len(found) < 2:
-            return found[0] if found else None
+            self._alone[address] = found[0] if found else None
+            return self._alone[address]
         ranges = ((pool, pool.pool.port_range) for pool in found)
         return next((pool for pool, run in ranges if run.first <= port <= run.last), found[0])
 
@@ -121,6 +119,7 @@ class _Pool:
         self.inside: dict[Values, Values] = {}
         self.outside: dict[Values, Values] = {}
         self.clashes = 0
+        self._keeps = self.pool.keeps_mapping_entries
         seconds = entry_seconds(context, self.pool)
         self._tcp_seconds = 0 if seconds["tcp"] == seconds["udp"] else seconds["tcp"]
         objects = (one for one in compiled.table.objects if isinstance(one, Set | Map))
@@ -131,15 +130,18 @@ class _Pool:
 
     def learn(self, flow: Flow, source: int, port: int, address: int, global_port: int) -> None:
         """Take one end of a connection in. A port that a helper chose lies outside the block."""
-        expected = flow.status & EXPECTED
-        if (
-            self.numbering is not None
-            and not expected
-            and not self._assign(flow, source, address, global_port)
-        ):
+        if flow.status & EXPECTED:
             return
-        if self.pool.keeps_mapping_entries and flow.protocol in (TCP, UDP) and not expected:
-            self._map((flow.protocol, source, port), (flow.protocol, address, global_port))
+        if self.numbering is not None and not self._assign(flow, source, address, global_port):
+            return
+        protocol = flow.protocol
+        if self._keeps and (protocol in (UDP, TCP)):
+            inside, outside = (protocol, source, port), (protocol, address, global_port)
+            # The first connection of a socket, and of a global port, speaks for both.
+            if self.outside.setdefault(outside, inside) != inside:
+                self.clashes += 1
+            else:
+                self.inside.setdefault(inside, outside)
 
     def _assign(self, flow: Flow, source: int, address: int, port: int) -> bool:
         """False where another subscriber has the block."""
@@ -163,13 +165,6 @@ class _Pool:
             held.append(number)
         if self.pool.can_be_reached:
             self.owners[address] = source
-
-    def _map(self, inside: Values, outside: Values) -> None:
-        """The first connection of a socket, and of a global port, speaks for both."""
-        if self.outside.setdefault(outside, inside) != inside:
-            self.clashes += 1
-        else:
-            self.inside.setdefault(inside, outside)
 
     def remember(self, one: CopiedBlock) -> bool:
         """Take a copied assignment in, unless a connection says otherwise; whether it was new."""
