@@ -38,7 +38,7 @@ def leaks(
     mine = [(box, fate) for box, fate in boxes if fate.pool in globals_ and fate.action != "drop"]
     for alike in by_protocol(mine):
         left = together.walk([(box.packet, box.route) for box, _ in alike])
-        ways = {pause.flight for pause in left.passed}
+        ways = list(dict.fromkeys(pause.flight for pause in left.passed))
         found = []
         for way in ways:
             box, fate = alike[way.start]

@@ -48,7 +48,7 @@ class Program(NamedTuple):
 class Source:
     """A set or map. Its elements are put in order when they are first asked for: they can be many."""
 
-    __slots__ = ("_divided", "_entries", "_firsts", "_patterns", "dynamic", "name", "thing")
+    __slots__ = ("_divided", "_entries", "_firsts", "_patterns", "dynamic", "name", "ranged", "thing")
 
     def __init__(self, thing: Set | Map) -> None:
         self.thing = thing
@@ -58,6 +58,12 @@ class Source:
         self._firsts: list[int] = []
         self._patterns: list[Range] | None = None
         self._divided: dict[Part, dict[int, Ranges]] = {}
+        self.ranged: dict[Range, tuple[list[Hit], bool]] = {}
+
+    @property
+    def sorted(self) -> bool:
+        """Whether the elements are numbers of one field."""
+        return bool(self.entries and self._firsts)
 
     @property
     def anything(self) -> Key:
@@ -138,6 +144,28 @@ def _all_of(statements: list[Statement]) -> Statement | None:
             same = {one._replace(port=every) for one in statements if isinstance(one, Nat)}
             return same.pop() if len(same) == 1 else None
     return None
+
+
+def ranged(source: Source, key: Key) -> tuple[list[Hit], bool] | None:
+    """What `hits` says of one range of numbers of which the kernel has one; always the same lists.
+
+    None for other keys. Maps have an element for every port of a block, and a search looks them up often.
+    """
+    part = key[0]
+    if len(key) > 1 or type(part) is not Range or not source.sorted:
+        return None
+    if part not in source.ranged:
+        met, covered, sure = list[Hit](), 0, False
+        for entry in source.near(key):
+            pattern = entry.key[0]
+            assert isinstance(pattern, Range)
+            first, last = max(pattern.first, part.first), min(pattern.last, part.last)
+            if first <= last:
+                met.append(Hit(entry))
+                covered += last - first + 1
+                sure = sure or last - first + 1 == part.size
+        source.ranged[part] = met, sure or covered == part.size
+    return source.ranged[part]
 
 
 def hits(source: Source | Elements, key: Key) -> tuple[list[Element], bool]:

@@ -92,7 +92,7 @@ class Together:
             return self.walked(name, pauses)
         key = name, frozenset(pause.flight for pause in pauses)
         if key not in self.known:
-            self.known[key] = self.walked(name, [Pause(flight) for flight in key[1]])
+            self.known[key] = self.walked(name, self.joined(pauses))
         return self.known[key]
 
     def walked(self, name: Name, here: Pauses) -> Ends:

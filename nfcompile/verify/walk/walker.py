@@ -61,7 +61,7 @@ from nfcompile.verify.boxes import (
 )
 from nfcompile.verify.narrowing import Cut, narrowed
 from nfcompile.verify.walk.packet import REWRITTEN, UNTRACKED, WRITABLE, Flight
-from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits
+from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits, ranged
 from nfcompile.verify.walk.state import NOTHING, Learned, State
 from nfcompile.verify.walk.values import Key, UnknownStatement, Value, apart, certain, hull
 
@@ -71,6 +71,7 @@ OF_PROTOCOL = {
     **{f"udp {end}": (UDP, f"th {end}") for end in ("sport", "dport")},
 }
 """Fields that match the protocol as well, and what they are of it."""
+MANY = 64
 FEW = 4096
 """Addresses of one element that are each moved to the one that it leads to; more are cut into a box."""
 
@@ -135,6 +136,7 @@ class Walker:
         self.effects: list[Effect] = []
         self.origin: Path = ()
         self.others: list[Pause] = []
+        self.hulls: dict[int, tuple[list[Hit], Key]] = {}
         self.paused: Pause
         self.flight: Flight
 
@@ -243,8 +245,11 @@ class Walker:
         part = key[0]
         if len(key) == 1 and isinstance(part, Part):
             return divided(source, part, kind)
+        if isinstance(source, Source) and (found := ranged(source, key)) is not None:
+            return found
         met, sure = hits(source, key)
-        if not sure or len({kind(entry) for entry in met}) > 1:
+        boxed = any(isinstance(one, Part | Names) for one in key)
+        if boxed and (not sure or len({kind(entry) for entry in met}) > 1):
             apart(key, [entry.key for entry in met])
         return [Hit(entry) for entry in met], sure
 
@@ -297,7 +302,15 @@ class Walker:
             return (expression.value,)
         if isinstance(expression, Numgen):
             return (Range(expression.offset, expression.offset + expression.modulus - 1),)
-        return hull([_data(hit.entry) for hit in self.found(expression, lambda entry: entry.data)])
+        return self.hull(self.found(expression, lambda entry: entry.data))
+
+    def hull(self, met: list[Hit]) -> Key:
+        """The data of elements that a key may meet; remembered, since `ranged` gives the same lists."""
+        if len(met) < MANY:
+            return hull([_data(hit.entry) for hit in met])
+        if id(met) not in self.hulls:
+            self.hulls[id(met)] = met, hull([_data(hit.entry) for hit in met])
+        return self.hulls[id(met)][1]
 
     def computed(self, expression: Bitwise) -> Value:
         """A field with some of its bits, and others put in."""
@@ -403,7 +416,7 @@ class Walker:
                 nat.address,
                 lambda entry: (boxed or entry.data[1:], len(entry.data)) if moves(entry) else entry.data,
             )
-            data = _netmap(met, old) if moves(met[0].entry) else hull([_data(hit.entry) for hit in met])
+            data = _netmap(met, old) if moves(met[0].entry) else self.hull(met)
             address = _range(data[0])
             port = _range(data[1]) if len(data) > 1 else None
         elif nat.address is not None:
