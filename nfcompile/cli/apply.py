@@ -92,7 +92,8 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
         events_seen = change.event_count(options.state_dir, options.netns)
         live = change.live_site(options.state_dir, options.netns)
         with working("comparing with the kernel", options):
-            found = comparison.with_kernel(compiled, live, options.netns)
+            known = change.known_here(compiled, options.state_dir, options.netns)
+            found = comparison.with_kernel(compiled, live, options.netns, known)
         if found.lines and not options.is_json and not options.quiet:
             sys.stdout.writelines(f"{line}\n" for line in as_text(found, options.color))
             sys.stdout.flush()
@@ -111,7 +112,7 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
         if options.host:
             return _both(file, compiled, options, planned, events_seen)
         with working("loading", options):
-            loaded = _load(file, compiled, options, bool(found.lines), events_seen)
+            loaded = _load(file, compiled, options, found, events_seen)
     except SiteError as error:
         return ApplyResult(found, refusals=error.diagnostics, host=host)
     if loaded is None:
@@ -157,12 +158,13 @@ def _both(
 
 
 def _load(
-    file: SiteFile, compiled: Compiled, options: Options, differs: bool, events_seen: int
+    file: SiteFile, compiled: Compiled, options: Options, found: Comparison, events_seen: int
 ) -> LoadResult | None:
     """Make a site live and record it; None where it is live already."""
     from nfcompile.deploy import change
     from nfcompile.records import history, store
 
+    differs = bool(found.lines)
     if options.confirm is not None:
         records = store.state_dir(options.state_dir, options.netns)
         if differs or change.on_trial(records):
@@ -176,6 +178,7 @@ def _load(
     if not differs:
         if writable is not None:
             change.record_live(writable, file, events_seen)
+            change.note_loaded(writable, compiled, found.generation)
         return None
     if writable is None:
         return change.load_site(compiled, options.netns)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile import __version__
@@ -18,11 +19,13 @@ from nfcompile.records.history import Event
 from nfcompile.records.store import StateDir
 
 if TYPE_CHECKING:
-    from nfcompile.kernel.apply import LoadResult
+    from nfcompile.kernel.apply import KnownTable, LoadResult
     from nfcompile.pipeline import Compiled
 
 NO_TABLE = "table {0}\ndelete table {0}\n"
 TIMER = "import sys; sys.path[:0] = [{0!r}]; from nfcompile.deploy.trial import main; main(sys.argv[1:])"
+LIVE = "kernel"
+"""What problems of the site that is live would call it."""
 MEANWHILE = "another change was made in the meantime; look at the difference again"
 
 
@@ -97,20 +100,24 @@ def apply_and_record(
             raise KernelError(MEANWHILE)
         back = _way_back(state, events) if seconds is not None else None
         event = _event(state, _next(events), history.LOADING, site, seconds, back)
+        known = known_table(state, compiled)
         unrecorded = _begin(state, site, event, required)
         if unrecorded:
             _refuse_without_record(events, state, event, unrecorded)
         if seconds is not None:
             _start_timer(state, event)
-        loaded = _load_or_refuse(state, compiled, event, recorded=not unrecorded)
+        loaded = _load_or_refuse(state, compiled, event, known, recorded=not unrecorded)
+        note_loaded(state, compiled, loaded.generation)
         event = stamped(event._replace(result=history.TRIAL if seconds is not None else result))
         return AppliedChange(event, loaded, _end(state, event, required))
 
 
-def _load_or_refuse(state: StateDir, compiled: Compiled, event: Event, recorded: bool) -> LoadResult:
+def _load_or_refuse(
+    state: StateDir, compiled: Compiled, event: Event, known: KnownTable | None, recorded: bool
+) -> LoadResult:
     """Load a site; a refusal goes into the history before it is raised."""
     try:
-        return load_site(compiled, state.netns)
+        return load_site(compiled, state.netns, known)
     except (SiteError, KernelError) as error:
         if recorded:
             store.append(state.path, stamped(event._replace(result=history.REFUSED, why=str(error))))
@@ -199,12 +206,67 @@ def seconds_left(trial: Event) -> float:
     return trial.uptime + (trial.seconds or 0) - store.uptime()
 
 
-def load_site(compiled: Compiled, netns: str | None) -> LoadResult:
+def known_table(state: StateDir, compiled: Compiled) -> KnownTable | None:
+    """The text that is loaded, where the records say so: that of this site, or of the one before."""
+    from nfcompile.kernel.apply import KnownTable
+
+    hint = store.loaded(state)
+    if hint is None:
+        return None
+    generation, name = hint
+    if name == _name(compiled):
+        return KnownTable(compiled.text.text, generation)
+    text = _last_text(state)
+    return KnownTable(text, generation) if name == store.digest(text.encode()) else None
+
+
+def known_here(compiled: Compiled, root: str | None, netns: str | None) -> KnownTable | None:
+    """The same for a state directory; None where this user may not read it."""
+    try:
+        return known_table(store.state_dir(root, netns), compiled)
+    except KernelError:
+        return None
+
+
+def _last_text(state: StateDir) -> str:
+    """The ruleset of the site that the history says is live; '' where it does not."""
+    try:
+        settled = history.settled(store.read(state.path).events)
+        last = next((event for event in reversed(settled) if event.kernel == state.kernel), None)
+        if last is None or not last.site:
+            return ""
+        compiled = recompiled(store.site(state.path, last.site), last.node)
+    except KernelError:
+        return ""
+    return "" if compiled is None else compiled.text.text
+
+
+@lru_cache(maxsize=1)
+def recompiled(data: bytes, node: str) -> Compiled | None:
+    """A site of the history; a verb that compares with it and then loads another one compiles it once."""
+    from nfcompile.model.fleet import NodeChoice
+    from nfcompile.pipeline import compile_text
+
+    return compile_text(data, LIVE, NodeChoice(node, bool(node))).compiled
+
+
+def note_loaded(state: StateDir, compiled: Compiled, generation: int | None) -> None:
+    """Remember that the kernel has a site's table, if no other program has touched the ruleset meanwhile."""
+    if generation is not None and store.loaded(state) != (generation, _name(compiled)):
+        store.note_loaded(state, generation, compiled.text.text)
+
+
+def _name(compiled: Compiled) -> str:
+    return store.digest(compiled.text.text.encode())
+
+
+def load_site(compiled: Compiled, netns: str | None, known: KnownTable | None = None) -> LoadResult:
     """Make a compiled site live: with `remove_table`, the only call that changes the kernel."""
     from nfcompile.kernel import apply
     from nfcompile.live.continuity import SiteStatePolicy
 
-    return apply.load_difference(compiled.text.text, compiled.text.origin, netns, SiteStatePolicy(compiled))
+    policy = SiteStatePolicy(compiled)
+    return apply.load_difference(compiled.text.text, compiled.text.origin, netns, policy, known)
 
 
 def remove_table(netns: str | None) -> None:

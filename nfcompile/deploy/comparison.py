@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile.allocation import moves
 from nfcompile.allocation.moves import Forgotten, Moves
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.deploy.change import SiteFile
+from nfcompile.deploy.change import SiteFile, recompiled
 from nfcompile.diagnostics import Path
 from nfcompile.emit import differences
 from nfcompile.emit.differences import Changed
-from nfcompile.model.fleet import NodeChoice
-from nfcompile.pipeline import Compiled, compile_text
+from nfcompile.pipeline import Compiled
+
+if TYPE_CHECKING:
+    from nfcompile.kernel.apply import KnownTable
 
 KERNEL = "kernel"
 NO_MOVES = Moves((), (), ())
@@ -26,6 +28,7 @@ class Comparison(NamedTuple):
     moves      subscribers with another binding; None where the site of the live table is not known
     forgotten  dynamic pools whose assignments end
     sessions   how many connections the change would end; None where no kernel was asked
+    generation the ruleset's when it was compared, None where no kernel was asked
     """
 
     against: str
@@ -35,23 +38,27 @@ class Comparison(NamedTuple):
     moves: Moves | None
     forgotten: tuple[Forgotten, ...]
     sessions: int | None = None
+    generation: int | None = None
 
     @property
     def differs(self) -> bool:
         return bool(self.lines or any(self.moves or ()))
 
 
-def with_kernel(new: Compiled, live: SiteFile | None, netns: str | None) -> Comparison:
-    """Compare a site with the kernel's table; `live` is the site that was loaded, if known.
+def with_kernel(
+    new: Compiled, live: SiteFile | None, netns: str | None, known: KnownTable | None = None
+) -> Comparison:
+    """Compare a site with the kernel's table; `live` is the site that was loaded, `known` its text, if known.
 
     Raises SiteError where the kernel refuses the site, KernelError where it cannot be asked.
     """
     from nfcompile.kernel import apply
     from nfcompile.live.continuity import SiteStatePolicy
 
-    lines, objects, sessions = apply.preview(new.text.text, new.text.origin, netns, SiteStatePolicy(new))
+    policy = SiteStatePolicy(new)
+    lines, objects, sessions, now = apply.preview(new.text.text, new.text.origin, netns, policy, known)
     if not lines:
-        return Comparison(KERNEL, [], Changed(), {}, NO_MOVES, (), 0)
+        return Comparison(KERNEL, [], Changed(), {}, NO_MOVES, (), 0, now)
     paths = differences.origins(new.table)
     if new.npt is not None:
         paths = paths | {f"table {new.npt.title}": ("pools",)}
@@ -64,6 +71,7 @@ def with_kernel(new: Compiled, live: SiteFile | None, netns: str | None) -> Comp
         None if old is None else moves.moves(old, new.allocations),
         () if old is None else tuple(moves.forgotten(old, new.allocations)),
         sessions,
+        now,
     )
 
 
@@ -86,5 +94,5 @@ def _live_allocations(live: SiteFile | None, nothing_live: bool) -> tuple[PoolAl
         return ()
     if live is None:
         return None
-    compiled = compile_text(live.data, KERNEL, NodeChoice(live.node, bool(live.node))).compiled
+    compiled = recompiled(live.data, live.node)
     return None if compiled is None else compiled.allocations

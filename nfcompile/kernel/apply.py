@@ -4,6 +4,10 @@ The comparison lets the kernel spell both sides: the live table's listing agains
 desired text in a scratch namespace. Knows no site: the caller says which path each line serves, and what the
 state in the table means.
 
+Where the caller knows the text that is loaded, and the ruleset's generation says that no program has changed
+a table since, nothing is listed: two texts of ours are compared, and what is sent is proved by the
+generation after it.
+
 Killed at any point the table is the old one or the new one. Sessions are flushed after it: until that is
 done the set `unflushed`, made by the same transaction, holds the addresses that they may have, and the
 next apply goes on from there.
@@ -15,7 +19,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from nfcompile.kernel import KernelError, batch, netns, nft
+from nfcompile.kernel import KernelError, batch, generation, netns, nft
 from nfcompile.kernel.batch import BatchLine, Elements, TableDifference
 from nfcompile.kernel.elements import listed, spelled
 from nfcompile.kernel.errors import Origin, raise_refusals
@@ -39,20 +43,30 @@ class Loaded(NamedTuple):
     listing: str
 
 
+class KnownTable(NamedTuple):
+    """The text that is loaded, if the ruleset still has this generation."""
+
+    text: str
+    generation: int
+
+
 class Preview(NamedTuple):
     """What differs: lines of a unified diff, and the objects; how many sessions the change would flush,
-    None where that was not asked or connection tracking cannot be read."""
+    None where that was not asked or connection tracking cannot be read. `generation` is the ruleset's."""
 
     diff: list[str]
     objects: TableDifference
     sessions: int | None = None
+    generation: int | None = None
 
 
 class LoadResult(NamedTuple):
-    """What `load_difference` did: the objects that differed, and how many sessions it flushed."""
+    """What `load_difference` did: the objects that differed, and how many sessions it flushed. `generation`
+    is that of the ruleset with the table as desired, None where another program has changed something."""
 
     objects: TableDifference
     flushed: int = 0
+    generation: int | None = None
 
 
 class _Done(NamedTuple):
@@ -71,19 +85,47 @@ def _check(text: str) -> tuple[nft.Refusal, ...]:
 
 
 def preview(
-    text: str, origin: Origin, namespace: str | None = None, policy: StatePolicy | None = None
+    text: str,
+    origin: Origin,
+    namespace: str | None = None,
+    policy: StatePolicy | None = None,
+    known: KnownTable | None = None,
 ) -> Preview:
     """What `load_difference` would change. Raises SiteError when the kernel refuses the ruleset."""
+    if known is not None:
+        foreseen = netns.inside(namespace, lambda: _foreseen(text, known, policy))
+        if foreseen is not None:
+            return foreseen
     desired = _desired(text, origin)
     return netns.inside(namespace, lambda: _preview(desired, policy))
 
 
+def _foreseen(text: str, known: KnownTable, policy: StatePolicy | None) -> Preview | None:
+    """The same without listing; None where something was changed, or the kernel would refuse."""
+    if generation.read() != known.generation:
+        return None
+    if text == known.text:
+        return Preview([], TableDifference((), (), ()), 0, known.generation)
+    live, desired = parse_objects(known.text), parse_objects(text)
+    step = batch.compare(live, desired)
+    changed = _changes(live, desired, step)
+    if nft.check(_joined(_lines(text, live, desired, step, changed, policy, None))):
+        return None
+    sessions = None if policy is None else _losing(live, desired, step, policy, None)
+    return Preview(difference(live, desired, nft.TABLE), step, sessions, known.generation)
+
+
+def _joined(lines: list[BatchLine]) -> str:
+    return "\n".join(line.text for line in lines) + "\n"
+
+
 def _preview(desired: ListedObjects, policy: StatePolicy | None) -> Preview:
+    now = generation.read()
     live = _live()
     unflushed = (live or {}).get(f"set {UNFLUSHED}")
     step = batch.compare(live or {}, desired)
     sessions = None if policy is None else _losing(live or {}, desired, step, policy, unflushed)
-    return Preview(difference(live, desired, nft.TABLE), step, sessions)
+    return Preview(difference(live, desired, nft.TABLE), step, sessions, now)
 
 
 def _losing(
@@ -112,7 +154,11 @@ def _losing(
 
 
 def load_difference(
-    text: str, origin: Origin, namespace: str | None = None, policy: StatePolicy | None = None
+    text: str,
+    origin: Origin,
+    namespace: str | None = None,
+    policy: StatePolicy | None = None,
+    known: KnownTable | None = None,
 ) -> LoadResult:
     """Make the live table the desired one by a transaction of what differs, and flush the sessions that lost
     their translation; without `policy` all state of unchanged objects is kept.
@@ -120,10 +166,36 @@ def load_difference(
     Raises SiteError when the kernel refuses (the old table stands), KernelError when it cannot be asked,
     another nfcompile does not end, or another program keeps changing the table.
     """
+    if known is not None:
+        quick = netns.inside(namespace, lambda: _load_change(text, known, policy))
+        if quick is not None:
+            return quick
     desired = _desired(text, origin)
     done = netns.inside(namespace, lambda: _load_difference(text, desired, policy))
     raise_refusals(done.refusals, text, origin)
     return done.result
+
+
+def _load_change(text: str, known: KnownTable, policy: StatePolicy | None) -> LoadResult | None:
+    """The same from the text that is loaded; None where another program has changed something, or where the
+    kernel refuses: then everything is listed and compared."""
+    with exclusive():
+        if generation.read() != known.generation:
+            return None
+        live, desired = parse_objects(known.text), parse_objects(text)
+        step = batch.compare(live, desired)
+        if not step.all:
+            return LoadResult(step, 0, known.generation)
+        changed = _changes(live, desired, step)
+        refused = nft.load(_joined(_lines(text, live, desired, step, changed, policy, None)))
+        if refused or generation.read() != known.generation + 1:
+            return None
+        unflushed = None
+        if policy is not None and policy.may_orphan_sessions(changed):
+            marked = tuple(_previous_globals(live.get(policy.addresses)))
+            unflushed = ListedObject("set", UNFLUSHED, (), marked, False, (), 0)
+        flushed, changes = _settle(policy, [changed], unflushed)
+        return LoadResult(step, flushed, generation.after(known.generation, 1 + changes))
 
 
 def _load_difference(text: str, desired: ListedObjects, policy: StatePolicy | None) -> _Done:
@@ -132,16 +204,17 @@ def _load_difference(text: str, desired: ListedObjects, policy: StatePolicy | No
         seen: list[Changes] = []
         refused = ""
         for _ in range(TRIES):
+            before = generation.read()
             live = _live()
             unflushed = None if live is None else live.pop(f"set {UNFLUSHED}", None)
             step = batch.compare(live or {}, desired)
             first = first or step
             if live is not None and not step.all:
-                flushed = _settle(policy, seen, unflushed)
-                return _Done(LoadResult(first, flushed))
+                flushed, changes = _settle(policy, seen, unflushed)
+                return _Done(LoadResult(first, flushed, generation.after(before, changes)))
             seen.append(_changes(live or {}, desired, step))
             lines = _lines(text, live, desired, step, seen[-1], policy, unflushed)
-            joined = "\n".join(line.text for line in lines) + "\n"
+            joined = _joined(lines)
             refusals = nft.load(joined)
             if refusals and joined == refused:
                 return _Done(LoadResult(first), tuple(_placed(refusals, lines)))
@@ -191,21 +264,23 @@ def _mark(previous_globals: ListedObject | None, unflushed: ListedObject | None)
     return [BatchLine(line) for line in lines]
 
 
-def _settle(policy: StatePolicy | None, seen: list[Changes], unflushed: ListedObject | None) -> int:
-    """After the table: what packets wrote between listing and load, then the sessions; how many."""
+def _settle(
+    policy: StatePolicy | None, seen: list[Changes], unflushed: ListedObject | None
+) -> tuple[int, int]:
+    """After the table: what packets wrote between listing and load, then the sessions. How many of them were
+    flushed, and how many transactions that took."""
     if policy is None:
-        return 0
+        return 0, 0
+    flushed = changes = 0
     for key, elements in _stale(policy, seen).items():
-        name = key.partition(" ")[2]
-        lines = batch.without(nft.TABLE, name, elements)
-        nft.load("\n".join(line.text for line in lines) + "\n")
-    if unflushed is None:
-        return 0
-    from nfcompile.kernel.sessions import flush
+        lines = batch.without(nft.TABLE, key.partition(" ")[2], elements)
+        changes += not nft.load(_joined(list(lines)))
+    if unflushed is not None:
+        from nfcompile.kernel.sessions import flush
 
-    flushed = flush(policy, tuple(map(addresses, unflushed.elements)), listed(policy.bindings))
-    nft.load(f"delete set {nft.TABLE} {UNFLUSHED}\n")
-    return flushed
+        flushed = flush(policy, tuple(map(addresses, unflushed.elements)), listed(policy.bindings))
+        changes += not nft.load(f"delete set {nft.TABLE} {UNFLUSHED}\n")
+    return flushed, changes
 
 
 def _stale(policy: StatePolicy | None, seen: Iterable[Changes]) -> Listed:

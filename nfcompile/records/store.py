@@ -31,6 +31,7 @@ from nfcompile.records.history import Event, EventLog
 
 DEFAULT = "/var/lib/nfcompile"
 NAMESPACES = "netns"
+LOADED = "loaded"
 RESERVE_BYTES = 4096
 UNWRITABLE = frozenset((errno.EROFS, errno.ENOSPC, errno.EDQUOT))
 SO_NETNS_COOKIE = 71
@@ -161,6 +162,25 @@ def append(path: str, event: Event, reserve: bool = True) -> None:
             _append(name, history.line(event))
     except OSError as error:
         raise _unusable("write", path, error) from None
+
+
+def loaded(state: StateDir) -> tuple[int, str] | None:
+    """The generation of the ruleset that had a text of ours, and that text's digest; None where it is not
+    known for this boot and namespace. Only a hint: the kernel is asked whether it is still true."""
+    try:
+        refuse_unsafe(state.path)
+        with open(os.path.join(state.path, LOADED)) as file:
+            kernel, generation, name = file.read().split()
+    except (OSError, ValueError, KernelError):
+        return None
+    return (int(generation), name) if kernel == state.kernel and generation.isdigit() else None
+
+
+def note_loaded(state: StateDir, generation: int, text: str) -> None:
+    """Remember what `loaded` says; where it cannot be written, the next `apply` lists the table."""
+    line = f"{state.kernel} {generation} {digest(text.encode())}\n"
+    with suppress(OSError):
+        _put(state.path, LOADED, line.encode())
 
 
 def identity(namespace: str | None) -> str:
