@@ -101,9 +101,8 @@ def without_asking(text: str) -> str:
 
 def without_sockets(text: str) -> str:
     """A new socket's port is written down, whoever else does so for it."""
-    return replaced(
-        text, r"add @asking_homes \{ meta l4proto \. ct original [^}]* limit [^}]*\} (goto claim_)", r"\1"
-    )
+    claim = r"(add @asking_homes \{ meta l4proto \. ct original [^}]*?) limit [^}]*\} .* drop"
+    return replaced(text, claim, r"\1 }")
 
 
 def without_ports(text: str) -> str:
