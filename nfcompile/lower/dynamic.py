@@ -27,6 +27,7 @@ from nfcompile.emit.statements import (
     CtCount,
     Log,
     Nat,
+    SetUpdate,
     add,
     concat,
     counter,
@@ -57,8 +58,9 @@ from nfcompile.model.ranges import union
 GRACE_SECONDS = 300
 """How much longer a number stays taken than its subscriber's entry."""
 CLAIM_SECONDS = 10
-WAIT_LOOKS = 64
-"""How often a CPU looks for the entry that another one is just making for the same subscriber (3 us)."""
+WAIT_LOOKS = 512
+"""How often a CPU looks for the entry that another one is just making for the same subscriber: as long as a
+search takes in a pool that is nearly full (20 us)."""
 
 
 def dynamic(context: Context, allocation: PoolAllocation) -> Part:
@@ -160,7 +162,9 @@ def _slot(allocation: PoolAllocation, slot: int) -> Iterator[Chain]:
         (counter(names.pool_counter(name, "waiting")), DROP),
     )
     yield chain_of(pool, chain(f"known{slot}"), *refresh, (use,))
-    found = ((FOUND_NONE, exhausted), (TAKE_FLAG_OFF, goto(chain(f"assign{slot}"))))
+    # Who has found nothing gives the token back: the next packet searches anew, and does not wait in vain.
+    give_back = SetUpdate("delete", names.block_asking(slot, name), IP_SADDR)
+    found = ((FOUND_NONE, give_back, exhausted), (TAKE_FLAG_OFF, goto(chain(f"assign{slot}"))))
     yield chain_of(
         pool,
         chain(f"search{slot}"),

@@ -83,6 +83,18 @@ def test_every_protocol_is_told_that_there_is_no_block(lab: Lab) -> None:
     )
 
 
+def test_a_second_destination_is_told_at_once_too(lab: Lab) -> None:
+    """Each packet of a subscriber without a block searches one: none is counted as waiting for a search that
+    has ended without a block."""
+    lab.load(dynamic())
+    send(lab, UDP, [(home(n), 5000) for n in range(64)])
+    refused_second(lab, *(Packet(UDP, home(80), 5000, FAR + n, 53) for n in range(3)))
+    counters = lab.must("nft", "list", "counters", "table", "ip", "nfcompile")
+    found = dict(re.findall(r"counter (\w+)_count_homes \{\s*packets (\d+)", counters))
+    assert found["waiting"] == "0"
+    assert found["exhausted"] == "3"
+
+
 def test_who_asked_for_what_a_rule_sends_elsewhere_is_told(lab: Lab) -> None:
     """Refused is what the subscriber sends, not what a `dnat` rule makes of it."""
     rule = "dnat: {web: {protocol: tcp, dst_port: 8001, dnat_ip: 198.18.0.99, dnat_port: 80}}\n"

@@ -38,7 +38,7 @@ FAULTS = (
     Fault("lower/dynamic.py", "lifetime + GRACE_SECONDS, size", "lifetime, size", DYNAMIC),
     Fault("lower/dynamic.py", "for slot in range(1, last):", "for slot in range(1, 1):", DYNAMIC),
     Fault("lower/dynamic.py", '*([numbered(1, "beside")] if slot > 1 else []),', "", DYNAMIC),
-    Fault("lower/dynamic.py", "found = ((FOUND_NONE, exhausted), ", "found = (", DYNAMIC),
+    Fault("lower/dynamic.py", "found = ((FOUND_NONE, give_back, exhausted), ", "found = (", DYNAMIC),
     Fault(
         "lower/numbering.py",
         "yield match(L4PROTO, *PORTED, ICMP), blocks",
