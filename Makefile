@@ -92,6 +92,12 @@ kills: setup
 ha: setup
 	@scripts/in-namespaces $(BIN)/python scripts/ha.py $(HA)
 
+# Attack gateways with FRAMES raw frames from both sides, and with the directed attacks: what leaks is a failure.
+attack: setup
+	@NFCOMPILE_ATTACK_FRAMES="$(or $(FRAMES),60000)" NFCOMPILE_RANDOM_SEED="$(SEED)" scripts/in-namespaces \
+	    $(BIN)/pytest -rP tests/kernel/test_attack.py tests/kernel/test_packets_forged.py \
+	    tests/kernel/test_full_sets.py tests/kernel/test_idle.py
+
 # Break the compiler in one place after the other, and see which tests notice; for MUTANTS minutes at most.
 mutants: setup
 	@PYTHONPATH=tests $(BIN)/python -m mutation.run --minutes $(or $(MUTANTS),60)

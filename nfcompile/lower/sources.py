@@ -66,6 +66,10 @@ def sources(context: Context) -> Contribution:
             ),
             Rule((*context.from_outside, target, counter(names.PRIVATE_COUNTER), DROP), POOLS),
         ]
+        if not context.sides.shared:
+            inside = match(Field("fib saddr oifname"), *context.inside)
+            source = matched(IP_SADDR, name, private)
+            prerouting.append(Rule((*context.from_outside, source, inside, *FORGED), POOLS))
         objects.append(Counter(names.PRIVATE_COUNTER, POOLS))
         objects += several(names.CLOSED, private) if name == names.CLOSED else ()
     before = forged_leaving(context) if _may_be_translated(context) else ()

@@ -260,6 +260,10 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
             return dropped("a subscriber's own address")
         if is_outside(gate, route(probe.source), probe.source):
             return dropped("forged")
+    # On a one-armed gateway such a packet comes from inside.
+    subscriber = from_outside and not gate.shared and gate.sources.closed.holds(probe.source)
+    if subscriber and one_of(gate.inside, route(probe.source)):
+        return dropped("forged")
 
     dnat = first_dnat(gate, probe, route(probe.destination))
     if dnat is not None:

@@ -109,6 +109,8 @@ def test_nor_does_a_host_outside_that_knows_the_private_address(lab: Lab, hairpi
         udp@wan0 198.18.0.9:4444 > 192.168.0.5:22    -> drop
         tcp 100.64.0.7:22 > 198.18.0.9:4444          -> pool homes
         udp 100.64.0.7:22 > 198.18.0.9:4444          -> pool homes
+        udp@wan0 100.64.0.7:5000 > 198.18.0.77:53    -> drop            # in the name of a subscriber
+        udp 100.64.0.7:5000 > 198.18.0.77:53         -> pool homes
         udp 100.64.0.7:22 > 100.64.0.9:4444          -> untranslated    # inside stays as it is
         udp@wan0 198.18.0.9:4444 > 10.0.0.5:22       -> untranslated    # no pool takes all of 10.0.0.5
         """,

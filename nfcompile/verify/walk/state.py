@@ -33,9 +33,9 @@ class State(NamedTuple):
 
         Of a key that stands for many only this is known: whether all are there, and a search finds none free.
         """
+        if (name, key) in self.learned:
+            return self.learned[name, key]
         if certain(key):
-            if (name, key) in self.learned:
-                return self.learned[name, key]
             return self.ask(name, key) if self.ask else None
         there = sum(
             at == name and data is not None and all(within(a, b) for a, b in zip(one, key, strict=True))

@@ -398,8 +398,7 @@ class Walker:
         over = connections > condition.most
         if self.state.unknown:
             over = known is not None
-        if certain(key):
-            self.learn(name, key, (number(connections),))
+        self.learn(name, key, (number(connections),))
         self.effects.append(Effect("over" if over else "count", name, (number(condition.most),)))
         if over is not condition.over:
             raise _Stop
