@@ -75,9 +75,21 @@ def run(options: Options) -> int:
         return say(done.unsafe, REFUSED)
     if text and not options.quiet:
         print(_summary(done, options.dry_run))
+        _tell_of_gate(compilation.compiled, done, options)
     if options.dry_run:
         return DIFFERS if done.differed and options.exit_code else OK
     return OK if done.loaded is not None or not done.differed else REFUSED
+
+
+def _tell_of_gate(compiled: Compiled, done: ApplyResult, options: Options) -> None:
+    """A table that was loaded anew is closed, also on a node that is the master of its pair already."""
+    if compiled.site.pair is None or done.loaded is None:
+        return
+    from nfcompile.deploy import takeover
+
+    master = not takeover.missing_address(compiled.site.pair, options.netns)
+    if master and not takeover.is_open(compiled, options.netns):
+        note("this node is the master of its pair and its gate is closed; 'nfcompile takeover' opens it")
 
 
 def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:

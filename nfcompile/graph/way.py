@@ -61,6 +61,7 @@ def way(site: Site, allocations: Sequence[PoolAllocation]) -> Way:
 
 def _outwards(site: Site, allocations: Sequence[PoolAllocation]) -> Direction:
     steps = [
+        *_gate(site),
         *_dnat("dnat: first rule that fits", [r for r in site.dnat if _from_inside(site, r)]),
         *_snat(site),
     ]
@@ -72,6 +73,7 @@ def _outwards(site: Site, allocations: Sequence[PoolAllocation]) -> Direction:
 def _inwards(site: Site, allocations: Sequence[PoolAllocation]) -> Direction:
     answers = WayBox("belongs to an open session")
     steps = [Question(answers, WayBox("back to who opened it", kind="translated"), "yes", "no")]
+    steps += _gate(site)
     steps += _dnat("dnat: first rule that fits", [r for r in site.dnat if _from_outside(site, r)])
     for allocation in allocations:
         steps += _from_any(allocation)
@@ -108,6 +110,13 @@ def _from_outside(site: Site, rule: DnatRule) -> bool:
 def _dnat(title: str, rules: Sequence[DnatRule]) -> Iterator[Question]:
     if rules:
         yield Question(WayBox(title, _few(dnat_rule(rule) for rule in rules), "rules"))
+
+
+def _gate(site: Site) -> Iterator[Question]:
+    if site.pair is not None:
+        yield Question(
+            WayBox(f"gate of pair {site.pair.name}", ("open on the master; a standby drops here",))
+        )
 
 
 def _snat(site: Site) -> Iterator[Question]:

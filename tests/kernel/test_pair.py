@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.lab import cannot
-from support.pair_lab import ALL_KINDS, NODES, PairLab, in_namespace, socket_of
+from support.pair_lab import ALL_KINDS, BIN, NODES, PairLab, in_namespace, inside, socket_of
 from support.pair_traffic import TCP, UDP, TalkingFlow, Traffic, of_all_kinds
 
 NEW, OLD = range(9, 13), range(1, 5)
@@ -105,6 +106,15 @@ def test_a_closed_gate_spares_the_node_and_stays_in_an_apply(lab: PairLab) -> No
 
     assert (lab.gate("gw1"), lab.gate("gw2")) == ("open", "closed")
     assert "is open already" in lab.nfcompile("gw1", "takeover")
+    inside("gw1", "nft flush ruleset")
+    again = subprocess.run(
+        lab.of_node("gw1", str(BIN / "nfcompile"), "apply", str(lab.site), "--node", "gw1", "--yes"),
+        capture_output=True, text=True, env=lab.environment("gw1"), check=True,
+    )  # fmt: skip
+    assert "'nfcompile takeover' opens it" in again.stderr
+    assert lab.gate("gw1") == "closed"
+    lab.nfcompile("gw1", "takeover")
+    assert lab.gate("gw1") == "open"
     refused = lab.nfcompile("gw2", "takeover", "--format", "json", check=False)
     assert "not the master of its pair" in refused
     assert lab.gate("gw2") == "closed"
