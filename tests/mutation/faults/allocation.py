@@ -53,8 +53,8 @@ FAULTS = (
     ),
     Fault(
         "ipalloc.py",
-        "subscriber > self.pieces[index].last",
-        "subscriber >= self.pieces[index].last",
+        "subscriber > piece.last",
+        "subscriber >= piece.last",
         ALLOCATION,
     ),
     Fault("ipalloc.py", "not first <= address <= last", "not first <= address < last", ALLOCATION),

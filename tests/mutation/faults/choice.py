@@ -13,7 +13,7 @@ FAULTS = (
         "        rule.source_ports,",
         ACL,
     ),
-    Fault("lower/acl.py", "allow if first.allow else ((RETURN,),):", "allow if True else ((RETURN,),):", ACL),
+    Fault("lower/acl.py", "allow if first.allow else (deny,):", "allow if True else (deny,):", ACL),
     Fault("lower/acl.py", "if rule.destination != EVERYWHERE:", "if rule.destination == EVERYWHERE:", ACL),
     Fault(
         "lower/acl.py",
@@ -49,26 +49,26 @@ FAULTS = (
         STATIC,
     ),
     Fault(
-        "lower/pools.py",
-        'allocation.pool.hairpin and allocation.pool.type != "fake" for',
-        'allocation.pool.hairpin and allocation.pool.type == "static" for',
+        "lower/context.py",
+        "one.pool.hairpin and one.pool.translates for",
+        "one.pool.hairpin and one.pool.is_static for",
         MAPPING,
     ),
     # Interfaces.
     Fault(
-        "lower/context.py",
+        "model/sides.py",
         "vids = [vid for vid, _ in site.interfaces.vlans]",
         "vids = []",
         (*VLANS, *kernel("packets_sides")),
     ),
     Fault(
-        "lower/context.py",
+        "model/sides.py",
         "        vids += [r.vid for acl in site.acls for r in acl.rules if r.vid is not None]\n",
         "",
         (*kernel("packets_acl"), *VLANS),
     ),
     Fault(
-        "lower/context.py",
+        "model/sides.py",
         "        vids += [e.vid for p in site.pools for e in p.global_map if e.vid is not None]\n",
         "",
         VLANS,
@@ -81,8 +81,8 @@ FAULTS = (
     ),
     Fault(
         "lower/context.py",
-        "return self.from_inside, self.to_outside",
-        "return self.from_either, self.to_outside",
+        "return *self.from_inside, *self.to_outside",
+        "return *self.from_either, *self.to_outside",
         GUARD,
     ),
     # The same address in several VLANs.
@@ -106,33 +106,33 @@ FAULTS = (
     # Marks.
     Fault(
         "lower/custom_nat.py",
-        "first = {rule.match.dst_port: rule for rule in reversed(group)}",
-        "first = {rule.match.dst_port: rule for rule in group}",
+        "first = {_dst_port(rule): rule for rule in reversed(group)}",
+        "first = {_dst_port(rule): rule for rule in group}",
         MARKS,
     ),
     Fault(
         "lower/custom_nat.py",
-        "first = {rule.mark: rule for rule in reversed(group) if rule.mark}",
-        "first = {rule.mark: rule for rule in group if rule.mark}",
+        "first = {mark: rule for rule in reversed(group) if (mark",
+        "first = {mark: rule for rule in group if (mark",
         MARKS,
     ),
-    Fault("lower/custom_nat.py", "~mark.mask & WHOLE_MARK", "mark.mask", MARKS),
+    Fault("lower/qualifiers.py", "~mark.mask & WHOLE_MARK", "mark.mask", MARKS),
     Fault(
-        "lower/custom_nat.py",
-        "match(CT_MARK if mark.mask == WHOLE_MARK else Bitwise(CT_MARK, mark.mask), mark.value)",
-        "match(CT_MARK, mark.value)",
-        MARKS,
-    ),
-    Fault(
-        "lower/custom_nat.py",
-        "return asked.protocol, rule.dnat_ip is None, mark is None",
-        "return asked.protocol, rule.dnat_ip is None",
+        "lower/qualifiers.py",
+        "field = CT_MARK if mask == WHOLE_MARK else Bitwise(CT_MARK, mask)",
+        "field = CT_MARK",
         MARKS,
     ),
     Fault(
         "lower/custom_nat.py",
-        "if interface is None and destination in (None, EVERYWHERE):\n        statements",
-        "if False:\n        statements",
+        "return _protocol(rule), rule.dnat_ip is None, mark is None",
+        "return _protocol(rule), rule.dnat_ip is None",
+        MARKS,
+    ),
+    Fault(
+        "lower/custom_nat.py",
+        "if not rule.match.names_interfaces and (destination is None or destination.negated):",
+        "if False:",
         MARKS,
     ),
     Fault(
@@ -143,20 +143,28 @@ FAULTS = (
     ),
     Fault(
         "lower/custom_nat.py",
-        "before = (context.from_inside, *_not_for_us(context))",
-        "before = (context.from_inside,)",
+        "before = (*context.from_inside, *_not_for_us(context))",
+        "before = context.from_inside",
         MARKS,
     ),
     Fault("lower/custom_nat.py", "statements.append(RETURN)", "pass", MARKS),
-    Fault("lower/custom_nat.py", "_snat_rule(rule, (context.from_inside,))", "_snat_rule(rule, ())", MARKS),
     Fault(
-        "lower/custom_nat.py", 'flags = ("persistent",) if rule.snat_ip.size > 1 else ()', "flags = ()", MARKS
+        "lower/custom_nat.py",
+        "_snat_rule(rule, others, *context.from_inside)",
+        "_snat_rule(rule, others)",
+        MARKS,
+    ),
+    Fault(
+        "lower/custom_nat.py",
+        'flags = ("persistent",) if several and not rule.prefix else ()',
+        "flags = ()",
+        MARKS,
     ),
     Fault("lower/custom_nat.py", 'Nat("snat", target, flags=("persistent",))', 'Nat("snat", target)', MARKS),
     Fault(
         "lower/custom_nat.py",
-        'unlike(Field("fib daddr type"), "local"), unlike(Field("fib daddr oifname"), *context.inside)',
-        '(unlike(Field("fib daddr oifname"), *context.inside),)',
+        'return unlike(Field("fib daddr type"), "local"), *context.not_towards_inside',
+        "return context.not_towards_inside",
         MARKS,
     ),
 )

@@ -14,10 +14,15 @@ FAULTS = (
         "before = ()",
         GUARD,
     ),
-    Fault("lower/sources.py", "Rule((context.from_inside, target, elsewhere, *FORGED), POOLS),", "", GUARD),
     Fault(
         "lower/sources.py",
-        "Rule((context.from_outside, target, counter(names.PRIVATE_COUNTER), DROP), POOLS),",
+        "                for elsewhere in context.routed_outside\n",
+        "                for elsewhere in ()\n",
+        GUARD,
+    ),
+    Fault(
+        "lower/sources.py",
+        "Rule((*context.from_outside, target, counter(names.PRIVATE_COUNTER), DROP), POOLS),",
         "",
         GUARD,
     ),
@@ -38,7 +43,7 @@ FAULTS = (
     ),
     Fault(
         "lower/guard.py",
-        "translated.append(_unsolicited(context, context.from_either, *_on(context)))",
+        "translated.append(_unsolicited(context, *context.from_either, *_on(context)))",
         "pass",
         GUARD,
     ),
@@ -51,14 +56,14 @@ FAULTS = (
     ),
     Fault(
         "lower/guard.py",
-        "        gateway = (_unsolicited(context, context.from_either, new),)\n",
+        "        gateway = _unsolicited_at_gateway(context, new)\n",
         "        pass\n",
         GUARD,
     ),
     Fault(
         "lower/guard.py",
-        "return () if shared_vids(context.site) else (context.to_outside,)",
-        "return (context.to_outside,)",
+        "return () if shared_vids(context.site) else context.to_outside",
+        "return context.to_outside",
         VLANS,
     ),
     Fault(
@@ -124,20 +129,20 @@ FAULTS = (
     ),
     Fault(
         "lower/connection_policy.py",
-        "event = LOGGED if pool.connection_logging else SILENT",
-        "event = LOGGED",
+        "return LOGGED if logging else SILENT",
+        "return LOGGED",
         POLICY,
     ),
     Fault(
         "lower/connection_policy.py",
-        'return pool.type in ("nat", "static") and site.defaults.alg.alg_on_bnat',
-        'return pool.type in ("nat", "static")',
+        "return pool.owns_addresses and site.defaults.alg.alg_on_bnat",
+        "return pool.owns_addresses",
         kernel("alg"),
     ),
     Fault("lower/connection_policy.py", ', ("sip", "tcp", 5060)),', "),", POLICY),
     Fault("lower/connection_policy.py", "_tcp(pool, times.special)", "_tcp(pool, established)", POLICY),
     Fault(
-        "lower/connection_policy.py", "if logging else (SILENT,)", "if True else (SILENT,)", kernel("logging")
+        "lower/connection_policy.py", "if logging else (event,)", "if True else (event,)", kernel("logging")
     ),
     Fault(
         "lower/connection_policy.py",
@@ -159,7 +164,7 @@ FAULTS = (
     ),
     Fault(
         "lower/session_limits.py",
-        '        if allocation.pool.type != "fake"\n        for run',
+        "        if allocation.pool.translates\n        for run",
         "        for run",
         kernel("policy", "packets_sides"),
     ),
@@ -169,9 +174,12 @@ FAULTS = (
         "new = match",
         kernel("policy", "packets_sides"),
     ),
-    Fault("lower/session_limits.py", 'if pool.type != "cgnat":', "if True:", POLICY),
+    Fault("lower/session_limits.py", "if not pool.shares_addresses:", "if True:", POLICY),
     Fault(
-        "lower/arriving.py", 'allocation.pool.type == "static")', 'allocation.pool.type != "static")', POLICY
+        "lower/arriving.py",
+        "allocation: allocation.pool.is_static)",
+        "allocation: not allocation.pool.is_static)",
+        POLICY,
     ),
     Fault(
         "lower/arriving.py",

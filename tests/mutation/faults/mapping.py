@@ -8,7 +8,7 @@ FAULTS = (
     # Mapping entries.
     Fault(
         "lower/mapping.py",
-        "outside=filtering, inside=pool.hairpin)",
+        "outside=pool.opens_to_outside, inside=pool.hairpin)",
         "outside=True, inside=pool.hairpin)",
         MAPPING,
     ),
@@ -20,14 +20,14 @@ FAULTS = (
     ),
     Fault(
         "lower/mapping.py",
-        '        pool_rule(pool, ported, SetUpdate("add", eim, inside, OUTSIDE)),\n',
-        "",
+        'SetUpdate("add", eim, inside, OUTSIDE), goto(',
+        "goto(",
         MAPPING,
     ),
     Fault(
         "lower/mapping.py",
-        "        pool_rule(pool, set_mark(0)),\n        *longer",
-        "        *longer",
+        "pool_rule(pool, set_mark(0)), *longer)",
+        "*longer)",
         MAPPING,
     ),
     Fault(
@@ -46,14 +46,25 @@ FAULTS = (
     Fault(
         "lower/mapping.py", "rules.append(Rule((*new, goto(names.KNOWN_SOCKETS)), POOLS))", "pass", MAPPING
     ),
-    Fault("lower/mapping.py", "add(asking, inside, ONCE)", "add(asking, inside)", kernel("stress")),
+    Fault(
+        "lower/mapping.py",
+        "add(asking, inside, CLAIM), counter(race), DROP)",
+        "add(asking, inside))",
+        kernel("stress"),
+    ),
     Fault(
         "lower/mapping.py",
         "return pool.is_dynamic and pool.can_be_reached",
         "return False",
         DYNAMIC,
     ),
-    Fault("lower/mapping.py", "*take_token(pool), way_in)", "way_in)", MAPPING),
+    Fault(
+        "lower/mapping.py",
+        "        *take_token(pool),\n        pool_rule(",
+        "        pool_rule(",
+        MAPPING,
+    ),
+    Fault("lower/mapping.py", "known = (*take_token(pool), pool_rule", "known = (pool_rule", MAPPING),
     Fault(
         "lower/mapping.py",
         "return Sockets(tuple(refreshing(context, pool, slots)), take_token(pool), ())",
@@ -73,7 +84,12 @@ FAULTS = (
         "pool_rule(pool, set_mark(NOW, CT_MARK))",
         RENEWAL,
     ),
-    Fault("lower/renewal.py", "max(1, min(YOUNG_SECONDS, min(lifetimes) // 8))", "YOUNG_SECONDS", RENEWAL),
+    Fault(
+        "lower/renewal.py",
+        "max(1, min(YOUNG_SECONDS, context.shortest_entry // 8))",
+        "YOUNG_SECONDS",
+        RENEWAL,
+    ),
     Fault("lower/renewal.py", '            ("dnat", "outside", "ct original ip daddr"),\n', "", RENEWAL),
     Fault("lower/renewal.py", "            Rule((*from_outside, ACCEPT), path),\n", "", RENEWAL),
     Fault(

@@ -6,14 +6,37 @@ from mutation.faults.fault import CGNAT, MAPPING, STATIC, Fault
 
 FAULTS = (
     # Deterministic cgnat and nat.
-    Fault("lower/cgnat.py", "Range(first, first + size - 1)", "Range(first, first + size)", CGNAT),
-    Fault("lower/cgnat.py", "ADDRESS_LAST >> bits << bits", "ADDRESS_LAST", CGNAT),
-    Fault("lower/cgnat.py", "if aligned and bits else None", "if bits else None", CGNAT),
-    Fault("lower/cgnat.py", "LOW_PORTS = Range(0, 1023)", "LOW_PORTS = Range(0, 1024)", CGNAT),
+    Fault("lower/low_ports.py", "Range(first, first + size - 1)", "Range(first, first + size)", CGNAT),
+    Fault("lower/piece_maps.py", "ADDRESS_LAST >> self.bits << self.bits", "ADDRESS_LAST", CGNAT),
     Fault(
-        "lower/cgnat.py",
-        "if piece.block >= stock.blocks_per_address:",
-        "if piece.block > stock.blocks_per_address:",
+        "lower/piece_maps.py",
+        "== size and piece.first & (size - 1) == 0",
+        "== size",
+        CGNAT,
+    ),
+    Fault(
+        "lower/piece_maps.py",
+        "piece.last - piece.first + 1 == size and",
+        "piece.last - piece.first + 1 <= size and",
+        CGNAT,
+    ),
+    Fault(
+        "lower/piece_maps.py",
+        "piece.last if self.bits is None else piece.first",
+        "piece.first",
+        CGNAT,
+    ),
+    Fault(
+        "lower/piece_maps.py",
+        "return (hashed, PieceMap(others, None, True)) if others else (hashed,)",
+        "return (hashed,)",
+        CGNAT,
+    ),
+    Fault("lower/low_ports.py", "LOW_PORTS = Range(0, 1023)", "LOW_PORTS = Range(0, 1024)", CGNAT),
+    Fault(
+        "lower/low_ports.py",
+        "for number in range(stock.blocks_per_address)",
+        "for number in range(stock.blocks_per_address + 1)",
         CGNAT,
     ),
     Fault(
@@ -28,7 +51,12 @@ FAULTS = (
         "Range(first, first + size)",
         (*CGNAT, *MAPPING),
     ),
-    Fault("lower/nat.py", "last = min(piece.last, prefix + size - 1)", "last = piece.last", STATIC),
+    Fault(
+        "lower/inbound_blocks.py",
+        "last = min(piece.last, base + size - 1)",
+        "last = piece.last",
+        STATIC,
+    ),
     Fault(
         "lower/nat.py",
         "outside=pool.allow_external_connect, inside=pool.hairpin",
@@ -37,9 +65,17 @@ FAULTS = (
     ),
     Fault("lower/cgnat.py", "(piece.base, piece.bits) == (base, bits):", "piece.bits == bits:", CGNAT),
     Fault(
-        "lower/cgnat.py", "match(L4PROTO, UDP), over, RETURN", "match(L4PROTO, *PORTED), over, RETURN", CGNAT
+        "lower/low_ports.py",
+        "match(L4PROTO, UDP), over, RETURN",
+        "match(L4PROTO, *PORTED), over, RETURN",
+        CGNAT,
     ),
-    Fault("lower/cgnat.py", "match(L4PROTO, *PORTED), below", "match(L4PROTO, UDP), below", CGNAT),
+    Fault(
+        "lower/low_ports.py",
+        "entry = match(L4PROTO, *PORTED), match",
+        "entry = match(L4PROTO, UDP), match",
+        CGNAT,
+    ),
     Fault(
         "lower/port_selection.py",
         "names.block_chain(pool.name, piece.base, piece.bits, piece.block)",
@@ -65,7 +101,7 @@ FAULTS = (
         MAPPING,
     ),
     Fault("lower/nat.py", "inside=pool.hairpin)\n    return", "inside=True)\n    return", STATIC),
-    Fault("lower/nat.py", "prefix = first & ~(size - 1)", "prefix = piece.first", STATIC),
+    Fault("lower/inbound_blocks.py", "base = first & ~(size - 1)", "base = piece.first", STATIC),
     # Static pools.
     Fault(
         "lower/static.py",
