@@ -5,11 +5,21 @@ Each is a slip that a change could bring in: an end that is one too far, a condi
 that is left out. Golden cases do not count: they see every change of the text and say nothing of its meaning.
 """
 
-from mutation.faults import allocation, choice, dynamic, guard, mapping, translation
+from mutation.faults import (
+    allocation,
+    answers,
+    choice,
+    dynamic,
+    guard,
+    mapping,
+    pair,
+    ports,
+    rules,
+    translation,
+)
 from mutation.faults.fault import Fault
 
 __all__ = ["FAULTS", "Fault"]
 
-FAULTS = tuple(
-    fault for part in (allocation, choice, translation, dynamic, mapping, guard) for fault in part.FAULTS
-)
+PARTS = allocation, choice, rules, translation, ports, dynamic, mapping, guard, pair, answers
+FAULTS = tuple(fault for part in PARTS for fault in part.FAULTS)

@@ -7,31 +7,6 @@ from mutation.faults.fault import CGNAT, MAPPING, STATIC, Fault
 FAULTS = (
     # Deterministic cgnat and nat.
     Fault("lower/low_ports.py", "Range(first, first + size - 1)", "Range(first, first + size)", CGNAT),
-    Fault("lower/piece_maps.py", "ADDRESS_LAST >> self.bits << self.bits", "ADDRESS_LAST", CGNAT),
-    Fault(
-        "lower/piece_maps.py",
-        "== size and piece.first & (size - 1) == 0",
-        "== size",
-        CGNAT,
-    ),
-    Fault(
-        "lower/piece_maps.py",
-        "piece.last - piece.first + 1 == size and",
-        "piece.last - piece.first + 1 <= size and",
-        CGNAT,
-    ),
-    Fault(
-        "lower/piece_maps.py",
-        "piece.last if self.bits is None else piece.first",
-        "piece.first",
-        CGNAT,
-    ),
-    Fault(
-        "lower/piece_maps.py",
-        "return (hashed, PieceMap(others, None, True)) if others else (hashed,)",
-        "return (hashed,)",
-        CGNAT,
-    ),
     Fault("lower/low_ports.py", "LOW_PORTS = Range(0, 1023)", "LOW_PORTS = Range(0, 1024)", CGNAT),
     Fault(
         "lower/low_ports.py",
@@ -50,12 +25,6 @@ FAULTS = (
         "Range(first, first + size - 1)",
         "Range(first, first + size)",
         (*CGNAT, *MAPPING),
-    ),
-    Fault(
-        "lower/inbound_blocks.py",
-        "last = min(piece.last, base + size - 1)",
-        "last = piece.last",
-        STATIC,
     ),
     Fault(
         "lower/nat.py",
@@ -101,7 +70,6 @@ FAULTS = (
         MAPPING,
     ),
     Fault("lower/nat.py", "inside=pool.hairpin)\n    return", "inside=True)\n    return", STATIC),
-    Fault("lower/inbound_blocks.py", "base = first & ~(size - 1)", "base = piece.first", STATIC),
     # Static pools.
     Fault(
         "lower/static.py",

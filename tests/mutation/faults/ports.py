@@ -1,0 +1,127 @@
+"""Faults of the ways to a block: ports that are computed, blocks by address, the way back of a block."""
+
+from __future__ import annotations
+
+from mutation.faults.fault import CGNAT, INBOUND, MAPPING, STATIC, Fault, kernel
+
+FAULTS = (
+    # The map of a piece.
+    Fault("lower/piece_maps.py", "ADDRESS_LAST >> self.bits << self.bits", "ADDRESS_LAST", CGNAT),
+    Fault("lower/piece_maps.py", "== size and piece.first & (size - 1) == 0", "== size", CGNAT),
+    Fault(
+        "lower/piece_maps.py",
+        "piece.last - piece.first + 1 == size and",
+        "piece.last - piece.first + 1 <= size and",
+        CGNAT,
+    ),
+    Fault("lower/piece_maps.py", "piece.last if self.bits is None else piece.first", "piece.first", CGNAT),
+    Fault(
+        "lower/piece_maps.py",
+        "return (hashed, PieceMap(others, None, True)) if others else (hashed,)",
+        "return (hashed,)",
+        CGNAT,
+    ),
+    # `fill: address`.
+    Fault("lower/by_address.py", "(residue + low) % each", "(residue + low + 1) % each", CGNAT),
+    Fault("lower/by_address.py", "cell.last if intervals else cell.first", "cell.first", CGNAT),
+    Fault("lower/by_address.py", " or cell.last - cell.first + 1 != size for", " for", CGNAT),
+    Fault(
+        "lower/by_address.py",
+        "block = allocation.stock.block(0, number)",
+        "block = allocation.stock.block(0, 0)",
+        CGNAT,
+    ),
+    Fault("lower/by_address.py", "rules.append(Rule((*below, jump(name)), LOW_PATH))", "pass", CGNAT),
+    Fault("lower/by_address.py", "yield from over_limit(context, allocation)", "pass", CGNAT),
+    Fault("allocation/residues.py", " - (at & (size - 1))) % each", ") % each", CGNAT),
+    Fault(
+        "allocation/residues.py",
+        "joined is not None and joined.residue == residue:",
+        "joined is not None:",
+        CGNAT,
+    ),
+    # `inbound: subscriber`.
+    Fault("lower/inbound_blocks.py", "if allocation.low is not None:", "if False:", INBOUND),
+    Fault(
+        "lower/inbound_blocks.py",
+        "if piece.block >= stock.blocks_per_address:",
+        "if piece.block > stock.blocks_per_address:",
+        INBOUND,
+    ),
+    Fault(
+        "lower/inbound_blocks.py",
+        "stock.block(piece.base, piece.block).first",
+        "stock.block(piece.base, 0).first",
+        INBOUND,
+    ),
+    Fault(
+        "lower/inbound_blocks.py",
+        "rules.append(Rule((token, set_mark(0, CT_MARK)), path))",
+        "pass",
+        INBOUND,
+    ),
+    Fault(
+        "lower/mapping.py",
+        "only = () if filtering or not blocks else context.from_inside",
+        "only = ()",
+        INBOUND,
+    ),
+    Fault("lower/inbound_blocks.py", "last = min(piece.last, base + size - 1)", "last = piece.last", STATIC),
+    Fault("lower/inbound_blocks.py", "base = first & ~(size - 1)", "base = piece.first", STATIC),
+    # Ports that are computed.
+    Fault(
+        "lower/computed_ports.py",
+        "Bitwise(TH_SPORT, ports.size - 1, xor",
+        "Bitwise(TH_SPORT, 2 * ports.size - 1, xor",
+        MAPPING,
+    ),
+    Fault(
+        "lower/computed_ports.py", "pattern & (1 << bits) - 1 for", "pattern & (2 << bits) - 1 for", MAPPING
+    ),
+    Fault(
+        "lower/computed_ports.py",
+        " - 1 for pattern in PATTERNS)",
+        " - 1 for pattern in PATTERNS[:1])",
+        MAPPING,
+    ),
+    Fault(
+        "lower/computed_ports.py",
+        "smallest = min((part.size",
+        "smallest = max((part.size",
+        MAPPING,
+    ),
+    Fault("lower/computed_ports.py", "AGAIN if spread.bits else 0", "0", MAPPING),
+    Fault(
+        "lower/computed_ports.py",
+        "if spread.bits and (pool.randomize_ports or turn >= spread.parts):",
+        "if spread.bits and turn >= spread.parts:",
+        MAPPING,
+    ),
+    Fault("lower/computed_ports.py", "undo.append(set_field(IP_SADDR, SUBSCRIBER))", "pass", MAPPING),
+    Fault("lower/computed_ports.py", "undo = [set_field(TH_SPORT, INSIDE.parts[1])]", "undo = []", MAPPING),
+    Fault(
+        "lower/computed_ports.py",
+        "address = Bitwise(IP_SADDR, (1 << bits) - 1, base) if bits",
+        "address = Bitwise(IP_SADDR, (2 << bits) - 1, base) if bits",
+        MAPPING,
+    ),
+    Fault("lower/computed_ports.py", '"conflict")), DROP', '"conflict")), RETURN', MAPPING),
+    Fault(
+        "lower/computed_ports.py",
+        "if turn == 0 or spread.parts > 1:",
+        "if turn == 0:",
+        MAPPING,
+    ),
+    Fault(
+        "lower/computed_ports.py",
+        "set_mark(KNOWN)) for words, more in lifetimes(context, pool) if more]",
+        "set_mark(KNOWN)) for words, more in lifetimes(context, pool) if not more]",
+        (*MAPPING, *kernel("policy")),
+    ),
+    Fault(
+        "lower/mapping.py",
+        "            rules.append((match(TH_SPORT, LOW_PORTS), set_mark(FRESH), RETURN))\n",
+        "            pass\n",
+        (*kernel("policy"), *MAPPING),
+    ),
+)

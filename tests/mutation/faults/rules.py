@@ -1,0 +1,114 @@
+"""Faults of snat and dnat rules, of one-armed gateways, and of IPv6 prefixes."""
+
+from __future__ import annotations
+
+from mutation.faults.fault import ONE_ARMED, PREFIXES, RULES, Fault
+
+FAULTS = (
+    # The address of the interface, exclusions.
+    Fault("lower/custom_nat.py", 'Nat("masquerade", None, port)', 'Nat("masquerade", None)', RULES),
+    Fault("lower/custom_nat.py", "return ACCEPT", "return RETURN", RULES),
+    Fault("lower/custom_nat.py", "(RETURN,) if rule.exclude else drop)", "(RETURN,))", RULES),
+    Fault("lower/custom_nat.py", "while towards and not towards[-1].exclude:", "while towards:", RULES),
+    Fault(
+        "lower/sources.py", "in context.site.snat if rule.exclude)", "in context.site.snat if False)", RULES
+    ),
+    Fault(
+        "lower/sources.py",
+        "passed = [rule.source for rule in rules if rule.allow]",
+        "passed: list[Range] = []",
+        RULES,
+    ),
+    # Prefixes one to one.
+    Fault("lower/custom_nat.py", "prefix = rule.prefix and rule", "prefix = False and rule", RULES),
+    Fault("lower/custom_nat.py", "port, rule.prefix and several, flags)", "port, False, flags)", RULES),
+    Fault(
+        "lower/prefix_maps.py",
+        'IP_SADDR if stage == "snat" else IP_DADDR, table.name), prefix=True)',
+        'IP_SADDR if stage == "snat" else IP_DADDR, table.name))',
+        RULES,
+    ),
+    Fault("lower/prefix_maps.py", "len(group) > 1 and apart", "len(group) > 1", RULES),
+    Fault("lower/custom_nat.py", "return (PREFIX, asked.interface) if", "return (PREFIX, None) if", RULES),
+    Fault(
+        "lower/custom_nat.py",
+        "rule.mark is None and rule.match == ANYTHING._replace(src_cidr=rule.match.src_cidr)",
+        "rule.mark is None",
+        RULES,
+    ),
+    Fault(
+        "lower/custom_nat.py",
+        "arriving = _arriving(context, group[0])",
+        "arriving = ()",
+        RULES,
+    ),
+    # Qualifiers.
+    Fault("lower/qualifiers.py", "(unlike if asked.negated else match)", "match", RULES),
+    Fault(
+        "lower/qualifiers.py",
+        "for mark in asked.values), asked.negated)",
+        "for mark in asked.values))",
+        RULES,
+    ),
+    Fault("lower/qualifiers.py", "not (ports and only is not None)", "not ports", RULES),
+    # One-armed gateways.
+    Fault("lower/custom_nat.py", "inward = _inward(context)", "inward = Contribution()", ONE_ARMED),
+    Fault(
+        "lower/custom_nat.py",
+        "if shared and rule.match.names_interfaces:",
+        "if shared:",
+        ONE_ARMED,
+    ),
+    Fault("lower/context.py", "networks = match if of_inside else unlike", "networks = match", ONE_ARMED),
+    Fault(
+        "lower/context.py",
+        "(*plain, unlike(IP_DADDR, names.INSIDE_NETWORKS)) if",
+        "plain if",
+        ONE_ARMED,
+    ),
+    Fault(
+        "lower/context.py",
+        "            found.append((match(back, *self.sides.shared), elsewhere))\n",
+        "            pass\n",
+        ONE_ARMED,
+    ),
+    Fault(
+        "lower/one_armed.py", "else subtract((EVERYWHERE,), sides.networks)", "else sides.networks", ONE_ARMED
+    ),
+    Fault("lower/one_armed.py", "networks if name in sides.shared else everywhere", "networks", ONE_ARMED),
+    Fault("model/sides.py", "networks=union(subtract(networks, own)),", "networks=networks,", ONE_ARMED),
+    # npt.
+    Fault(
+        "lower/npt.py",
+        "if pools:\n        yield Rule((OURS, ACCEPT), POOLS)\n    for pool in pools:\n        side",
+        "for pool in pools:\n        side",
+        PREFIXES,
+    ),
+    Fault("lower/npt.py", "side = ends.from_either if pool.hairpin else", "side =", PREFIXES),
+    Fault(
+        "lower/npt.py",
+        "_within(SOURCE, pair.local), NOTRACK), pair.path)",
+        "_within(SOURCE, pair.local)), pair.path)",
+        PREFIXES,
+    ),
+    Fault("lower/npt.py", "yield Rule((*leak, counter(names.NPT_LEAKS), DROP), POOLS)", "pass", PREFIXES),
+    Fault(
+        "lower/npt.py",
+        "for known in (names.NPT_GLOBALS, names.NPT_LOCALS):",
+        "for known in (names.NPT_GLOBALS,):",
+        PREFIXES,
+    ),
+    Fault("lower/npt.py", "EVERY_BIT >> prefix.length", "EVERY_BIT >> prefix.length - 1", PREFIXES),
+    Fault(
+        "lower/npt.py",
+        'DESTINATION, "!="),\n        context.from_either',
+        'DESTINATION, "=="),\n        context.from_either',
+        PREFIXES,
+    ),
+    Fault(
+        "lower/npt.py",
+        "key=lambda pool: pool.priority)\n    if not pools",
+        "key=lambda pool: -pool.priority)\n    if not pools",
+        PREFIXES,
+    ),
+)
