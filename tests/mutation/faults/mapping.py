@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mutation.faults.fault import DYNAMIC, MAPPING, RENEWAL, Fault, kernel
+from mutation.faults.fault import DYNAMIC, IDLE, MAPPING, RENEWAL, Fault, kernel
 
 FAULTS = (
     # Mapping entries.
@@ -100,9 +100,22 @@ FAULTS = (
     ),
     Fault(
         "lower/renewal.py",
-        "*((inbound_counts,) if context.site.defaults.udp_inbound_refresh else ()),",
+        "*((inbound_counts,) if refreshes else ()),",
         "",
         RENEWAL,
+    ),
+    Fault(
+        "lower/renewal.py",
+        "*(() if refreshes else _while_alive(context, renewing)),",
+        "",
+        IDLE,
+    ),
+    Fault("lower/renewal.py", "*inbound, counter(names.SILENT_COUNTER), DROP)", "*inbound, ACCEPT)", IDLE),
+    Fault(
+        "lower/renewal.py",
+        "        *(add(names.alive(seconds), CT_MARK) for seconds in alive),\n",
+        "",
+        IDLE,
     ),
     Fault(
         "lower/renewal.py",

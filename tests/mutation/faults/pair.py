@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutation.faults.fault import PAIR, POLICY, SESSIONS, Fault, kernel
 
 TAKEOVER = kernel("pair")
+REBUILDING = ("live/test_rebuilding.py", *TAKEOVER)
 
 FAULTS = (
     # The gate.
@@ -58,6 +59,25 @@ FAULTS = (
         "bool(_gate_elements())",
         TAKEOVER,
     ),
+    # What is rebuilt.
+    Fault("live/rebuilding.py", "numbers[slot - 1]", "numbers[0]", REBUILDING),
+    Fault(
+        "live/rebuilding.py", "if self.taken.setdefault(number, source) != source:", "if False:", REBUILDING
+    ),
+    Fault(
+        "live/rebuilding.py",
+        "if self.outside.setdefault(outside, inside) != inside:",
+        "if False:",
+        REBUILDING,
+    ),
+    Fault(
+        "live/rebuilding.py",
+        "if number is None or number in self.taken or len",
+        "if number is None or len",
+        REBUILDING,
+    ),
+    Fault("live/rebuilding.py", "self._tcp_seconds if protocol == TCP else 0", "0", REBUILDING),
+    Fault("live/rebuilding.py", "expected = flow.status & EXPECTED", "expected = 0", REBUILDING),
     # Limits of a subscriber.
     Fault(
         "lower/session_limits.py", "    if pool.limits.sessions is not None:\n", "    if False:\n", SESSIONS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mutation.faults.fault import CGNAT, MAPPING, STATIC, Fault
+from mutation.faults.fault import ALLOCATION, CGNAT, MAPPING, STATIC, Fault
 
 FAULTS = (
     # Deterministic cgnat and nat.
@@ -32,7 +32,18 @@ FAULTS = (
         "outside=True, inside=pool.hairpin",
         STATIC,
     ),
-    Fault("lower/cgnat.py", "(piece.base, piece.bits) == (base, bits):", "piece.bits == bits:", CGNAT),
+    Fault(
+        "ipalloc.py",
+        "(piece.base, piece.bits) == (base, bits):",
+        "piece.bits == bits:",
+        (*ALLOCATION, *CGNAT),
+    ),
+    Fault(
+        "ipalloc.py",
+        "first + each - 1 - number % each)",
+        "first + each - 1)",
+        (*ALLOCATION, "allocation/test_fill.py", *CGNAT),
+    ),
     Fault(
         "lower/low_ports.py",
         "match(L4PROTO, UDP), over, RETURN",
