@@ -9,6 +9,7 @@ from mutation.faults import (
     allocation,
     answers,
     choice,
+    dispatch,
     dynamic,
     guard,
     mapping,
@@ -21,5 +22,5 @@ from mutation.faults.fault import Fault
 
 __all__ = ["FAULTS", "Fault"]
 
-PARTS = allocation, choice, rules, translation, ports, dynamic, mapping, guard, pair, answers
+PARTS = allocation, choice, dispatch, rules, translation, ports, dynamic, mapping, guard, pair, answers
 FAULTS = tuple(fault for part in PARTS for fault in part.FAULTS)
