@@ -105,10 +105,4 @@ FAULTS = (
         'DESTINATION, "=="),\n        context.from_either',
         PREFIXES,
     ),
-    Fault(
-        "lower/npt.py",
-        "key=lambda pool: pool.priority)\n    if not pools",
-        "key=lambda pool: -pool.priority)\n    if not pools",
-        PREFIXES,
-    ),
 )
