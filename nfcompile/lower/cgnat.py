@@ -50,8 +50,11 @@ def deterministic_cgnat(context: Context, allocation: PoolAllocation, computed: 
     objects += more
     rules += lines
     name = names.addresses(pool.name)
-    objects.append(address_map(name, allocation, layout))
-    rules.append(Rule((Nat("snat", lookup(IP_SADDR, name), prefix=True),), pool.path))
+    # nft lists a rule with a range of ports beside a map of intervals without the ports: then each address is
+    # the data of an element.
+    prefixes = chains is None
+    objects.append(address_map(name, allocation, layout, prefixes))
+    rules.append(Rule((Nat("snat", lookup(IP_SADDR, name), prefix=prefixes),), pool.path))
     return Part(tuple(objects), tuple(rules))
 
 
@@ -71,9 +74,9 @@ def _block_maps(
     return maps, rules
 
 
-def address_map(name: Name, allocation: PoolAllocation, layout: Layout) -> Map:
-    """Subscribers -> global prefix without ports; pieces that differ only in the block are joined."""
+def address_map(name: Name, allocation: PoolAllocation, layout: Layout, prefixes: bool = True) -> Map:
+    """Subscribers -> global prefix, or address; pieces that differ only in the block are joined."""
     elements = tuple(Element((run,), (prefix(base, bits),)) for run, base, bits in layout.prefix_runs())
     return Map(
-        name, ("ipv4_addr",), ADDRESS_DATA, allocation.pool.path, elements, ("interval",), interval=True
+        name, ("ipv4_addr",), ADDRESS_DATA, allocation.pool.path, elements, ("interval",), interval=prefixes
     )

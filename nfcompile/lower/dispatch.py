@@ -17,16 +17,16 @@ from nfcompile.allocation.shared_addresses import by_address
 from nfcompile.diagnostics import Path
 from nfcompile.emit import Chain, Element, Map, Name, Object, Rule
 from nfcompile.emit.expressions import Field, Verdict
-from nfcompile.emit.statements import IP_SADDR, L4PROTO, PORTED, VerdictMap, goto, jump, match
+from nfcompile.emit.statements import IP_SADDR, VerdictMap, goto, jump
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.part import pool_rule
-from nfcompile.lower.whose_address import ports
+from nfcompile.lower.whose_address import by_port
 from nfcompile.model.ranges import EVERYWHERE, Cover, Range, intersect, union
 from nfcompile.model.site import Pool
 
 POOLS = ("pools",)
-ASKED_PORT = Field("ct original proto-dst")
+ASKED = Field("ct original ip daddr")
 FEW_POOLS = 4
 """Up to so many pools are asked one after the other."""
 
@@ -76,10 +76,8 @@ def by_global(
 
 
 def _by_port(name: Name, chains: list[tuple[PoolAllocation, Name]]) -> Chain:
-    ported = match(L4PROTO, *PORTED)
     rules = (
-        pool_rule(allocation.pool, ported, match(ASKED_PORT, *ports(allocation)), goto(chain))
-        for allocation, chain in chains
+        pool_rule(allocation.pool, *by_port(allocation, ASKED), goto(chain)) for allocation, chain in chains
     )
     return Chain(name, tuple(rules), POOLS)
 

@@ -134,10 +134,11 @@ def _learns(allocation: PoolAllocation) -> bool:
 def _by_address(context: Context, allocation: PoolAllocation) -> Rule:
     """Marks are the same in all pools; the global address, and its port, say which one it was."""
     pool = allocation.pool
-    mine, *ported = next(whose(context, allocation, GLOBAL))
+    mine = next(whose(context, allocation, GLOBAL))
     if pool.can_be_reached:
-        return pool_rule(pool, mine, update(names.owners(pool.name), GLOBAL, LOCAL))
-    return pool_rule(pool, mine, *(ported or (match(L4PROTO, *PROTOCOLS),)), goto(names.fresh(pool.name)))
+        return pool_rule(pool, *mine, update(names.owners(pool.name), GLOBAL, LOCAL))
+    ported = () if len(mine) > 1 else (match(L4PROTO, *PROTOCOLS),)
+    return pool_rule(pool, *mine, *ported, goto(names.fresh(pool.name)))
 
 
 def _maps(context: Context, pool: Pool) -> Iterator[Object]:

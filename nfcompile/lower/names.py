@@ -111,6 +111,11 @@ def by_global(word: str) -> Name:
     return Name(f"{word}_by_address")
 
 
+def shared_ports(pool: str) -> Name:
+    """The set of a pool's addresses and ports, where other pools have its addresses too."""
+    return Name("sharedports", pool)
+
+
 def by_port(word: str, pools: str) -> Name:
     """The chain that finds the pool by the port, at an address that several pools have."""
     return Name(f"{word}_by_port", pools)

@@ -36,6 +36,7 @@ from nfcompile.lower.nat import deterministic_nat
 from nfcompile.lower.part import Part, Statements, pool_chain, pool_rule
 from nfcompile.lower.session_limits import subscriber_limits
 from nfcompile.lower.static import static, static_sources
+from nfcompile.lower.whose_address import shared_ports
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
 
@@ -121,6 +122,7 @@ def _pool(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, .
     )
     return (
         Counter(names.dropped(pool.name), pool.path),
+        *shared_ports(context, allocation),
         *timeouts,
         *limits,
         *entries.objects,

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.allocation.shared_addresses import shares
+from nfcompile.emit import Element, Set
 from nfcompile.emit.expressions import Field
-from nfcompile.emit.statements import L4PROTO, PORTED, match, unlike
+from nfcompile.emit.statements import L4PROTO, PORTED, concat, match, unlike
+from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.part import Statements
 from nfcompile.model.ranges import Range, union
@@ -30,12 +32,31 @@ def whose(context: Context, allocation: PoolAllocation, address: Field) -> Itera
     if not shares(pool, context.site.active_pools):
         yield (mine,)
         return
-    yield mine, match(L4PROTO, *PORTED), match(PORT_OF[address.name], *ports(allocation))
+    yield by_port(allocation, address)
     if pool.is_dynamic:
         yield mine, unlike(L4PROTO, *PORTED)
 
 
-def ports(allocation: PoolAllocation) -> tuple[Range, ...]:
+def by_port(allocation: PoolAllocation, address: Field) -> Statements:
+    """Whether an address and its port are the pool's. (Of a range of ports alone nft makes a listing that it
+    cannot read again.)"""
+    end = concat(address, PORT_OF[address.name])
+    return match(L4PROTO, *PORTED), match(end, names.shared_ports(allocation.pool.name))
+
+
+def shared_ports(context: Context, allocation: PoolAllocation) -> list[Set]:
+    """The set of a pool's addresses and ports, where another pool has one of the addresses."""
+    pool = allocation.pool
+    asked = pool.renews or pool.opens_to_outside
+    if not asked or not shares(pool, context.site.active_pools):
+        return []
+    keys = ((address, part) for address in union(pool.global_ip) for part in _ports(allocation))
+    elements = tuple(Element(key) for key in keys)
+    path = (*pool.path, "port_range")
+    return [Set(names.shared_ports(pool.name), ("ipv4_addr", "inet_service"), path, elements, ("interval",))]
+
+
+def _ports(allocation: PoolAllocation) -> tuple[Range, ...]:
     """All ports that subscribers of a pool may have."""
     low = () if allocation.low is None or allocation.low.ports is None else (allocation.low.ports,)
     return union((*low, allocation.pool.port_range))
