@@ -14,6 +14,7 @@ import pytest
 
 from nfcompile.importers.importing import Imported
 from nfcompile.model.ranges import Range
+from nfcompile.model.sources import own_sources
 from support.frames import ICMP, SYN, TCP, UDP, Packet
 from support.imported import compiled, imported, site_of
 from support.imported_site import Probe, outcome
@@ -73,7 +74,8 @@ def test_the_same_packets_come_out(lab: Lab, text: str) -> None:
         cannot("iptables-restore is not installed")
     found = imported("iptables", text, **SIDES)
     assert found.account.complete
-    ruleset = compiled(found).text.text
+    made = compiled(found)
+    ruleset, own = made.text.text, own_sources(made.site)
     probes = list(drawn(found))
 
     lab.load("")
@@ -83,7 +85,13 @@ def test_the_same_packets_come_out(lab: Lab, text: str) -> None:
     ours = lab.flight(probes)
 
     for (wire, packet), before, after in zip(probes, original, ours, strict=True):
+        if not after and any(has_address(own, end) for end in (packet.source, packet.destination)):
+            continue  # announced: no mapping leads on from the gateway's own address, and no host has it
         assert same(found, wire, packet, before, after), (wire, packet, before, after)
+
+
+def has_address(ranges: tuple[Range, ...], value: int) -> bool:
+    return any(one.first <= value <= one.last for one in ranges)
 
 
 def drawn(found: Imported) -> Iterator[tuple[str, Packet]]:
