@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.diagnostics import Path
-from nfcompile.emit import Counter, Name, Object, Rule
+from nfcompile.emit import Chain, Counter, Name, Object, Rule
 from nfcompile.emit.expressions import Bitwise, Field, symbol
 from nfcompile.emit.statements import (
     CT_DIRECTION,
+    CT_STATE,
     CT_STATUS,
     DROP,
     IP_DADDR,
@@ -24,6 +25,7 @@ from nfcompile.emit.statements import (
     Match,
     Statement,
     counter,
+    jump,
     match,
     unlike,
 )
@@ -43,6 +45,8 @@ TRANSLATED_BACK = match(CT_DIRECTION, "reply"), match(CT_STATUS, "dnat")
 SNAT, DNAT = symbol("ct_status", "snat"), symbol("ct_status", "dnat")
 SENT_OUTSIDE = match(Bitwise(CT_STATUS, SNAT | DNAT), SNAT)
 """Connections that a pool has translated, and that do not come back inside (hairpin)."""
+LED_INSIDE = match(Bitwise(CT_STATUS, SNAT | DNAT), DNAT)
+"""Connections to a global address, from outside or from an inside host that no pool translates."""
 
 
 def sources(context: Context) -> Contribution:
@@ -80,14 +84,22 @@ def sources(context: Context) -> Contribution:
 
 def among_inside(context: Context) -> Contribution:
     """Inside hosts answer nothing that a pool has sent outside: a segment or an ICMP error of theirs that
-    says so is forged, and the error would show its sender's own address."""
+    says so is forged, and the error would show its sender's own address. Nor does a subscriber send errors
+    about what was opened to a global address with a source that is not translated, as from outside."""
     globals_ = global_addresses(context)
     if not globals_:
         return Contribution()
     answer = match(CT_DIRECTION, "reply"), SENT_OUTSIDE
     of_a_pool = matched(Field("ct reply ip daddr"), names.GLOBALS, globals_)
-    rule = Rule((*context.from_inside, *context.to_inside, *answer, of_a_pool, *FORGED), POOLS)
-    return Contribution(translated=(rule,))
+    rules = [Rule((*answer, of_a_pool, *FORGED), POOLS)]
+    subscribers = owned(context)
+    if subscribers and any(allocation.pool.can_be_reached for allocation in context.allocations):
+        to_one = match(CT_STATE, "related"), match(CT_DIRECTION, "original"), LED_INSIDE
+        source = matched(IP_SADDR, names.OWNED, subscribers)
+        rules.append(Rule((*to_one, source, *FORGED), POOLS))
+    chain = Chain(names.AMONG_INSIDE, tuple(rules), POOLS)
+    entry = Rule((*context.from_inside, *context.to_inside, jump(names.AMONG_INSIDE)), POOLS)
+    return Contribution((chain,), translated=(entry,))
 
 
 def leaving(context: Context) -> Rules:

@@ -167,6 +167,15 @@ def test_a_forged_error_shows_no_private_address(lab: Lab, hairpin: str) -> None
     assert seen.packet.destination == VICTIM
 
 
+def test_nor_does_one_about_what_the_outside_opened(lab: Lab) -> None:
+    compiled = site(homes("on"))
+    (outcome,) = check(lab, compiled, "udp@wan0 198.18.0.9:999 > 200.0.0.3:53 -> to 192.168.0.5")
+    answer = outcome.back[0].packet
+    forged = Packet(ICMP, ATTACKER, 0, answer.source, 0, UNREACHABLE, answer.token, quoted=datagram(answer))
+    assert lab.flight([("lan0", forged)]) == [()]
+    assert lab.flight([("wan0", forged._replace(source=PEER))]) != [()]
+
+
 def test_errors_of_a_hairpin_pass_with_global_addresses(lab: Lab) -> None:
     """RFC 5508 REQ-7: what one subscriber's host says of a datagram of another."""
     compiled = site(homes("on"))

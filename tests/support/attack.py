@@ -77,7 +77,8 @@ def attack(lab: Lab, frames: int, seed: str) -> Iterator[Leak]:
         quotes: list[Packet] = []
         for _ in range(max(1, frames // len(POOLS) // BATCH)):
             sent = [_frame(dice, quotes) for _ in range(BATCH)]
-            tokened = [(wire, _tokened(lab, packet)) for wire, packet in sent]
+            # Two errors about one packet could not be told apart.
+            tokened = list({one.token: (wire, one) for wire, one in _tokened(lab, sent)}.values())
             for (wire, packet), places in zip(tokened, lab.flight(tokened), strict=True):
                 for seen in places:
                     if why := _leak(gate, compiled, wire, packet, seen):
@@ -86,13 +87,10 @@ def attack(lab: Lab, frames: int, seed: str) -> Iterator[Leak]:
             del quotes[:-200]
 
 
-def _tokened(lab: Lab, packet: Packet) -> Packet:
+def _tokened(lab: Lab, packets: list[tuple[str, Packet]]) -> Iterator[tuple[str, Packet]]:
     """An ICMP error is recognised by what it quotes; everything else gets a token."""
-    return packet._replace(token=_quoted(packet) or lab.token())
-
-
-def _quoted(packet: Packet) -> int:
-    return packet.token if packet.quoted else 0
+    for wire, packet in packets:
+        yield wire, packet if packet.quoted else packet._replace(token=lab.token())
 
 
 def _frame(dice: Random, quotes: list[Packet]) -> tuple[str, Packet]:
