@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nfcompile.allocation.numbering import FIRST_NUMBER
+from nfcompile.allocation.numbering import Numbering
 from nfcompile.kernel.conntrack import ASSURED, DESTINATION_NAT, SEEN_REPLY, SOURCE_NAT, Flow
 from nfcompile.live.rebuilding import CopiedBlock, rebuilt
 from nfcompile.model.parse import address
@@ -41,8 +41,16 @@ def contents(*flows: Flow, copy: tuple[CopiedBlock, ...] = ()) -> dict[str, Any]
     return {one.name: {key: (data, life) for key, data, life in one.elements} for one in found.contents}
 
 
-def numbers(found: dict[str, Any], slot: int) -> dict[int, int]:
-    return {key[0]: data[0] - FIRST_NUMBER for key, (data, _) in found[f"assigned{slot}_blocks"].items()}
+def block(number: int) -> tuple[int, int]:
+    """The global address of a number of the pool `blocks`, and its first port."""
+    (stock,) = (one.stock for one in compiled().allocations if one.pool.name == "blocks")
+    found = Numbering(stock).block(number)
+    assert found is not None
+    return found.address, found.first
+
+
+def blocks(found: dict[str, Any], slot: int) -> dict[int, tuple[int, int]]:
+    return {key[0]: block(data[0]) for key, (data, _) in found[f"assigned{slot}_blocks"].items()}
 
 
 def test_blocks_and_entries_of_a_dynamic_pool() -> None:
@@ -53,10 +61,10 @@ def test_blocks_and_entries_of_a_dynamic_pool() -> None:
         out("100.64.0.9", 5000, "203.0.113.1", 1024 + 64, TCP),
     )
 
-    assert numbers(found, 1) == {inside: 5}
-    assert numbers(found, 2) == {inside: 4}
-    assert {key[0] - FIRST_NUMBER for key in found["taken_blocks"]} == {4, 5}
     outside = address("203.0.113.1")
+    assert blocks(found, 1) == {inside: (outside, 1088)}
+    assert blocks(found, 2) == {inside: (outside, 1024)}
+    assert {block(key[0]) for key in found["taken_blocks"]} == {(outside, 1088), (outside, 1024)}
     assert {key: data for key, (data, _) in found["eim_blocks"].items()} == {
         (UDP, inside, 5000): (outside, 1088),
         (TCP, inside, 5001): (outside, 1024),
@@ -114,10 +122,11 @@ def test_a_copy_fills_what_no_connection_says() -> None:
     found = rebuilt(compiled(), [flow], copy)
 
     assert (found.assignments, found.copied) == (2, 1)
-    held = numbers(contents(flow, copy=copy), 1)
-    assert held == {address("100.64.0.1"): 0, address("100.64.0.7"): 4}, (
-        "a further block is on the same address"
-    )
+    held = blocks(contents(flow, copy=copy), 1)
+    assert held == {
+        address("100.64.0.1"): (address("203.0.113.0"), 1024),
+        address("100.64.0.7"): (address("203.0.113.1"), 1024),
+    }, "a further block is on the same address"
 
 
 def test_longer_lives_of_tcp_entries() -> None:

@@ -9,7 +9,7 @@ from nfcompile.live.session_counts import SessionCounts
 from nfcompile.live.usage import Usage
 from nfcompile.model.fleet import NodeChoice
 from nfcompile.records import store
-from nfcompile.records.history import APPLIED, LOADING, TRIAL, Event
+from nfcompile.records.history import APPLIED, LOADING, ROLLBACK, TRIAL, Event
 from nfcompile.records.store import StateDir
 from support.sites import BAD, GOOD, site
 
@@ -24,11 +24,12 @@ class Gateway:
         self.folder, self.now, self.walks = str(folder), 0.0, 0
         self.used = None
         self.connections = usage.SHORT_WALK + 1
+        self.missing = ()
 
-    def event(self, number, result, text, **more):
-        data = text.encode()
+    def event(self, number, result, text, kernel=KERNEL, **more):
+        """Of a site, or of no table where the text is None."""
         with store.locked(self.folder):
-            digest = store.keep(self.folder, data)
+            digest = None if text is None else store.keep(self.folder, text.encode())
             event = Event(
                 number,
                 f"2026-05-01T10:00:0{number}.000000Z",
@@ -39,7 +40,7 @@ class Gateway:
                 0,
                 "gw",
                 "1",
-                KERNEL,
+                kernel,
                 100.0,
                 **more,
             )
@@ -54,7 +55,7 @@ class Gateway:
     def read(self, compiled, namespace, full, counted):
         counted()
         self.used = compiled
-        return Usage(0, 0, (), (), (), (), True, ())
+        return Usage(0, 0, (), (), (), (), True, self.missing)
 
 
 @pytest.fixture
@@ -96,6 +97,40 @@ def test_another_site_is_live_after_an_apply(gateway):
     reading = asked.read()
     assert (reading.site.digest, gateway.used, reading.is_live) == (second, site(other), True)
     assert reading.changed == 1777629602
+
+
+def test_where_no_table_is_live_the_site_stays_and_is_not_live(gateway):
+    gateway.event(1, APPLIED, GOOD)
+    gateway.event(2, ROLLBACK, None)
+    gateway.missing = ("dropped_homes",)
+
+    reading = scraper(gateway).read()
+
+    assert (reading.site.file, gateway.used, reading.is_live) == ("site.yaml", site(GOOD), False)
+
+
+def test_a_table_that_the_history_does_not_know_is_not_the_sites(gateway):
+    gateway.event(1, APPLIED, GOOD)
+    gateway.missing = ("dropped_homes",)
+
+    assert not scraper(gateway).read().is_live
+
+
+def test_what_was_live_before_the_host_started_again_is_not_live(gateway):
+    gateway.event(1, APPLIED, GOOD.replace("203.0.113.0/30", "203.0.113.64/30"), kernel="boot/0")
+
+    reading = scraper(gateway).read()
+
+    assert (reading.site.file, gateway.used, reading.changed) == ("site.yaml", site(GOOD), None)
+
+
+def test_sessions_of_another_site_are_counted_at_once(gateway):
+    asked = scraper(gateway)
+    gateway.event(1, APPLIED, GOOD)
+    asked.read()
+    gateway.event(2, APPLIED, GOOD.replace("203.0.113.0/30", "203.0.113.64/30"))
+
+    assert (asked.read().counted, gateway.walks) == (0, 2)
 
 
 def test_a_trial_and_what_is_left_of_it(gateway):

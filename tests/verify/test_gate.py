@@ -1,6 +1,7 @@
 """The gate of a node in a pair: proved open and closed, and what it spares."""
 
 from nfcompile.emit import Chain
+from nfcompile.live import gate
 from nfcompile.lower import names
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import proof
@@ -49,6 +50,16 @@ def test_a_closed_gate_drops_what_is_forwarded_and_spares_the_node() -> None:
     assert closed_verdicts(compiled, TCP, SERVER) == {"drop"}
     assert closed_verdicts(compiled, TCP, ROUTER) == {"drop"}, "a virtual address is not the node's own"
     assert closed_verdicts(compiled, VRRP, VRRP_GROUP) == {"accept"}
+    assert closed_verdicts(compiled, TCP, VRRP_GROUP) == {"accept"}, "multicast"
+    assert closed_verdicts(compiled, VRRP, SERVER) == {"accept"}, "the protocol as such"
+
+
+def test_takeover_opens_the_gate_for_both_sides() -> None:
+    compiled = pair()
+
+    opened = [key[0] for key, _, _ in gate.opened(compiled).elements]
+    assert sorted(opened) == sorted({*compiled.site.interfaces.inside, *compiled.site.interfaces.outside})
+    assert list(gate.closed().elements) == []
 
 
 def test_explain_speaks_of_an_open_gate_and_of_a_closed_one() -> None:

@@ -24,7 +24,7 @@ FAULTS = (
         SCRAPE,
     ),
     Fault("live/scrape.py", "            self._walk = None\n", "", SCRAPE),
-    Fault("live/scrape.py", "or begun >= self._rests_until:", "or begun > self._rests_until:", SCRAPE),
+    Fault("live/scrape.py", "or begun >= self._rests_until:", "or False:", SCRAPE),
     Fault(
         "live/scrape.py",
         "REST * (self._walked - begun) if is_long",
