@@ -27,6 +27,7 @@ FAULTS = (
         GUARD,
     ),
     Fault("lower/table.py", "    among_inside,\n", "", GUARD),
+    Fault("lower/sources.py", "rules.append(Rule((*to_one, source, *FORGED), POOLS))", "pass", GUARD),
     Fault("lower/guard.py", "return (*pools, *_never_back(context))", "return pools", GUARD),
     Fault("lower/guard.py", "    translated += _never_back(context)\n", "", GUARD),
     Fault(
