@@ -98,6 +98,11 @@ attack: setup
 	    $(BIN)/pytest -rP tests/kernel/test_attack.py tests/kernel/test_packets_forged.py \
 	    tests/kernel/test_full_sets.py tests/kernel/test_idle.py
 
+# Random sites and command lines for every verb, INPUTS of them; then SITES random sites loaded and proved.
+fuzz: setup
+	@scripts/in-namespaces $(BIN)/python scripts/fuzz.py --inputs "$(or $(INPUTS),200000)" --seed "$(or $(SEED),1)"
+	@scripts/in-namespaces $(BIN)/python scripts/prove_random.py --sites "$(or $(SITES),3000)" --seed "$(or $(SEED),1)"
+
 # Break the compiler in one place after the other, and see which tests notice; for MUTANTS minutes at most.
 mutants: setup
 	@PYTHONPATH=tests $(BIN)/python -m mutation.run --minutes $(or $(MUTANTS),60)

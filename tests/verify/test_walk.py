@@ -33,7 +33,7 @@ FAR = Range(address("198.18.0.0"), address("198.18.1.63"))
 RANDOM_SITES = 30
 INSIDE = Range(address("10.0.0.0"), address("10.0.0.63"))
 AIMED = 60
-AIMED_AT_RULE = 12
+AIMED_AT_RULE = 30
 
 
 def ids(path: Path) -> str:
