@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-lowest test-latest lint unit kernel golden errors docs lock bare busy packages monitoring soak kills ha attack mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel golden errors docs lock bare busy packages monitoring soak kills fuzz ha attack mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
 # half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
