@@ -8,7 +8,8 @@ import yaml
 
 from nfcompile import __version__
 from nfcompile.cli import metrics
-from nfcompile.live.scrape import Reading, ScrapedSite
+from nfcompile.live.follow import ScrapedSite
+from nfcompile.live.scrape import Reading
 from nfcompile.live.session_counts import NO_SPREAD
 from nfcompile.live.usage import Drop, PoolUsage, RuleUse, Usage
 from nfcompile.lower.drop_reasons import DROP_REASONS

@@ -19,7 +19,8 @@ def run(options: Options) -> int:
     from nfcompile.cli.membership import membership
     from nfcompile.cli.pair_metrics import PairCollected
     from nfcompile.deploy import pair
-    from nfcompile.live.scrape import ScrapedSite, Scraper
+    from nfcompile.live.follow import ScrapedSite
+    from nfcompile.live.scrape import Scraper
 
     host, port = address(options.listen)
     compilation, compiled = site.compiled_or_refused(options)

@@ -155,12 +155,13 @@ def _dump(namespace: str | None, asked: bytes) -> Iterator[Flow]:
     with netlink.opened(namespace) as link:
         try:
             for data, start, end in netlink.dump(link, _GET, asked):
-                yield _flow(data, start, end)
+                yield read_flow(data, start, end)
         except OSError as error:
             raise _problem(error) from None
 
 
-def _flow(data: bytes, at: int, end: int) -> Flow:
+def read_flow(data: bytes, at: int, end: int) -> Flow:
+    """The connection that these attributes describe."""
     mark = zone = status = timeout = state = identity = 0
     original = original_end = reply = at
     while at < end:

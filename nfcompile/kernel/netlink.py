@@ -14,7 +14,7 @@ from nfcompile.kernel import KernelError, netns
 if TYPE_CHECKING:
     from socket import socket
 
-REQUEST, DUMP = 0x1, 0x300
+REQUEST, ACKNOWLEDGE, DUMP = 0x1, 0x4, 0x300
 NESTED = 0x8000
 RECEIVED = 1 << 16
 """Bytes of one answer: the kernel gives at most 32 KiB at once."""
@@ -23,9 +23,12 @@ _NETFILTER = 12
 _IPV4 = 2
 _ERROR, _DONE = 2, 3
 _HEADER = struct.Struct("=IHHII")
-_FAMILY = struct.Struct("=BBH")
+_FAMILY = struct.Struct(">BBH")
 _START = _HEADER.size + _FAMILY.size
 _ATTRIBUTE = struct.Struct("=HH")
+_RECEIVE_BUFFER_FORCE, _MEMORY = 33, 55
+"""SO_RCVBUFFORCE and SO_MEMINFO (asm-generic/socket.h)."""
+_MEMORY_NUMBERS = struct.Struct("=9I")
 
 
 def opened(namespace: str | None) -> socket:
@@ -43,9 +46,10 @@ def opened(namespace: str | None) -> socket:
     return netns.beside(namespace, make)
 
 
-def message(kind: int, flags: int, attributes: bytes = b"") -> bytes:
-    """One message about IPv4; `kind` is subsystem * 256 + type."""
-    return _HEADER.pack(_START + len(attributes), kind, flags, 0, 0) + _FAMILY.pack(_IPV4, 0, 0) + attributes
+def message(kind: int, flags: int, attributes: bytes = b"", resource: int = 0) -> bytes:
+    """One message about IPv4; `kind` is subsystem * 256 + type, `resource` what the subsystem numbers."""
+    header = _HEADER.pack(_START + len(attributes), kind, flags, 0, 0)
+    return header + _FAMILY.pack(_IPV4, 0, resource) + attributes
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -92,6 +96,57 @@ def ask(link: socket, kind: int, asked: bytes = b"") -> dict[int, bytes]:
     if answer == _ERROR:
         raise refusal(data)
     return attributes(data[_START:length])
+
+
+def received(link: socket, most: int) -> Iterator[tuple[bytes, int, int, int]]:
+    """What has arrived so far, at most so many datagrams, without waiting: for each message the bytes
+    received, its kind, and where its attributes start and end in them.
+
+    Raises OSError with ENOBUFS where the kernel had no room for messages before those.
+    """
+    import socket
+
+    for _ in range(most):
+        try:
+            data = link.recv(RECEIVED, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        at = 0
+        while at < len(data):
+            length, kind, _, _, _ = _HEADER.unpack_from(data, at)
+            yield data, kind, at + _START, at + length
+            at += (length + 3) & ~3
+
+
+def acknowledged(link: socket, kind: int, asked: bytes, resource: int = 0) -> None:
+    """Make a request and wait for the answer. Raises OSError with the kernel's error number."""
+    link.send(message(kind, REQUEST | ACKNOWLEDGE, asked, resource))
+    while True:
+        data = link.recv(RECEIVED)
+        _, answer, _, _, _ = _HEADER.unpack_from(data)
+        if answer == _ERROR:
+            if struct.unpack_from("=i", data, _HEADER.size)[0]:
+                raise refusal(data)
+            return
+
+
+def enlarge(link: socket, size: int) -> int:
+    """Give a socket a receive buffer of so many bytes, above what sysctls allow where we may; its size."""
+    import socket
+
+    try:
+        link.setsockopt(socket.SOL_SOCKET, _RECEIVE_BUFFER_FORCE, size)
+    except PermissionError:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+    return link.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
+
+def dropped(link: socket) -> int:
+    """How many datagrams the kernel had no room for in the socket since it was opened."""
+    import socket
+
+    data = link.getsockopt(socket.SOL_SOCKET, _MEMORY, _MEMORY_NUMBERS.size)
+    return int(_MEMORY_NUMBERS.unpack(data)[8])
 
 
 def refusal(data: bytes, at: int = 0) -> OSError:

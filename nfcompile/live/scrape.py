@@ -10,28 +10,16 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from nfcompile.kernel import KernelError, conntrack
+from nfcompile.kernel import conntrack
 from nfcompile.live import usage
+from nfcompile.live.follow import FollowedSite, ScrapedSite
 from nfcompile.live.session_counts import SessionCounts, count_sessions
 from nfcompile.live.usage import Usage
-from nfcompile.model.fleet import NodeChoice
-from nfcompile.pipeline import Compiled, compile_text
-from nfcompile.records import history, store
+from nfcompile.records import store
 from nfcompile.records.clock import microseconds
-from nfcompile.records.history import Event
 
 REST = 9
 """A long walk rests for so many times as long as it took."""
-
-
-class ScrapedSite(NamedTuple):
-    """A site, the digest of its text ('' before the history has named it), and the name of its file; of a
-    fleet's site, which node is meant."""
-
-    compiled: Compiled
-    digest: str
-    file: str
-    node: NodeChoice
 
 
 class Reading(NamedTuple):
@@ -55,52 +43,32 @@ class Scraper:
     """Reads again and again; keeps the site that it has compiled, and the last walk."""
 
     def __init__(self, site: ScrapedSite, root: str | None, namespace: str | None, full: bool) -> None:
-        self._site, self._root, self._namespace, self._full = site, root, namespace, full
+        self._followed = FollowedSite(site, root, namespace)
+        self._namespace, self._full = namespace, full
         self._walk: SessionCounts | None = None
         self._walked, self._rests_until = 0.0, 0.0
 
     def read(self) -> Reading:
         """Ask the kernel and the history. Raises KernelError."""
-        live, trial = self._history()
-        if live is not None and live.site and live.site != self._site.digest:
-            self._follow(live)
-        found = usage.read(self._site.compiled, self._namespace, self._full, counted=self._counted)
+        before = self._followed.site
+        live, trial = self._followed.follow()
+        site = self._followed.site
+        if site is not before:
+            self._walk = None
+        found = usage.read(site.compiled, self._namespace, self._full, counted=self._counted)
         return Reading(
             found,
-            self._site,
-            not found.missing and (live is None or live.site == self._site.digest),
+            site,
+            not found.missing and (live is None or live.site == site.digest),
             None if trial is None else trial.uptime + (trial.seconds or 0) - store.uptime(),
             None if live is None else microseconds(live.at) / 1_000_000,
             time.monotonic() - self._walked,
         )
 
-    def _history(self) -> tuple[Event | None, Event | None]:
-        """What is live in this kernel, and what is on trial; None where the history does not say."""
-        try:
-            state = store.state_dir(self._root, self._namespace)
-            events = store.read(state.path).events
-        except KernelError:
-            return None, None
-        settled = (one for one in reversed(history.settled(events)) if one.kernel == state.kernel)
-        return next(settled, None), history.trial(events, state.kernel)
-
-    def _follow(self, live: Event) -> None:
-        """Take the live site, unless this version rejects its text or it cannot be read."""
-        assert live.site is not None
-        state = store.state_dir(self._root, self._namespace)
-        try:
-            data = store.site(state.path, live.site)
-        except KernelError:
-            return
-        compiled = compile_text(data, live.file or "", self._site.node).compiled
-        if compiled is not None:
-            self._site = ScrapedSite(compiled, live.site, live.file or "", self._site.node)
-            self._walk = None
-
     def _counted(self) -> SessionCounts:
         begun = time.monotonic()
         if self._walk is None or begun >= self._rests_until:
-            self._walk = count_sessions(self._site.compiled, conntrack.flows(self._namespace))
+            self._walk = count_sessions(self._followed.site.compiled, conntrack.flows(self._namespace))
             self._walked = time.monotonic()
             is_long = conntrack.count(self._namespace)[0] > usage.SHORT_WALK
             self._rests_until = self._walked + REST * (self._walked - begun) if is_long else 0.0

@@ -4,7 +4,8 @@ import pytest
 
 from nfcompile.kernel import KernelError
 from nfcompile.live import scrape, usage
-from nfcompile.live.scrape import ScrapedSite, Scraper
+from nfcompile.live.follow import ScrapedSite
+from nfcompile.live.scrape import Scraper
 from nfcompile.live.session_counts import SessionCounts
 from nfcompile.live.usage import Usage
 from nfcompile.model.fleet import NodeChoice
