@@ -51,6 +51,12 @@ class Options(NamedTuple):
     watch: bool = False
     interval: float = 2.0
     listen: str = ""
+    to: tuple[str, ...] = ()
+    only: str | None = None
+    begins: bool = False
+    buffer: int = 65536
+    spool: int = 1024
+    stats: bool = False
     mappings: bool = False
     pool: str | None = None
     subscriber: str | None = None

@@ -13,6 +13,7 @@ MORE = {
     "lookup": ["10.0.0.1"],
     "explain": ["--src", "10.0.0.1:5", "--dst", "192.0.2.1:5"],
     "import": ["iptables"],
+    "log": ["--to", "json:-"],
 }
 """What a verb needs besides SITE."""
 
