@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-lowest test-latest lint unit kernel golden errors docs lock bare busy packages monitoring soak kills fuzz ha attack mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel golden errors docs lock bare busy packages monitoring logs soak kills fuzz ha attack mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
 # half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
@@ -82,6 +82,10 @@ packages: setup
 # What monitoring/ offers, by Prometheus' own promtool: the exporter's metrics, the rules, and where each alert fires.
 monitoring: setup
 	@scripts/monitoring $(BIN)
+
+# `nfcompile log` beside ulogd2 (CPU of a record), and its IPFIX read by nfdump's nfcapd and pmacct's nfacctd.
+logs: setup
+	@scripts/in-namespaces $(BIN)/python bench/logs.py
 
 # Kill apply, trial, confirm, rollback and timer at random moments: KILLS times, about 4 s each.
 kills: setup
