@@ -20,7 +20,7 @@ RECEIVED = 1 << 16
 """Bytes of one answer: the kernel gives at most 32 KiB at once."""
 
 _NETFILTER = 12
-_IPV4 = 2
+IPV4, IPV6 = 2, 10
 _ERROR, _DONE = 2, 3
 _HEADER = struct.Struct("=IHHII")
 _FAMILY = struct.Struct(">BBH")
@@ -46,10 +46,10 @@ def opened(namespace: str | None) -> socket:
     return netns.beside(namespace, make)
 
 
-def message(kind: int, flags: int, attributes: bytes = b"", resource: int = 0) -> bytes:
-    """One message about IPv4; `kind` is subsystem * 256 + type, `resource` what the subsystem numbers."""
+def message(kind: int, flags: int, attributes: bytes = b"", resource: int = 0, family: int = IPV4) -> bytes:
+    """One message about a family; `kind` is subsystem * 256 + type, `resource` what the subsystem numbers."""
     header = _HEADER.pack(_START + len(attributes), kind, flags, 0, 0)
-    return header + _FAMILY.pack(_IPV4, 0, resource) + attributes
+    return header + _FAMILY.pack(family, 0, resource) + attributes
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -69,12 +69,12 @@ def attributes(data: bytes) -> dict[int, bytes]:
     return found
 
 
-def dump(link: socket, kind: int, asked: bytes = b"") -> Iterator[tuple[bytes, int, int]]:
+def dump(link: socket, kind: int, asked: bytes = b"", family: int = IPV4) -> Iterator[tuple[bytes, int, int]]:
     """Ask for a list: for each entry the bytes received, and where its attributes start and end in them.
 
     Raises OSError with the kernel's error number.
     """
-    link.send(message(kind, REQUEST | DUMP, asked))
+    link.send(message(kind, REQUEST | DUMP, asked, family=family))
     while True:
         data = link.recv(RECEIVED)
         at = 0

@@ -53,15 +53,15 @@ def read(namespace: str | None = None, walk: frozenset[str] = frozenset()) -> Ta
             for name in walk & elements.keys():
                 if elements[name] is None:
                     elements[name] = _walked(link, name)
-            return Tally(_counters(link), elements)
+            return Tally(_counters(link, netlink.IPV4) | _counters(link, netlink.IPV6), elements)
         except OSError as error:
             raise _problem(error) from None
 
 
-def _counters(link: socket) -> dict[str, Count]:
+def _counters(link: socket, family: int) -> dict[str, Count]:
     asked = netlink.attribute(1, TABLE) + netlink.attribute(_OBJECT_TYPE, _COUNTER)
     found: dict[str, Count] = {}
-    for data, start, end in netlink.dump(link, _GET_OBJECT, asked):
+    for data, start, end in netlink.dump(link, _GET_OBJECT, asked, family):
         one = netlink.attributes(data[start:end])
         values = netlink.attributes(one[_OBJECT_DATA])
         packets, octets = (int.from_bytes(values[kind], "big") for kind in (_COUNTER_PACKETS, _COUNTER_BYTES))

@@ -104,7 +104,8 @@ def read(
     walk = counted() if counted else None
     if walk is None and (full or top or used <= SHORT_WALK):
         walk = count_sessions(compiled, conntrack.flows(namespace), top)
-    counters = [one for one in compiled.table.objects if isinstance(one, Counter)]
+    tables = (compiled.table, *((compiled.npt,) if compiled.npt is not None else ()))
+    counters = [one for table in tables for one in table.objects if isinstance(one, Counter)]
     return Usage(
         used,
         limit,

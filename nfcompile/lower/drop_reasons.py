@@ -29,6 +29,8 @@ DROP_REASONS = {
     "dropped_midstream": DropReason("midstream", "TCP without a known connection and without SYN"),
     "dropped_unsolicited": DropReason("unsolicited", "no mapping for the global address"),
     "dropped_untranslated": DropReason("untranslated", "a subscriber's own address must not leave"),
+    "npt_dropped_untranslated": DropReason("npt_untranslated", "a local prefix of IPv6 must not leave"),
+    "npt_dropped_unsolicited": DropReason("npt_unsolicited", "no route leads to the prefix of IPv6 inside"),
     "dropped_gate": DropReason("gate", "the gate is closed: this node is not the master of its pair"),
     "acl": DropReason("acl", "the pool's ACL leaves the remote side out"),
     "dropped_silent": DropReason("silent", "udp from outside to a socket that has been silent too long"),

@@ -177,3 +177,15 @@ def test_a_trial_without_a_site_before_takes_both_tables_away(operator: Operator
     assert len(tables(operator)) == 2
     operator.must("rollback", "--trial", "--yes")
     assert tables(operator) == []
+
+
+def test_status_counts_what_the_table_drops(operator: Operator) -> None:
+    operator.applies(NPT)
+    found = json.loads(operator.must("status", "-", "--format", "json", site=NPT).stdout)
+    drops = {one["reason"]: one["packets"] for one in found["drops"]}
+    assert {word: drops[word] for word in ("npt_untranslated", "npt_unsolicited", "untranslated")} == {
+        "npt_untranslated": 0,
+        "npt_unsolicited": 0,
+        "untranslated": 0,
+    }
+    assert "lacks" not in json.dumps(found)
