@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
@@ -126,14 +126,17 @@ def cpu(pid: int) -> float:
 @contextmanager
 def process(words: list[str], ready: Callable[[], object]) -> Iterator[subprocess.Popen[bytes]]:
     """A daemon from when it is ready until it is told to end."""
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as started:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(words, stdout=quiet, stderr=quiet, start_new_session=True) as started:
         try:
             wait(ready, words[0])
             yield started
         finally:
-            if started.poll() is None:
-                started.send_signal(signal.SIGTERM)
-            started.wait(30)
+            started.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                started.wait(10)
+            with suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)  # nfacctd's children outlive it
 
 
 def wait(ready: Callable[[], object], what: str) -> None:

@@ -89,7 +89,8 @@ class Daemon:
         self._reconciles, self._overruns = True, 0
 
     def run(self, signals: Signals) -> LogFigures:
-        """Log until a signal or an output ends it; the last figures."""
+        """Log until a signal or an output ends it; the last figures. Raises KernelError, and even then the
+        outputs get what was read."""
         for one in self._deliveries:
             one.start()
         self._put([LogEvent(STARTED, _now())])
@@ -97,6 +98,13 @@ class Daemon:
         for source in (self._packets, self._events, signals.descriptor):
             if source is not None:
                 poll.register(source, select.POLLIN)
+        try:
+            self._loop(poll, signals)
+        finally:
+            figures = self._end()
+        return figures
+
+    def _loop(self, poll: select.poll, signals: Signals) -> None:
         written = 0.0
         while not signals.ends() and all(one.runs for one in self._deliveries):
             if signals.reopens():
@@ -108,7 +116,6 @@ class Daemon:
                 written = time.monotonic()
             if poll.poll(self._wait()):
                 time.sleep(GATHER)
-        return self._end()
 
     def _wait(self) -> float:
         """Milliseconds until there is something to do without a message."""
