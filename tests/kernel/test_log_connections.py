@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import itertools
 import socket
 import time
 from collections import Counter
@@ -228,13 +228,19 @@ def test_a_file_that_was_moved_away_is_begun_anew(lab: Lab, tmp_path: Path) -> N
         lab.forget()
         log.waits(lambda: len(connections(log)) >= 10)
         old = log.file.rename(tmp_path / "log.1")
-        log.signal(signal.SIGHUP.name.removeprefix("SIG"))
-        time.sleep(0.5)
-        send(lab, range(10, 20))
-        lab.forget()
-        log.waits(lambda: len(connections(log)) >= 10)
+        log.signal("HUP")
+        sent = itertools.count(10)
+
+        def is_begun() -> bool:
+            one = next(sent)
+            send(lab, range(one, one + 1))
+            lab.forget()
+            return log.file.exists()
+
+        until(is_begun, log.said)
+        log.stop()
         found = [one["subscriber"] for file in (old, log.file) for one in log.lines(file) if "pool" in one]
-    assert sorted(found) == sorted(address_text(HOME + n) for n in range(20))
+    assert sorted(found) == sorted(address_text(HOME + n) for n in range(next(sent)))
 
 
 def test_one_daemon_for_a_gateway(lab: Lab, tmp_path: Path) -> None:
