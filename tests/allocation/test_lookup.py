@@ -208,14 +208,23 @@ def test_ruleset_says_the_same(compiled):
             names = [f"addresses_{row.pool}", f"outward_{row.pool}"]
         elif row.port_first < 1024:
             names = [f"lowblocks_{row.pool}"]
-        found = maps[next(name for name in names if name in maps)]
+        first = next(name for name in names if name in maps)
         subscriber = address(row.subscriber)
-        key = subscriber & masks.get(str(found.name), ADDRESS_LAST)
-        hits = [e for e in found.elements if within(key, e.key[0])]
+        hits = [
+            element
+            for name in (first, f"more{first}")
+            if name in maps
+            for element in maps[name].elements
+            if within(subscriber & masks.get(name, ADDRESS_LAST), element.key[0])
+        ]
         assert len(hits) == 1, "overlapping elements are for the kernel to refuse"
         target, *ports = netmap(hits[0], subscriber)
         assert address_text(target) == row.global_ip
-        assert ports == ([] if row.port_first == "" else [Range(row.port_first, row.port_last)])
+        if any(name.startswith("pieces") and name.endswith(f"_{row.pool}") for name in maps):
+            # Computed ports: the map is for the ids of ICMP alone, `prove` compares the rest.
+            assert not ports or ports[0].first == row.port_first
+        else:
+            assert ports == ([] if row.port_first == "" else [Range(row.port_first, row.port_last)])
 
 
 def within(number, one):
