@@ -105,3 +105,29 @@ def test_what_the_outside_opens_counts_as_the_subscribers(lab: Lab) -> None:
     arrived = lab.flight(("wan0", Packet(UDP, FAR + 1 + n, 999, *mapped)) for n in range(20))
     assert [bool(one) for one in arrived] == [True] * 9 + [False] * 11
     assert counted(lab, "sessions_count_homes") == 11
+
+
+INBOUND = SITE.replace("filtering", "inbound: subscriber, filtering").replace("ALLOCATION", "deterministic")
+
+
+def arriving(subscriber: int, count: int) -> list[tuple[str, Packet]]:
+    """Datagrams of so many strangers to the block of a subscriber, of which each address has one here."""
+    block = address("203.0.113.0") + subscriber % 4
+    return [("wan0", Packet(UDP, FAR + 1 + n, 999, block, 1024)) for n in range(count)]
+
+
+def test_what_the_outside_opens_first_counts_too(lab: Lab) -> None:
+    lab.load(site(INBOUND.replace("KEYS", ", sessions: 10")).text.text)
+    arrived = lab.flight(arriving(0, 12))
+    assert [bool(one) for one in arrived] == [True] * 10 + [False] * 2
+    assert counted(lab, "sessions_count_homes") == 2
+
+
+def test_what_the_outside_opens_has_a_place_in_the_set_or_is_dropped(lab: Lab) -> None:
+    text = site(INBOUND.replace("KEYS", ", sessions: 10")).text.text
+    text, changed = re.subn(r"(set sessions_homes \{[^}]*?size )\d+", r"\g<1>2", text)
+    assert changed == 1
+    lab.load(text)
+    arrived = lab.flight([*arriving(0, 1), *arriving(1, 1), *arriving(2, 1), *arriving(1, 2)[1:]])
+    assert [bool(one) for one in arrived] == [True, True, False, True]
+    assert counted(lab, "full_count_homes") == 1

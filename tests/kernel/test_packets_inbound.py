@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nfcompile.model.parse import address
-from support.frames import TCP, UDP, Packet
+from support.frames import ACK, SYN, TCP, UDP, Packet
 from support.lab import Lab
+from support.lifetimes import forget_tokens
 from support.packet_table import check
 from support.sites import site
 
@@ -67,6 +68,20 @@ def test_the_block_leads_to_its_subscriber_where_one_address_fills_first(lab: La
     )
 
 
+def test_low_ports_lead_to_the_subscriber_that_has_them(lab: Lab) -> None:
+    """One block of 512 low ports fits an address, so only who has its first block has low ports."""
+    check(
+        lab,
+        site(SPREAD.replace("{port_block_size", "{portlimit_low: 512, port_block_size")),
+        """
+        tcp@wan0 198.18.0.1:99 > 203.0.113.3:512       -> to 100.64.0.3
+        udp@wan0 198.18.0.1:99 > 203.0.113.3:1023      -> to 100.64.0.3
+        udp@wan0 198.18.0.1:99 > 203.0.113.3:511       -> drop
+        tcp@wan0 198.18.0.1:99 > 203.0.113.3:1024      -> to 100.64.0.3
+        """,
+    )
+
+
 def test_inside_a_block_is_reached_where_hairpin_is_on(lab: Lab) -> None:
     check(
         lab,
@@ -95,5 +110,9 @@ def test_a_mapping_comes_before_the_block(lab: Lab) -> None:
 def test_a_connection_to_a_block_leaves_no_mapping_entry(lab: Lab) -> None:
     """Or a stranger could fill the maps by asking for every port of every block."""
     lab.load(site(HAIRPIN).text.text)
-    lab.flight([("wan0", Packet(TCP, address("198.18.0.77"), 53, address("203.0.113.3"), 1500))])
+    asked = Packet(TCP, address("198.18.0.77"), 53, address("203.0.113.3"), 1500, SYN)
+    ((arrived,),) = lab.flight([("wan0", asked)])
+    forget_tokens(lab)
+    answer = Packet(TCP, arrived.packet.destination, 1500, asked.source, 53, SYN | ACK)
+    assert lab.flight([("lan0", answer)]) != [()]
     assert "elements" not in lab.must("nft", "list", "map", "ip", "nfcompile", "eif_p")
