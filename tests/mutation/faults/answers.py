@@ -18,7 +18,7 @@ FAULTS = (
     Fault("allocation/fill.py", "shifts = sorted(", "shifts = list(", FULL),
     # What an exporter says.
     Fault(
-        "live/scrape.py",
+        "live/follow.py",
         "is not None and live.site and live.site != self",
         "is not None and live.site != self",
         SCRAPE,
@@ -32,7 +32,7 @@ FAULTS = (
         SCRAPE,
     ),
     Fault("live/scrape.py", "(trial.seconds or 0) - store.uptime()", "(trial.seconds or 0)", SCRAPE),
-    Fault("live/scrape.py", " if one.kernel == state.kernel)", ")", SCRAPE),
+    Fault("live/follow.py", " if one.kernel == state.kernel)", ")", SCRAPE),
     Fault("live/scrape.py", "not found.missing and (live", "(live", SCRAPE),
     # What the reference expects.
     Fault(
