@@ -23,7 +23,7 @@ from nfcompile.verify import proof  # noqa: E402
 from support.random_sites import RandomSite  # noqa: E402
 from support.wide_sites import wide_sites  # noqa: E402
 
-LACKING = "No such file or directory"
+LACKING = ("No such file or directory", "the running kernel has no")
 MOST_BOXES = 20_000
 
 
@@ -57,7 +57,11 @@ def loaded(drawn: RandomSite) -> tuple[str, str]:
         apply.check(drawn.compiled.text.text, drawn.compiled.text.origin)
     except SiteError as error:
         message = error.diagnostics[0].message
-        return ("lacking in this kernel", "") if LACKING in message else ("refused", message)
+        return (
+            ("lacking in this kernel", "")
+            if any(word in message for word in LACKING)
+            else ("refused", message)
+        )
     return "loaded", ""
 
 
