@@ -7,7 +7,7 @@ from itertools import pairwise
 import jsonschema
 import pytest
 import yaml
-from hypothesis import assume, HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from nfcompile import pipeline, report
