@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nfcompile.allocation.lookup import lookups
+from nfcompile.lower.computed_ports import port_plan
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
 from support.frames import TCP, UDP, Packet
@@ -69,13 +70,27 @@ GLOBALS = "203.0.113.0/30, 203.0.113.9, 203.0.113.16-203.0.113.18"
 
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])
-@pytest.mark.parametrize("globals_", [GLOBALS, "203.0.113.9, 203.0.113.17", "203.0.113.9"])
-def test_ports_are_computed_on_every_prefix(lab: Lab, protocol: int, globals_: str) -> None:
+@pytest.mark.parametrize(
+    ("globals_", "last", "prefixes"),
+    [
+        (GLOBALS, 1535, 4),
+        ("203.0.113.0/30, 203.0.113.9", 1855, 2),
+        ("203.0.113.9, 203.0.113.17", 3071, 2),
+        ("203.0.113.9", 65535, 1),
+    ],
+)
+def test_ports_are_computed_on_every_prefix(
+    lab: Lab, protocol: int, globals_: str, last: int, prefixes: int
+) -> None:
     """The first packet of every subscriber comes out with the block that `lookup` says, and the answer comes
     back; so does a datagram of another subscriber (hairpin)."""
     text = CGNAT.replace("HAIRPIN", "on").replace("FILTERING", "endpoint_independent")
-    text = text.replace("203.0.113.0/28", globals_)
-    compiled = site(text.replace("port_block_size: 128", "port_block_size: 64"))
+    text = text.replace("[203.0.113.0/28]", f"[{globals_}]\n    port_range: 1024-{last}")
+    text = text.replace(": 128", ": 64")
+    compiled = site(text)
+    plan = port_plan(compiled.allocations[0])
+    assert plan is not None
+    assert len(plan.prefixes) == prefixes
     lab.load(compiled.text.text)
     for subscriber in range(address("100.64.0.0"), address("100.64.0.0") + 64, 5):
         block = lookups(compiled.allocations, subscriber)[0]
