@@ -131,3 +131,18 @@ def test_what_the_outside_opens_has_a_place_in_the_set_or_is_dropped(lab: Lab) -
     arrived = lab.flight([*arriving(0, 1), *arriving(1, 1), *arriving(2, 1), *arriving(1, 2)[1:]])
     assert [bool(one) for one in arrived] == [True, True, False, True]
     assert counted(lab, "full_count_homes") == 1
+
+
+def test_a_socket_that_the_set_has_no_place_for_is_refused(lab: Lab) -> None:
+    """`sessions_per_translation`: or the limit would end where the set is full."""
+    text = site(
+        SITE.replace("{port_block_size", "{sessions_per_translation: 5, port_block_size")
+        .replace("ALLOCATION", "deterministic")
+        .replace("KEYS", "")
+    ).text.text
+    text, changed = re.subn(r"(set sessions \{[^}]*?size )\d+", r"\g<1>2", text)
+    assert changed == 1
+    lab.load(text)
+    sockets = [("lan0", Packet(UDP, HOME, 5000 + n, FAR, 53)) for n in range(4)]
+    assert left(lab, sockets) == [0, 1]
+    assert counted(lab, "full_sessions") == 2

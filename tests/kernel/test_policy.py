@@ -208,10 +208,13 @@ def test_icmp_sessions_are_limited(lab: Lab) -> None:
     assert [seen.wire for seen in other] == ["wan0"], "others are free"
 
 
+@pytest.mark.parametrize("fill", ["", "\n    port_range: 1024-5119\n    fill: address"])
 @pytest.mark.parametrize("all_udp", ["on", "off"])
-def test_low_ports(lab: Lab, all_udp: str) -> None:
+def test_low_ports(lab: Lab, all_udp: str, fill: str) -> None:
     """Source ports below 1024 keep below 1024, 64 for each; more udp goes on in the block if allowed."""
-    lab.load(ruleset(f"portlimit_low: 64, low_to_all_udp: {all_udp}"))
+    text = ruleset(f"portlimit_low: 64, low_to_all_udp: {all_udp}", f"hairpin: off{fill}")
+    assert ("map cells_" in text) == bool(fill)
+    lab.load(text)
     for protocol in (TCP, UDP):
         outs = lab.flight([packet(protocol, 500 + n) for n in range(80)])
         ports = {seen[0].packet.source_port for seen in outs if seen}

@@ -88,7 +88,7 @@ FAULTS = (
         "lower/computed_ports.py",
         "smallest = min((part.size",
         "smallest = max((part.size",
-        MAPPING,
+        ("lower/test_computed_ports.py", *MAPPING),
     ),
     Fault("lower/computed_ports.py", "AGAIN if spread.bits else 0", "0", MAPPING),
     Fault(
