@@ -8,12 +8,6 @@ FAULTS = (
     # The map of a piece.
     Fault("lower/piece_maps.py", "ADDRESS_LAST >> self.bits << self.bits", "ADDRESS_LAST", CGNAT),
     Fault("lower/piece_maps.py", "== size and piece.first & (size - 1) == 0", "== size", CGNAT),
-    Fault(
-        "lower/piece_maps.py",
-        "piece.last - piece.first + 1 == size and",
-        "piece.last - piece.first + 1 <= size and",
-        CGNAT,
-    ),
     Fault("lower/piece_maps.py", "piece.last if self.bits is None else piece.first", "piece.first", CGNAT),
     Fault(
         "lower/piece_maps.py",
