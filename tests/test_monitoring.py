@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from nfcompile import __version__
-from nfcompile.cli import metrics
+from nfcompile.cli import metrics, pair_metrics
+from nfcompile.deploy.pair import NodeReport, PairReport
 from nfcompile.live.follow import ScrapedSite
 from nfcompile.live.scrape import Reading
 from nfcompile.live.session_counts import NO_SPREAD
@@ -27,7 +28,14 @@ USAGE = Usage(
     (),
 )
 READING = Reading(USAGE, ScrapedSite(site(GOOD), "abc", "site.yaml", NodeChoice()), True, 60.0, 1.0, 0.0)
-FAMILIES = {family.name: family for family in metrics.Collected(lambda: READING).collect()}
+PAIR = PairReport(NodeReport("gw1", "master", "open", 1, "abc"), None, ())
+FAMILIES = {
+    family.name: family
+    for family in (
+        *metrics.Collected(lambda: READING).collect(),
+        *pair_metrics.PairCollected(lambda: PAIR).collect(),
+    )
+}
 ALERTS = (ROOT / "monitoring/alerts.yml").read_text()
 DASHBOARD = json.loads((ROOT / "monitoring/dashboard.json").read_text())
 RULES = [rule for group in yaml.safe_load(ALERTS)["groups"] for rule in group["rules"]]
