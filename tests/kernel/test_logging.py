@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
+from nfcompile.allocation.numbering import Numbering
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
+from nfcompile.pipeline import Compiled
 from support.frames import ECHO, ICMP, SYN, TCP, UDP, Packet
 from support.lab import Lab
 from support.log_daemon import listening, wait
@@ -44,11 +45,15 @@ class Assignment(NamedTuple):
     number: int
 
 
-def ruleset(tcp: int = 8) -> str:
+def gateway(tcp: int = 8) -> Compiled:
     limits = LIMITS.replace("TCP", str(tcp))
     return site(
         POOLS.replace("LOG", "connection_logging").replace("BLOCKS", BLOCKS).replace("LIMITS", limits)
-    ).text.text
+    )
+
+
+def ruleset(tcp: int = 8) -> str:
+    return gateway(tcp).text.text
 
 
 def assignments(lab: Lab, written: Path) -> list[Assignment]:
@@ -72,22 +77,17 @@ def packet(protocol: int, source: int, port: int = 5000) -> tuple[str, Packet]:
     return route(source), Packet(protocol, source, port, FAR, 0 if protocol == ICMP else 443, flags)
 
 
-def blocks(lab: Lab, pool: str) -> dict[int, tuple[int, range]]:
-    """What the kernel has under each number: address and ports."""
-    said = json.loads(lab.must("nft", "-j", "list", "map", "ip", "nfcompile", f"blocks_{pool}"))
-    elements = next(entry["map"] for entry in said["nftables"] if "map" in entry)["elem"]
-    found = {}
-    for number, data in elements:
-        at, ports = data["concat"]
-        first, last = ports["range"]
-        found[number] = address(at), range(first, last + 1)
-    return found
+def blocks(compiled: Compiled, pool: str) -> dict[int, tuple[int, range]]:
+    """What each number stands for: address and ports."""
+    allocation = next(one for one in compiled.allocations if one.pool.name == pool)
+    numbered = Numbering(allocation.stock).blocks()
+    return {number: (block.address, range(block.first, block.last + 1)) for number, block in numbered}
 
 
 def test_one_message_for_each_subscriber(lab: Lab, tmp_path: Path) -> None:
     """Whatever he sends and however often; the number leads to what servers see. The other pool is silent."""
     lab.load(ruleset())
-    numbers = blocks(lab, "loud")
+    numbers = blocks(gateway(), "loud")
     everybody = [first + n for n in range(12) for first in (LOUD, SILENT)]
     with listening(lab, tmp_path) as written:
         out = [
@@ -112,7 +112,7 @@ def test_one_message_for_each_subscriber(lab: Lab, tmp_path: Path) -> None:
 def test_one_message_for_each_block(lab: Lab, tmp_path: Path) -> None:
     """A subscriber with more connections than a block has ports: each further block is logged once."""
     lab.load(ruleset(tcp=24))
-    numbers = blocks(lab, "loud")
+    numbers = blocks(gateway(tcp=24), "loud")
     with listening(lab, tmp_path) as written:
         out = lab.flight([packet(TCP, LOUD, 20000 + n) for n in range(30)])
         found = assignments(lab, written)
