@@ -86,7 +86,8 @@ def outbound(context: Context) -> Contribution:
 def guard(context: Context) -> Contribution:
     """After source NAT: drop packets that no rule has translated and that must not leave as they are."""
     rules = any(not rule.exclude for rule in context.site.snat)
-    if not (context.allocations or rules or gateways_own(context)):
+    strict = context.site.defaults.strict_sources
+    if not (context.allocations or rules or gateways_own(context) or strict):
         return Contribution()
     objects: list[Object] = [Counter(names.INVALID_COUNTER, PERMIT)]
     translated = [
@@ -100,7 +101,7 @@ def guard(context: Context) -> Contribution:
         objects += [Counter(names.LEAK_COUNTER, POOLS), address_set(names.OWNED, own, POOLS), leak]
         outgoing.append(Rule((match(IP_SADDR, names.OWNED), goto(names.LEAK)), POOLS))
     outgoing += leaving(context)
-    if context.site.defaults.strict_sources:
+    if strict:
         objects += strict_objects(context)
     if global_addresses(context):
         translated.append(_unsolicited(context, *context.from_either, *_on(context)))
@@ -145,7 +146,7 @@ def midstream_to_own(context: Context, pool: Pool) -> tuple[Rule, ...]:
 
 
 def unsolicited(context: Context) -> tuple[Rule, ...]:
-    """What still goes to a global address after destination NAT is wanted by nobody. It would be routed back
+    """What still goes to a global address after destination NAT has no mapping. It would be routed back
     out, or into a network that the routes know behind another interface."""
     pools = (_unsolicited(context, *context.from_either),) if global_addresses(context) else ()
     return (*pools, *_never_back(context))
