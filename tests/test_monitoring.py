@@ -10,7 +10,7 @@ from nfcompile import __version__
 from nfcompile.cli import metrics, pair_metrics
 from nfcompile.deploy.pair import NodeReport, PairReport
 from nfcompile.live.follow import ScrapedSite
-from nfcompile.live.scrape import Reading
+from nfcompile.live.scrape import ScrapeReading
 from nfcompile.live.session_counts import NO_SPREAD
 from nfcompile.live.usage import Drop, PoolUsage, RuleUse, Usage
 from nfcompile.lower.drop_reasons import DROP_REASONS
@@ -27,7 +27,9 @@ USAGE = Usage(
     True,
     (),
 )
-READING = Reading(USAGE, ScrapedSite(site(GOOD), "abc", "site.yaml", NodeChoice()), True, 60.0, 1.0, 0.0)
+READING = ScrapeReading(
+    USAGE, ScrapedSite(site(GOOD), "abc", "site.yaml", NodeChoice()), True, 60.0, 1.0, 0.0
+)
 PAIR = PairReport(NodeReport("gw1", "master", "open", 1, "abc"), None, ())
 FAMILIES = {
     family.name: family

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from nfcompile.cli import state
 from nfcompile.cli.exit_status import OK, to_stderr
 from nfcompile.cli.options import Options
-from nfcompile.cli.table import Section, show
+from nfcompile.cli.table import TableSection, show
 from nfcompile.records import history, store
 from nfcompile.records.history import Event
 
@@ -30,7 +30,7 @@ def run(options: Options) -> int:
         print(json.dumps({"events": events, "damaged": log.damaged}, indent=2))
         return OK
     if rows := [_row(event) for event in shown(log.events)]:
-        show([Section(COLUMNS, rows)], color=options.color)
+        show([TableSection(COLUMNS, rows)], color=options.color)
     elif not options.quiet:
         to_stderr(f"no history in '{path}'")
     return OK

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nfcompile.cli import files, lookup, lookup_report
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, to_stderr
 from nfcompile.cli.lookup_report import AnsweredQuestion
-from nfcompile.cli.lookup_sources import Sources, at_line, moment, open_text, opened_sources
+from nfcompile.cli.lookup_sources import LookupSources, at_line, moment, open_text, opened_sources
 from nfcompile.cli.options import Options
 from nfcompile.kernel import KernelError
 from nfcompile.records.lookup_at import BindingQuestion
@@ -40,7 +40,7 @@ def run(options: Options) -> int:
 
 
 def _answered(
-    name: str, reader: Reader, order: Sequence[str], at: str | None, sources: Sources, wrong: list[int]
+    name: str, reader: Reader, order: Sequence[str], at: str | None, sources: LookupSources, wrong: list[int]
 ) -> Iterator[AnsweredQuestion]:
     """Every line that is a question, with its answers; the numbers of the others go into `wrong`."""
     for fields in _lines(name, reader):

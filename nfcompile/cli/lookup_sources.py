@@ -32,7 +32,7 @@ class Answers(NamedTuple):
     moment: Moment | None = None
 
 
-class Sources(NamedTuple):
+class LookupSources(NamedTuple):
     """The history, and the site that the command line names; each None where it is not asked.
 
     `known` compiles a site of the history by its digest; `owners` knows the assignments of dynamic pools.
@@ -84,7 +84,7 @@ def _notes(
     question: BindingQuestion,
     found: list[Attribution],
     live: Moment | None,
-    sources: Sources,
+    sources: LookupSources,
 ) -> Iterator[str]:
     """What is missing in the answers, and what is not certain about them."""
     at = question.at
@@ -126,7 +126,7 @@ def moment(text: str) -> str:
     return spelled
 
 
-def opened_sources(options: Options, named: str | None, timed: bool) -> Sources:
+def opened_sources(options: Options, named: str | None, timed: bool) -> LookupSources:
     """Read what is needed: the history only where a question has a time or no site is named."""
     path = store.directory(options.state_dir or store.DEFAULT, options.netns)
 
@@ -151,7 +151,7 @@ def opened_sources(options: Options, named: str | None, timed: bool) -> Sources:
 
         state.examine(options)
         owners = KernelOwners(options.netns)
-    return Sources(past, known, site_named, owners)
+    return LookupSources(past, known, site_named, owners)
 
 
 def _timeline(path: str, options: Options) -> Timeline:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
     from prometheus_client.registry import Collector, CollectorRegistry
 
-    from nfcompile.live.scrape import Reading
+    from nfcompile.live.scrape import ScrapeReading
     from nfcompile.live.usage import PoolUsage, Usage
 
 POOL_GAUGES = (
@@ -37,7 +37,7 @@ RULE_GAUGES = (
 class Collected:
     """A registry's collector that asks anew for every scrape; the interface is the client's."""
 
-    def __init__(self, read: Callable[[], Reading]) -> None:
+    def __init__(self, read: Callable[[], ScrapeReading]) -> None:
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
@@ -69,7 +69,7 @@ def _build_info() -> Metric:
     return build
 
 
-def _of_site(found: Reading) -> Iterator[Metric]:
+def _of_site(found: ScrapeReading) -> Iterator[Metric]:
     """Which site the other metrics are about, and what `history` says of it."""
     from prometheus_client.core import GaugeMetricFamily
 

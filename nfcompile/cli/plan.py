@@ -12,7 +12,7 @@ from nfcompile.cli import files
 from nfcompile.cli import site as cli_site
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
 from nfcompile.cli.options import Options
-from nfcompile.cli.table import Section, show
+from nfcompile.cli.table import TableSection, show
 from nfcompile.diagnostics import SiteError
 from nfcompile.pipeline import Compilation
 
@@ -88,7 +88,7 @@ def _name(one: Plan) -> str:
 
 
 def _tell(plans: tuple[Plan, ...], color: bool) -> None:
-    show([Section(COLUMNS, [_row(one) for one in plans])], color=color)
+    show([TableSection(COLUMNS, [_row(one) for one in plans])], color=color)
     lines = [f"{_name(one)}: {line}" for one in plans for line in _sentences(one)]
     if lines:
         print("", *lines, sep="\n")

@@ -10,7 +10,7 @@ from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.cli import site
 from nfcompile.cli.exit_status import OK, UsageProblem
 from nfcompile.cli.options import Options
-from nfcompile.cli.table import Section, show
+from nfcompile.cli.table import TableSection, show
 from nfcompile.diagnostics import dotted
 from nfcompile.model import effective
 from nfcompile.model.effective import DEFAULT, UNSET, EffectiveValue
@@ -99,9 +99,9 @@ def _as_data(document: Document, value: EffectiveValue) -> dict[str, Any]:
     }
 
 
-def _section(document: Document, title: str, values: list[EffectiveValue]) -> Section:
+def _section(document: Document, title: str, values: list[EffectiveValue]) -> TableSection:
     rows = [(value.key, _spelled(value), _origin(document, value)) for value in values]
-    return Section((title, "value", "from"), rows)
+    return TableSection((title, "value", "from"), rows)
 
 
 def _spelled(value: EffectiveValue) -> str:

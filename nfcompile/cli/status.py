@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from nfcompile.cli import site, state
 from nfcompile.cli.exit_status import OK, UsageProblem, to_stderr
 from nfcompile.cli.options import Options
-from nfcompile.cli.table import Section, drawn, plain, terminal
+from nfcompile.cli.table import TableSection, drawn, plain, terminal
 from nfcompile.diagnostics import dotted
 from nfcompile.model.ranges import address_text
 
@@ -123,23 +123,23 @@ def _head(found: Usage) -> Iterator[str]:
         yield "sessions, active subscribers and used addresses are not counted; --full counts them"
 
 
-def _sections(found: Usage) -> Iterator[Section]:
+def _sections(found: Usage) -> Iterator[TableSection]:
     if found.pools:
         columns = ("pool", "type", ">subscribers", ">blocks", ">addresses", ">mappings", ">sessions")
-        yield Section(columns, tuple(map(_pool_row, found.pools)), "pools")
+        yield TableSection(columns, tuple(map(_pool_row, found.pools)), "pools")
     if found.rules:
         rows = tuple(_cells(r.rule, r.active_subscribers, r.sessions) for r in found.rules)
-        yield Section(("rule", ">active", ">sessions"), rows, "snat rules")
+        yield TableSection(("rule", ">active", ">sessions"), rows, "snat rules")
     dropped = [drop for drop in found.drops if drop.packets]
     if dropped:
         rows = tuple(_cells(d.packets, d.bytes, dotted(d.path), d.reason.text) for d in dropped)
-        yield Section((">packets", ">bytes", "by", "reason"), rows, "dropped")
+        yield TableSection((">packets", ">bytes", "by", "reason"), rows, "dropped")
     if found.top:
         rows = tuple(
             _cells(address_text(b.subscriber), dotted(b.path), b.sessions, b.tcp, b.udp, b.icmp)
             for b in found.top
         )
-        yield Section(("subscriber", "of", ">sessions", ">tcp", ">udp", ">icmp"), rows, "most sessions")
+        yield TableSection(("subscriber", "of", ">sessions", ">tcp", ">udp", ">icmp"), rows, "most sessions")
 
 
 def _pool_row(pool: PoolUsage) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Row = Sequence[str]
 
 
-class Section(NamedTuple):
+class TableSection(NamedTuple):
     """One table, with a title where it is drawn."""
 
     columns: tuple[str, ...]
@@ -26,7 +26,7 @@ class Section(NamedTuple):
     title: str = ""
 
 
-def show(sections: Sequence[Section], head: Sequence[str] = (), color: bool = True) -> None:
+def show(sections: Sequence[TableSection], head: Sequence[str] = (), color: bool = True) -> None:
     """Print lines and tables, as a terminal or a pipe wants them."""
     if sys.stdout.isatty():
         terminal(color).print(drawn(head, sections))
@@ -34,7 +34,7 @@ def show(sections: Sequence[Section], head: Sequence[str] = (), color: bool = Tr
         sys.stdout.writelines(f"{line}\n" for line in plain(head, sections))
 
 
-def plain(head: Iterable[str], sections: Iterable[Section]) -> Iterator[str]:
+def plain(head: Iterable[str], sections: Iterable[TableSection]) -> Iterator[str]:
     """Lines for a pipe or file; an empty one between two tables."""
     lines = [*map(visible, head)]
     for section in sections:
@@ -74,7 +74,7 @@ def _line(row: Row, widths: Sequence[int], right: Sequence[bool]) -> str:
     return "  ".join(cell.rjust(width) if end else cell.ljust(width) for cell, width, end in cells).rstrip()
 
 
-def drawn(head: Iterable[str], sections: Iterable[Section]) -> Group:
+def drawn(head: Iterable[str], sections: Iterable[TableSection]) -> Group:
     """Something that rich shows on a terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Group

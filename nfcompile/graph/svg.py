@@ -10,7 +10,7 @@ from html import escape
 from textwrap import wrap
 from typing import NamedTuple
 
-from nfcompile.graph.way import Direction, Question, Way, WayBox
+from nfcompile.graph.way import Decision, Direction, Way, WayBox
 
 CHARACTER = 7.3
 """Width of one character of 12 px monospace, rounded up."""
@@ -96,7 +96,7 @@ def _flow(flow: Direction, top: int) -> Drawn:
     return Drawn(lines, at)
 
 
-def _step(step: Question, top: int) -> Drawn:
+def _step(step: Decision, top: int) -> Drawn:
     """A question and beside it its exit, at the same height."""
     height = _height(step.box, STEP_WIDTH)
     lines = list(_box(step.box, STEP_X, top, STEP_WIDTH))

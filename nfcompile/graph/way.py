@@ -27,7 +27,7 @@ class WayBox(NamedTuple):
     kind: str = "step"
 
 
-class Question(NamedTuple):
+class Decision(NamedTuple):
     """A question; `yes` is written at the way to `exit`, `no` at the way on. Without `exit` all go on."""
 
     box: WayBox
@@ -41,7 +41,7 @@ class Direction(NamedTuple):
 
     name: str
     start: WayBox
-    steps: tuple[Question, ...]
+    steps: tuple[Decision, ...]
     end: WayBox
     arrives: bool
     goal: WayBox
@@ -72,7 +72,7 @@ def _outwards(site: Site, allocations: Sequence[PoolAllocation]) -> Direction:
 
 def _inwards(site: Site, allocations: Sequence[PoolAllocation]) -> Direction:
     answers = WayBox("belongs to an open session")
-    steps = [Question(answers, WayBox("back to who opened it", kind="translated"), "yes", "no")]
+    steps = [Decision(answers, WayBox("back to who opened it", kind="translated"), "yes", "no")]
     steps += _gate(site)
     steps += _dnat("dnat: first rule that fits", [r for r in site.dnat if _from_outside(site, r)])
     for allocation in allocations:
@@ -80,7 +80,7 @@ def _inwards(site: Site, allocations: Sequence[PoolAllocation]) -> Direction:
     end = untouched = WayBox("untranslated", kind="untouched")
     owned = any(allocation.pool.translates for allocation in allocations)
     if owned:
-        steps.append(Question(WayBox("to no global address of a pool"), untouched, "yes", "no"))
+        steps.append(Decision(WayBox("to no global address of a pool"), untouched, "yes", "no"))
         end = WayBox("unsolicited", ("dropped and counted",), "dropped")
     return Direction("a packet from outside", _outside(site), tuple(steps), end, not owned, _inside(site))
 
@@ -107,26 +107,26 @@ def _from_outside(site: Site, rule: DnatRule) -> bool:
     return bool(set(site.interfaces.outside).intersection(rule.match.interfaces(site.interfaces.inside)))
 
 
-def _dnat(title: str, rules: Sequence[DnatRule]) -> Iterator[Question]:
+def _dnat(title: str, rules: Sequence[DnatRule]) -> Iterator[Decision]:
     if rules:
-        yield Question(WayBox(title, _few(dnat_rule(rule) for rule in rules), "rules"))
+        yield Decision(WayBox(title, _few(dnat_rule(rule) for rule in rules), "rules"))
 
 
-def _gate(site: Site) -> Iterator[Question]:
+def _gate(site: Site) -> Iterator[Decision]:
     if site.pair is not None:
-        yield Question(
+        yield Decision(
             WayBox(f"gate of pair {site.pair.name}", ("open on the master; a standby drops here",))
         )
 
 
-def _snat(site: Site) -> Iterator[Question]:
+def _snat(site: Site) -> Iterator[Decision]:
     if site.snat:
         box = WayBox("snat: first rule that fits", _few(snat_rule(rule) for rule in site.snat), "rules")
         addresses = _few(dict.fromkeys(snat_target(rule) for rule in site.snat))
-        yield Question(box, WayBox("customized SNAT", addresses, "translated"), "fits", "none fits")
+        yield Decision(box, WayBox("customized SNAT", addresses, "translated"), "fits", "none fits")
 
 
-def _pool(allocation: PoolAllocation) -> Question:
+def _pool(allocation: PoolAllocation) -> Decision:
     pool = allocation.pool
     title = f"pool {pool.name} ({pool.type}, priority {pool.priority})"
     lines = list(map(acl_rule, pool.acl.rules)) if pool.acl else []
@@ -135,7 +135,7 @@ def _pool(allocation: PoolAllocation) -> Question:
         lines += [f"allow {source}" for source in sources]
     if pool.subscribers is not None:
         lines.append(f"only {', '.join(map(range_text, pool.subscribers[:LINES_MOST]))}")
-    return Question(WayBox(title, _few(lines)), _served(allocation), "allow", "deny or no hit")
+    return Decision(WayBox(title, _few(lines)), _served(allocation), "allow", "deny or no hit")
 
 
 def _served(allocation: PoolAllocation) -> WayBox:
@@ -173,18 +173,18 @@ def _terms(allocation: PoolAllocation) -> Iterator[str]:
         yield "block exhausted: dropped and counted"
 
 
-def _from_any(allocation: PoolAllocation) -> Iterator[Question]:
+def _from_any(allocation: PoolAllocation) -> Iterator[Decision]:
     """What the outside may open to a pool's global addresses."""
     pool = allocation.pool
     if pool.opens_to_outside and not pool.shares_addresses:
         box = WayBox(f"to a subscriber's address of pool {pool.name}")
-        yield Question(box, WayBox("its subscriber", kind="translated"), "yes", "no")
+        yield Decision(box, WayBox("its subscriber", kind="translated"), "yes", "no")
     if pool.leads_inbound:
         box = WayBox(f"to a subscriber's block in pool {pool.name}", ("inbound: subscriber",))
-        yield Question(box, WayBox("its subscriber", kind="translated"), "yes", "no")
+        yield Decision(box, WayBox("its subscriber", kind="translated"), "yes", "no")
     elif pool.opens_to_outside and pool.shares_addresses:
         box = WayBox(f"to a port in use in pool {pool.name}", ("filtering: endpoint independent",))
-        yield Question(box, WayBox("its subscriber", kind="translated"), "yes", "no")
+        yield Decision(box, WayBox("its subscriber", kind="translated"), "yes", "no")
 
 
 def _few(lines: Iterable[str]) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class Unfolded(NamedTuple):
 
 def unfold(chains: Chains, start: str, stage: str, ledger: Accounting) -> Unfolded:
     """Walk a built-in chain; lines that can never match are noted as ignored."""
-    walk = _Walk(chains, stage, ledger)
+    walk = _ChainWalk(chains, stage, ledger)
     walk.chain(start, [ANYTHING], (), None)
     return Unfolded(walk.rules, walk.met)
 
@@ -71,7 +71,7 @@ def note_unreached(chains: Chains, ledger: Accounting, met: set[Origin]) -> None
                 ledger.note([statement.origin], "ignored", "unreached", reason)
 
 
-class _Walk:
+class _ChainWalk:
     def __init__(self, chains: Chains, stage: str, ledger: Accounting) -> None:
         self.chains = chains
         self.stage = stage

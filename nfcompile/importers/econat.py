@@ -13,7 +13,7 @@ from nfcompile.importers.reading import ImportOptions, Reading
 from nfcompile.importers.values import Unreadable
 from nfcompile.model.acl import read_rule
 from nfcompile.model.parse import Fault
-from nfcompile.source.layout import Item, Node, Scalar, mapping, scalar, sequence
+from nfcompile.source.layout import Item, LaidOutNode, Scalar, mapping, scalar, sequence
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}", re.ASCII)
 PRIORITY_FIRST = 100
@@ -64,7 +64,7 @@ class _Site:
 
     # ---- pools
 
-    def pools(self) -> Node:
+    def pools(self) -> LaidOutNode:
         items: list[Item] = []
         waiting: list[str | None] = []
         priorities: dict[str, str] = {}
@@ -80,7 +80,7 @@ class _Site:
             node = self.pool(name, kind, branch, place, priorities)
             items.append(Item(name, node, (*waiting, *self.quoted(path))))
             waiting = []
-        return Node(items=tuple(items), below=tuple(waiting))
+        return LaidOutNode(items=tuple(items), below=tuple(waiting))
 
     def quoted(self, path: Path) -> tuple[str, ...]:
         """Where a branch begins in the input."""
@@ -107,7 +107,7 @@ class _Site:
 
     def pool(
         self, name: str, kind: str, branch: dict[str, Value], place: int, priorities: dict[str, str]
-    ) -> Node:
+    ) -> LaidOutNode:
         path: Path = ("pools", name)
         to = f"pools.{name}"
         self.ledger.note(self.tree.created.get(path, []), "translated", to=to)
@@ -134,7 +134,7 @@ class _Site:
                 items.append(Item(key, below))
         return mapping(*items)
 
-    def one(self, branch: dict[str, Value], key: str, to: str, node: Node) -> Node:
+    def one(self, branch: dict[str, Value], key: str, to: str, node: LaidOutNode) -> LaidOutNode:
         if key in branch:
             self.ledger.note(branch[key].origins, "translated", to=to)
         return node
@@ -172,7 +172,7 @@ class _Site:
             self.ledger.note(value.origins, "translated", to=to)
             yield Item(key, node)
 
-    def numbers(self, path: Path, to: str) -> Node:
+    def numbers(self, path: Path, to: str) -> LaidOutNode:
         """Timeouts or limits: keys with numbers."""
         items = []
         for key, value in self.tree.branches.get(path, {}).items():
@@ -187,7 +187,7 @@ class _Site:
 
     # ---- ACLs
 
-    def acls(self) -> Node:
+    def acls(self) -> LaidOutNode:
         items = []
         for name in self.names("acls"):
             path: Path = ("acls", name)
@@ -219,7 +219,7 @@ class _Site:
 
     # ---- the device
 
-    def defaults(self) -> Node:
+    def defaults(self) -> LaidOutNode:
         path: Path = ("system", "nat_defaults")
         items = []
         for key, value in self.tree.branches.get(path, {}).items():
@@ -277,24 +277,24 @@ def _word(words: tuple[str, ...]) -> Scalar:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 11 else text.strip('"')
 
 
-def _switch(words: tuple[str, ...]) -> Node:
+def _switch(words: tuple[str, ...]) -> LaidOutNode:
     if words[0] not in ("on", "off", "enable", "disable"):
         raise _Refused(f"'{words[0]}' is not on or off")
     return scalar("on" if words[0] in ("on", "enable") else "off")
 
 
-def _addresses(words: tuple[str, ...]) -> Node:
+def _addresses(words: tuple[str, ...]) -> LaidOutNode:
     for word in words:
         values.addresses(word)
     return sequence(list(words), flow=True)
 
 
-def _port_range(words: tuple[str, ...]) -> Node:
+def _port_range(words: tuple[str, ...]) -> LaidOutNode:
     found = values.ports(words[0])
     return scalar(f"{max(found.first, 1)}-{found.last}")
 
 
-def _map(words: tuple[str, ...]) -> Node:
+def _map(words: tuple[str, ...]) -> LaidOutNode:
     items = []
     for word in words:
         local, dash, there = word.partition("-")
@@ -306,7 +306,7 @@ def _map(words: tuple[str, ...]) -> Node:
     return mapping(*items)
 
 
-PARAMETERS: dict[str, Callable[[tuple[str, ...]], Node]] = {
+PARAMETERS: dict[str, Callable[[tuple[str, ...]], LaidOutNode]] = {
     "global_ip": _addresses,
     "global_map": _map,
     "port_range": _port_range,

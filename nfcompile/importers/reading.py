@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nfcompile.importers.chains import Chains, Statement
 from nfcompile.importers.form import ForeignRule, FoundPool, Unsaid
-from nfcompile.source.layout import Node
+from nfcompile.source.layout import LaidOutNode
 
 
 class ImportOptions(NamedTuple):
@@ -54,5 +54,5 @@ class Reading(NamedTuple):
     addresses: Mapping[str, int] = {}
     site: str = ""
     one_armed: bool = False
-    sections: Mapping[str, Node] = {}
+    sections: Mapping[str, LaidOutNode] = {}
     program: ForeignProgram = ForeignProgram()

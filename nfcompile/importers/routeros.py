@@ -65,7 +65,7 @@ def read(texts: tuple[SourceText, ...], options: ImportOptions, ledger: Accounti
             ledger.note([command.origin], "ignored", "", "the rule is disabled")
         else:
             names.update(dict.fromkeys(_named(command, box)))
-            statements = _Line(command, box, ledger, several).statements()
+            statements = _RouterosLine(command, box, ledger, several).statements()
             chains.setdefault(command.values.get("chain", ""), []).extend(statements)
     label = next((one.values.get("name", "") for one in commands if one.menu == "/system identity"), "")
     listed = (name for members in box.interface_lists.values() for name in sorted(members))
@@ -153,7 +153,7 @@ def _named(command: Command, box: RouterosSetup) -> Iterator[str]:
 # ---- one rule
 
 
-class _Line:
+class _RouterosLine:
     """One `add` while its properties are read."""
 
     def __init__(self, command: Command, box: RouterosSetup, ledger: Accounting, several: bool) -> None:

@@ -12,7 +12,7 @@ from nfcompile.importers.lines import shown
 from nfcompile.importers.reading import Reading
 from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.source import layout
-from nfcompile.source.layout import Item, Node, mapping, scalar, sequence
+from nfcompile.source.layout import Item, LaidOutNode, mapping, scalar, sequence
 
 NAME_MOST = 31
 PRIORITY_STEP = 10
@@ -36,7 +36,7 @@ def write(
 ) -> str:
     """The site; notes the fate of every line of the rules and pools."""
     names = _Names()
-    sections: list[tuple[str, Node]] = list(reading.sections.items())
+    sections: list[tuple[str, LaidOutNode]] = list(reading.sections.items())
     written = [(pool, pool.name) for pool in pools]
     for pool, name in written:
         ledger.note(pool.origins, "folded", to=f"pools.{name}", reason="; ".join(pool.notes))
@@ -57,8 +57,12 @@ def write(
 
 
 def _file(
-    kind: str, reading: Reading, gateway: GuessedGateway, sections: list[tuple[str, Node]], ledger: Accounting
-) -> Node:
+    kind: str,
+    reading: Reading,
+    gateway: GuessedGateway,
+    sections: list[tuple[str, LaidOutNode]],
+    ledger: Accounting,
+) -> LaidOutNode:
     files = ", ".join(shown(text.name) for text in ledger.texts[:3]) + (
         " ..." if len(ledger.texts) > 3 else ""
     )
@@ -85,7 +89,7 @@ def _file(
         else:
             # YAML has no section of comments alone; these stand at the end.
             below += (None, f" {name}:", *(f"  {line}" for line in node.below if line is not None))
-    return Node(items=tuple(items), below=below)
+    return LaidOutNode(items=tuple(items), below=below)
 
 
 def _guessed(guess: Guess | None) -> str | None:
@@ -124,7 +128,7 @@ def _name(text: str) -> str:
 
 def _stage(
     stage: str, rules: list[ForeignRule], gateway: GuessedGateway, names: _Names, ledger: Accounting
-) -> Node | None:
+) -> LaidOutNode | None:
     items: list[Item] = []
     waiting: list[str | None] = []
     for rule in rules:
@@ -142,7 +146,7 @@ def _stage(
             items.append(Item(name, _fields(fields), above))
     if not items and not waiting:
         return None
-    return Node(items=tuple(items), below=tuple(waiting))
+    return LaidOutNode(items=tuple(items), below=tuple(waiting))
 
 
 def _left_out(
@@ -166,18 +170,18 @@ def _left_out(
         yield f"   nearest: {_name(rule.name)}: {layout.one_line(_fields(fields))}"
 
 
-def _fields(fields: Fields) -> Node:
+def _fields(fields: Fields) -> LaidOutNode:
     return mapping(*(Item(key, _value(value)) for key, value in fields.items()), flow=True)
 
 
-def _value(value: Value) -> Node:
+def _value(value: Value) -> LaidOutNode:
     return sequence(value) if isinstance(value, list) else scalar(value)
 
 
 # ---- pools
 
 
-def _acl(pool: FoundPool) -> Node:
+def _acl(pool: FoundPool) -> LaidOutNode:
     """Everything that the pool translates; `subscribers` says of whom, where they are no single run."""
     texts = []
     for protocols, sources in pool.partial:
@@ -200,7 +204,7 @@ def _acl_address(addresses: Range) -> str:
     return f"{'net' if '/' in text else 'range' if '-' in text else 'host'} {text}"
 
 
-def _pool(pool: FoundPool, acl: str, place: int) -> Node:
+def _pool(pool: FoundPool, acl: str, place: int) -> LaidOutNode:
     limits = {f"portlimit_{protocol}": pool.block for protocol in ("tcp", "udp", "icmp")}
     items = [
         Item("type", scalar("cgnat")),
@@ -228,11 +232,11 @@ def _pool(pool: FoundPool, acl: str, place: int) -> Node:
     return mapping(*items)
 
 
-def _ranges(ranges: Ranges) -> Node:
+def _ranges(ranges: Ranges) -> LaidOutNode:
     return sequence([range_text(one) for one in ranges])
 
 
-def _timeouts(ledger: Accounting) -> Node:
+def _timeouts(ledger: Accounting) -> LaidOutNode:
     reason = "what conntrack does where nothing else is set; the input does not say"
     ledger.guess("nat_defaults.timeouts_inactivity", "the kernel's own", reason)
     items = (Item(key, scalar(value)) for key, value in CONNTRACK_TIMEOUTS.items())

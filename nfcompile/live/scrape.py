@@ -22,7 +22,7 @@ REST = 9
 """A long walk rests for so many times as long as it took."""
 
 
-class Reading(NamedTuple):
+class ScrapeReading(NamedTuple):
     """The use of a site's pools, and of which site.
 
     is_live     whether the table in the kernel is that site's
@@ -48,7 +48,7 @@ class Scraper:
         self._walk: SessionCounts | None = None
         self._walked, self._rests_until = 0.0, 0.0
 
-    def read(self) -> Reading:
+    def read(self) -> ScrapeReading:
         """Ask the kernel and the history. Raises KernelError."""
         before = self._followed.site
         live, trial = self._followed.follow()
@@ -56,7 +56,7 @@ class Scraper:
         if site is not before:
             self._walk = None
         found = usage.read(site.compiled, self._namespace, self._full, counted=self._counted)
-        return Reading(
+        return ScrapeReading(
             found,
             site,
             not found.missing and (live is None or live.site == site.digest),

@@ -16,14 +16,14 @@ from nfcompile.lower import names
 from nfcompile.lower.by_address import blocks_by_address
 from nfcompile.lower.context import Context
 from nfcompile.lower.low_ports import BLOCK_DATA, block_elements, low_ports, prefix
-from nfcompile.lower.part import Part
+from nfcompile.lower.part import PoolPart
 from nfcompile.lower.piece_maps import piece_maps
 from nfcompile.lower.port_selection import Groups, chosen_ports, port_numbers
 
 ADDRESS_DATA = ("ipv4_addr",)
 
 
-def deterministic_cgnat(context: Context, allocation: PoolAllocation, computed: bool) -> Part:
+def deterministic_cgnat(context: Context, allocation: PoolAllocation, computed: bool) -> PoolPart:
     """The maps and rules of one pool; where protocols have different limits, a map for each limit.
 
     Where ports are computed, tcp and udp come here with low ports at most.
@@ -55,7 +55,7 @@ def deterministic_cgnat(context: Context, allocation: PoolAllocation, computed: 
     prefixes = chains is None
     objects.append(address_map(name, allocation, layout, prefixes))
     rules.append(Rule((Nat("snat", lookup(IP_SADDR, name), prefix=prefixes),), pool.path))
-    return Part(tuple(objects), tuple(rules))
+    return PoolPart(tuple(objects), tuple(rules))
 
 
 def _block_maps(

@@ -44,7 +44,7 @@ from nfcompile.lower.context import Context
 from nfcompile.lower.exhaustion import no_room
 from nfcompile.lower.nat import inbound_rule
 from nfcompile.lower.numbering import numbers, translation
-from nfcompile.lower.part import Part, Statements, chain_of, pool_rule
+from nfcompile.lower.part import PoolPart, Statements, chain_of, pool_rule
 from nfcompile.lower.search import (
     FOUND_NONE,
     TAKE_FLAG_OFF,
@@ -63,7 +63,7 @@ WAIT_LOOKS = 512
 search takes in a pool that is nearly full (20 us)."""
 
 
-def dynamic(context: Context, allocation: PoolAllocation) -> Part:
+def dynamic(context: Context, allocation: PoolAllocation) -> PoolPart:
     """The allocator of one pool."""
     pool = allocation.pool
     inbound: tuple[Rule, ...] = ()
@@ -74,7 +74,7 @@ def dynamic(context: Context, allocation: PoolAllocation) -> Part:
     objects = tuple(
         chained(_state(allocation), numbers(allocation), search_chains(allocation), _chains(allocation))
     )
-    return Part(objects, (pool_rule(pool, goto(names.allocator("slots", pool.name))),), inbound)
+    return PoolPart(objects, (pool_rule(pool, goto(names.allocator("slots", pool.name))),), inbound)
 
 
 def _state(allocation: PoolAllocation) -> Iterator[Object]:

@@ -13,12 +13,12 @@ from nfcompile.lower.cgnat import ADDRESS_DATA, address_map
 from nfcompile.lower.context import Context
 from nfcompile.lower.inbound_blocks import mirrored
 from nfcompile.lower.low_ports import prefix
-from nfcompile.lower.part import Part
+from nfcompile.lower.part import PoolPart
 from nfcompile.model.ranges import Range
 from nfcompile.model.site import Pool
 
 
-def deterministic_nat(context: Context, allocation: PoolAllocation) -> Part:
+def deterministic_nat(context: Context, allocation: PoolAllocation) -> PoolPart:
     """The outward map, and its mirror where the outside or other subscribers may open sessions."""
     pool = allocation.pool
     layout = allocation.layout()
@@ -35,7 +35,7 @@ def deterministic_nat(context: Context, allocation: PoolAllocation) -> Part:
             Map(name, ("ipv4_addr",), ADDRESS_DATA, pool.path, elements, ("interval",), interval=True)
         )
         inbound = (inbound_rule(context, pool, Nat("dnat", lookup(IP_DADDR, name), prefix=True)),)
-    return Part(tuple(maps), (rule,), inbound)
+    return PoolPart(tuple(maps), (rule,), inbound)
 
 
 def inbound_rule(context: Context, pool: Pool, *statements: Statement) -> Rule:

@@ -7,7 +7,7 @@ from nfcompile.emit.statements import Statement
 from nfcompile.model.site import Pool
 
 
-class Part(NamedTuple):
+class PoolPart(NamedTuple):
     """Sets, maps and chains of a pool, and its rules in the shared chains.
 
     translate   rules of the pool's translate chain, which end in a drop

@@ -33,7 +33,7 @@ from nfcompile.lower.dynamic import dynamic
 from nfcompile.lower.guard import before_inbound
 from nfcompile.lower.mapping import sockets
 from nfcompile.lower.nat import deterministic_nat
-from nfcompile.lower.part import Part, Statements, pool_chain, pool_rule
+from nfcompile.lower.part import PoolPart, Statements, pool_chain, pool_rule
 from nfcompile.lower.session_limits import subscriber_limits
 from nfcompile.lower.static import static, static_sources
 from nfcompile.lower.whose_address import shared_ports
@@ -148,7 +148,7 @@ def _fake(context: Context, allocation: PoolAllocation) -> tuple[Object, ...]:
     )
 
 
-def _part(context: Context, allocation: PoolAllocation, computed: bool) -> Part:
+def _part(context: Context, allocation: PoolAllocation, computed: bool) -> PoolPart:
     if allocation.pool.is_static:
         return static(context, allocation)
     if allocation.pool.is_dynamic:

@@ -15,7 +15,7 @@ from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
 from nfcompile.lower.context import Context
 from nfcompile.lower.nat import inbound_rule
-from nfcompile.lower.part import Part
+from nfcompile.lower.part import PoolPart
 from nfcompile.model.ranges import union
 from nfcompile.model.site import StaticEntry
 
@@ -23,7 +23,7 @@ TAGGED = concat(IIFNAME, IP_SADDR)
 Entries = list[StaticEntry] | tuple[StaticEntry, ...]
 
 
-def static(context: Context, allocation: PoolAllocation) -> Part:
+def static(context: Context, allocation: PoolAllocation) -> PoolPart:
     """The maps and rules of one static pool."""
     pool = allocation.pool
     plain = [entry for entry in pool.global_map if entry.vid is None]
@@ -43,7 +43,7 @@ def static(context: Context, allocation: PoolAllocation) -> Part:
         objects.append(_inbound(name, pool.global_map, pool.path))
         statement = Nat("dnat", lookup(IP_DADDR, name), prefix=_has_prefix(pool.global_map))
         inbound = (inbound_rule(context, pool, statement),)
-    return Part(tuple(objects), tuple(rules), inbound)
+    return PoolPart(tuple(objects), tuple(rules), inbound)
 
 
 def static_sources(context: Context, allocation: PoolAllocation) -> tuple[tuple[Set, ...], tuple[Match, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from nfcompile.source.document import Document
-from nfcompile.source.layout import STEP, Item, Node, Scalar
+from nfcompile.source.layout import STEP, Item, LaidOutNode, Scalar
 from nfcompile.source.nodes import Branch
 
 
@@ -18,7 +18,7 @@ class _Trivia(NamedTuple):
     text: str | None
 
 
-def tree(document: Document) -> Node:
+def tree(document: Document) -> LaidOutNode:
     """The whole file."""
     return _Reader(document).root()
 
@@ -54,17 +54,17 @@ class _Reader:
             else:
                 self.trivia.append(_Trivia(number, at, line[at + 1 :].rstrip()))
 
-    def root(self) -> Node:
+    def root(self) -> LaidOutNode:
         node = self.document.nodes
         if not isinstance(node, Branch):
-            return Node(items=(), below=tuple(one.text for one in self.trivia))
+            return LaidOutNode(items=(), below=tuple(one.text for one in self.trivia))
         found = self.collection(node, self.document.data, len(self.lines), 0)
         rest = [one.text for one in self.trivia[self.next :]]
         # What stands behind the bracket that ends the file has no item.
         rest += [text for _, (_, text) in sorted(self.beside.items())]
         return found._replace(below=(*found.below, *rest))
 
-    def collection(self, branch: Branch, data: Any, limit: int, column: int) -> Node:
+    def collection(self, branch: Branch, data: Any, limit: int, column: int) -> LaidOutNode:
         """A mapping or list; what follows it begins in line `limit`, its items stand in `column`."""
         flow = self.lines[branch.start_mark.line][branch.start_mark.column :][:1] in ("{", "[")
         children = list(_children(branch, data))
@@ -75,7 +75,7 @@ class _Reader:
             above = self.before(starts[index].line)
             items.append(self.item(key, node, value, starts[index].line, end, above))
         below = () if flow and not children else self.after(limit, column)
-        return Node(items=tuple(items), is_list=isinstance(data, list), flow=flow, below=below)
+        return LaidOutNode(items=tuple(items), is_list=isinstance(data, list), flow=flow, below=below)
 
     def item(
         self, key: str | None, node: Any, value: Any, line: int, limit: int, above: tuple[str | None, ...]
@@ -83,7 +83,7 @@ class _Reader:
         """An item with the comment on its line, and, of a flow collection, the one behind its end."""
         if not isinstance(node, Branch):
             last = node.end_mark.line
-            return Item(key, Node(_scalar(value)), above, self.take(last) or self.take(line))
+            return Item(key, LaidOutNode(_scalar(value)), above, self.take(last) or self.take(line))
         beside = self.take(line) if node.start_mark.line > line else None
         after = self.take(node.end_mark.line, node.end_mark.column) if self.is_flow(node) else None
         column = _column(node)

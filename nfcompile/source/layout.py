@@ -32,12 +32,12 @@ class Item(NamedTuple):
     """
 
     key: str | None
-    node: Node
+    node: LaidOutNode
     above: tuple[str | None, ...] = ()
     beside: str | None = None
 
 
-class Node(NamedTuple):
+class LaidOutNode(NamedTuple):
     """A scalar, or a collection of items; `flow` asks for one line, `below` are comments after its items."""
 
     value: Scalar = None
@@ -47,26 +47,28 @@ class Node(NamedTuple):
     below: tuple[str | None, ...] = ()
 
 
-def scalar(value: Scalar) -> Node:
+def scalar(value: Scalar) -> LaidOutNode:
     """A leaf."""
-    return Node(value)
+    return LaidOutNode(value)
 
 
-def mapping(*items: Item, flow: bool = False) -> Node:
+def mapping(*items: Item, flow: bool = False) -> LaidOutNode:
     """A mapping."""
-    return Node(items=items, flow=flow)
+    return LaidOutNode(items=items, flow=flow)
 
 
-def sequence(values: list[Scalar], flow: bool = True) -> Node:
+def sequence(values: list[Scalar], flow: bool = True) -> LaidOutNode:
     """A list of scalars."""
-    return Node(items=tuple(Item(None, Node(value)) for value in values), is_list=True, flow=flow)
+    return LaidOutNode(
+        items=tuple(Item(None, LaidOutNode(value)) for value in values), is_list=True, flow=flow
+    )
 
 
 Line = tuple[str, str | None]
 """Text, and the comment behind it."""
 
 
-def render(root: Node) -> str:
+def render(root: LaidOutNode) -> str:
     """Lay out a whole file."""
     lines = _without_double_gaps(_block(root, 0))
     while lines and not lines[-1][0]:
@@ -100,7 +102,7 @@ def _aligned(lines: list[Line]) -> Iterator[str]:
         at = end + 1
 
 
-def _block(node: Node, indent: int) -> Iterator[Line]:
+def _block(node: LaidOutNode, indent: int) -> Iterator[Line]:
     """The lines of a collection in block form."""
     for item in node.items or ():
         yield from _comments(item.above, indent)
@@ -151,12 +153,12 @@ def _lifted(item: Item) -> tuple[tuple[str | None, ...], Item]:
     return above, item._replace(beside=None, node=item.node._replace(items=(first, *rest)))
 
 
-def one_line(node: Node) -> str:
+def one_line(node: LaidOutNode) -> str:
     """A collection without comments on one line, however long that is."""
     return _flow(node) or ""
 
 
-def _one_line(node: Node) -> str | None:
+def _one_line(node: LaidOutNode) -> str | None:
     """A node on one line, None where it needs several."""
     if node.items is None:
         return "" if node.value is None else spelled(node.value)
@@ -165,7 +167,7 @@ def _one_line(node: Node) -> str | None:
     return _flow(node) if node.flow else None
 
 
-def _flow(node: Node) -> str | None:
+def _flow(node: LaidOutNode) -> str | None:
     if node.items is None:
         return "null" if node.value is None else spelled(node.value, in_flow=True)
     if node.below:

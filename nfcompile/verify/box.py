@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from nfcompile.model.protocols import ICMP, TCP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect
-from nfcompile.verify.boxes import CHOSEN, LOCAL, Blocks, Names, Packet, Part, Ranges, Split
+from nfcompile.verify.boxes import CHOSEN, LOCAL, Blocks, FieldValues, Names, Packet, Ranges, Split
 from nfcompile.verify.narrowing import Cut, narrowed_range
 
 ELSEWHERE = "*"
@@ -42,19 +42,19 @@ class Box(NamedTuple):
         return Packet(
             _names(self.interface, "interface"),
             self.protocol,
-            Part.whole("source", self.source),
-            Part.whole("source_port", self.source_port),
-            Part.whole("destination", self.destination),
-            Part.whole("destination_port", self.destination_port),
+            FieldValues.whole("source", self.source),
+            FieldValues.whole("source_port", self.source_port),
+            FieldValues.whole("destination", self.destination),
+            FieldValues.whole("destination_port", self.destination_port),
             self.opens,
             (self.chosen, self.chosen_port),
         )
 
     def route(self, address: Range) -> str | Names:
         """The gateway's routes: any whatever."""
-        if isinstance(address, Part) and address.field == "source":
+        if isinstance(address, FieldValues) and address.field == "source":
             return _names(self.home, "home")
-        if address == Part.whole("destination", self.destination):
+        if address == FieldValues.whole("destination", self.destination):
             return _names(self.towards, "towards")
         return _names(self.out, "out")
 
@@ -71,7 +71,7 @@ class Box(NamedTuple):
 
     def confined(self, value: Range) -> Range:
         """A value of a larger box, for the packets of this one."""
-        if isinstance(value, Part | Blocks):
+        if isinstance(value, FieldValues | Blocks):
             return narrowed_range(value, value.field, getattr(self, FIELDS.get(value.field, value.field)))
         return value
 

@@ -39,7 +39,7 @@ class Split(Exception):
         self.values = tuple(values)
 
 
-class Piece(NamedTuple):
+class Segment(NamedTuple):
     """`first` to `last` of a field, moved by `shift`."""
 
     first: int
@@ -47,7 +47,7 @@ class Piece(NamedTuple):
     shift: int
 
 
-class Part(Range):
+class FieldValues(Range):
     """Values of `field` in a box, as its pieces say, rounded down to a multiple of `grain`; as a Range their
     hull.
 
@@ -55,12 +55,12 @@ class Part(Range):
     """
 
     field: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Segment, ...]
     grain: int
     _hash: int
 
-    def __new__(cls, field: str, pieces: Iterable[Piece], grain: int = 1) -> Part:
-        joined: list[Piece] = []
+    def __new__(cls, field: str, pieces: Iterable[Segment], grain: int = 1) -> FieldValues:
+        joined: list[Segment] = []
         for piece in sorted(pieces):
             if joined and joined[-1].last + 1 == piece.first and joined[-1].shift == piece.shift:
                 joined[-1] = joined[-1]._replace(last=piece.last)
@@ -75,14 +75,14 @@ class Part(Range):
 
     @staticmethod
     @lru_cache(4096)
-    def whole(field: str, values: Ranges) -> Part:
+    def whole(field: str, values: Ranges) -> FieldValues:
         """A field as it came."""
-        return Part(field, (Piece(*one, 0) for one in values))
+        return FieldValues(field, (Segment(*one, 0) for one in values))
 
     def __eq__(self, other: object) -> bool:
         if self.first == self.last:
             return tuple(self) == tuple(other) if isinstance(other, Range) else False
-        return isinstance(other, Part) and self._identity() == other._identity()
+        return isinstance(other, FieldValues) and self._identity() == other._identity()
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -94,19 +94,19 @@ class Part(Range):
         return self.field, self.pieces, self.grain
 
     def __repr__(self) -> str:
-        return f"Part({self.field}, {self.pieces}, {self.grain})"
+        return f"FieldValues({self.field}, {self.pieces}, {self.grain})"
 
     @property
     def domain(self) -> Ranges:
         """Which values the field has."""
         return union(Range(piece.first, piece.last) for piece in self.pieces)
 
-    def moved(self, by: int) -> Part:
+    def moved(self, by: int) -> FieldValues:
         """The same packets, every value plus `by`, a multiple of `grain`."""
         assert by % self.grain == 0, "a rounded part is moved in steps of its grain only"
-        return Part(self.field, (p._replace(shift=p.shift + by) for p in self.pieces), self.grain)
+        return FieldValues(self.field, (p._replace(shift=p.shift + by) for p in self.pieces), self.grain)
 
-    def over(self, rows: Iterable[tuple[Range, Row]]) -> Iterator[tuple[Piece, Row]]:
+    def over(self, rows: Iterable[tuple[Range, Row]]) -> Iterator[tuple[Segment, Row]]:
         """The pieces of which the field lies in these ranges, ascending and not overlapping, with what is
         theirs."""
         index = 0
@@ -116,7 +116,7 @@ class Part(Range):
             at = index
             while at < len(self.pieces) and self.pieces[at].first <= where.last:
                 first, last, shift = self.pieces[at]
-                yield Piece(max(first, where.first), min(last, where.last), shift), row
+                yield Segment(max(first, where.first), min(last, where.last), shift), row
                 at += 1
 
     def divided(self, patterns: Sequence[Range]) -> dict[int, Ranges]:
@@ -172,34 +172,34 @@ class Scrambled(Range):
         return Scrambled(field, mine & mask, (old & mask) ^ bits)
 
 
-class Drawn(Range):
+class DrawnNumber(Range):
     """A number that a ruleset has drawn for each packet, out of `many` of these. The bits `tossed` were drawn
     one by one."""
 
     many: int
     tossed: int
 
-    def __new__(cls, first: int, last: int, many: int = 0, tossed: int = 0) -> Drawn:
+    def __new__(cls, first: int, last: int, many: int = 0, tossed: int = 0) -> DrawnNumber:
         made = super().__new__(cls, first, last)
         made.many, made.tossed = many or last - first + 1, tossed
         return made
 
     def __eq__(self, other: object) -> bool:
         mine = *self, self.many, self.tossed
-        return isinstance(other, Drawn) and mine == (*other, other.many, other.tossed)
+        return isinstance(other, DrawnNumber) and mine == (*other, other.many, other.tossed)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __hash__(self) -> int:
-        return hash((Drawn, *self, self.many, self.tossed))
+        return hash((DrawnNumber, *self, self.many, self.tossed))
 
-    def below(self, first: int) -> Drawn:
+    def below(self, first: int) -> DrawnNumber:
         """Those below a number: numbers are spread evenly over the bits in which they differ."""
         size = 1 << (self.first ^ self.last).bit_length()
         many = self.many * (first - (self.first & ~(size - 1))) // size
         last = (first - 1) & self.tossed | self.last & ~self.tossed
-        return Drawn(self.first, last, many, self.tossed)
+        return DrawnNumber(self.first, last, many, self.tossed)
 
     def changed(self, mask: int, bits: int) -> Range:
         """`& mask ^ bits` of that: what was tossed may be turned over, or be looked at alone."""
@@ -207,31 +207,31 @@ class Drawn(Range):
         if not tossed & mask:
             apart = masked(Range(self.first & ~tossed, self.last & ~tossed), mask)
             free = not bits or masked(apart, bits) == Range(0, 0)
-            return Drawn(*(joined(apart, bits) if free else inverted(apart, bits)))
+            return DrawnNumber(*(joined(apart, bits) if free else inverted(apart, bits)))
         if mask & ~tossed:
             turned = bits & ~tossed
-            return Drawn(first | turned, last | turned, self.many, tossed)
+            return DrawnNumber(first | turned, last | turned, self.many, tossed)
         step = mask & -mask
-        return Drawn(first, last, (last - first) // step + 1, tossed & mask)
+        return DrawnNumber(first, last, (last - first) // step + 1, tossed & mask)
 
 
-class InterfaceAddress(Range):
+class OutgoingAddress(Range):
     """The address that the outgoing interface has when the packet leaves; as a Range any address."""
 
-    def __new__(cls) -> InterfaceAddress:
+    def __new__(cls) -> OutgoingAddress:
         return super().__new__(cls, 0, WORD)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, InterfaceAddress)
+        return isinstance(other, OutgoingAddress)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __hash__(self) -> int:
-        return hash(InterfaceAddress)
+        return hash(OutgoingAddress)
 
 
-INTERFACE_ADDRESS = InterfaceAddress()
+INTERFACE_ADDRESS = OutgoingAddress()
 
 
 class Blocks(Range):
@@ -330,16 +330,16 @@ class Packet(NamedTuple):
     chosen: tuple[Ranges, Ranges] | None = None
 
 
-class Table:
+class RangeTable:
     """Ranges that do not overlap; what lies in one moves by its number, and has its tag."""
 
     def __init__(self, rows: Iterable[tuple[Range, int, int]]) -> None:
         self.rows = sorted(rows, key=lambda row: row[0])
         self.ranges = [row[0] for row in self.rows]
-        self._divided: dict[Part, dict[int, Ranges]] = {}
+        self._divided: dict[FieldValues, dict[int, Ranges]] = {}
 
     @classmethod
-    def of(cls, ranges: Iterable[Range]) -> Table:
+    def of(cls, ranges: Iterable[Range]) -> RangeTable:
         """Ranges that are only asked whether they hold a value."""
         return cls((one, 0, 0) for one in union(ranges))
 
@@ -349,7 +349,7 @@ class Table:
 
     def look_up_all(self, value: Range) -> tuple[Range, list[tuple[Range, int]]] | None:
         """The value moved, and the tags of its stretches; None where no range has it. Raises Split."""
-        if not isinstance(value, Part):
+        if not isinstance(value, FieldValues):
             found = self.look_up(value)
             return None if found is None else (found[0], [(value, found[1])])
         divided = divided_once(value, self.ranges, self._divided)
@@ -360,11 +360,11 @@ class Table:
         pieces = [
             piece._replace(shift=piece.shift + self.rows[index][1]) for piece, index in value.over(rows)
         ]
-        return Part(value.field, pieces), [(one, self.rows[index][2]) for one, index in rows]
+        return FieldValues(value.field, pieces), [(one, self.rows[index][2]) for one, index in rows]
 
     def look_up(self, value: Range) -> tuple[Range, int] | None:
         """The value moved, and its tag; None where no range has it. Raises Split."""
-        if not isinstance(value, Part):
+        if not isinstance(value, FieldValues):
             index = bisect_right(self.ranges, (value.first, WORD)) - 1
             if index < 0 or value.first > self.ranges[index].last:
                 return None
@@ -376,11 +376,11 @@ class Table:
             return None
         rows = sorted((one, self.rows[index][1]) for index, where in divided.items() for one in where)
         pieces = (piece._replace(shift=piece.shift + by) for piece, by in value.over(rows))
-        return Part(value.field, pieces), self.rows[next(iter(divided))][2]
+        return FieldValues(value.field, pieces), self.rows[next(iter(divided))][2]
 
 
 def divided_once(
-    value: Part, patterns: Sequence[Range], known: dict[Part, dict[int, Ranges]]
+    value: FieldValues, patterns: Sequence[Range], known: dict[FieldValues, dict[int, Ranges]]
 ) -> dict[int, Ranges]:
     """`divided`, remembered: most boxes ask what others have asked. Parts of one number are equal whatever
     they are of, so they are not."""
@@ -391,7 +391,7 @@ def divided_once(
     return known[value]
 
 
-def alike(value: Part, divided: dict[int, Ranges], kind: Callable[[int], Hashable]) -> None:
+def alike(value: FieldValues, divided: dict[int, Ranges], kind: Callable[[int], Hashable]) -> None:
     """Raise Split where patterns of different kinds, or some and none, hold values of a part."""
     kinds: dict[Hashable, list[Range]] = {}
     for index, where in divided.items():
@@ -412,11 +412,11 @@ def within(value: Range, pattern: Range) -> bool | None:
         return True
     if isinstance(value, Blocks):
         return value.within(pattern)
-    return _part_within(value, pattern) if isinstance(value, Part) else None
+    return _part_within(value, pattern) if isinstance(value, FieldValues) else None
 
 
 @lru_cache(1 << 16)
-def _part_within(value: Part, pattern: Range) -> bool | None:
+def _part_within(value: FieldValues, pattern: Range) -> bool | None:
     """Boxes that were cut in another field ask the same again."""
     divided = value.divided([pattern])
     return None if len(divided) > 1 else 0 in divided
@@ -435,7 +435,7 @@ def among(value: str | Names, names: Iterable[str]) -> bool | None:
 def has(pattern: Range | None, value: Range) -> bool:
     """Whether a qualifier holds; one that is not given always does. Raises Split."""
     answer = True if pattern is None else within(value, pattern)
-    if answer is None and pattern is not None and isinstance(value, Part):
+    if answer is None and pattern is not None and isinstance(value, FieldValues):
         alike(value, value.divided([pattern]), bool)
     assert answer is not None, "only packets of a box can differ"
     return answer
@@ -452,7 +452,7 @@ def one_of(names: Iterable[str], value: str | Names) -> bool:
 
 def moved(value: Range, by: int) -> Range:
     """Every number of a value plus `by`."""
-    return value.moved(by) if isinstance(value, Part) else Range(value.first + by, value.last + by)
+    return value.moved(by) if isinstance(value, FieldValues) else Range(value.first + by, value.last + by)
 
 
 def taken(given: Range, chosen: tuple[Ranges, Ranges] | None, which: int) -> tuple[Range, Range]:
@@ -460,7 +460,7 @@ def taken(given: Range, chosen: tuple[Ranges, Ranges] | None, which: int) -> tup
 
     In a box it is a field of its own, CHOSEN, since what follows may depend on it.
     """
-    if isinstance(given, Part):
+    if isinstance(given, FieldValues):
         return given, given
     if given.first == given.last or chosen is None:
         return Range(given.first, given.first), given
@@ -468,7 +468,7 @@ def taken(given: Range, chosen: tuple[Ranges, Ranges] | None, which: int) -> tup
     if not right:
         # One packet of a box of which nobody has asked what the kernel takes.
         return Range(given.first, given.first), given
-    part = Part.whole(CHOSEN[which], right)
+    part = FieldValues.whole(CHOSEN[which], right)
     return part, part
 
 
@@ -482,7 +482,7 @@ def masked(value: Range, mask: int) -> Range:
     >>> masked(Range(0x1000001, 0x1000200), 0xFF000000), masked(Range(0x102, 0x105), 0xFF)
     (Range(first=16777216, last=16777216), Range(first=2, last=5))
     """
-    if isinstance(value, Part):
+    if isinstance(value, FieldValues):
         return _masked_part(value, mask)
     first, last = value
     varying = (1 << (first ^ last).bit_length()) - 1
@@ -493,39 +493,39 @@ def masked(value: Range, mask: int) -> Range:
     return Range(fixed, fixed | (mask & varying))
 
 
-def _masked_part(value: Part, mask: int) -> Range:
+def _masked_part(value: FieldValues, mask: int) -> Range:
     """Low bits that go round the part; high bits that go move each stretch between them by another number."""
     if not mask:
         single = all(piece.first == piece.last for piece in value.pieces)
         zero = (piece._replace(shift=-piece.first) for piece in value.pieces)
-        return Part(value.field, zero) if single else Range(0, 0)
+        return FieldValues(value.field, zero) if single else Range(0, 0)
     grain = mask & -mask
     size = mask + grain
     if size & (size - 1) or value.grain > 1:
         raise ValueError(f"the mask 0x{mask:x} is not one stretch of bits")
     pieces = (one for piece in value.pieces for one in _wrapped(piece, size))
-    return Part(value.field, pieces, grain)
+    return FieldValues(value.field, pieces, grain)
 
 
-def _wrapped(piece: Piece, size: int) -> Iterator[Piece]:
+def _wrapped(piece: Segment, size: int) -> Iterator[Segment]:
     """The remainders of a piece: its values modulo `size`, a power of two."""
     first, last, shift = piece
     at, end = first + shift, last + shift
     while at <= end:
         stop = min(end, at | (size - 1))
-        yield Piece(at - shift, stop - shift, shift - (at & ~(size - 1)))
+        yield Segment(at - shift, stop - shift, shift - (at & ~(size - 1)))
         at = stop + 1
 
 
-def netmapped(value: Part, rows: Iterable[tuple[Range, Range]]) -> Part:
+def netmapped(value: FieldValues, rows: Iterable[tuple[Range, Range]]) -> FieldValues:
     """The kernel's NETMAP (nft_nat.c), by where the field lies: bits in which both ends of the target agree
     are new, the others stay."""
-    pieces: list[Piece] = []
+    pieces: list[Segment] = []
     for piece, target in value.over(rows):
         size = 1 << (target.first ^ target.last).bit_length()
         base = target.first & ~(size - 1)
         pieces += (one._replace(shift=one.shift + base) for one in _wrapped(piece, size))
-    return Part(value.field, pieces)
+    return FieldValues(value.field, pieces)
 
 
 def inverted(value: Range, bits: int) -> Range:
@@ -547,7 +547,7 @@ def joined(value: Range, bits: int) -> Range:
     """`value | bits`, where no number of the range has any of the bits; otherwise for one number only."""
     if not bits:
         return value
-    if isinstance(value, Part):
+    if isinstance(value, FieldValues):
         stretches = [Range(piece.first + piece.shift, piece.last + piece.shift) for piece in value.pieces]
     else:
         stretches = [value]

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Range
 from nfcompile.model.site import AclRule
-from nfcompile.verify.boxes import Table
+from nfcompile.verify.boxes import RangeTable
 
 One = TypeVar("One")
 Answer = TypeVar("Answer", bound=Hashable)
@@ -37,7 +37,7 @@ class Candidates(Generic[One, Answer]):
                 numbers[found] = len(self.answers)
                 self.answers.append(found)
             rows.append((stretch, 0, numbers[found]))
-        self.table = Table(rows)
+        self.table = RangeTable(rows)
 
     def of(self, value: Range) -> Answer:
         """The answer for a value. Raises Split where its numbers have different ones."""

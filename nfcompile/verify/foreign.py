@@ -19,7 +19,7 @@ from nfcompile.model.ranges import EVERYWHERE
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.box import NOTHING, PORTS, Box, explored
-from nfcompile.verify.boxes import INTERFACE_ADDRESS, Names, Packet, Table, one_of, within
+from nfcompile.verify.boxes import INTERFACE_ADDRESS, Names, Packet, RangeTable, one_of, within
 from nfcompile.verify.foreign_walk import ForeignFate, Unclear, Walk
 from nfcompile.verify.walk import LOCAL, Outcome, read, walk
 
@@ -147,7 +147,7 @@ def _stated_pool(
     for pool in found.stated:
         named = pool.outgoing.but or one_of(pool.outgoing.names, out)
         translated = any(one.first <= packet.protocol <= one.last for one in pool.protocols)
-        if named and translated and Table.of(pool.subscribers).holds(packet.source):
+        if named and translated and RangeTable.of(pool.subscribers).holds(packet.source):
             return pool
     return None
 

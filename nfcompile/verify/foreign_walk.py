@@ -25,7 +25,7 @@ from nfcompile.importers.form import (
 )
 from nfcompile.importers.reading import ForeignProgram
 from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import LOCAL, Packet, Table, one_of, taken
+from nfcompile.verify.boxes import LOCAL, Packet, RangeTable, one_of, taken
 from nfcompile.verify.boxes import Names as Several
 
 DEPTH_MOST = 32
@@ -60,7 +60,7 @@ class SourceRow(NamedTuple):
     """Of a run of rules for one source each: protocols and interfaces, and the table of their sources."""
 
     match: PacketSet
-    table: Table
+    table: RangeTable
     ports: tuple[Range | None, ...]
     lines: dict[int, Origin]
 
@@ -75,7 +75,7 @@ class Walk:
     def __init__(self, program: ForeignProgram) -> None:
         self.chains = {name: list(_steps(statements)) for name, statements in program.chains.items()}
         self.starts = program.starts
-        self.tables: dict[Ranges, Table] = {}
+        self.tables: dict[Ranges, RangeTable] = {}
 
     def fate(self, packet: Packet, route: Route) -> ForeignFate:
         """Walk both stages. Raises Split, and Unclear."""
@@ -184,9 +184,9 @@ class Walk:
             if (wanted := getattr(match, name))
         )
 
-    def table(self, ranges: Ranges) -> Table:
+    def table(self, ranges: Ranges) -> RangeTable:
         if ranges not in self.tables:
-            self.tables[ranges] = Table.of(ranges)
+            self.tables[ranges] = RangeTable.of(ranges)
         return self.tables[ranges]
 
 
@@ -203,7 +203,7 @@ def _moved(value: Range, action: Translate, matched: Ranges) -> Range:
         return action.addresses
     if len(matched) != 1 or matched[0].size != action.addresses.size:
         raise Unclear
-    found = Table([(matched[0], action.addresses.first - matched[0].first, 0)]).look_up(value)
+    found = RangeTable([(matched[0], action.addresses.first - matched[0].first, 0)]).look_up(value)
     if found is None:
         raise Unclear
     return found[0]
@@ -271,4 +271,4 @@ def _row(match: PacketSet, statements: list[Statement]) -> SourceRow:
         lines.setdefault(tag, statement.origin)
         source = statement.match.source[0]
         entries.append((source, action.addresses.first - source.first, tag))
-    return SourceRow(match, Table(entries), tuple(tags), lines)
+    return SourceRow(match, RangeTable(entries), tuple(tags), lines)

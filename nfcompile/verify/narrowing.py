@@ -6,7 +6,7 @@ A walk that meets a Split goes on from there with each part of the box; so whate
 from __future__ import annotations
 
 from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import CHOSEN, Blocks, Names, Packet, Part, Ranges, Scrambled
+from nfcompile.verify.boxes import CHOSEN, Blocks, FieldValues, Names, Packet, Ranges, Scrambled
 
 Cut = Ranges | frozenset[str]
 """The values that a field keeps."""
@@ -45,11 +45,11 @@ def narrowed_packet(packet: Packet, field: str, kept: Cut) -> Packet:
 
 
 def _ranges(value: Range, field: str, kept: Ranges) -> Range:
-    if isinstance(value, Part):
+    if isinstance(value, FieldValues):
         if value.field != field:
             return value
         rows = ((one, None) for one in kept)
-        return Part(field, [piece for piece, _ in value.over(rows)], value.grain)
+        return FieldValues(field, [piece for piece, _ in value.over(rows)], value.grain)
     if isinstance(value, Blocks):
         return value.narrowed(kept) if value.field == field else value
     if isinstance(value, Scrambled) and value.of[0] == field and _single(kept):

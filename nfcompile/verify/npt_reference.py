@@ -11,7 +11,7 @@ from nfcompile.model.npt import NptPool
 from nfcompile.model.ranges import Range
 from nfcompile.model.site import Site
 from nfcompile.verify import reference
-from nfcompile.verify.boxes import LOCAL, Packet, Table, one_of
+from nfcompile.verify.boxes import LOCAL, Packet, RangeTable, one_of
 from nfcompile.verify.reference import Fate, Route, dropped
 
 
@@ -22,8 +22,8 @@ class PrefixGateway(NamedTuple):
     inside: frozenset[str]
     outside: frozenset[str]
     is_one_armed: bool
-    outward: Table
-    inward: Table
+    outward: RangeTable
+    inward: RangeTable
 
 
 def prefix_gateway(site: Site) -> PrefixGateway:
@@ -33,7 +33,7 @@ def prefix_gateway(site: Site) -> PrefixGateway:
     outward = ((pair.local.range, pair.globals.base - pair.local.base, at) for pair, at in rows)
     inward = ((pair.globals.range, pair.local.base - pair.globals.base, at) for pair, at in rows)
     sides = reference.sides(site)
-    return PrefixGateway(pools, *sides, bool(sides[0] & sides[1]), Table(outward), Table(inward))
+    return PrefixGateway(pools, *sides, bool(sides[0] & sides[1]), RangeTable(outward), RangeTable(inward))
 
 
 def fate(gate: PrefixGateway, probe: Packet, route: Route) -> Fate:

@@ -23,10 +23,10 @@ from nfcompile.verify.boxes import (
     INTERFACE_ADDRESS,
     LOCAL,
     Blocks,
+    FieldValues,
     Names,
     Packet,
-    Part,
-    Table,
+    RangeTable,
     has,
     moved,
     one_of,
@@ -76,12 +76,12 @@ class Served(NamedTuple):
     """
 
     allocation: PoolAllocation
-    subscribers: Table | None
-    local: tuple[tuple[str, Table], ...]
-    reached: Table
-    blocks: Table | None
-    owned: Mapping[int, Table]
-    owned_ports: Mapping[int, Table]
+    subscribers: RangeTable | None
+    local: tuple[tuple[str, RangeTable], ...]
+    reached: RangeTable
+    blocks: RangeTable | None
+    owned: Mapping[int, RangeTable]
+    owned_ports: Mapping[int, RangeTable]
     rules: FirstMatch | None
 
     @property
@@ -101,9 +101,9 @@ class Gateway(NamedTuple):
     inside: frozenset[str]
     outside: frozenset[str]
     shared: frozenset[str]
-    networks: Table
-    globals: Table
-    own: Table
+    networks: RangeTable
+    globals: RangeTable
+    own: RangeTable
     by_source: Candidates[Served, tuple[Served, ...]]
     reached_inside: Candidates[Served, tuple[Served, ...]]
     reached_outside: Candidates[Served, tuple[Served, ...]]
@@ -118,7 +118,7 @@ def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool =
     mine = [one for pool in pools for one in pool.global_ranges]
     inside, outside = sides(site)
     primary = site.gateway.primary_ip
-    own = Table.of([] if primary is None else [Range(primary, primary)])
+    own = RangeTable.of([] if primary is None else [Range(primary, primary)])
     tables = tuple(served(site, allocation) for allocation in allocations)
     return Gateway(
         site,
@@ -126,8 +126,8 @@ def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool =
         inside,
         outside,
         frozenset(site.interfaces.shared),
-        Table.of(subtract(networks(site), [*mine, *own_sources(site)])),
-        Table.of(mine),
+        RangeTable.of(subtract(networks(site), [*mine, *own_sources(site)])),
+        RangeTable.of(mine),
         own,
         Candidates([(_sources(one.pool), one) for one in tables], Chosen),
         Candidates([(_reached(one), one) for one in tables if one.pool.hairpin], Chosen),
@@ -177,7 +177,7 @@ def served(site: Site, allocation: PoolAllocation) -> Served:
     blocks, owned = None, dict[int, list[tuple[Range, int, int]]]()
     if pool.is_deterministic:
         runs = list(allocation.layout().runs())
-        blocks = Table(
+        blocks = RangeTable(
             (run.subscribers, run.addresses.first - run.subscribers.first, run.block) for run in runs
         )
         for run in runs if pool.leads_inbound else ():
@@ -187,17 +187,17 @@ def served(site: Site, allocation: PoolAllocation) -> Served:
             reached += [(run.addresses, run.subscribers.first - run.addresses.first, 0) for run in runs]
     return Served(
         allocation,
-        Table.of(pool.subscribers) if pool.subscribers is not None else None,
-        tuple((vlan, Table(rows)) for vlan, rows in local.items()),
-        Table(reached),
+        RangeTable.of(pool.subscribers) if pool.subscribers is not None else None,
+        tuple((vlan, RangeTable(rows)) for vlan, rows in local.items()),
+        RangeTable(reached),
         blocks,
-        {number: Table(rows) for number, rows in owned.items()},
+        {number: RangeTable(rows) for number, rows in owned.items()},
         {protocol: _owned_ports(allocation, owned, protocol) for protocol in (TCP, UDP)},
         FirstMatch(sorted(pool.acl.rules, key=lambda rule: rule.number)) if pool.acl else None,
     )
 
 
-def _owned_ports(allocation: PoolAllocation, numbers: Iterable[int], protocol: int) -> Table:
+def _owned_ports(allocation: PoolAllocation, numbers: Iterable[int], protocol: int) -> RangeTable:
     rows: list[tuple[Range, int, int]] = []
     for number in numbers:
         block = allocation.stock.block(0, number)
@@ -206,7 +206,7 @@ def _owned_ports(allocation: PoolAllocation, numbers: Iterable[int], protocol: i
         rows.append((Range(block.first, last), 0, number))
         if low is not None:
             rows.append((Range(low.first, low.last), 0, number))
-    return Table(rows)
+    return RangeTable(rows)
 
 
 def sides(site: Site) -> tuple[frozenset[str], frozenset[str]]:
@@ -431,7 +431,7 @@ def qualifies(match: Qualifiers, probe: Packet) -> bool:
 
 
 def meets(asked: Qualifier[Range] | None, value: Range) -> bool:
-    return asked is None or Table.of(asked.values).holds(value) != asked.negated
+    return asked is None or RangeTable.of(asked.values).holds(value) != asked.negated
 
 
 # ---- global addresses
@@ -450,8 +450,8 @@ def keeps_out(served: Served, site: Site, asked: Range, arrived: Packet) -> bool
     """Whether the ACL of a pool leaves out what its global address has led to a subscriber. It holds
     whichever end opens the connection: `src` is the subscriber, whose interface the packet has here."""
     pool = served.pool
-    mine = Table.of(pool.global_ranges).holds(asked)
-    if not mine or not Table.of(served.allocation.subscribers).holds(arrived.destination):
+    mine = RangeTable.of(pool.global_ranges).holds(asked)
+    if not mine or not RangeTable.of(served.allocation.subscribers).holds(arrived.destination):
         return False
     ends = arrived.destination, arrived.destination_port, arrived.source, arrived.source_port
     back = Packet(arrived.interface, arrived.protocol, *ends, arrived.opens, arrived.chosen)
@@ -473,7 +473,7 @@ def block_owner(served: Served, probe: Packet) -> tuple[Range, int] | None:
     """The subscriber with the block of a packet's destination, where it may be reached by its block."""
     if probe.protocol not in (TCP, UDP) or not served.owned:
         return None
-    if not Table.of(served.pool.global_ip).holds(probe.destination):
+    if not RangeTable.of(served.pool.global_ip).holds(probe.destination):
         return None
     found = served.owned_ports[probe.protocol].look_up(probe.destination_port)
     table = served.owned.get(found[1]) if found is not None else None
@@ -507,8 +507,10 @@ def hits(site: Site, rule: AclRule, probe: Packet) -> bool:
         and has(rule.source, probe.source)
         and has(rule.destination, probe.destination)
         and (rule.vid is None or one_of((site.interfaces.vlan(rule.vid),), probe.interface))
-        and (not rule.source_ports or Table.of(rule.source_ports).holds(probe.source_port))
-        and (not rule.destination_ports or Table.of(rule.destination_ports).holds(probe.destination_port))
+        and (not rule.source_ports or RangeTable.of(rule.source_ports).holds(probe.source_port))
+        and (
+            not rule.destination_ports or RangeTable.of(rule.destination_ports).holds(probe.destination_port)
+        )
     )
 
 
@@ -548,7 +550,7 @@ def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
         few = allocation.low_block(block) if low else None
         ports = Range(few.first, few.last) if few else Range(block.first, block.first + limit - 1)
         rows.append((where, ports))
-    field = probe.source.field if isinstance(probe.source, Part) else ""
+    field = probe.source.field if isinstance(probe.source, FieldValues) else ""
     return address, Blocks.of(field, rows)
 
 

@@ -13,7 +13,7 @@ from nfcompile.model.ranges import EVERYWHERE, Range, subtract
 from nfcompile.model.rules import SnatRule
 from nfcompile.model.site import Site
 from nfcompile.model.sources import named_sources, own_sources
-from nfcompile.verify.boxes import Table
+from nfcompile.verify.boxes import RangeTable
 
 
 class Sources(NamedTuple):
@@ -21,17 +21,17 @@ class Sources(NamedTuple):
     closed   subscribers of which every packet is translated, so that their own addresses cannot be reached
     named    with `strict_sources`, all that may leave; else None"""
 
-    own: Table
-    closed: Table
-    named: Table | None
+    own: RangeTable
+    closed: RangeTable
+    named: RangeTable | None
 
 
 def sources(site: Site, allocations: Sequence[PoolAllocation]) -> Sources:
     """Read a site once for many packets."""
-    named = Table.of(named_sources(site)) if site.defaults.strict_sources else None
+    named = RangeTable.of(named_sources(site)) if site.defaults.strict_sources else None
     excluded = [one for rule in site.snat if rule.exclude for one in _sources(rule)]
     closed = subtract(_closed(allocations), excluded)
-    return Sources(Table.of(own_sources(site)), Table.of(closed), named)
+    return Sources(RangeTable.of(own_sources(site)), RangeTable.of(closed), named)
 
 
 def _sources(rule: SnatRule) -> tuple[Range, ...]:

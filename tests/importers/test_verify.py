@@ -14,7 +14,7 @@ from nfcompile.importers.reading import ForeignProgram
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range
 from nfcompile.source import document
 from nfcompile.verify.box import Box, explored
-from nfcompile.verify.boxes import Part
+from nfcompile.verify.boxes import FieldValues
 from nfcompile.verify.foreign import DIFFER, UNCLEAR, verify
 from nfcompile.verify.foreign_walk import SourceRow, Walk
 from support.command import nfcompile
@@ -241,7 +241,7 @@ def test_rows_in_another_order_are_walked_one_by_one():
 
     assert not any(isinstance(step, SourceRow) for step in walk.chains["s"])
     box = everything(6)._replace(source=(Range(1, 1),))
-    assert walk.fate(box.packet, box.route).source == Part.whole("source", (Range(7, 7),))
+    assert walk.fate(box.packet, box.route).source == FieldValues.whole("source", (Range(7, 7),))
 
 
 def test_the_command_says_what_came_of_it(tmp_path):

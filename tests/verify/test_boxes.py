@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from nfcompile.model.ranges import Range, union
 from nfcompile.verify.boxes import (
+    FieldValues,
     Names,
-    Part,
-    Piece,
+    RangeTable,
+    Segment,
     Split,
-    Table,
     has,
     joined,
     masked,
@@ -32,11 +32,11 @@ def ranges(draw: st.DrawFn) -> tuple[Range, ...]:
 
 
 @st.composite
-def parts(draw: st.DrawFn) -> Part:
-    return Part("x", (Piece(*one, draw(st.integers(0, 300)) + 1000) for one in draw(ranges())))
+def parts(draw: st.DrawFn) -> FieldValues:
+    return FieldValues("x", (Segment(*one, draw(st.integers(0, 300)) + 1000) for one in draw(ranges())))
 
 
-def table_of(part: Part) -> dict[int, int]:
+def table_of(part: FieldValues) -> dict[int, int]:
     """Every value of the field, and the part's number for it."""
     return {
         value: (value + piece.shift) // part.grain * part.grain
@@ -46,14 +46,16 @@ def table_of(part: Part) -> dict[int, int]:
 
 
 @given(parts())
-def test_a_part_is_the_hull_of_its_numbers(part: Part) -> None:
+def test_a_part_is_the_hull_of_its_numbers(part: FieldValues) -> None:
     found = table_of(part).values()
 
     assert tuple(part) == (min(found), max(found))
 
 
 @given(parts(), numbers, numbers)
-def test_a_question_that_has_two_answers_cuts_the_box_between_them(part: Part, first: int, last: int) -> None:
+def test_a_question_that_has_two_answers_cuts_the_box_between_them(
+    part: FieldValues, first: int, last: int
+) -> None:
     pattern = Range(1000 + min(first, last), 1000 + 2 * max(first, last))
     answers = {value: pattern.first <= number <= pattern.last for value, number in table_of(part).items()}
 
@@ -74,19 +76,21 @@ def test_a_question_that_has_two_answers_cuts_the_box_between_them(part: Part, f
 
 
 @given(parts(), st.sampled_from((0xFFFFFF00, 0xFFFFFFC0, 0xFFFFFFFF, 0x3F, 0xFF, 0x7FF, 0x7F0)))
-def test_a_mask_is_put_on_every_number(part: Part, mask: int) -> None:
+def test_a_mask_is_put_on_every_number(part: FieldValues, mask: int) -> None:
     found = masked(part, mask)
 
-    assert isinstance(found, Part)
+    assert isinstance(found, FieldValues)
     assert table_of(found) == {value: number & mask for value, number in table_of(part).items()}
 
 
 @given(parts(), st.sampled_from((0xFFFFFFC0, 0xFFFFFF80)), ranges())
-def test_a_rounded_part_is_divided_by_its_numbers(part: Part, mask: int, patterns: tuple[Range, ...]) -> None:
+def test_a_rounded_part_is_divided_by_its_numbers(
+    part: FieldValues, mask: int, patterns: tuple[Range, ...]
+) -> None:
     found = masked(part, mask)
     moved = [Range(one.first * 5 + 900, one.last * 5 + 901) for one in patterns]
 
-    assert isinstance(found, Part)
+    assert isinstance(found, FieldValues)
     for value, number in table_of(found).items():
         at = next((n for n, one in enumerate(moved) if one.first <= number <= one.last), -1)
         holders = [
@@ -96,16 +100,16 @@ def test_a_rounded_part_is_divided_by_its_numbers(part: Part, mask: int, pattern
 
 
 @given(parts(), st.sampled_from((0x10000, 0x30000)))
-def test_bits_are_added_to_every_number(part: Part, bits: int) -> None:
+def test_bits_are_added_to_every_number(part: FieldValues, bits: int) -> None:
     found = joined(part, bits)
 
-    assert isinstance(found, Part)
+    assert isinstance(found, FieldValues)
     assert table_of(found) == {value: number | bits for value, number in table_of(part).items()}
 
 
 @given(ranges(), st.integers(0, 4))
 def test_netmap_keeps_the_low_bits_of_every_number(where: tuple[Range, ...], bits: int) -> None:
-    part = Part.whole("x", where)
+    part = FieldValues.whole("x", where)
     base = 0x5000
     target = Range(base, base + (1 << bits) - 1)
 
@@ -115,9 +119,9 @@ def test_netmap_keeps_the_low_bits_of_every_number(where: tuple[Range, ...], bit
 
 
 @given(parts(), ranges())
-def test_a_table_moves_what_it_holds(part: Part, rows: tuple[Range, ...]) -> None:
+def test_a_table_moves_what_it_holds(part: FieldValues, rows: tuple[Range, ...]) -> None:
     moved = [(Range(one.first + 1000, one.last + 1000), 7 * at, at % 2) for at, one in enumerate(rows)]
-    table = Table(moved)
+    table = RangeTable(moved)
     answers = {}
     for value, number in table_of(part).items():
         found = table.look_up(Range(number, number))
@@ -133,29 +137,29 @@ def test_a_table_moves_what_it_holds(part: Part, rows: tuple[Range, ...]) -> Non
     if found is None:
         assert tags == {None}
     else:
-        assert isinstance(found[0], Part)
+        assert isinstance(found[0], FieldValues)
         assert table_of(found[0]) == {value: answer and answer[0] for value, answer in answers.items()}
         assert {found[1]} == tags
 
 
 def test_parts_are_equal_when_every_packet_has_the_same() -> None:
-    one = Part("x", [Piece(1, 5, 10), Piece(6, 9, 10)])
+    one = FieldValues("x", [Segment(1, 5, 10), Segment(6, 9, 10)])
 
-    assert one == Part("x", [Piece(1, 9, 10)])
-    assert one != Part("y", [Piece(1, 9, 10)])
+    assert one == FieldValues("x", [Segment(1, 9, 10)])
+    assert one != FieldValues("y", [Segment(1, 9, 10)])
     assert one != Range(11, 19)
-    assert one != Part("x", [Piece(1, 4, 15), Piece(5, 9, 6)])
-    assert Part("x", [Piece(4, 4, 1)]) == Range(5, 5) == Part("y", [Piece(5, 5, 0)])
+    assert one != FieldValues("x", [Segment(1, 4, 15), Segment(5, 9, 6)])
+    assert FieldValues("x", [Segment(4, 4, 1)]) == Range(5, 5) == FieldValues("y", [Segment(5, 5, 0)])
 
 
 def test_a_table_answers_for_the_packets_that_it_is_asked_of() -> None:
     """Two parts of one number are equal, and still parts of different packets."""
-    table = Table([(Range(7, 7), 100, 0)])
+    table = RangeTable([(Range(7, 7), 100, 0)])
 
     for value in (1, 3):
-        found = table.look_up(Part("x", [Piece(value, value, 7 - value)]))
+        found = table.look_up(FieldValues("x", [Segment(value, value, 7 - value)]))
         assert found is not None
-        assert isinstance(found[0], Part)
+        assert isinstance(found[0], FieldValues)
         assert table_of(found[0]) == {value: 107}
 
 

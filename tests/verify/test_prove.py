@@ -24,7 +24,7 @@ from nfcompile.model.ranges import Range
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import proof
 from nfcompile.verify.box import Box, everything
-from nfcompile.verify.boxes import Part
+from nfcompile.verify.boxes import FieldValues
 from nfcompile.verify.proof.agreement import compared, fates
 from nfcompile.verify.proof.sharing import Owner, Rectangle, meeting
 from nfcompile.verify.walk import read
@@ -291,7 +291,7 @@ def test_rectangles_of_different_owners_meet() -> None:
 def test_a_box_is_cut_until_nobody_asks() -> None:
     box = next(everything(frozenset({"lan0"}), (17,)))
 
-    assert isinstance(box.packet.source, Part)
+    assert isinstance(box.packet.source, FieldValues)
     assert box.one().source == (Range(0, 0),)
     assert box.route(box.packet.destination) != box.route(Range(7, 7))
 

@@ -12,7 +12,7 @@ from nfcompile.model.site import Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.box import Box, everything, explored
-from nfcompile.verify.boxes import Drawn, Names, Part, Ranges, Scrambled, within
+from nfcompile.verify.boxes import DrawnNumber, FieldValues, Names, Ranges, Scrambled, within
 from nfcompile.verify.reference import ANY_PORT, Fate
 from nfcompile.verify.walk import NOTHING, Outcome, Program, State, Together, gate_open
 from nfcompile.verify.walk.cuts import cuts
@@ -104,7 +104,7 @@ def _names(value: str | Names) -> frozenset[str]:
 
 
 def _domain(value: Range) -> Ranges:
-    assert isinstance(value, Part)
+    assert isinstance(value, FieldValues)
     return value.domain
 
 
@@ -133,7 +133,7 @@ def agrees(outcome: Outcome, fate: Fate) -> bool:
 
 def _computed(port: Range) -> bool:
     """Whether the ruleset has made one port for each packet, where the site lets it have any of a block."""
-    return isinstance(port, Scrambled | Drawn) or port.first == port.last
+    return isinstance(port, Scrambled | DrawnNumber) or port.first == port.last
 
 
 def _protocols(compiled: Compiled, points: list[int]) -> Iterator[int]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from nfcompile.model.ranges import EVERYWHERE, Range, union
 from nfcompile.model.site import Pool, Site
 from nfcompile.verify.box import Box
-from nfcompile.verify.boxes import Part, Ranges, within
+from nfcompile.verify.boxes import FieldValues, Ranges, within
 from nfcompile.verify.proof.agreement import by_protocol, part_of
 from nfcompile.verify.reference import Fate
 from nfcompile.verify.walk import Program, Together
@@ -62,4 +62,4 @@ def _globals(pool: Pool) -> Callable[[Range], bool]:
 
 
 def _pieces_within(source: Range, ranges: Ranges) -> bool:
-    return isinstance(source, Part) and -1 not in source.divided(ranges)
+    return isinstance(source, FieldValues) and -1 not in source.divided(ranges)

@@ -14,7 +14,7 @@ from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, union
 from nfcompile.model.site import Pool, Site
 from nfcompile.verify.box import Box
-from nfcompile.verify.boxes import Blocks, Part, Ranges
+from nfcompile.verify.boxes import Blocks, FieldValues, Ranges
 from nfcompile.verify.proof.agreement import Compared
 
 ALL_PORTS = Range(0, PORT_LAST)
@@ -131,7 +131,7 @@ def _vlan(site: Site, pool: Pool, box: Box, subscriber: int) -> str:
 def _moved(source: Range, came: Ranges, ports: Range) -> Iterator[tuple[Range, int | None, Range | None]]:
     """Addresses that packets leave with, by how much they were moved, and their ports where others have
     other ones."""
-    if isinstance(source, Part) and source.field == "source":
+    if isinstance(source, FieldValues) and source.field == "source":
         rows = ports.rows if isinstance(ports, Blocks) else ((EVERYWHERE, None),)
         for (first, last, shift), mine in source.over(rows):
             yield Range(first + shift, last + shift), -shift, mine

@@ -11,7 +11,7 @@ from nfcompile.emit.expressions import Constant, Elements, Verdict
 from nfcompile.emit.statements import Nat, Statement
 from nfcompile.emit.validate import validate
 from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range
-from nfcompile.verify.boxes import Drawn, Part, Ranges, alike, divided_once, within
+from nfcompile.verify.boxes import DrawnNumber, FieldValues, Ranges, alike, divided_once, within
 from nfcompile.verify.walk.values import Key, Value, key_within
 
 
@@ -57,7 +57,7 @@ class Source:
         self._entries: Elements | None = None
         self._firsts: list[int] = []
         self._patterns: list[Range] | None = None
-        self._divided: dict[Part, dict[int, Ranges]] = {}
+        self._divided: dict[FieldValues, dict[int, Ranges]] = {}
         self.ranged: dict[Range, tuple[list[Hit], bool]] = {}
 
     @property
@@ -82,7 +82,7 @@ class Source:
             self._entries = tuple(entries)
         return self._entries
 
-    def divided(self, part: Part) -> dict[int, Ranges]:
+    def divided(self, part: FieldValues) -> dict[int, Ranges]:
         """Which of a part's values meet which element, by its position; -1 is for none."""
         if self._patterns is None:
             keys = [entry.key[0] for entry in self.entries]
@@ -181,7 +181,7 @@ def hits(source: Source | Elements, key: Key) -> tuple[list[Element], bool]:
             covered += _overlap(key, entry.key)
     part = key[0]
     if not sure and len(key) == 1 and isinstance(part, Range):
-        sure = covered == (part.many if isinstance(part, Drawn) else part.size)
+        sure = covered == (part.many if isinstance(part, DrawnNumber) else part.size)
     return met, sure
 
 
@@ -197,7 +197,7 @@ Kind = Callable[[Element], Hashable]
 """What elements must have in common to be met by packets of one box."""
 
 
-def divided(source: Source | Elements, part: Part, kind: Kind) -> tuple[list[Hit], bool]:
+def divided(source: Source | Elements, part: FieldValues, kind: Kind) -> tuple[list[Hit], bool]:
     """The same for the packets of a box, each of which certainly meets one element or none. Raises Split."""
     if not isinstance(source, Source) and len(source) == 1 and isinstance(source[0].key[0], Range):
         # Most rules ask for one value, and most boxes lie wholly in it or beside it.

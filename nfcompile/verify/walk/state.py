@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nfcompile.emit import Name
 from nfcompile.lower import names
 from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import Drawn, Part
+from nfcompile.verify.boxes import DrawnNumber, FieldValues
 from nfcompile.verify.walk.values import Key, certain, within
 
 Ask = Callable[[Name, Key], Key | None]
@@ -42,7 +42,7 @@ class State(NamedTuple):
             for (at, one), data in self.learned.items()
         )
         part = key[0]
-        count = part.many if isinstance(part, Drawn) else part.size if isinstance(part, Range) else 0
+        count = part.many if isinstance(part, DrawnNumber) else part.size if isinstance(part, Range) else 0
         return () if len(key) == 1 and count and there >= count else None
 
     def perhaps(self, name: Name, key: Key) -> list[Key]:
@@ -65,7 +65,7 @@ def gate_open(interfaces: Iterable[str]) -> State:
 
 def _may_meet(key: Key, other: Key) -> bool:
     pairs = list(zip(key, other, strict=True))
-    boxed = any(isinstance(part, Part) for part in (*key, *other))
+    boxed = any(isinstance(part, FieldValues) for part in (*key, *other))
     return boxed and all(
         a.first <= b.last and b.first <= a.last if isinstance(a, Range) and isinstance(b, Range) else a == b
         for a, b in pairs

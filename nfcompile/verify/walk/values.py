@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from nfcompile.model.ranges import Range, union
-from nfcompile.verify.boxes import Names, Part, Scrambled, Split, among
+from nfcompile.verify.boxes import FieldValues, Names, Scrambled, Split, among
 from nfcompile.verify.boxes import within as number_within
 
 Value = Range | str | Names
@@ -24,7 +24,7 @@ class UnknownStatement(Exception):
 def certain(key: Key) -> bool:
     """Whether the kernel has no choice: every part is a name, one number, or what a packet of a box has."""
     return all(
-        not isinstance(part, Range) or part.first == part.last or isinstance(part, Part | Scrambled)
+        not isinstance(part, Range) or part.first == part.last or isinstance(part, FieldValues | Scrambled)
         for part in key
     )
 
@@ -52,7 +52,7 @@ def apart(key: Key, patterns: Sequence[Key]) -> None:
         unsure = {one[index] for one in patterns if within(part, one[index]) is None}
         if unsure and isinstance(part, Names):
             raise part.apart(one for one in unsure if isinstance(one, str))
-        if unsure and isinstance(part, Part):
+        if unsure and isinstance(part, FieldValues):
             ranges = [one for one in unsure if isinstance(one, Range)]
             edges = sorted({edge for one in ranges for edge in (one.first, one.last + 1)})
             stretches = [Range(first, after - 1) for first, after in pairwise(edges)]

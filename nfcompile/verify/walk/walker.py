@@ -49,9 +49,9 @@ from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.verify.boxes import (
     INTERFACE_ADDRESS,
     Blocks,
-    Drawn,
+    DrawnNumber,
+    FieldValues,
     Names,
-    Part,
     Scrambled,
     inverted,
     joined,
@@ -225,9 +225,9 @@ class Walker:
     def holds(self, match: Match) -> bool:
         met, sure = self.look(match.right, self.key(match.left), lambda _: True)
         mark = self.flight.mark
-        drawn = match.left == META_MARK and isinstance(mark, Drawn) and not self.state.unknown
+        drawn = match.left == META_MARK and isinstance(mark, DrawnNumber) and not self.state.unknown
         if met and not sure and drawn:
-            assert isinstance(mark, Drawn)
+            assert isinstance(mark, DrawnNumber)
             # A search goes on where it has drawn a number that does not exist; it has one that does.
             self.flight = self.flight._replace(mark=mark.below(_range(met[0].entry.key[0]).first))
             return False
@@ -243,12 +243,12 @@ class Walker:
             data = self.dynamic(source.name, key)
             return ([], False) if data is None else ([_hit(key, data)], True)
         part = key[0]
-        if len(key) == 1 and isinstance(part, Part):
+        if len(key) == 1 and isinstance(part, FieldValues):
             return divided(source, part, kind)
         if isinstance(source, Source) and (found := ranged(source, key)) is not None:
             return found
         met, sure = hits(source, key)
-        boxed = any(isinstance(one, Part | Names) for one in key)
+        boxed = any(isinstance(one, FieldValues | Names) for one in key)
         if boxed and (not sure or len({kind(entry) for entry in met}) > 1):
             apart(key, [entry.key for entry in met])
         return [Hit(entry) for entry in met], sure
@@ -278,7 +278,7 @@ class Walker:
         met, sure = self.look(vmap.source, key, lambda entry: entry.data)
         found = dict.fromkeys(hit.entry.data for hit in met)
         verdicts = [one for one in found if isinstance(one, Verdict)]
-        if len(verdicts) > 1 and not any(isinstance(part, Part | Names) for part in key):
+        if len(verdicts) > 1 and not any(isinstance(part, FieldValues | Names) for part in key):
             verdicts = self.program.either(verdicts)
         options = len(verdicts) + (not sure)
         way = self.choose(options) if options > 1 else 0
@@ -317,9 +317,9 @@ class Walker:
         value = _range(self.field(expression.field.name))
         if isinstance(value, Scrambled):
             return value.turned(*_flipped(expression))
-        if isinstance(value, Drawn):
+        if isinstance(value, DrawnNumber):
             return value.changed(*_flipped(expression))
-        if isinstance(value, Part) and value.first < value.last and _scrambles(expression, value):
+        if isinstance(value, FieldValues) and value.first < value.last and _scrambles(expression, value):
             return Scrambled(value.field, *_flipped(expression))
         return joined(inverted(masked(value, expression.mask), expression.xor), expression.bits)
 
@@ -339,8 +339,10 @@ class Walker:
     def mangle(self, mangle: Mangle) -> None:
         if mangle.field.name in WRITABLE:
             (written,) = self.key(mangle.value)
-            kept = isinstance(written, Part | Scrambled | Drawn | Names | str) or written.size == 1
-            value = _range(written) if kept else Drawn(*_range(written))
+            kept = (
+                isinstance(written, FieldValues | Scrambled | DrawnNumber | Names | str) or written.size == 1
+            )
+            value = _range(written) if kept else DrawnNumber(*_range(written))
             self.flight = self.flight.with_field(mangle.field.name, value)
             return
         value = self.number(mangle.value)
@@ -348,7 +350,7 @@ class Walker:
             self.flight = self.flight.rewritten(mangle.field.name, value)
             return
         if mangle.field == META_MARK and isinstance(mangle.value, Numgen):
-            value = Drawn(*value)
+            value = DrawnNumber(*value)
         if mangle.field == META_MARK:
             self.flight = self.flight._replace(mark=value)
         elif mangle.field == CT_MARK:
@@ -364,11 +366,11 @@ class Walker:
         now, value = self.number(mangle.field), mangle.value
         (either,) = hull([(now,), (self.number(value),)])
         if mangle.field != META_MARK:
-            self.flight = self.flight.with_field(mangle.field.name, Drawn(*_range(either)))
+            self.flight = self.flight.with_field(mangle.field.name, DrawnNumber(*_range(either)))
             return
-        many, tossed = (now.many, now.tossed) if isinstance(now, Drawn) else (now.size, 0)
+        many, tossed = (now.many, now.tossed) if isinstance(now, DrawnNumber) else (now.size, 0)
         bits = value.bits | value.xor if isinstance(value, Bitwise) else 0
-        self.flight = self.flight._replace(mark=Drawn(*_range(either), 2 * many, tossed | bits))
+        self.flight = self.flight._replace(mark=DrawnNumber(*_range(either), 2 * many, tossed | bits))
 
     def update(self, update: SetUpdate) -> None:
         """Add, renew or delete an element; its limit or count may end the rule.
@@ -410,7 +412,7 @@ class Walker:
             old = now.source if nat.kind == "snat" else now.destination
             key = self.key(nat.address.key)
             moves = _moves_with(old, key, nat.prefix)
-            boxed = isinstance(key[0], Part)
+            boxed = isinstance(key[0], FieldValues)
             met = self.found(
                 nat.address,
                 lambda entry: (boxed or entry.data[1:], len(entry.data)) if moves(entry) else entry.data,
@@ -440,7 +442,7 @@ class Walker:
         if not nat.prefix:
             return address
         old = self.flight.now.source if nat.kind == "snat" else self.flight.now.destination
-        if isinstance(old, Part):
+        if isinstance(old, FieldValues):
             return netmapped(old, [(EVERYWHERE, address)])
         host = address.size - 1
         return joined(masked(old, host), address.first)
@@ -471,7 +473,7 @@ def _tosses(statements: tuple[Statement, ...]) -> TypeGuard[tuple[Match, Mangle]
     return drawn and isinstance(mangle, Mangle) and mangle.field.name in (*WRITABLE, META_MARK.name)
 
 
-def _scrambles(expression: Bitwise, value: Part) -> bool:
+def _scrambles(expression: Bitwise, value: FieldValues) -> bool:
     """Whether a port is computed: nft lists `& mask ^ bits` as `& mask | bits` where the bits are others."""
     return bool(expression.xor or (expression.bits and value.field in ("source_port", "destination_port")))
 
@@ -496,7 +498,7 @@ def _range(value: Value) -> Range:
 def _moves_with(old: Range, key: Key, prefix: bool) -> Callable[[Element], bool]:
     """Which elements make of every address another one. Packets of a box may meet many such elements where
     they are looked up by that address: NETMAP, or a few hosts to one."""
-    same = isinstance(old, Part) and isinstance(key[0], Part) and old.field == key[0].field
+    same = isinstance(old, FieldValues) and isinstance(key[0], FieldValues) and old.field == key[0].field
     return lambda entry: (
         prefix or (same and len(entry.key) == 1 and _few(entry.key[0]) and certain(_data(entry)[:1]))
     )
@@ -513,7 +515,7 @@ def _netmap(met: list[Hit], address: Range) -> Key:
     if rest and met[0].field:
         ports = ((one, _range(_data(hit.entry)[1])) for hit in met for one in hit.where)
         rest = (Blocks.of(met[0].field, ports),)
-    if isinstance(address, Part) and met[0].field == address.field:
+    if isinstance(address, FieldValues) and met[0].field == address.field:
         rows = sorted((one, _range(_data(hit.entry)[0])) for hit in met for one in hit.where)
         return netmapped(address, rows), *rest
     found = []

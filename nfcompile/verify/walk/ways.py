@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     state: State
 
 
-class Way(NamedTuple):
+class WalkWay(NamedTuple):
     """A packet before a statement: its hooks and base chains to come, the chains that it is in."""
 
     pause: Pause
@@ -52,7 +52,7 @@ class Way(NamedTuple):
     steps: tuple[Step, ...] = ()
     verdict: str = ""
 
-    def routed(self, flight: Flight, hooks: tuple[str, ...]) -> Way:
+    def routed(self, flight: Flight, hooks: tuple[str, ...]) -> WalkWay:
         """The way on from the routing decision."""
         return self._replace(pause=self.pause._replace(flight=flight), hooks=hooks)
 
@@ -62,7 +62,7 @@ def walk(program: Program, packet: Packet, route: Route, state: State = NOTHING)
 
     Raises UnknownStatement for what the walker cannot do, ValueError where the ways are too many, and Split.
     """
-    start = Way(Pause(first_flight(packet, route)))
+    start = WalkWay(Pause(first_flight(packet, route)))
     found = []
     for way in _Walk(program, state, route).ways(start):
         found.append(outcome(way.verdict, way.pause, way.steps, state))
@@ -92,9 +92,9 @@ class _Walk:
         self.program = program
         self.route = route
         self.walker = Walker(program, state)
-        self.waiting: list[Way] = []
+        self.waiting: list[WalkWay] = []
 
-    def ways(self, start: Way) -> Iterator[Way]:
+    def ways(self, start: WalkWay) -> Iterator[WalkWay]:
         """All ways to their ends."""
         self.waiting = [start]
         while self.waiting:
@@ -103,7 +103,7 @@ class _Walk:
                 way = self.step(way)
             yield way
 
-    def step(self, way: Way) -> Way:
+    def step(self, way: WalkWay) -> WalkWay:
         """Do the next rule, or go on to the next chain; the other ways of the rule are left waiting."""
         stack = way.stack
         if not stack:
@@ -129,9 +129,9 @@ class _Walk:
             stack = ()
         else:
             end = "drop"
-        return Way(Pause(walker.flight, walker.learned), way.hooks, way.bases, stack, steps, end)
+        return WalkWay(Pause(walker.flight, walker.learned), way.hooks, way.bases, stack, steps, end)
 
-    def arrive(self, way: Way) -> Way:
+    def arrive(self, way: WalkWay) -> WalkWay:
         """The next base chain, the next hook, the routing decision, or the end."""
         if way.bases and way.bases[0] in self.program.nat and not way.pause.flight.tracked:
             return way._replace(bases=way.bases[1:])
