@@ -490,7 +490,7 @@ VERBS = (
                 "template",
                 ("--template",),
                 "Kind of gateway.",
-                choices=("isp", "egress", "static", "home", "cloud"),
+                choices=("isp", "egress", "static", "home", "cloud", "ha"),
                 default="isp",
             ),
             VerbOption("inside", ("--inside",), "The subscribers' interface.", "IF", default="lan0"),

@@ -345,7 +345,7 @@ def test_mappings_parquet_without_pyarrow_says_what_to_install(here):
 # init and schema
 
 
-@pytest.mark.parametrize("template", ["isp", "egress", "static", "home", "cloud"])
+@pytest.mark.parametrize("template", ["isp", "egress", "static", "home", "cloud", "ha"])
 def test_init_writes_a_site_that_compiles_without_a_word(here, template):
     ran = nfcompile("init", "--template", template, "--inside", "eth1.100", "--outside", "ppp0")
 
@@ -353,7 +353,8 @@ def test_init_writes_a_site_that_compiles_without_a_word(here, template):
     checked = nfcompile("check", "--strict", "--lint", "rfc")
     assert (checked.returncode, checked.stderr) == (0, "")
     # A cloud's gateway has one interface: both sides are the outside one.
-    assert ('"ppp0"' if template == "cloud" else '"eth1.100"') in nfcompile("build").stdout
+    node = ["--node", "gw2"] if template == "ha" else []
+    assert ('"ppp0"' if template == "cloud" else '"eth1.100"') in nfcompile("build", *node).stdout
 
 
 def test_init_asks_for_the_timeouts_of_the_rfcs():
