@@ -19,7 +19,7 @@ from nfcompile.host.steps import Step
 from nfcompile.kernel import KernelError
 from nfcompile.pipeline import Compiled, compile_site, parse
 from nfcompile.records import store
-from support.bare_gateway import Namespace
+from support.bare_gateway import LINKS, Namespace
 from support.command import nfcompile
 
 SITE = """version: 1
@@ -31,17 +31,6 @@ pools:
   home: {type: cgnat, acl: home, priority: 1, global_ip: [203.0.113.0/30], hairpin: off}
 """
 OTHER = SITE.replace("icmp: 41", "icmp: 77").replace("192.0.2.10", "192.0.2.11")
-LINKS = """
-link add lan0 type veth peer name l1
-link add wan0 type veth peer name w1
-link set l1 up
-link set w1 up
-link set lan0 up
-link set wan0 up
-address add 100.64.0.1/10 dev lan0
-address add 192.0.2.2/24 dev wan0
-route add default via 192.0.2.1
-"""
 ICMP = "net.netfilter.nf_conntrack_icmp_timeout"
 
 

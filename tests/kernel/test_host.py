@@ -21,6 +21,7 @@ from nfcompile.host.steps import AddAddress, Step
 from nfcompile.kernel import KernelError
 from nfcompile.model.parse import address
 from nfcompile.records import store
+from support.bare_gateway import LINKS
 from support.command import nfcompile
 from support.lab import cannot, lacking
 
@@ -39,17 +40,6 @@ pools:
 snat:
   servers: {src_cidr: 10.1.0.0/24, snat_ip: 192.0.2.11}
   others: {src_cidr: 10.2.0.0/24, snat_ip: 198.51.100.7}
-"""
-LINKS = """
-link add lan0 type veth peer name l1
-link add wan0 type veth peer name w1
-link set l1 up
-link set w1 up
-link set lan0 up
-link set wan0 up
-address add 100.64.0.1/10 dev lan0
-address add 192.0.2.2/24 dev wan0
-route add default via 192.0.2.1
 """
 # What an operator may have set, and must find again: forwarding switches these too.
 SETTINGS = {

@@ -34,6 +34,20 @@ REFUSED = (
 """No kernel.org kernel has a helper for RTSP."""
 
 
+LINKS = """
+link add lan0 type veth peer name l1
+link add wan0 type veth peer name w1
+link set l1 up
+link set w1 up
+link set lan0 up
+link set wan0 up
+address add 100.64.0.1/10 dev lan0
+address add 192.0.2.2/24 dev wan0
+route add default via 192.0.2.1
+"""
+"""What `ip -batch` makes of a bare namespace: both sides of a gateway, with addresses and a default route."""
+
+
 class Namespace:
     """A network namespace that lives as long as a process that sleeps in it."""
 

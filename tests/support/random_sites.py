@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, NamedTuple
 
@@ -34,11 +34,14 @@ class RandomSite(NamedTuple):
     compiled: Compiled
 
 
-def random_sites(count: int, seed: str = "") -> Iterator[RandomSite]:
+def random_sites(
+    count: int, seed: str = "", draw: Callable[[Random], dict[str, Any]] | None = None
+) -> Iterator[RandomSite]:
     """So many sites that the compiler accepts; the same seed gives the same ones on every machine."""
+    draw = draw or site
     for number in itertools.count():
         name = f"{number}/{seed}"
-        data = site(Random(name))
+        data = draw(Random(name))
         compiled = accepted(data)
         if compiled is not None:
             yield RandomSite(name, data, compiled)

@@ -6,7 +6,6 @@ need only accept the site, and the proof, which walks every state, judge it.
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator
 from random import Random
@@ -14,7 +13,7 @@ from typing import Any
 
 from nfcompile.source.schema import schema_text
 from support.random_parts import one_in
-from support.random_sites import RandomSite, accepted, site
+from support.random_sites import RandomSite, random_sites, site
 
 SCHEMA = json.loads(schema_text())
 ODD = (
@@ -39,15 +38,7 @@ ODD = (
 
 def wide_sites(count: int, seed: str = "") -> Iterator[RandomSite]:
     """So many sites that the compiler accepts; the same seed gives the same ones."""
-    for number in itertools.count():
-        name = f"{number}/{seed}"
-        data = wide(Random(name))
-        compiled = accepted(data)
-        if compiled is not None:
-            yield RandomSite(name, data, compiled)
-            count -= 1
-        if not count:
-            return
+    return random_sites(count, seed, wide)
 
 
 def wide(dice: Random) -> dict[str, Any]:
