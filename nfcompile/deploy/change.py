@@ -194,16 +194,11 @@ def refuse_during_trial(state: StateDir, events: tuple[Event, ...]) -> None:
     trial = history.trial(events, state.kernel)
     if trial is None or trial.result == history.LOADING:
         return
-    left = round(seconds_left(trial))
+    left = round(store.seconds_left(trial))
     raise KernelError(
         f"'{trial.file}' is on trial{f' for {left} s' if left > 0 else ''}; 'nfcompile confirm' keeps it, "
         "'nfcompile rollback --trial' goes back, 'apply --confirm' puts another site on trial"
     )
-
-
-def seconds_left(trial: Event) -> float:
-    """How long a trial has still to go; 0 or less where its time is over."""
-    return trial.uptime + (trial.seconds or 0) - store.uptime()
 
 
 def known_table(state: StateDir, compiled: Compiled) -> KnownTable | None:

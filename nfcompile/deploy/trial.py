@@ -44,7 +44,7 @@ def confirm(state: StateDir) -> Event:
                 f"'{trial.file}' was interrupted while it was loaded, so it may not be live; "
                 "'nfcompile apply' loads it again, 'nfcompile rollback' goes back"
             )
-        if change.seconds_left(trial) <= 0:
+        if store.seconds_left(trial) <= 0:
             back = None
             with suppress(KernelError):
                 back = _go_back(state, trial)
@@ -64,7 +64,7 @@ def ended_text(trial: Event, back: Event) -> str:
 def overdue(state: StateDir) -> Event | None:
     """The trial whose time is over and that has not been taken back: its timer is gone."""
     trial = _current(state)
-    return trial if trial is not None and change.seconds_left(trial) <= 0 else None
+    return trial if trial is not None and store.seconds_left(trial) <= 0 else None
 
 
 def finish(state: StateDir) -> Event | None:
@@ -182,7 +182,7 @@ def wait(state: StateDir, trial: Event, compiled: Compiled | None) -> None:
     current: Event | None = trial
     failures = 0
     while current is not None and failures < ATTEMPTS:
-        remaining = change.seconds_left(current)
+        remaining = store.seconds_left(current)
         if remaining > 0:
             time.sleep(min(remaining, 1))
         elif _is_gone(state):
@@ -221,7 +221,7 @@ def _end_of_time(state: StateDir, trial: Event, compiled: Compiled | None) -> bo
     """Go back; False where that failed, True also where the trial goes on or has ended."""
     with _locked(state):
         current = _open(state, trial.change, trial)
-        if current is None or change.seconds_left(current) > 0:
+        if current is None or store.seconds_left(current) > 0:
             return True
         return _try_to_go_back(state, current, compiled)
 

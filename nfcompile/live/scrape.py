@@ -60,7 +60,7 @@ class Scraper:
             found,
             site,
             not found.missing and (live is None or live.site == site.digest),
-            None if trial is None else trial.uptime + (trial.seconds or 0) - store.uptime(),
+            None if trial is None else store.seconds_left(trial),
             None if live is None else microseconds(live.at) / 1_000_000,
             time.monotonic() - self._walked,
         )

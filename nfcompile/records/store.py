@@ -195,6 +195,11 @@ def uptime() -> float:
     return round(time.clock_gettime(time.CLOCK_BOOTTIME), 3)
 
 
+def seconds_left(trial: Event) -> float:
+    """How long a trial has still to go; 0 or less where its time is over."""
+    return trial.uptime + (trial.seconds or 0) - uptime()
+
+
 def clock() -> ClockReading:
     """The present clock and uptime of this machine."""
     boot = _boot()

@@ -31,7 +31,7 @@ FAULTS = (
         "REST * (self._walked - begun) if True",
         SCRAPE,
     ),
-    Fault("live/scrape.py", "(trial.seconds or 0) - store.uptime()", "(trial.seconds or 0)", SCRAPE),
+    Fault("records/store.py", "(trial.seconds or 0) - uptime()", "(trial.seconds or 0)", SCRAPE),
     Fault("live/follow.py", " if one.kernel == state.kernel)", ")", SCRAPE),
     Fault("live/scrape.py", "not found.missing and (live", "(live", SCRAPE),
     # What the reference expects.
