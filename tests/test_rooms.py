@@ -58,6 +58,7 @@ LAZY = {
     "importlib",
     "inspect",
     "pyarrow",
+    "psycopg",
     "prometheus_client",
     "hcl2",
     "lark",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -35,16 +36,17 @@ def run(options: Options) -> int:
 def _log(folder: str, options: Options) -> int:
     from nfcompile.live.follow import ScrapedSite
     from nfcompile.log.daemon import Daemon
-    from nfcompile.log.outputs import BadDestination, opened
+    from nfcompile.log.outputs import BadDestination, OutputSettings, opened
     from nfcompile.log.process import alone, signals
 
     compilation, compiled = site.compiled_or_refused(options)
     state.examine(options)
+    settings = OutputSettings(_gateway(options), options.keep)
     begins = ScrapedSite(compiled, "", compilation.document.name, site.choice(options))
     say = _silent if options.quiet else to_stderr
     with alone(folder):
         try:
-            outputs = [opened(one) for one in options.to]
+            outputs = [opened(one, settings) for one in options.to]
         except BadDestination as problem:
             raise UsageProblem(str(problem)) from None
         with signals() as asked:
@@ -57,6 +59,11 @@ def _log(folder: str, options: Options) -> int:
     if figures.lost:
         say(f"{figures.lost} messages or records were lost")
     return OK if asked.ends() else REFUSED
+
+
+def _gateway(options: Options) -> str:
+    """The name of this gateway where many log to one place: its node, else the host."""
+    return re.sub(r"[^\w.-]", "_", options.node or os.uname().nodename, flags=re.ASCII)
 
 
 def _settings(folder: str, options: Options) -> LogSettings:

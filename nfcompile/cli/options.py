@@ -56,6 +56,7 @@ class Options(NamedTuple):
     begins: bool = False
     buffer: int = 65536
     spool: int = 1024
+    keep: int = 0
     stats: bool = False
     mappings: bool = False
     pool: str | None = None

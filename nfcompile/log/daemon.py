@@ -18,6 +18,7 @@ from nfcompile.kernel.packet_log import PacketLog
 from nfcompile.live.follow import FollowedSite, ScrapedSite
 from nfcompile.log import statistics
 from nfcompile.log.delivery import Delivery, Output
+from nfcompile.log.memory_mark import MemoryMark
 from nfcompile.log.process import Signals
 from nfcompile.log.reading import SiteReader
 from nfcompile.log.records import LOST, STARTED, STOPPED, BlockRecord, LogEvent, Record, time_text
@@ -34,7 +35,7 @@ LOOKS_AT_ONCE = 1000
 DATAGRAMS_AT_ONCE = 2000
 TICK, FIGURES_EVERY = 1.0, 5.0
 LAST_PATIENCE = 5.0
-BLOCKS, CONNECTIONS = "blocks", "connections"
+BLOCKS, CONNECTIONS, MEMORY = "blocks", "connections", "memory"
 
 
 class LogSettings(NamedTuple):
@@ -73,13 +74,8 @@ class Daemon:
             self._packets = PacketLog(LOG_GROUP, settings.namespace, settings.room)
         if CONNECTIONS in settings.sources:
             self._events = ConnectionEvents(settings.namespace, settings.room, settings.begins)
-        self._deliveries = [
-            Delivery(
-                one,
-                Spool(os.path.join(settings.folder, store.digest(one.name.encode())[:16]), settings.spool),
-            )
-            for one in outputs
-        ]
+        self._killed: list[tuple[Delivery, list[LogEvent]]] = []
+        self._deliveries = [self._delivery(one) for one in outputs]
         self._read = {BLOCKS: 0, CONNECTIONS: 0}
         self._foreign = {BLOCKS: 0, CONNECTIONS: 0}
         self._told = {BLOCKS: 0, CONNECTIONS: 0}
@@ -88,11 +84,28 @@ class Daemon:
         self._since = 0
         self._reconciles, self._overruns = True, 0
 
+    def _delivery(self, output: Output) -> Delivery:
+        """The way to an output; of one that was killed, what it had in memory is lost, and said."""
+        folder = os.path.join(self._settings.folder, store.digest(output.name.encode())[:16])
+        spool = Spool(folder, self._settings.spool)
+        mark = MemoryMark(folder)
+        made = Delivery(output, spool, mark)
+        if mark.was_killed:
+            self._say(
+                f"the last log was killed: at most {mark.left} records for {output.name} were in memory and "
+                "are lost, and what the kernel had sent and was not read"
+            )
+        if mark.left:
+            self._killed.append((made, [LogEvent(LOST, _now(), MEMORY, mark.left)]))
+        return made
+
     def run(self, signals: Signals) -> LogFigures:
         """Log until a signal or an output ends it; the last figures. Raises KernelError, and even then the
         outputs get what was read."""
         for one in self._deliveries:
             one.start()
+        for one, killed in self._killed:
+            one.put(killed)
         self._put([LogEvent(STARTED, _now())])
         poll = select.poll()
         for source in (self._packets, self._events, signals.descriptor):

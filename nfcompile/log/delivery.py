@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from nfcompile.log.memory_mark import MemoryMark
 from nfcompile.log.records import Record
 from nfcompile.log.spool import Spool, SpoolFull
 
@@ -58,14 +59,15 @@ class DeliveryState(NamedTuple):
 class Delivery:
     """One output with its queue, from `start` to `stop`."""
 
-    def __init__(self, output: Output, spool: Spool) -> None:
-        self.output, self._spool = output, spool
+    def __init__(self, output: Output, spool: Spool, mark: MemoryMark | None = None) -> None:
+        """`mark` keeps what is in memory for after a kill; what the last one lost counts as lost here."""
+        self.output, self._spool, self._mark = output, spool, mark
         self._queue: deque[Record] = deque()
         self._pending: list[Record] = []
         self._from_spool = False
         self._changed = threading.Condition()
         self._stopping = self._ended = False
-        self._delivered = self._lost = 0
+        self._delivered, self._lost = 0, mark.left if mark else 0
         self._away = ""
         self._thread = threading.Thread(target=self._run, name=output.name, daemon=True)
 
@@ -83,6 +85,7 @@ class Delivery:
                     self._spool.write(records)
                 except (SpoolFull, OSError):
                     self._lost += len(records)
+            self._note()
             self._changed.notify()
 
     @property
@@ -93,9 +96,13 @@ class Delivery:
     def state(self) -> DeliveryState:
         """How it fares."""
         with self._changed:
-            waiting = len(self._queue) + (0 if self._from_spool else len(self._pending))
             return DeliveryState(
-                self.output.name, self._delivered, waiting, self._spool.size, self._lost, self._away
+                self.output.name,
+                self._delivered,
+                self._in_memory(),
+                self._spool.size,
+                self._lost,
+                self._away,
             )
 
     def stop(self, patience: float) -> None:
@@ -114,6 +121,9 @@ class Delivery:
             except OSError:
                 self._lost += len(left) + len(self._queue)
             self._queue.clear()
+            if self._mark is not None:
+                self._mark.close()
+                self._mark = None
         self.output.close()
 
     def _run(self) -> None:
@@ -166,5 +176,13 @@ class Delivery:
             if self._from_spool:
                 self._spool.done(AT_ONCE)
             self._pending = []
+            self._note()
             self._delivered += count
             self._away = ""
+
+    def _in_memory(self) -> int:
+        return len(self._queue) + (0 if self._from_spool else len(self._pending))
+
+    def _note(self) -> None:
+        if self._mark is not None:
+            self._mark.note(self._in_memory())

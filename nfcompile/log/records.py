@@ -70,7 +70,8 @@ class ConnectionRecord(NamedTuple):
 class LogEvent(NamedTuple):
     """About the log itself: it was started, it was stopped, or messages were lost before this moment.
 
-    source   'blocks' or 'connections' for a loss, and how many
+    source   'blocks' or 'connections' for a loss on the way from the kernel, 'memory' for what a killed
+             daemon had not delivered yet; and how many
     """
 
     event: str

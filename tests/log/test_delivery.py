@@ -7,6 +7,7 @@ import pytest
 
 from nfcompile.log import delivery, spool
 from nfcompile.log.delivery import Delivery, OutputAway, OutputEnded
+from nfcompile.log.memory_mark import MemoryMark
 from nfcompile.log.records import line
 from nfcompile.log.spool import Spool, SpoolFull
 from support.log_records import AT, CONNECTION
@@ -145,6 +146,56 @@ def test_what_no_disk_has_room_for_is_counted(tmp_path):
     assert state.waiting == 50
     assert state.spooled == 4000 // (10 * each) * 10 * each
     assert state.lost == 150 - state.spooled // each
+
+
+def test_a_disk_that_is_full_costs_whole_records_and_takes_more_later(tmp_path, monkeypatch):
+    """A batch that it took in part is taken out again: no line is torn."""
+    shelf = Shelf(there=False)
+    made = started(tmp_path, shelf)
+    made.put(records(0, 50))
+    write, room = os.write, [1000]
+
+    def full(descriptor, data):
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        took = write(descriptor, data[: room[0]])
+        room[0] -= took
+        return took
+
+    monkeypatch.setattr(spool.os, "write", full)
+    made.put(records(50, 60))
+    assert made.state().lost == 10
+    room[0] = 1 << 20
+    made.put(records(60, 70))
+    shelf.there = True
+    until(lambda: made.state().delivered == 60)
+    made.stop(10)
+
+    assert numbers(shelf.taken) == [*range(50), *range(60, 70)]
+    assert made.state().lost == 10
+
+
+def test_what_was_in_memory_at_a_kill_is_known_afterwards(tmp_path):
+    """What is on the disk is not lost, and is not counted."""
+    shelf = Shelf(there=False)
+    first = Delivery(shelf, Spool(str(tmp_path), MEBIBYTE), MemoryMark(str(tmp_path)))
+    first.start()
+    first.put(records(0, 40))
+    first.put(records(40, 70))
+    until(lambda: first.state().away)
+
+    mark = MemoryMark(str(tmp_path))  # as after a kill: nothing was closed
+    assert (mark.was_killed, mark.left) == (True, 40)
+    again = Delivery(Shelf(), Spool(str(tmp_path), MEBIBYTE), mark)
+    assert again.state().lost == 40
+    again.start()
+    again.stop(10)
+    assert numbers(again.output.taken) == list(range(40, 70))
+
+    after = MemoryMark(str(tmp_path))
+    assert (after.was_killed, after.left) == (False, 0)
+    after.close()
+    first.stop(0.1)
 
 
 def test_an_output_that_has_ended_is_noticed(tmp_path):

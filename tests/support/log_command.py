@@ -40,7 +40,7 @@ class LogCommand:
         done = self.lab.must("sh", "-c", f"{environment} {line} >{out} 2>{shlex.quote(str(said))} & echo $!")
         self.pid = int(done)
         until(lambda: "logging to" in self.said(), self.said)
-        if not any("ipfix" in word for word in arguments):
+        if not any("ipfix" in word or "postgresql:" in word for word in arguments):
             until(lambda: self.events("log_started"), self.said)
 
     def said(self) -> str:

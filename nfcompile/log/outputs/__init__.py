@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from nfcompile.log.delivery import Output
 
@@ -11,36 +12,54 @@ class BadDestination(ValueError):
     """A destination that cannot be followed."""
 
 
-def _json_lines(destination: str) -> Output:
+class OutputSettings(NamedTuple):
+    """What outputs that hold the logs of many gateways want to know: this gateway's name, and after how many
+    days to drop records (0: never)."""
+
+    gateway: str = ""
+    keep: int = 0
+
+
+NO_SETTINGS = OutputSettings()
+
+
+def _json_lines(destination: str, _: OutputSettings) -> Output:
     from nfcompile.log.outputs.json_lines import JsonLines
 
     return JsonLines(destination)
 
 
-def _ipfix_udp(destination: str) -> Output:
+def _ipfix_udp(destination: str, _: OutputSettings) -> Output:
     from nfcompile.log.outputs.ipfix_udp import IpfixUdp
 
     return IpfixUdp(*host_and_port(destination))
 
 
-def _ipfix_tcp(destination: str) -> Output:
+def _ipfix_tcp(destination: str, _: OutputSettings) -> Output:
     from nfcompile.log.outputs.ipfix_tcp import IpfixTcp
 
     return IpfixTcp(*host_and_port(destination))
 
 
-OUTPUTS: dict[str, Callable[[str], Output]] = {
+def _postgresql(destination: str, settings: OutputSettings) -> Output:
+    from nfcompile.log.outputs.postgresql import PostgresqlOutput
+
+    return PostgresqlOutput(f"postgresql://{destination}", settings)
+
+
+OUTPUTS: dict[str, Callable[[str, OutputSettings], Output]] = {
     "json:": _json_lines,
     "ipfix+udp://": _ipfix_udp,
     "ipfix+tcp://": _ipfix_tcp,
+    "postgresql://": _postgresql,
 }
 
 
-def opened(destination: str) -> Output:
+def opened(destination: str, settings: OutputSettings = NO_SETTINGS) -> Output:
     """The output of that name. Raises BadDestination."""
     for word, make in OUTPUTS.items():
         if destination.startswith(word) and destination != word:
-            return make(destination.removeprefix(word))
+            return make(destination.removeprefix(word), settings)
     known = ", ".join(f"{word}..." for word in OUTPUTS)
     raise BadDestination(f"'{destination}' is no destination; there are {known}")
 
