@@ -32,21 +32,21 @@ def arriving(context: Context) -> Contribution:
     if not allocations:
         return Contribution()
     inward = *context.from_outside, *context.to_inside, match(CT_STATUS, "dnat"), match(ASKED, names.GLOBALS)
-    entry = Rule((*inward, jump(names.ARRIVING)), POOLS)
+    entry = Rule((*inward, jump(names.INBOUND_POLICY)), POOLS)
     policies = [_policy(context, allocation) for allocation in allocations]
     if is_flat(context):
-        chains = {one.pool.name: names.arriving(one.pool.name) for one in allocations}
-        tables, look = by_global(context, "arriving", ASKED, chains)
-        chain = Chain(names.ARRIVING, (Rule((look,), POOLS),), POOLS)
+        chains = {one.pool.name: names.inbound_policy(one.pool.name) for one in allocations}
+        tables, look = by_global(context, "inboundpolicy", ASKED, chains)
+        chain = Chain(names.INBOUND_POLICY, (Rule((look,), POOLS),), POOLS)
         return Contribution((*tables, chain, *policies), postrouting=(entry,))
     last = sorted(allocations, key=lambda allocation: allocation.pool.is_static)
     rules = tuple(rule for allocation in last for rule in _whose(context, allocation))
-    return Contribution((Chain(names.ARRIVING, rules, POOLS), *policies), postrouting=(entry,))
+    return Contribution((Chain(names.INBOUND_POLICY, rules, POOLS), *policies), postrouting=(entry,))
 
 
 def _whose(context: Context, allocation: PoolAllocation) -> Iterator[Rule]:
     pool = allocation.pool
-    go = goto(names.arriving(pool.name))
+    go = goto(names.inbound_policy(pool.name))
     if not pool.is_static:
         yield pool_rule(pool, *next(whose(context, allocation, ASKED)), go)
         return
@@ -60,4 +60,4 @@ def _whose(context: Context, allocation: PoolAllocation) -> Iterator[Rule]:
 def _policy(context: Context, allocation: PoolAllocation) -> Chain:
     _, rules = policy(context, allocation)
     limits = inbound_limit(allocation.pool)
-    return pool_chain(allocation.pool, names.arriving(allocation.pool.name), *limits, *rules)
+    return pool_chain(allocation.pool, names.inbound_policy(allocation.pool.name), *limits, *rules)

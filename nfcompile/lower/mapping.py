@@ -111,7 +111,7 @@ def learning(context: Context) -> Contribution:
     chains: list[Object] = []
     rules: list[Rule] = []
     if any(pool.keeps_mapping_entries for pool in pools):
-        known = Rule((set_mark(0),), POOLS), Rule((goto(names.RENEW_ENTRIES),), POOLS)
+        known = Rule((set_mark(0),), POOLS), Rule((goto(names.REFRESH_ENTRIES),), POOLS)
         chains.append(Chain(names.KNOWN_SOCKETS, known, POOLS))
         new = match(CT_STATE, "new"), match(META_MARK, KNOWN)
         rules.append(Rule((*new, goto(names.KNOWN_SOCKETS)), POOLS))
@@ -138,7 +138,7 @@ def _by_address(context: Context, allocation: PoolAllocation) -> Rule:
     if pool.can_be_reached:
         return pool_rule(pool, *mine, update(names.owners(pool.name), GLOBAL, LOCAL))
     ported = () if len(mine) > 1 else (match(L4PROTO, *PROTOCOLS),)
-    return pool_rule(pool, *mine, *ported, goto(names.fresh(pool.name)))
+    return pool_rule(pool, *mine, *ported, goto(names.new_mapping(pool.name)))
 
 
 def _maps(context: Context, pool: Pool) -> Iterator[Object]:
@@ -178,7 +178,7 @@ def _after_translation(context: Context, pool: Pool) -> Iterator[Object]:
     yield Set(asking, SOCKET, pool.path, (), ("dynamic", "timeout"), ASKING_SECONDS, ENTRIES)
     yield pool_chain(
         pool,
-        names.fresh(name),
+        names.new_mapping(name),
         pool_rule(pool, ported, add(asking, inside, CLAIM), counter(race), DROP),
         pool_rule(pool, ported, match(inside, asking), goto(names.entry_claim(name))),
         pool_rule(pool, *full),

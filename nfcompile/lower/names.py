@@ -29,16 +29,16 @@ LOCAL = Name("to_gateway")
 LEAK = Name("untranslated")
 FLOWTABLE = Name("shortcut")
 OFFLOAD = Name("into_shortcut")
-ARRIVING = Name("arriving")
+INBOUND_POLICY = Name("inboundpolicy")
 REACHABLE = Name("reachable")
 REACHED = "reached"
 EXPECTED = Name("expected_flows")
 LEARN = Name("learn")
 KNOWN_SOCKETS = Name("known_sockets")
-STALE = Name("stale")
-RENEW = Name("renew")
-RENEW_CONNECTION = Name("renew_connection")
-RENEW_ENTRIES = Name("renew_entries")
+REFRESH_CHECK = Name("refresh_check")
+REFRESH = Name("refresh")
+REFRESH_CONNECTION = Name("refresh_connection")
+REFRESH_ENTRIES = Name("refresh_entries")
 NEW_TOKEN = Name("new_token")
 VLAN_ZONES = Name("vlan_zones")
 VLAN_ANSWERS = Name("vlan_answers")
@@ -52,7 +52,7 @@ CLOSED = Name("closed_subscribers")
 OWN = Name("own_addresses")
 NAMED = Name("named_sources")
 OFFLOADED = Name("shortcut_addresses")
-YOUNG = Name("young")
+RECENT_TOKENS = Name("recent_tokens")
 NOW = Name("now")
 GATE = Name("gate")
 REFUSED = Name("refused")
@@ -108,7 +108,7 @@ def some_pools(pools: str) -> Name:
 
 
 def by_global(word: str) -> Name:
-    """A verdict map by global address: 'inbound_outside', 'arriving' ..."""
+    """A verdict map by global address: 'inbound_outside', 'inboundpolicy' ..."""
     return Name(f"{word}_by_address")
 
 
@@ -122,9 +122,9 @@ def by_port(word: str, pools: str) -> Name:
     return Name(f"{word}_by_port", pools)
 
 
-def arriving(pool: str) -> Name:
+def inbound_policy(pool: str) -> Name:
     """The chain of connections from outside that reach a pool."""
-    return Name("arriving", pool)
+    return Name("inboundpolicy", pool)
 
 
 def reached(pool: str) -> Name:
@@ -343,9 +343,9 @@ def sockets(pool: str) -> Name:
     return Name("sockets", pool)
 
 
-def fresh(pool: str) -> Name:
+def new_mapping(pool: str) -> Name:
     """The chain, after the translation, of a socket without entries."""
-    return Name("fresh", pool)
+    return Name("new_mapping", pool)
 
 
 def claimed_socket(pool: str) -> Name:

@@ -1,10 +1,10 @@
 """What packets of running connections renew: mapping entries, and the blocks of dynamic pools.
 
-Entries live as long as a connection uses them. Each connection carries a token in its mark, and all that take
-one within the same SLOT_SECONDS take the same: `now` holds it. A token is `young` for YOUNG_SECONDS, once in
-its life; a packet whose token is no longer young renews the entries and takes the token of now. Busy
-connections so renew two or three times a minute, sparse ones with every packet, whatever other connections
-do; every other packet pays one look-up in a set of a few elements.
+Entries live as long as a connection uses them. Each connection carries a token in its mark, and all that
+take one within the same slot take the same: the map `now` holds it. A token stays in the set `recent_tokens`
+for YOUNG_SECONDS, once in its life; a packet whose token has left the set refreshes the entries and takes the
+token of now. Busy connections so refresh two or three times a minute, sparse ones with every packet, whatever
+other connections do; every other packet pays one look-up in a set of a few elements.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ OPTION = ("nat_defaults", "udp_inbound_refresh")
 MANY = 65536
 """Tokens of as many slots as a mapping lives: a day has 8,640."""
 FEW = 64
-"""Elements of `now` and `young`: more than two CPUs can add in the seconds that each lives."""
+"""Elements of `now` and `recent_tokens`: more than two CPUs can add in the seconds that each lives."""
 INSIDE = concat(Field("ct original ip saddr"), Field("ct original proto-src"))
 OUTSIDE = concat(Field("ct reply ip daddr"), Field("ct reply proto-dst"))
 """Both ends of a mapping as conntrack has them; with the protocol they are keys. (With `th sport` in its
@@ -74,9 +74,9 @@ def renewal(context: Context) -> Contribution:
     path = ("pools",)
     sixteenth = match(CT_DIRECTION, "original"), match(Numgen("inc", 16), 0)
     rules = (
-        Rule((unlike(CT_MARK, 0), match(CT_MARK, names.YOUNG), ACCEPT), path),
-        Rule((match(Bitwise(CT_MARK, TOKEN_BYTE), FIRST_TOKEN), goto(names.STALE)), path),
-        Rule((unlike(CT_MARK, 0), *sixteenth, jump(names.RENEW_ENTRIES)), path),
+        Rule((unlike(CT_MARK, 0), match(CT_MARK, names.RECENT_TOKENS), ACCEPT), path),
+        Rule((match(Bitwise(CT_MARK, TOKEN_BYTE), FIRST_TOKEN), goto(names.REFRESH_CHECK)), path),
+        Rule((unlike(CT_MARK, 0), *sixteenth, jump(names.REFRESH_ENTRIES)), path),
     )
     return Contribution(tuple(_renewal(context, renewing)), translated=rules)
 
@@ -173,33 +173,33 @@ def _renewal(context: Context, renewing: list[PoolAllocation]) -> Iterator[Objec
     """A packet whose token has run out; inbound ones count only for udp, and where the site says so."""
     path, refreshes = ("pools",), context.site.defaults.udp_inbound_refresh
     young, flags = young_seconds(context), ("dynamic", "timeout")
-    yield Set(names.YOUNG, ("mark",), path, (), flags, 0, FEW)
+    yield Set(names.RECENT_TOKENS, ("mark",), path, (), flags, 0, FEW)
     yield Map(names.NOW, ("ether_type",), ("mark",), path, (), flags, max(1, young // SLOTS), FEW)
-    inbound_counts = Rule((match(L4PROTO, UDP), goto(names.RENEW)), OPTION)
+    inbound_counts = Rule((match(L4PROTO, UDP), goto(names.REFRESH)), OPTION)
     original, reply = match(CT_DIRECTION, "original"), match(CT_DIRECTION, "reply")
     from_outside = original, match(CT_STATUS, "dnat"), match(Bitwise(CT_STATUS, SNAT), 0)
     yield Chain(
-        names.STALE,
+        names.REFRESH_CHECK,
         (
             *((inbound_counts,) if refreshes else ()),
             *(() if refreshes else _while_alive(context, renewing)),
             Rule((*from_outside, ACCEPT), path),
             Rule((reply, match(Bitwise(CT_STATUS, DNAT), 0), ACCEPT), path),
-            Rule((goto(names.RENEW),), path),
+            Rule((goto(names.REFRESH),), path),
         ),
         path,
     )
     yield Chain(
-        names.RENEW,
+        names.REFRESH,
         (
-            Rule((set_mark(NOW, CT_MARK), goto(names.RENEW_CONNECTION)), path),
+            Rule((set_mark(NOW, CT_MARK), goto(names.REFRESH_CONNECTION)), path),
             Rule((jump(names.NEW_TOKEN),), path),
-            Rule((goto(names.RENEW_CONNECTION),), path),
+            Rule((goto(names.REFRESH_CONNECTION),), path),
         ),
         path,
     )
     yield Chain(
-        names.RENEW_CONNECTION, (Rule((jump(names.RENEW_ENTRIES),), path), Rule((ACCEPT,), path)), path
+        names.REFRESH_CONNECTION, (Rule((jump(names.REFRESH_ENTRIES),), path), Rule((ACCEPT,), path)), path
     )
     seconds = () if refreshes else tuple(sorted({alive_seconds(context, one.pool) for one in renewing}))
     for each in seconds:
@@ -217,7 +217,7 @@ def _renewal(context: Context, renewing: list[PoolAllocation]) -> Iterator[Objec
             go = jump(names.opened(side, pool.name))
             for mine in whose(context, allocation, Field(field)):
                 rules.append(pool_rule(pool, match(CT_STATUS, status), *mine, go))
-    yield Chain(names.RENEW_ENTRIES, tuple(rules), path)
+    yield Chain(names.REFRESH_ENTRIES, tuple(rules), path)
 
 
 def alive_seconds(context: Context, pool: Pool) -> int:
@@ -249,7 +249,7 @@ def _new_token(young: int, alive: tuple[int, ...]) -> Chain:
     path = ("pools",)
     make: tuple[Statement, ...] = (
         set_mark(NEW_TOKEN, CT_MARK),
-        SetUpdate("add", names.YOUNG, CT_MARK, timeout=young),
+        SetUpdate("add", names.RECENT_TOKENS, CT_MARK, timeout=young),
         *(add(names.alive(seconds), CT_MARK) for seconds in alive),
         SetUpdate("add", names.NOW, META_PROTOCOL, CT_MARK),
     )

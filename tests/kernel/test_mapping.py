@@ -228,7 +228,7 @@ def test_new_sockets_are_learnt_while_tokens_are_young(lab: Lab) -> None:
     busy = [packet(UDP, (home, 30000 + n), (SERVERS[0], 443)) for home in homes_ for n in range(60)]
     for _ in range(3):
         lab.exchange(busy)
-    assert "expires" in lab.must("nft", "list", "set", "ip", "nfcompile", "young")
+    assert "expires" in lab.must("nft", "list", "set", "ip", "nfcompile", "recent_tokens")
     fresh = {(home, 50000 + n) for home in homes_ for n in range(10)}
     for socket in fresh:
         outside(lab, UDP, socket, SERVERS[1])

@@ -37,7 +37,7 @@ def busy(lab: Lab) -> None:
     """Whoever takes a token from now on takes one that is young, and stays so."""
     token = f"0x{FIRST_TOKEN:x}"
     forget_tokens(lab)
-    lab.must("nft", "add", "element", "ip", "nfcompile", "young", f"{{ {token} timeout 900s }}")
+    lab.must("nft", "add", "element", "ip", "nfcompile", "recent_tokens", f"{{ {token} timeout 900s }}")
     lab.must("nft", "add", "element", "ip", "nfcompile", "now", f"{{ ip timeout 900s : {token} }}")
 
 

@@ -28,5 +28,5 @@ def age(lab: Lab, *things: str) -> None:
 
 def forget_tokens(lab: Lab) -> None:
     """No connection has a token that is young, and there is none to take."""
-    lab.must("nft", "flush", "set", "ip", "nfcompile", "young")
+    lab.must("nft", "flush", "set", "ip", "nfcompile", "recent_tokens")
     lab.must("nft", "flush", "map", "ip", "nfcompile", "now")

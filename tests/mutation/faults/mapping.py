@@ -74,7 +74,7 @@ FAULTS = (
     # What packets renew.
     Fault(
         "lower/renewal.py",
-        "        Rule((unlike(CT_MARK, 0), *sixteenth, jump(names.RENEW_ENTRIES)), path),\n",
+        "        Rule((unlike(CT_MARK, 0), *sixteenth, jump(names.REFRESH_ENTRIES)), path),\n",
         "",
         RENEWAL,
     ),
@@ -139,8 +139,8 @@ FAULTS = (
     ),
     Fault(
         "lower/renewal.py",
-        "set_mark(NOW, CT_MARK), goto(names.RENEW_CONNECTION)",
-        "goto(names.RENEW_CONNECTION)",
+        "set_mark(NOW, CT_MARK), goto(names.REFRESH_CONNECTION)",
+        "goto(names.REFRESH_CONNECTION)",
         RENEWAL,
     ),
 )
