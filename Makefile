@@ -42,7 +42,7 @@ unit: setup
 # Rulesets in a real kernel and packets through it, in namespaces that vanish with the tests; some of it with
 # KERNEL=tests/kernel/test_policy.py.
 kernel: setup
-	@scripts/in-namespaces $(BIN)/pytest $(KERNEL) -rs
+	@scripts/kernel-tests $(BIN) $(KERNEL) -rs
 
 # Regenerate the expected files of the golden cases; reading `git diff tests/golden` is the review.
 golden: setup
