@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-lowest test-latest lint unit kernel golden errors docs lock bare busy packages monitoring logs soak kills fuzz ha attack mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel editor browser golden errors docs lock bare busy packages monitoring logs soak kills fuzz ha attack mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
 # half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
@@ -37,16 +37,21 @@ lint: setup
 
 # Whatever needs no kernel: unit tests, doctests, golden cases.
 unit: setup
-	$(BIN)/pytest --ignore=tests/kernel -n auto
+	$(BIN)/pytest --ignore=tests/kernel --ignore=tests/editor --ignore=tests/browser -n auto
 
 # Rulesets in a real kernel and packets through it, in namespaces that vanish with the tests; some of it with
 # KERNEL=tests/kernel/test_policy.py.
 kernel: setup
 	@scripts/kernel-tests $(BIN) $(KERNEL) -rs
 
+# What an editor shows of a site, asked of the real YAML language server; the first time it is fetched (npm).
+editor: setup
+	@scripts/language_server
+	$(BIN)/pytest tests/editor
+
 # Regenerate the expected files of the golden cases; reading `git diff tests/golden` is the review.
 golden: setup
-	$(BIN)/pytest tests --ignore=tests/kernel -k golden --update-golden
+	$(BIN)/pytest tests --ignore=tests/kernel --ignore=tests/editor --ignore=tests/browser -k golden --update-golden
 
 # Pages that are made of the code: the sections of the checks in docs/errors.md, and docs/cli.md.
 errors: setup
@@ -133,5 +138,5 @@ matrix: setup
 
 # Back to what git has.
 clean:
-	rm -rf .venv .venv-* .matrix .bare .monitoring .docs dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .matrix .bare .monitoring .docs .editor dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

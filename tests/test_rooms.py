@@ -193,7 +193,7 @@ SHARED = {"support", "mutation"}
 
 
 def test_folders_of_tests_mirror_the_rooms():
-    others = SHARED | {"golden", "kernel_room"}
+    others = SHARED | {"golden", "kernel_room", "editor", "browser"}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name[0] not in "_."}
 
     assert folders - others - {room_of(file) for file in FILES} == set()

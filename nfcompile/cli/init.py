@@ -10,6 +10,8 @@ from nfcompile.cli import files
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, say
 from nfcompile.cli.options import Options
 
+EDITOR = "# yaml-language-server: $schema=site.schema.json (nfcompile schema > site.schema.json)\n"
+"""What editors with the YAML language server read: where the schema is, beside the site."""
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,14}", re.ASCII)
 
 
@@ -41,4 +43,4 @@ def starting_site(template: str, inside: str, outside: str) -> str:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    return page.get_template(f"init-{template}.yaml.j2").render(inside=inside, outside=outside)
+    return EDITOR + page.get_template(f"init-{template}.yaml.j2").render(inside=inside, outside=outside)

@@ -79,6 +79,7 @@ class Options(NamedTuple):
     host: bool = False
     instance: str | None = None
     region: str | None = None
+    docs: str | None = None
     conntrackd: str | None = None
     stdin: bool = False
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import json
 
+from nfcompile.cli.editor_schema import editor_schema
 from nfcompile.cli.exit_status import OK
 from nfcompile.cli.options import Options
 
 
 def run(options: Options) -> int:
-    """Write the schema to stdout as it is shipped."""
-    from nfcompile.source import schema
-
-    sys.stdout.write(schema.schema_text())
+    """Write the schema to stdout."""
+    print(json.dumps(editor_schema(options.docs), indent=2))
     return OK

@@ -506,5 +506,14 @@ VERBS = (
             VerbOption("outside", ("--outside",), "The global interface.", "IF", default="wan0"),
         ),
     ),
-    Verb("schema", "Show the JSON Schema of a site, for editors."),
+    Verb(
+        "schema",
+        "Show the JSON Schema of a site, for editors.",
+        (),
+        (
+            VerbOption(
+                "docs", ("--docs",), "Link each key to this documentation (`make docs`) at URL.", "URL"
+            ),
+        ),
+    ),
 )
