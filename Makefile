@@ -49,6 +49,11 @@ editor: setup
 	@scripts/language_server
 	$(BIN)/pytest tests/editor
 
+# The pages of diff and plan and the picture of graph in a real Chromium, which root installs (Debian's, 300 MB).
+browser: setup
+	@command -v chromedriver >/dev/null || scripts/chromium
+	$(BIN)/pytest tests/browser
+
 # Regenerate the expected files of the golden cases; reading `git diff tests/golden` is the review.
 golden: setup
 	$(BIN)/pytest tests --ignore=tests/kernel --ignore=tests/editor --ignore=tests/browser -k golden --update-golden

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nfcompile.allocation.capacity import Plan
 from nfcompile.allocation.moves import Move, Moves, subscriber_count
 from nfcompile.cli.comparison import Side
+from nfcompile.cli.fill_map import fill_map
 from nfcompile.deploy.comparison import Comparison
 from nfcompile.diagnostics import dotted
 
 if TYPE_CHECKING:
-    from nfcompile.allocation.fill import FillCell
     from nfcompile.allocation.pools import PoolAllocation
     from nfcompile.pipeline import Compiled
 
 RUNS_MOST = 500
 LINES_MOST = 5000
 SIGNS = {"added": "+", "changed": "~", "removed": "-"}
-MAP_WIDTH, CELL_HEIGHT, MARGIN = 960, 9, 16
-
-
-class FillMap(NamedTuple):
-    """The grid of a pool as rectangles and words."""
-
-    label: str
-    width: int
-    height: int
-    cells: list[dict[str, Any]]
-    labels: list[dict[str, Any]]
 
 
 def diff_page(found: Comparison, before: Side | None, after: Side) -> str:
@@ -68,13 +56,14 @@ def diff_page(found: Comparison, before: Side | None, after: Side) -> str:
 
 def plan_page(name: str, columns: Sequence[str], made: Sequence[PlannedPool]) -> str:
     """How full the pools of a site are."""
+    shown = [{"name": one.plan.pool, "lines": one.lines, "map": fill_map(one.allocation)} for one in made]
     return _page(
         "plan",
         title=f"Allocation of {name}",
         site=name,
         columns=[(word.removeprefix(">"), word.startswith(">")) for word in columns],
         rows=[one.row for one in made],
-        pools=[{"name": one.plan.pool, "lines": one.lines, "map": _fill_map(one.allocation)} for one in made],
+        pools=[one for one in shown if one["lines"] or one["map"]],
     )
 
 
@@ -150,56 +139,3 @@ def _picture(compiled: Compiled, arrow: str) -> str:
 
     drawn = svg(way(compiled.site, compiled.allocations)).partition("\n")[2]
     return drawn.replace('id="arrow"', f'id="{arrow}"').replace("url(#arrow)", f"url(#{arrow})")
-
-
-def _fill_map(allocation: PoolAllocation) -> FillMap | None:
-    """The map of a deterministic cgnat pool; others have no computed blocks to show."""
-    from nfcompile.allocation.fill import fill
-
-    if not (allocation.pool.is_deterministic and allocation.pool.shares_addresses):
-        return None
-    cells = fill(allocation.layout())
-    if not cells:
-        return None
-    columns = sum(one.addresses == cells[0].addresses for one in cells)
-    rows = len(cells) // columns
-    width = MAP_WIDTH / columns
-    used, blocks = sum(one.used for one in cells), allocation.stock.capacity
-    return FillMap(
-        f"{used:,} of {blocks:,} blocks have a subscriber",
-        MAP_WIDTH,
-        rows * CELL_HEIGHT + 2 * MARGIN,
-        [_cell(allocation, run, at % columns, at // columns, width) for at, run in _runs(cells, columns)],
-        [
-            {"x": 0, "y": 11, "text": f"port {allocation.stock.block(0, 0).first}"},
-            {"x": 0, "y": rows * CELL_HEIGHT + 2 * MARGIN - 4, "text": "last address of global_ip"},
-        ],
-    )
-
-
-def _runs(cells: Sequence[FillCell], columns: int) -> Iterator[tuple[int, list[FillCell]]]:
-    """Neighbours of one row that are equally full, and where the first of them stands."""
-    for row in range(0, len(cells), columns):
-        at = row
-        for _, equal in groupby(cells[row : row + columns], key=lambda one: one.share):
-            run = list(equal)
-            yield at, run
-            at += len(run)
-
-
-def _cell(
-    allocation: PoolAllocation, run: Sequence[FillCell], column: int, row: int, width: float
-) -> dict[str, Any]:
-    stock, first, last = allocation.stock, run[0], run[-1]
-    ports = f"{stock.block(0, first.blocks.first).first}-{stock.block(0, last.blocks.last).last}"
-    addresses = f"addresses {first.addresses.first + 1:,} to {first.addresses.last + 1:,}"
-    used = sum(one.used for one in run)
-    blocks = f"{used:,} of {sum(one.addresses.size * one.blocks.size for one in run):,} blocks"
-    return {
-        "x": round(column * width, 2),
-        "y": row * CELL_HEIGHT + MARGIN,
-        "width": round(len(run) * width, 2),
-        "height": CELL_HEIGHT - 1,
-        "share": round(0.15 + 0.85 * first.share, 2) if used else None,
-        "title": f"{addresses}, ports {ports}: {blocks}",
-    }

@@ -39,10 +39,23 @@ STYLE = """
   .untouched { fill: #e3eef8; stroke: #3a6ea5 }
   .leaks { fill: #fde3cf; stroke: #c2610c }
   .dropped { fill: #f8e1e1; stroke: #a53a3a }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6e8ee }
+    .word { fill: #a5adbd }
+    path { stroke: #a5adbd }
+    .page { fill: #14161c }
+    .side { fill: #2a2f3b; stroke: #a5adbd }
+    .rules { fill: #3a3217; stroke: #d9ad2b }
+    .step { fill: #1e212a; stroke: #a5adbd }
+    .translated { fill: #17301d; stroke: #6fb583 }
+    .untouched { fill: #16283a; stroke: #6ea8e0 }
+    .leaks { fill: #43270f; stroke: #f0984a }
+    .dropped { fill: #3a1b1b; stroke: #e08585 }
+  }
 """
 ARROW = (
     '<marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-    '<path d="M0,0 L8,4 L0,8 z" style="fill:#5b6478;stroke:none;marker-end:none"/></marker>'
+    '<path d="M0,0 L8,4 L0,8 z" style="fill:context-stroke;stroke:none;marker-end:none"/></marker>'
 )
 
 

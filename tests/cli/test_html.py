@@ -93,6 +93,21 @@ def test_how_full_pools_are(here):
     assert 0 < len(cells) < 1000
 
 
+def test_ports_in_no_block_are_on_the_map(here):
+    found = page(
+        "plan",
+        write(
+            "site.yaml", GOOD.replace("    type: cgnat\n", "    type: cgnat\n    port_range: 1024-65000\n")
+        ),
+    )
+
+    (waste,) = [attributes for tag, attributes in found.tags if attributes.get("class") == "waste"]
+    assert "ports 64640-65000 of each address are in no block" in found.text
+    assert "in no block" not in page("plan", write("site.yaml", GOOD)).text
+    grid = (1080 - 120) / (65001 - 1024)
+    assert float(waste["width"]) == pytest.approx(361 * grid, abs=0.1)
+
+
 @pytest.mark.parametrize("fill", ["spread", "address"])
 def test_a_million_subscribers_are_a_small_page(here, fill):
     million = GOOD.replace("203.0.113.0/30", "203.0.0.0/16").replace("100.64.0.0/24", "100.64.0.0/12")
