@@ -163,8 +163,7 @@ def test_any_data_like_the_schema(data: Any) -> None:
 
 
 def test_the_data_reach_the_compiler() -> None:
-    """Of what `like` makes enough fits the schema to be read as a site: at least one in ninety; which examples
-    there are follows from the constants of all modules."""
+    """Of what `like` makes enough fits the schema to be read as a site: one in ninety, and more."""
     fitting = 0
 
     @seed(0)
