@@ -36,7 +36,7 @@ ROOMS = {
     "host": {"allocation", "emit", "kernel", "model", "pipeline"},
     "records": {"allocation", "ipalloc", "kernel", "model", "pipeline"},
     "live": {"allocation", "emit", "ipalloc", "kernel", "lower", "model", "pipeline", "records"},
-    "log": {"allocation", "kernel", "live", "lower", "model", "pipeline", "records"},
+    "log": {"allocation", "ipalloc", "kernel", "live", "lower", "model", "pipeline", "records"},
     "importers": {"ipalloc", "model", "source"},
     "deploy": {"__init__", "allocation", "emit", "host", "kernel", "live", "model", "pipeline", "records"},
 }

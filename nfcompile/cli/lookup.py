@@ -26,8 +26,8 @@ def run(options: Options) -> int:
 
         with working("answering", options, rows=True):
             return lookup_bulk.run(options)
-    site_alone = options.at is None and options.log is None and not options.live and not options.report
-    if site_alone and options.format != "csv":
+    others = options.at or options.log or options.db or options.live or options.report
+    if not others and options.format != "csv":
         return _computed(options)
     from nfcompile.cli import lookup_sources
 
@@ -40,8 +40,10 @@ def _refuse_nonsense(options: Options) -> None:
         raise UsageProblem(f"one ADDR[:PORT] at a time, not {len(options.words) - 1}")
     if not options.words and options.bulk is None:
         raise UsageProblem("missing argument: ADDR[:PORT] or --bulk FILE")
-    if options.live and (options.at or options.log or options.bulk) is not None:
-        raise UsageProblem("--live asks the kernel of now; it does not go with --at, --log or --bulk")
+    if options.live and (options.log or (options.at or options.db or options.bulk) is not None):
+        raise UsageProblem("--live asks the kernel of now; it does not go with --at, --log, --db or --bulk")
+    if options.log and options.db is not None:
+        raise UsageProblem("one log at a time: --log or --db")
     if options.netns is not None and not (options.live or (options.at or options.bulk) is not None):
         raise UsageProblem("--netns goes with --live, --at or --bulk")
 

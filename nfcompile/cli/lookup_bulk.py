@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from nfcompile.cli import files, lookup, lookup_report
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, to_stderr
+from nfcompile.cli.lookup_logs import at_line, open_text
 from nfcompile.cli.lookup_report import AnsweredQuestion
-from nfcompile.cli.lookup_sources import LookupSources, at_line, moment, open_text, opened_sources
+from nfcompile.cli.lookup_sources import LookupSources, moment, opened_sources
 from nfcompile.cli.options import Options
 from nfcompile.kernel import KernelError
 from nfcompile.records.lookup_at import BindingQuestion

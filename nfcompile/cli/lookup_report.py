@@ -27,16 +27,17 @@ class AnsweredQuestion(NamedTuple):
     spelled: tuple[str, ...]
     found: Sequence[Attribution]
     moment: Moment | None = None
+    log_doubt: str = ""
+
+    @property
+    def doubt(self) -> str:
+        """Why the answers are not certain, by the history and by the log."""
+        return "; ".join(filter(None, (self.moment.doubt if self.moment else "", self.log_doubt)))
 
 
-def write(
-    asked: str,
-    question: BindingQuestion,
-    found: Sequence[Attribution],
-    moment: Moment | None,
-    format: str,
-) -> None:
-    """Write question, answers, and the configuration behind each; `moment` is what was live then."""
+def write(asked: str, question: BindingQuestion, answered: AnsweredQuestion, format: str) -> None:
+    """Write question, answers, the configuration and the record behind each, and what is not certain."""
+    moment = answered.moment
     doubtful = moment.live if moment and moment.doubt else ()
     data: dict[str, Any] = {
         "question": {
@@ -46,10 +47,10 @@ def write(
             "asked_at": store.now(),
             "version": __version__,
         },
-        "certain": not doubtful,
-        "doubt": moment.doubt if moment and doubtful else None,
+        "certain": not answered.doubt,
+        "doubt": answered.doubt or None,
         "may_have_been_live": [_live_data(one) for one in doubtful],
-        "answers": [_as_data(one) for one in found],
+        "answers": [_as_data(one) for one in answered.found],
     }
     print(json.dumps(data, indent=2) if format == "json" else _text(data))
 
@@ -78,19 +79,24 @@ def spelled(question: BindingQuestion, asked: str) -> tuple[str, ...]:
 
 def _rows(answered: AnsweredQuestion, asked_at: str) -> Iterator[tuple[str | int | None, ...]]:
     question = tuple(map(visible, answered.spelled))
-    certain = "no" if answered.moment and answered.moment.doubt else "yes"
+    certain = "no" if answered.doubt else "yes"
     if not answered.found:
         yield (*question, *NOBODY, "", "", "", "", asked_at, __version__, certain)
-    for answer, configuration, assigned in answered.found:
-        since = _since(configuration.since) or ""
-        source = (configuration.site, visible(configuration.file), since)
+    for answer, configuration, assigned, _ in answered.found:
+        since = _since(configuration.since) or "" if configuration else ""
+        source = (configuration.site, visible(configuration.file), since) if configuration else ("", "", "")
         yield (*question, *answer, assigned, *source, asked_at, __version__, certain)
 
 
 def _as_data(found: Attribution) -> dict[str, object]:
-    site, file, live = found.configuration
+    site, file, live = found.configuration or (None, None, None)
     configuration = _live_data(live) if live else {"file": file, "sha256": site, **dict.fromkeys(SINCE)}
-    return found.answer._asdict() | {"assigned": found.assigned or None, "configuration": configuration}
+    evidence = found.evidence
+    return found.answer._asdict() | {
+        "assigned": found.assigned or None,
+        "configuration": configuration,
+        "log": {name: value or None for name, value in evidence._asdict().items()} if evidence else None,
+    }
 
 
 SINCE = ("live_since", "live_since_between", "result", "applied_by", "applied_with")
@@ -119,7 +125,7 @@ def _lines(data: object) -> str:
     assert isinstance(data, dict)
     for word, value in data.items():
         if isinstance(value, dict):
-            pairs += value.items()
+            pairs += [(f"log {name}" if word == "log" else name, one) for name, one in value.items()]
         else:
             pairs.append((word, value))
     return "\n".join(

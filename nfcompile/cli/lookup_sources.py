@@ -6,13 +6,12 @@ import functools
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple
 
-from nfcompile.cli import files, lookup, lookup_report, site, state
-from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note, to_stderr
+from nfcompile.cli import files, lookup, lookup_logs, lookup_report, site, state
+from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note
 from nfcompile.cli.lookup_report import AnsweredQuestion
 from nfcompile.cli.options import Options
 from nfcompile.kernel import KernelError
@@ -22,37 +21,58 @@ from nfcompile.records import assignment_log, lookup_at, store
 from nfcompile.records.lookup_at import Attribution, BindingQuestion, Configuration, KnownSite, Owners
 from nfcompile.records.timeline import Moment, Timeline, timeline
 
+if TYPE_CHECKING:
+    from nfcompile.log.answers import LogReader
+
 _DATE_ONLY = re.compile(r"[\d-]*", re.ASCII)
 
 
 class Answers(NamedTuple):
-    """What was found, and what was live then; None for a site that is named on the command line."""
+    """What was found, and what was live then; None for a site that is named on the command line, and where
+    a log alone answers. `log_doubt` is what is not certain by the log, '' where it is."""
 
     found: list[Attribution]
     moment: Moment | None = None
+    log_doubt: str = ""
 
 
 class LookupSources(NamedTuple):
     """The history, and the site that the command line names; each None where it is not asked.
 
     `known` compiles a site of the history by its digest; `owners` knows the assignments of dynamic pools.
+    `log` is a log that `nfcompile log` has written.
     """
 
     timeline: Timeline | None
     known: Callable[[str], KnownSite]
     named: tuple[KnownSite, Configuration] | None
     owners: Owners | None
+    log: LogReader | None = None
 
     def find(self, question: BindingQuestion) -> Answers:
-        """The site that was named answers a question without a time, the history every other one."""
-        if question.at is None and self.named is not None:
-            now = question._replace(at=store.now())
-            return Answers(lookup_at.find(now, self.named[0], self.named[1], self.owners))
-        if self.timeline is None:
-            raise UsageProblem("a question with a time needs a history, and there is none")
+        """The site that was named answers a question without a time, the history every other one; beside
+        it the log, which answers alone where there is no history."""
         asked = question if question.at else question._replace(at=store.now())
-        found = lookup_at.find_at(asked, self.timeline, self.known, self.owners)
-        return Answers(found, self.timeline.when(asked.at or ""))
+        if question.at is None and self.named is not None:
+            found = Answers(lookup_at.find(asked, self.named[0], self.named[1], self.owners))
+            live = [self.named[1].file]
+        elif self.timeline is not None:
+            moment = self.timeline.when(asked.at or "")
+            found = Answers(lookup_at.find_at(asked, self.timeline, self.known, self.owners), moment)
+            live = [f"{one.file} ({one.site[:12]})" if one.site else "no table" for one in moment.live]
+        elif self.log is not None:
+            found, live = Answers([]), []
+        else:
+            raise UsageProblem("a question with a time needs a history, and there is none")
+        return found if self.log is None else self._beside_log(asked, found, live)
+
+    def _beside_log(self, asked: BindingQuestion, found: Answers, live: list[str]) -> Answers:
+        from nfcompile.log.agreement import compared
+
+        assert self.log is not None
+        statement = self.log.statement(asked)
+        both, doubt = compared(found.found, statement, self.log.archive.name, live)
+        return found._replace(found=both, log_doubt=doubt)
 
 
 def run(options: Options) -> int:
@@ -63,31 +83,30 @@ def run(options: Options) -> int:
     question = BindingQuestion(address, port, options.proto, at)
     named = options.words[0] if len(options.words) == 2 else None if at else "site.yaml"
     sources = opened_sources(options, named, timed=at is not None)
-    found, moment_found = sources.find(question)
+    answers = sources.find(question)
+    found = answers.found
+    answered = AnsweredQuestion(lookup_report.spelled(question, asked), *answers)
     if options.format == "csv":
-        spelled = lookup_report.spelled(question, asked)
-        lookup_report.write_csv([AnsweredQuestion(spelled, found, moment_found)])
+        lookup_report.write_csv([answered])
     elif options.report:
-        lookup_report.write(asked, question, found, moment_found, options.format)
+        lookup_report.write(asked, question, answered, options.format)
     elif options.is_json:
-        certain = None if moment_found is None else not moment_found.doubt
+        certain = None if answers.moment is None and sources.log is None else not answered.doubt
         print(json.dumps(lookup.as_data([one.answer for one in found], certain)))
     elif found:
         print("\n\n".join(lookup.text(one.answer) for one in found))
-    for line in () if options.quiet else _notes(asked, question, found, moment_found, sources):
+    for line in () if options.quiet else _notes(asked, question, answers, sources):
         note(line)
     return OK if found else REFUSED
 
 
-def _notes(
-    asked: str,
-    question: BindingQuestion,
-    found: list[Attribution],
-    live: Moment | None,
-    sources: LookupSources,
-) -> Iterator[str]:
+def _notes(asked: str, question: BindingQuestion, answers: Answers, sources: LookupSources) -> Iterator[str]:
     """What is missing in the answers, and what is not certain about them."""
-    at = question.at
+    at, (found, live, log_doubt) = question.at, answers
+    if sources.log is not None and sources.timeline is None and sources.named is None:
+        yield "there is no history here: the log alone answers, and deterministic pools are not in it"
+    if log_doubt:
+        yield f"by the log it is not certain: {log_doubt}"
     if not found and (at is None or live is None):
         yield f"no binding has {asked}"
     elif not found and live is not None and not live.live and sources.timeline is not None:
@@ -96,7 +115,7 @@ def _notes(
         yield f"no binding had {asked} at {at}"
     if live is not None and live.doubt:
         yield f"what was live at {at or 'this time'} is not certain: {live.doubt}"
-        answering = {one.configuration.site for one in found}
+        answering = {one.configuration.site for one in found if one.configuration}
         silent = [one for one in live.live if one.site not in answering] if found else []
         for one in silent:
             name = f"'{one.file}' ({one.site[:12]})" if one.site else "no table"
@@ -141,23 +160,32 @@ def opened_sources(options: Options, named: str | None, timed: bool) -> LookupSo
             site.refuse(compilation, options, text)
         return KnownSite(compilation.compiled)
 
-    past = _timeline(path, options) if timed or named is None else None
+    log = lookup_logs.opened(options)
+    past = _timeline(path, options, log is not None) if timed or named is None else None
     owners: Owners | None = None
     site_named = _named(named, options) if named is not None and options.at is None else None
-    if options.log is not None:
-        owners = lookup_at.LoggedOwners(assignment_log.AssignmentLog(_assignments(options.log)), past, known)
+    if log is not None:
+        from nfcompile.log.agreement import ArchiveOwners
+
+        owners = ArchiveOwners(log)
+    elif options.log:
+        assignments = lookup_logs.assignments(options.log)
+        owners = lookup_at.LoggedOwners(assignment_log.AssignmentLog(assignments), past, known)
     elif options.live:
         from nfcompile.live.owners import KernelOwners
 
         state.examine(options)
         owners = KernelOwners(options.netns)
-    return LookupSources(past, known, site_named, owners)
+    return LookupSources(past, known, site_named, owners, log)
 
 
-def _timeline(path: str, options: Options) -> Timeline:
+def _timeline(path: str, options: Options, may_miss: bool) -> Timeline | None:
+    """The history; without one an error, unless it `may_miss`."""
     log = store.read(path)
     state.tell_damaged(path, log, options)
     past = timeline(log, store.clock())
+    if not past.begins and may_miss:
+        return None
     if not past.begins:
         raise KernelError(f"there is no history in '{path}', so what was live is not known")
     return past
@@ -170,33 +198,3 @@ def _named(name: str, options: Options) -> tuple[KnownSite, Configuration]:
         site.refuse(compilation, options)
     digest = hashlib.sha256(data).hexdigest()
     return KnownSite(compilation.compiled), Configuration(digest, files.shown(name))
-
-
-def _assignments(name: str) -> Iterator[assignment_log.Assignment]:
-    """The assignments of a log; lines that cannot be read are warned of, since an answer may hang on them."""
-    now = datetime.now(UTC)
-    with open_text(name) as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                found = assignment_log.read_line(line, now)
-            except (ValueError, KeyError, TypeError) as error:
-                at_line(name, number, f"warning: not read: {error}")
-                continue
-            if found is not None:
-                yield found
-
-
-def at_line(name: str, number: int, text: str) -> None:
-    """Print on stderr what a line of a file has."""
-    to_stderr(f"{files.shown(name)}:{number}: {text}")
-
-
-def open_text(name: str) -> TextIO:
-    """A text that the command line names; - is standard input."""
-    if name == files.STDIN and sys.stdin is not None:
-        return sys.stdin
-    try:
-        return open(name, encoding="utf-8-sig", errors="replace", newline="")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageProblem(f"cannot read '{name}': {reason}") from None

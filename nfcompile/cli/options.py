@@ -38,7 +38,8 @@ class Options(NamedTuple):
     trial: bool = False
     proto: str | None = None
     at: str | None = None
-    log: str | None = None
+    log: tuple[str, ...] = ()
+    db: str | None = None
     bulk: str | None = None
     report: bool = False
     src: str = ""

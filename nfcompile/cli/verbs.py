@@ -337,7 +337,14 @@ VERBS = (
                 "at", ("--at",), "By the site that was live then (ISO 8601; default zone: UTC).", "TIME"
             ),
             VerbOption("live", ("--live",), "Dynamic pools: ask the kernel."),
-            VerbOption("log", ("--log",), "Dynamic pools: read the log of `log`, or ulogd2's.", "FILE"),
+            VerbOption(
+                "log",
+                ("--log",),
+                "Read the log of `log` (JSON lines, Parquet), or ulogd2's; may be repeated.",
+                "FILE",
+                many=True,
+            ),
+            VerbOption("db", ("--db",), "Read the log of `log` in a database: postgresql://...", "URL"),
             VerbOption("bulk", ("--bulk",), "Answer a csv file of addr,port,proto,time, in csv.", "FILE"),
             VerbOption("report", ("--report",), "Add the question and the configuration behind the answer."),
             NETNS,
@@ -429,7 +436,7 @@ VERBS = (
             VerbOption(
                 "to",
                 ("--to",),
-                "json:FILE (- is stdout), ipfix+udp://HOST:PORT, ipfix+tcp://HOST:PORT, postgresql://...",
+                "json:FILE, ipfix+udp://HOST:PORT, ipfix+tcp://HOST:PORT, postgresql://..., parquet:DIR.",
                 "OUTPUT",
                 many=True,
             ),

@@ -91,12 +91,14 @@ class Daemon:
         mark = MemoryMark(folder)
         made = Delivery(output, spool, mark)
         if mark.was_killed:
+            killed = [LogEvent(STOPPED, mark.died)]
+            if mark.left:
+                killed.append(LogEvent(LOST, _now(), MEMORY, mark.left))
+            self._killed.append((made, killed))
             self._say(
                 f"the last log was killed: at most {mark.left} records for {output.name} were in memory and "
                 "are lost, and what the kernel had sent and was not read"
             )
-        if mark.left:
-            self._killed.append((made, [LogEvent(LOST, _now(), MEMORY, mark.left)]))
         return made
 
     def run(self, signals: Signals) -> LogFigures:

@@ -96,6 +96,7 @@ class Delivery:
     def state(self) -> DeliveryState:
         """How it fares."""
         with self._changed:
+            self._note()
             return DeliveryState(
                 self.output.name,
                 self._delivered,

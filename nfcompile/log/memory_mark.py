@@ -15,13 +15,15 @@ FILE = "memory"
 
 class MemoryMark:
     """The count of one output. `left` is what an earlier process had in memory when it was killed, at most:
-    some of these may have been delivered; `was_killed` whether it ended without `close`."""
+    some of these may have been delivered; `was_killed` whether it ended without `close`, and `died` when it
+    last gave a sign of life (microseconds since 1970)."""
 
     def __init__(self, folder: str) -> None:
         self._descriptor = os.open(os.path.join(folder, FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         found = os.pread(self._descriptor, _FORM.size, 0)
         self.left, runs = _FORM.unpack(found) if len(found) == _FORM.size else (0, 0)
         self.was_killed = bool(runs)
+        self.died = os.fstat(self._descriptor).st_mtime_ns // 1000
         self.note(0)
 
     def note(self, count: int) -> None:

@@ -38,13 +38,27 @@ class Configuration(NamedTuple):
     since: LiveSite | None = None
 
 
+class LogEvidence(NamedTuple):
+    """The record of a log that an answer rests on. `ended` is when a connection ended, and `remote` and
+    `protocol` are of connections; all '' where the log does not say, or for blocks."""
+
+    source: str
+    event: str
+    time: str
+    gateway: str = ""
+    ended: str = ""
+    protocol: str = ""
+    remote: str = ""
+
+
 class Attribution(NamedTuple):
-    """A binding, the configuration that it comes from, and when its block was assigned ('' where no log
-    says so)."""
+    """A binding, the configuration that it comes from (None: a log alone says so), when its block was
+    assigned ('' where no log says so), and the record that says it, where one was found."""
 
     answer: Answer
-    configuration: Configuration
+    configuration: Configuration | None
     assigned: str = ""
+    evidence: LogEvidence | None = None
 
 
 class HeldNumber(NamedTuple):

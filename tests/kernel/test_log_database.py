@@ -106,6 +106,9 @@ def test_what_a_killed_daemon_had_in_memory_is_counted(
         assert "killed" not in log.said()
     lost = server.rows("SELECT source, count FROM nfcompile_events WHERE event = 'log_lost'")
     assert lost == [("memory", 4000)]
+    events = server.rows("SELECT event FROM nfcompile_events ORDER BY time")
+    lives = [event for (event,) in events if event != "log_lost"]
+    assert lives == ["log_started", "log_stopped"] * 3
 
 
 def in_memory(folder: Path) -> int:

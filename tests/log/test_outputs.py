@@ -29,7 +29,7 @@ def test_what_is_no_destination(destination):
 
 
 def test_each_destination_has_a_name(tmp_path):
-    assert set(OUTPUTS) == {"json:", "ipfix+udp://", "ipfix+tcp://", "postgresql://"}
+    assert set(OUTPUTS) == {"json:", "ipfix+udp://", "ipfix+tcp://", "postgresql://", "parquet:"}
     assert opened("ipfix+tcp://[::1]:4739").name == "ipfix+tcp://::1:4739"
 
 

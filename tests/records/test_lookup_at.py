@@ -117,6 +117,7 @@ def test_a_report_names_question_answer_and_configuration(past):
                 "applied_by": "ann@gw",
                 "applied_with": "0.1",
             },
+            "log": None,
         }
     ]
     text = asked(past, *arguments).stdout

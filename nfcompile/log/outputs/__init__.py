@@ -47,11 +47,18 @@ def _postgresql(destination: str, settings: OutputSettings) -> Output:
     return PostgresqlOutput(f"postgresql://{destination}", settings)
 
 
+def _parquet(destination: str, settings: OutputSettings) -> Output:
+    from nfcompile.log.outputs.parquet import ParquetOutput
+
+    return ParquetOutput(destination, settings)
+
+
 OUTPUTS: dict[str, Callable[[str, OutputSettings], Output]] = {
     "json:": _json_lines,
     "ipfix+udp://": _ipfix_udp,
     "ipfix+tcp://": _ipfix_tcp,
     "postgresql://": _postgresql,
+    "parquet:": _parquet,
 }
 
 
