@@ -26,6 +26,9 @@ from nfcompile.model.ranges import address_text
 from nfcompile.records.clock import FOREVER, microseconds
 from nfcompile.records.lookup_at import BindingQuestion, LogEvidence
 
+LONGEST = 432_000_000_000
+"""Microseconds that a silent connection may last by the kernel's own nf_conntrack_tcp_timeout_established."""
+
 
 class LoggedHolder(NamedTuple):
     """A subscriber that held a block or a port: `record` is the first one that says so, `seen` when the log
@@ -175,14 +178,16 @@ def _meet(one: tuple[str, int, int, int], other: tuple[str, int, int, int]) -> b
 
 
 def _connections(records: Iterable[ArchivedRecord], at: int, protocol: int | None) -> Iterator[LoggedHolder]:
-    """The connections that ran at that time. Where an end has no begin, the first that ended after it."""
+    """The connections that ran at that time. Where an end has no begin, the first that ended after it, in a
+    pool without blocks in the log: a block says better whose the port was."""
+    records = list(records)
     all_ = ((gateway, one) for gateway, one in records if isinstance(one, ConnectionRecord))
     found = [(gateway, one) for gateway, one in all_ if protocol in (None, one.protocol)]
     ended = sorted((pair for pair in found if pair[1].event != BEGAN), key=lambda pair: pair[1].at)
     covered: set[tuple[object, ...]] = set()
-    without = True
+    without = not any(isinstance(one, BlockRecord) for _, one in records)
     for gateway, one in ended:
-        if one.at < at or one.began > at or not (one.began or without):
+        if one.at < at or one.began > at or not (one.began or (without and one.at <= at + LONGEST)):
             continue
         without = without and bool(one.began)
         covered.add(_tuples(one))

@@ -339,6 +339,16 @@ def test_a_connection_that_the_deterministic_pool_contradicts(past, tmp_path):
     assert report["doubt"].endswith(f"{subscriber} had it")
 
 
+def test_a_connection_without_a_begin_does_not_outlive_its_block(past, tmp_path):
+    """It ended after the release, by milliseconds; and one that ended a month later says nothing of today."""
+    there = {"pool": "homes", "rule": "", "address": address("203.0.113.5"), "global_port": 1025}
+    ended = connection(None, 3.0001, FIRST, **there)
+    source = written(tmp_path, block(1, ASSIGNED, FIRST), block(3, RELEASED, FIRST), ended)
+    assert asked(past, source, "203.0.113.5:1025", 3).returncode == 1
+    source = written(tmp_path, connection(None, 24 * 30, "10.9.0.5"))
+    assert asked(past, source, "192.0.2.77:40000", 3).returncode == 1
+
+
 def test_bulk_questions_to_a_log(folder, url, past, tmp_path):
     lines = [
         ("203.0.113.5", 1025, 2),
