@@ -30,6 +30,11 @@ from nfcompile.cli import main
 
 main()
 """
+UNITS = {
+    "nfcompile": "nfcompile",
+    "nfcompile-exporter": "nfcompile-exporter",
+    "nfcompile-log": "nfcompile-log-to",
+}
 SHELLS = {
     "bash": "usr/share/bash-completion/completions/nfcompile",
     "zsh": "usr/share/zsh/vendor-completions/_nfcompile",
@@ -55,6 +60,18 @@ def man_page() -> str:
     return _pages().get_template("nfcompile.1.j2").render(version=__version__, verbs=VERBS, common=COMMON)
 
 
+def service_files() -> dict[str, str]:
+    """Units of a gateway of its own, whose log is JSON lines; logrotate keeps them."""
+    pages = _pages("nfcompile/templates/host")
+    log = "/var/log/nfcompile/log.jsonl"
+    values = {"node": "", "only": "", "outputs": [f"json:{log}"], "folders": [], "files": [log]}
+    found = {"etc/logrotate.d/nfcompile-log": pages.get_template("log.logrotate.j2").render(values)}
+    for name, page in UNITS.items():
+        text = pages.get_template(f"{page}.service.j2").render(values)
+        found[f"usr/lib/systemd/system/{name}.service"] = text.replace("=nfcompile ", "=/usr/bin/nfcompile ")
+    return found
+
+
 def _deb(suite: str, wheel: Path) -> None:
     tree = DIST / f"deb-{suite}"
     python = PYTHONS[suite]
@@ -65,12 +82,8 @@ def _deb(suite: str, wheel: Path) -> None:
     man.write_bytes(gzip.compress(man_page().encode(), mtime=0))
     for shell, name in SHELLS.items():
         _put(tree / name, _completion(shell))
-    for unit in ("nfcompile", "nfcompile-exporter"):
-        text = (ROOT / f"nfcompile/templates/host/{unit}.service.j2").read_text()
-        _put(
-            tree / f"usr/lib/systemd/system/{unit}.service",
-            text.replace("=nfcompile ", "=/usr/bin/nfcompile "),
-        )
+    for name, text in service_files().items():
+        _put(tree / name, text)
     _put(tree / "usr/share/doc/nfcompile/copyright", (ROOT / "packaging/deb/copyright").read_text())
     (tree / "etc/nfcompile").mkdir(parents=True)
     architecture = _run("dpkg", "--print-architecture").strip()
@@ -143,9 +156,14 @@ def _pyz(wheel: Path) -> None:
     )
 
 
-def _pages() -> Environment:
-    pages = FileSystemLoader(ROOT / "packaging")
-    made = Environment(loader=pages, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+def _pages(folder: str = "packaging") -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(ROOT / folder),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=folder != "packaging",
+    )
     made.filters["roff"] = _roff
     made.filters["bold"] = lambda text: f"\\fB{text}\\fR"
     return made

@@ -35,3 +35,22 @@ def test_no_line_of_the_manual_is_a_request_by_accident(packages):
     assert {
         line.split()[0] for line in packages.man_page().splitlines() if line.startswith((".", "'"))
     } <= known
+
+
+def test_the_units_are_pages_that_were_filled_in(packages):
+    found = packages.service_files()
+
+    assert sorted(found) == [
+        "etc/logrotate.d/nfcompile-log",
+        *(f"usr/lib/systemd/system/nfcompile{name}.service" for name in ("-exporter", "-log", "")),
+    ]
+    for name, text in found.items():
+        assert "{{" not in text
+        assert "{%" not in text
+        assert text.endswith("\n")
+        if name.endswith(".service"):
+            (start,) = (line for line in text.splitlines() if line.startswith("ExecStart="))
+            assert start.startswith("ExecStart=/usr/bin/nfcompile ")
+    assert (
+        " --to json:/var/log/nfcompile/log.jsonl\n" in found["usr/lib/systemd/system/nfcompile-log.service"]
+    )

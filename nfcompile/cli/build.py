@@ -14,8 +14,8 @@ STDOUT = "-"
 
 def run(options: Options) -> int:
     """Compile SITE to stdout or, whole or not at all, to the file of `--output`."""
-    if options.bundle is None and (options.network is not None or options.routed):
-        raise UsageProblem("--network and --routed go with --bundle")
+    if options.bundle is None and (options.network is not None or options.routed or options.to):
+        raise UsageProblem("--network, --routed and --to go with --bundle")
     if options.bundle is not None:
         if options.output is not None:
             raise UsageProblem("the ruleset is in the bundle: --output and --bundle do not go together")

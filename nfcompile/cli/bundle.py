@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 
 from nfcompile.cli import files
 from nfcompile.cli import site as cli_site
@@ -14,6 +15,7 @@ from nfcompile.cli.options import Options
 def run(options: Options) -> int:
     """Compile SITE and write its bundle; files of an earlier bundle that are no longer in it are removed."""
     folder = options.bundle or "."
+    _refuse_outputs(options.to)
     data = files.read(options.site)
     result = cli_site.compiled_text(data, files.shown(options.site), options)
     if not options.is_json:
@@ -24,7 +26,12 @@ def run(options: Options) -> int:
         from nfcompile.host.planning import plan
 
         ruleset, network = result.compiled.text.text, options.network or "networkd"
-        made = bundle.files(plan(result.compiled), data, ruleset, network, options.routed)
+        host = plan(result.compiled)
+        if options.to and host.log is None:
+            raise UsageProblem(
+                "this site logs nothing (no dynamic pool, no 'connection_logging: on'): no --to"
+            )
+        made = bundle.files(host, data, ruleset, network, options.routed, options.to)
         _clear(folder, bundle.MANIFEST, {one.path for one in made})
         for one in made:
             _write(os.path.join(folder, one.path), one.data, int(one.mode, 8))
@@ -35,6 +42,21 @@ def run(options: Options) -> int:
     elif written and not options.quiet:
         print(f"wrote {len(written)} files below {files.shown(folder)}; {bundle.MANIFEST} lists them")
     return OK if written else REFUSED
+
+
+def _refuse_outputs(outputs: Sequence[str]) -> None:
+    """What the unit cannot have: an unknown output, stdout, a file below the folder where it is started."""
+    from nfcompile.log.outputs import BadDestination, kind_of
+
+    for one in outputs:
+        try:
+            kind = kind_of(one)
+        except BadDestination as problem:
+            raise UsageProblem(str(problem)) from None
+        if kind in ("json:", "parquet:") and not one.removeprefix(kind).startswith("/"):
+            raise UsageProblem(f"a unit needs a path from / on, not '{one}'")
+        if not one.isprintable():
+            raise UsageProblem("an output has a character that is not printable")
 
 
 def _clear(folder: str, manifest: str, kept: set[str]) -> None:

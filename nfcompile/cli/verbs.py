@@ -74,6 +74,13 @@ STATE_DIR = VerbOption(
 YES = VerbOption("yes", ("-y", "--yes"), "Do not ask.")
 FULL = VerbOption("full", ("--full",), "Count sessions however many connections there are.")
 HTML = VerbOption("html", ("--html",), "Write a page for a browser to FILE, too.", "FILE")
+TO = VerbOption(
+    "to",
+    ("--to",),
+    "json:FILE, ipfix+udp://HOST:PORT, ipfix+tcp://HOST:PORT, postgresql://..., parquet:DIR.",
+    "OUTPUT",
+    many=True,
+)
 EXIT_CODE = VerbOption("exit_code", ("--exit-code",), "Exit 3 when something differs.")
 
 
@@ -113,6 +120,7 @@ VERBS = (
             VerbOption(
                 "routed", ("--routed",), "With --bundle: routers outside route global addresses here."
             ),
+            TO._replace(help="With --bundle: `nfcompile log` to OUTPUT, instead of ulogd2; may be repeated."),
             TEXT_JSON,
         ),
     ),
@@ -433,13 +441,7 @@ VERBS = (
         (SITE,),
         (
             NODE,
-            VerbOption(
-                "to",
-                ("--to",),
-                "json:FILE, ipfix+udp://HOST:PORT, ipfix+tcp://HOST:PORT, postgresql://..., parquet:DIR.",
-                "OUTPUT",
-                many=True,
-            ),
+            TO,
             VerbOption(
                 "only",
                 ("--only",),

@@ -4,10 +4,10 @@ for the same site. Nothing here touches the machine; pages are in `templates/hos
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from nfcompile.host import lldp
+from nfcompile.host import lldp, log_files
 from nfcompile.host.daemons import LOG_GROUP
 from nfcompile.host.plan import HostPlan, Sysctl
 from nfcompile.model.ranges import Range, address_text, cidrs, range_text
@@ -18,6 +18,7 @@ USUAL_SIZE = 262144
 less."""
 NETWORKS = ("networkd", "netplan", "ifupdown")
 MANIFEST = "MANIFEST.json"
+LOGROTATE, LOG_UNIT = "etc/logrotate.d/nfcompile", "etc/systemd/system/nfcompile-log.service"
 SITE, RULESET = "etc/nfcompile/site.yaml", "etc/nfcompile/ruleset.nft"
 
 
@@ -79,17 +80,24 @@ Render = Callable[..., bytes]
 
 
 def files(
-    plan: HostPlan, site: bytes, ruleset: str, network: str, routed: bool = False
+    plan: HostPlan,
+    site: bytes,
+    ruleset: str,
+    network: str,
+    routed: bool = False,
+    outputs: Sequence[str] = (),
 ) -> tuple[BundleFile, ...]:
     """All files of a site and, last, the manifest that lists them. `routed`: the routers outside route the
-    global addresses here, so no ARP request comes for them; then a null route is enough."""
+    global addresses here, so no ARP request comes for them; then a null route is enough. `outputs` are those
+    of `nfcompile log`; without them ulogd2 logs."""
     page = _pages()
     found = [
         BundleFile(SITE, PLAIN, "the site", site),
         BundleFile(RULESET, PLAIN, "the ruleset, as 'build' writes it", ruleset.encode()),
         *_kernel(plan, page),
         *FORMS[network](interfaces(plan), page, NULL if routed else LOCAL),
-        *_daemons(plan, page),
+        *_lldp(plan),
+        *(_own_log(plan, page, outputs) if outputs else _ulogd(plan, page)),
         *_units(plan, page),
         *_pair(plan, page),
     ]
@@ -169,14 +177,26 @@ FORMS: dict[str, Callable[[tuple[InterfaceFiles, ...], Render, Ending], Iterator
 }
 
 
-def _daemons(plan: HostPlan, page: Render) -> Iterator[BundleFile]:
+def _lldp(plan: HostPlan) -> Iterator[BundleFile]:
     announced = b"" if plan.lldp is None else lldp.configuration(plan.lldp).encode()
     if announced:
         yield BundleFile(lldp.FILE.lstrip("/"), PLAIN, "what lldpd announces", announced)
+
+
+def _ulogd(plan: HostPlan, page: Render) -> Iterator[BundleFile]:
     if plan.log is not None:
         text = page("ulogd.conf", log=plan.log, group=LOG_GROUP)
         yield BundleFile("etc/nfcompile/ulogd.conf", PLAIN, "what ulogd2 logs", text)
-        yield BundleFile("etc/logrotate.d/nfcompile", PLAIN, "how long logs are kept", page("logrotate"))
+        yield BundleFile(LOGROTATE, PLAIN, "how long logs are kept", page("logrotate"))
+        yield BundleFile(LOG_UNIT, PLAIN, "runs ulogd2 for this gateway", page("nfcompile-log.service"))
+
+
+def _own_log(plan: HostPlan, page: Render, outputs: Sequence[str]) -> Iterator[BundleFile]:
+    if plan.log is not None:
+        made = log_files.made(page, plan.log, outputs, plan.node)
+        if made.logrotate:
+            yield BundleFile(LOGROTATE, PLAIN, "how long logs are kept", made.logrotate)
+        yield BundleFile(LOG_UNIT, SECRET if made.secret else PLAIN, "runs 'nfcompile log'", made.unit)
 
 
 def _units(plan: HostPlan, page: Render) -> Iterator[BundleFile]:
@@ -184,8 +204,6 @@ def _units(plan: HostPlan, page: Render) -> Iterator[BundleFile]:
         "nfcompile.service": "loads the ruleset at boot",
         "nfcompile-exporter.service": "serves figures to Prometheus",
     }
-    if plan.log is not None:
-        units["nfcompile-log.service"] = "runs ulogd2 for this gateway"
     for name, purpose in units.items():
         yield BundleFile(f"etc/systemd/system/{name}", PLAIN, purpose, page(name, node=plan.node))
 

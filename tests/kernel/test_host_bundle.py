@@ -106,12 +106,18 @@ def run(script: str, folder: Path, out: Path) -> str:
     return done.stdout
 
 
-def made(folder: Path, network: str = "networkd", site: str = SITE, routed: bool = False) -> Path:
+def made(
+    folder: Path,
+    network: str = "networkd",
+    site: str = SITE,
+    routed: bool = False,
+    outputs: tuple[str, ...] = (),
+) -> Path:
     """A bundle below a folder."""
     (folder / "site.yaml").write_text(site)
     (folder / "out").mkdir()
     words, to = (str(folder / "site.yaml"),), str(folder / "bundle")
-    bundle.run(Options(words, quiet=True, bundle=to, network=network, routed=routed))
+    bundle.run(Options(words, quiet=True, bundle=to, network=network, routed=routed, to=outputs))
     return folder / "bundle"
 
 
@@ -247,9 +253,13 @@ def test_the_settings_are_taken(tmp_path):
     ] == []
 
 
-def test_systemd_takes_the_units(tmp_path):
+OUTPUTS = ("json:/var/log/nfcompile/log.jsonl", "postgresql://nat@db/nat?options=-csearch_path%3Dnat")
+
+
+@pytest.mark.parametrize("outputs", [(), OUTPUTS], ids=["ulogd", "own"])
+def test_systemd_takes_the_units(tmp_path, outputs):
     need("systemd-analyze", "ulogd")
-    folder = made(tmp_path)
+    folder = made(tmp_path, outputs=outputs)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/nfcompile").symlink_to(shutil.which("true") or "/bin/true")
     script = f"""
@@ -257,6 +267,23 @@ def test_systemd_takes_the_units(tmp_path):
     systemd-analyze verify --man=no $BUNDLE/etc/systemd/system/*.service 2>&1
     """
     assert run(script, folder, tmp_path / "out") == ""
+
+
+def test_logrotate_takes_the_file_of_our_own_log(tmp_path):
+    need("logrotate")
+    folder = made(tmp_path, outputs=OUTPUTS)
+    script = """
+    mount -t tmpfs tmpfs /var/log
+    mkdir /var/log/nfcompile
+    echo one >/var/log/nfcompile/log.jsonl
+    sed -i 's/systemctl .*/touch \\/run\\/reloaded/' $BUNDLE/etc/logrotate.d/nfcompile
+    chown root:root $BUNDLE/etc/logrotate.d/nfcompile
+    logrotate --force --state /run/state $BUNDLE/etc/logrotate.d/nfcompile 2>&1
+    ls /var/log/nfcompile /run/reloaded
+    """
+    assert run(script, folder, tmp_path / "out").split() == [
+        *("/run/reloaded", "/var/log/nfcompile:", "log.jsonl.1"),
+    ]
 
 
 def test_logrotate_takes_its_file(tmp_path):

@@ -64,9 +64,15 @@ OUTPUTS: dict[str, Callable[[str, OutputSettings], Output]] = {
 
 def opened(destination: str, settings: OutputSettings = NO_SETTINGS) -> Output:
     """The output of that name. Raises BadDestination."""
-    for word, make in OUTPUTS.items():
+    word = kind_of(destination)
+    return OUTPUTS[word](destination.removeprefix(word), settings)
+
+
+def kind_of(destination: str) -> str:
+    """What a destination begins with. Raises BadDestination for one that is of no kind."""
+    for word in OUTPUTS:
         if destination.startswith(word) and destination != word:
-            return make(destination.removeprefix(word), settings)
+            return word
     known = ", ".join(f"{word}..." for word in OUTPUTS)
     raise BadDestination(f"'{destination}' is no destination; there are {known}")
 
