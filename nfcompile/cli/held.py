@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from nfcompile.diagnostics import dotted
 from nfcompile.emit.deviations import Deviation, Spot, as_compiled, deviations
+from nfcompile.emit.listing import Listed
+from nfcompile.emit.objects import FAMILY, Table
 from nfcompile.emit.validate import pruned
 from nfcompile.pipeline import Compiled
 
@@ -16,7 +18,7 @@ SAID = {"missing": "not in the kernel", "foreign": "not of the site", "changed":
 
 
 class Held(NamedTuple):
-    """The site with the kernel's table in the place of its own, and in what the two differ."""
+    """The site with the kernel's tables in the place of its own, and in what they differ."""
 
     compiled: Compiled
     objects: int
@@ -24,14 +26,48 @@ class Held(NamedTuple):
 
 
 def compared(compiled: Compiled, namespace: str | None) -> Held:
-    """Read the kernel's table. Raises KernelError where there is none."""
+    """Read the kernel's tables. Raises KernelError where there is none."""
     from nfcompile.live import ruleset
 
     listed = ruleset.listed(namespace)
     found = tuple(deviations(compiled.table, listed))
-    # What no packet gets to does not matter to the proof.
-    table = pruned(as_compiled(compiled.table, listed.table)) if found else compiled.table
-    return Held(compiled._replace(table=table), len(listed.table.objects) + len(listed.unread), found)
+    table = _proved(compiled.table, listed, found)
+    of_ipv6 = _compared6(compiled.npt, ruleset.listed6(namespace))
+    objects = _objects(listed) + of_ipv6.objects
+    return Held(compiled._replace(table=table, npt=of_ipv6.table), objects, (*found, *of_ipv6.deviations))
+
+
+class _Held6(NamedTuple):
+    """The same of the table of IPv6; None where neither the site nor the kernel has one."""
+
+    table: Table | None
+    objects: int = 0
+    deviations: tuple[Deviation, ...] = ()
+
+
+def _compared6(site: Table | None, listed: Listed | None) -> _Held6:
+    """A table that only one side has is one deviation; what the kernel lacks does nothing to packets."""
+    if listed is None:
+        if site is None:
+            return _Held6(None)
+        return _Held6(site._replace(objects=()), 0, (_whole(site, "missing"),))
+    if site is None:
+        return _Held6(pruned(listed.table), _objects(listed), (_whole(listed.table, "foreign"),))
+    found = tuple(deviations(site, listed))
+    return _Held6(_proved(site, listed, found), _objects(listed), found)
+
+
+def _whole(table: Table, how: str) -> Deviation:
+    return Deviation(f"table {table.name}", how, ("pools",) if how == "missing" else (), (), table.family)
+
+
+def _proved(site: Table, listed: Listed, found: tuple[Deviation, ...]) -> Table:
+    """The kernel's table without what no packet gets to, which does not matter to the proof."""
+    return pruned(as_compiled(site, listed.table)) if found else site
+
+
+def _objects(listed: Listed) -> int:
+    return len(listed.table.objects) + len(listed.unread)
 
 
 def as_text(held: Held) -> Iterator[str]:
@@ -44,7 +80,8 @@ def as_text(held: Held) -> Iterator[str]:
     yield f"kernel     NO: {number:,} of {count} {'is' if number == 1 else 'are'} not as the site says"
     for one in held.deviations:
         path = dotted(one.origin)
-        yield f"    {one.object}{f' ({path})' if path else ''}: {SAID[one.how]}"
+        family = "" if one.family == FAMILY else f"{one.family} "
+        yield f"    {family}{one.object}{f' ({path})' if path else ''}: {SAID[one.how]}"
         for spot in one.spots[:SHOWN]:
             yield from _spot(spot)
         if len(one.spots) > SHOWN:
@@ -70,4 +107,5 @@ def _deviation(one: Deviation) -> dict[str, Any]:
     spots = [
         {"place": spot.place, "site": spot.site or None, "kernel": spot.kernel or None} for spot in one.spots
     ]
-    return {"kind": kind, "name": name, "path": dotted(one.origin) or None, "how": one.how, "places": spots}
+    named = {"family": one.family, "kind": kind, "name": name}
+    return named | {"path": dotted(one.origin) or None, "how": one.how, "places": spots}

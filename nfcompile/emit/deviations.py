@@ -12,7 +12,7 @@ from nfcompile.emit.differences import KINDS
 from nfcompile.emit.expressions import Element, Elements, Key, Name, keys
 from nfcompile.emit.listing import Listed
 from nfcompile.emit.normal import normal
-from nfcompile.emit.objects import Chain, Map, Object, Rule, Set, Table
+from nfcompile.emit.objects import FAMILY, Chain, Map, Object, Rule, Set, Table
 from nfcompile.emit.rewriting import rewritten
 from nfcompile.emit.spelling import element_text
 from nfcompile.emit.text import rule_line
@@ -32,12 +32,14 @@ class Spot(NamedTuple):
 
 
 class Deviation(NamedTuple):
-    """An object ('chain pools') that is 'missing' in the kernel, 'foreign' to the site, or 'changed'."""
+    """An object ('chain pools') that is 'missing' in the kernel, 'foreign' to the site, or 'changed'; of a
+    table of which family."""
 
     object: str
     how: str
     origin: Path
     spots: tuple[Spot, ...]
+    family: str = FAMILY
 
 
 class _Side(NamedTuple):
@@ -49,6 +51,11 @@ class _Side(NamedTuple):
 
 def deviations(site: Table, kernel: Listed) -> Iterator[Deviation]:
     """Every object that is not the same on both sides: the site's in their order, then foreign ones."""
+    for one in _deviations(site, kernel):
+        yield one._replace(family=site.family)
+
+
+def _deviations(site: Table, kernel: Listed) -> Iterator[Deviation]:
     wanted, held = _sides(site), _sides(kernel.table)
     for name, one in wanted.items():
         if name in kernel.unread:

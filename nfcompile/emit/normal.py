@@ -72,7 +72,7 @@ def normal(table: Table) -> Table:
     written = set(_written(table))
     objects = [_object(one, one.name in written) for one in table.objects]
     objects.sort(key=lambda one: (NAMESPACES[type(one)], str(one.name)))
-    return Table(table.name, tuple(objects))
+    return Table(table.name, tuple(objects), family=table.family)
 
 
 def packets_write(one: Set | Map) -> bool:

@@ -71,18 +71,18 @@ def structure() -> str | None:
     return _table(library)
 
 
-def structure_json() -> list[Any] | None:
+def structure_json(table: str = TABLE) -> list[Any] | None:
     """As `structure`, as JSON (libnftables-json(5), the list under `nftables`)."""
     library = _json_library()
     library.set_terse_output(True)
-    text = _table(library)
+    text = _table(library, table)
     return None if text is None else _entries(text)
 
 
-def contents_json(things: Iterable[str]) -> list[Any]:
-    """List sets and maps of ours ('map m') one by one as JSON; absent ones are left out."""
+def contents_json(things: Iterable[str], table: str = TABLE) -> list[Any]:
+    """List sets and maps of a table ('map m') one by one as JSON; absent ones are left out."""
     library = _json_library()
-    return [entry for text in _contents(library, things).values() for entry in _entries(text)]
+    return [entry for text in _contents(library, things, table).values() for entry in _entries(text)]
 
 
 def _json_library() -> Any:
@@ -106,11 +106,11 @@ def contents(things: Iterable[str]) -> dict[str, str]:
     return _contents(_library(), things)
 
 
-def _contents(library: Any, things: Iterable[str]) -> dict[str, str]:
+def _contents(library: Any, things: Iterable[str], table: str = TABLE) -> dict[str, str]:
     found: dict[str, str] = {}
     for thing in things:
         kind, _, name = thing.partition(" ")
-        status, output, error = _command(library, f"list {kind} {TABLE} {name}")
+        status, output, error = _command(library, f"list {kind} {table} {name}")
         if status == 0:
             found[thing] = str(output)
         else:

@@ -103,7 +103,7 @@ def test_a_phrase_that_is_not_known_is_an_error(phrase: str) -> None:
     [
         {"match": {"op": ">", "left": {"meta": {"key": "mark"}}, "right": 5}},
         {"match": {"op": "==", "left": {"meta": {"key": "length"}}, "right": 5}},
-        {"match": {"op": "==", "left": {"payload": {"protocol": "ip6", "field": "saddr"}}, "right": "::"}},
+        {"match": {"op": "==", "left": {"payload": {"protocol": "ip6", "field": "nexthdr"}}, "right": 6}},
         {"match": {"op": "==", "left": {"payload": {"base": "th", "offset": 0, "len": 8}}, "right": 5}},
         {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "ipencap"}},
         {
@@ -130,7 +130,7 @@ def test_a_phrase_that_is_not_known_is_an_error(phrase: str) -> None:
         {"log": {"prefix": "x"}},
         {"log": {"prefix": "x", "group": 5, "snaplen": 5}},
         {"reject": {"type": "tcp reset"}},
-        {"snat": {"family": "ip6", "addr": "::1"}},
+        {"snat": {"family": "inet", "addr": "::1"}},
         {
             "set": {
                 "op": "add",

@@ -64,6 +64,37 @@ def test_what_is_loaded_is_read_back(lab: Lab, path: Path) -> None:
     assert normal(listed.table) == normal(table)
 
 
+ODD = """
+interfaces: {inside: [INSIDE], outside: [wan0]}
+pools:
+  odd: {type: npt, priority: 4, stateless: STATELESS,
+        global_map: {"fc00::/7": "2a00::/7", "2001:db8::1/128": "2001:db8::2/128", "4000:0:0:8::/63": "4002::/63"}}
+"""
+OF_IPV6 = [
+    *(
+        sites.site(ODD.replace("INSIDE", side).replace("STATELESS", word))
+        for side in ("lan0", "wan0")
+        for word in ("on", "off")
+    ),
+    *(compiled(path) for path in RULESETS if path.parent.name in ("npt", "npt-stateless")),
+]
+"""Sites with a table of IPv6: prefixes of every kind of length, one-armed, with and without tracking."""
+
+
+@pytest.mark.parametrize("site", OF_IPV6)
+def test_the_table_of_ipv6_is_read_back_and_proved(lab: Lab, site: Compiled) -> None:
+    assert site.npt is not None
+    lab.load(site.text.text)
+
+    listed = lab.ask(GATEWAY, ruleset.listed6)
+
+    assert list(deviations(site.npt, listed)) == []
+    assert normal(listed.table) == normal(site.npt)
+    of_kernel, of_site = prove(site._replace(npt=listed.table)), prove(site)
+    assert of_kernel.holds
+    assert of_kernel.prefix_boxes == of_site.prefix_boxes > 1
+
+
 def test_every_form_of_the_vocabulary_is_read_back(lab: Lab) -> None:
     listed = loaded(lab, TABLE)
 
@@ -167,6 +198,7 @@ def test_a_rule_of_another_program_is_found_and_shown(gateway: Namespace) -> Non
     assert "from lan0, 100.64.0.9" in ran.stdout
     assert data["kernel"]["different"] == [
         {
+            "family": "ip",
             "kind": "chain",
             "name": "pools",
             "path": "pools",
@@ -247,3 +279,52 @@ def test_the_reader_raises_for_what_it_does_not_know(lab: Lab) -> None:
 
     with pytest.raises(ValueError, match="is not in the vocabulary"):
         read_table(json.loads(text)["nftables"])
+
+
+# ---- prove --live, the table of IPv6
+
+NPT = (
+    SITE
+    + """  v6: {type: npt, priority: 40, global_map: {"fd00:1::/48": "2001:db8:a1::/48"}}
+"""
+)
+
+
+def test_the_table_of_ipv6_is_proved_as_the_kernel_holds_it(gateway: Namespace) -> None:
+    """As applied; with a rule of another program in it, and with an element less."""
+    apply(gateway, site=NPT)
+    first, *rest = live(gateway, site=NPT).stdout.splitlines()
+    assert first.endswith(" objects, all as the site says")
+    assert rest[-1].startswith("prefixes   ") and "NO" not in rest[-1]
+
+    gateway.nft(
+        "insert", "rule", "ip6", "nfcompile", "npt_prerouting", "ip6", "daddr", "2001:db8:a1::7", "accept"
+    )
+    ran = live(gateway, site=NPT)
+    assert ran.returncode == 1
+    assert (
+        "    ip6 chain npt_prerouting (pools): differs\n        + rule 1: ip6 daddr 2001:db8:a1::7 accept\n"
+        in ran.stdout
+    )
+    assert "\nprefixes   NO: " in ran.stdout and "to 2001:db8:a1::7 from " in ran.stdout
+
+    gateway.nft("delete", "element", "ip6", "nfcompile", "npt_local_prefixes", "{ fd00:1::/48 }")
+    data = json.loads(live(gateway, "--format", "json", site=NPT).stdout)
+    named = [(one["family"], one["kind"], one["name"]) for one in data["kernel"]["different"]]
+    assert named == [("ip6", "set", "npt_local_prefixes"), ("ip6", "chain", "npt_prerouting")]
+
+
+def test_a_table_of_ipv6_that_one_side_lacks_is_a_difference(gateway: Namespace) -> None:
+    """Without the table packets leave as they are, which the line `prefixes` shows; a table that the site does
+    not have is proved too."""
+    apply(gateway)
+    ran = live(gateway, site=NPT)
+    assert ran.returncode == 1
+    assert "    ip6 table nfcompile (pools): not in the kernel\n" in ran.stdout
+    assert "\nprefixes   NO: " in ran.stdout
+
+    apply(gateway, site=NPT)
+    ran = live(gateway, site=SITE)
+    assert ran.returncode == 1
+    assert "    ip6 table nfcompile: not of the site\n" in ran.stdout
+    assert "\nprefixes   NO: " in ran.stdout

@@ -17,6 +17,7 @@ from nfcompile.emit.expressions import (
     Name,
     Numgen,
     datatypes,
+    every_bit,
 )
 from nfcompile.emit.listing.values import UnknownListing, elements, number, only, single, value
 from nfcompile.model.ranges import Range
@@ -75,7 +76,7 @@ def applied(left: Field | Bitwise, operator: str, operand: int) -> Bitwise:
     >>> applied(applied(Field("th sport"), "&", 0x3F), "^", 0x8001)
     Bitwise(field=Field(name='th sport'), mask=63, bits=0, xor=32769)
     """
-    field, mask, bits, xor = left if isinstance(left, Bitwise) else Bitwise(left)
+    field, mask, bits, xor = left if isinstance(left, Bitwise) else _whole(left)
     mask, flipped = mask & ~bits, (xor & ~bits) | bits
     if operator == "&":
         mask, flipped = mask & operand, flipped & operand
@@ -93,7 +94,12 @@ def _bitwise(operator: str, operands: Any) -> Bitwise:
     field = found.field if isinstance(found, Bitwise) else found
     for one in others:
         found = applied(found, operator, number(one, FIELDS[field.name]))
-    return found if isinstance(found, Bitwise) else Bitwise(found)
+    return found if isinstance(found, Bitwise) else _whole(found)
+
+
+def _whole(field: Field) -> Bitwise:
+    """All bits of a field; a mask that is not written has 32 at least."""
+    return Bitwise(field, every_bit(FIELDS[field.name]) | Bitwise(field).mask)
 
 
 def _field_name(kind: str, inside: Any) -> str:

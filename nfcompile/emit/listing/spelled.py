@@ -39,6 +39,17 @@ def prefix(first: int, bits: int, datatype: str) -> Range:
     return Range(first, first + (every_bit(datatype) >> bits))
 
 
+def read_ipv6(text: str) -> int:
+    """Read an IPv6 address. Raises ValueError.
+
+    >>> hex(read_ipv6("fd00:1::"))
+    '0xfd000001000000000000000000000000'
+    """
+    import ipaddress
+
+    return int(ipaddress.IPv6Address(text))
+
+
 def read_number(text: str) -> int:
     """Read an address, or a decimal or hexadecimal number. Raises ValueError."""
     if "." not in text:

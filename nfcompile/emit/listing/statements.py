@@ -20,19 +20,26 @@ from nfcompile.emit.expressions import (
 from nfcompile.emit.listing.expressions import expression, selector, source
 from nfcompile.emit.listing.phrases import set_update
 from nfcompile.emit.listing.values import VERDICTS, UnknownListing, key, number, only, single, verdict
+from nfcompile.emit.objects import FAMILY, FAMILY6
 from nfcompile.emit.statements import (
+    NOTRACK,
     CtCount,
     Limit,
     Log,
     Mangle,
     Match,
     Nat,
+    Notrack,
     Reject,
     SetUpdate,
     Statement,
     Use,
     VerdictMap,
 )
+
+
+ADDRESS_TYPES = {FAMILY: "ipv4_addr", FAMILY6: "ipv6_addr"}
+"""What nat statements of a family take."""
 
 
 class Types(NamedTuple):
@@ -109,11 +116,12 @@ def _nat(kind: str, inside: Any) -> Nat:
     """`type_flags` tells NETMAP from a choice among a range; `flags` has the word too. nft lists a plain
     `masquerade` with nothing inside."""
     inner = only({} if inside is None else inside, {"family", "addr", "port", "flags", "type_flags"})
-    if inner.get("family", "ip") != "ip":
+    family = inner.get("family", FAMILY)
+    if family not in ADDRESS_TYPES:
         raise UnknownListing({kind: inside})
     prefix = "prefix" in _words(inner.get("type_flags"))
     flags = tuple(word for word in _words(inner.get("flags")) if not (prefix and word == "netmap"))
-    address = expression(inner["addr"], "ipv4_addr") if "addr" in inner else None
+    address = expression(inner["addr"], ADDRESS_TYPES[family]) if "addr" in inner else None
     port = expression(inner["port"], "inet_service") if "port" in inner else None
     return Nat(kind, address, port, prefix, flags)
 
@@ -172,6 +180,12 @@ def _log(inside: Any) -> Log:
     return Log(inner["prefix"], inner["group"])
 
 
+def _notrack(inside: Any) -> Notrack:
+    if inside is not None:
+        raise UnknownListing({"notrack": inside})
+    return NOTRACK
+
+
 def _reject(inside: Any) -> Reject:
     inner = only(inside, {"type", "expr"})
     if inner["type"] != "icmp":
@@ -193,6 +207,7 @@ READERS: dict[str, Callable[[Any], Statement]] = {
     "ct helper": partial(_named, "ct helper"),
     "flow": _flow,
     "log": _log,
+    "notrack": _notrack,
     "reject": _reject,
 }
 """Kind -> the statement that is in it."""

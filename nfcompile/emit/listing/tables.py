@@ -14,6 +14,8 @@ from nfcompile.emit.expressions import Name
 from nfcompile.emit.listing.statements import Types, statement
 from nfcompile.emit.listing.values import TYPES, UnknownListing, elements, only, shown, single
 from nfcompile.emit.objects import (
+    FAMILY,
+    FAMILY6,
     Chain,
     Counter,
     CtHelper,
@@ -66,11 +68,11 @@ def read_listing(listing: Iterable[Any]) -> Listed:
     objects: list[Object] = []
     unread: dict[str, str] = {}
     sets: dict[str, Types] = {}
-    name = ""
+    name, family = "", FAMILY
     for label, (kind, inside) in entries.items():
         try:
             if kind == "table":
-                name = _table_name(inside)
+                name, family = _table_names(inside)
                 continue
             one = _object(kind, inside)
         except UnknownListing:
@@ -85,7 +87,7 @@ def read_listing(listing: Iterable[Any]) -> Listed:
         else one
         for one in objects
     ]
-    return Listed(Table(name, tuple(_written(read))), unread)
+    return Listed(Table(name, tuple(_written(read)), family=family), unread)
 
 
 def _sorted(listing: Iterable[Any]) -> tuple[dict[str, tuple[str, Any]], dict[str, list[Any]]]:
@@ -148,12 +150,12 @@ def _object(kind: str, inside: Any) -> Object:
         raise UnknownListing({kind: inside}) from problem
 
 
-def _table_name(inside: Any) -> str:
-    """The name; a flag (`dormant`: no packet meets the table) is not known."""
+def _table_names(inside: Any) -> tuple[str, str]:
+    """Name and family; a flag (`dormant`: no packet meets the table) is not known."""
     inner = only(inside, {*IDENTITY, "comment"})
-    if inner["family"] != "ip":
+    if inner["family"] not in (FAMILY, FAMILY6):
         raise UnknownListing({"table": inside})
-    return str(inner["name"])
+    return str(inner["name"]), str(inner["family"])
 
 
 def _chain(inside: Any) -> Chain:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from nfcompile.emit.expressions import BITMASKS, FIELDS, Element, Elements, Key, Name, Value, Verdict, symbols
-from nfcompile.emit.listing.spelled import prefix, read_number
+from nfcompile.emit.listing.spelled import prefix, read_ipv6, read_number
 from nfcompile.model.ranges import Range
 
 TYPES = {*FIELDS.values(), "verdict"}
 """The types of keys and data that can be read."""
+ADDRESSES = {"ipv4_addr": read_number, "ipv6_addr": read_ipv6}
+"""Types whose values nft lists as text."""
 VERDICTS = {"accept", "drop", "return", "jump", "goto"}
 OF_PACKETS = {"timeout", "expires", "limit", "ct count"}
 """What packets leave in an element; an element is the same with and without."""
@@ -80,9 +82,9 @@ def number(listed: Any, datatype: str) -> int:
         return listed
     if isinstance(listed, str) and listed in named:
         return named[listed]
-    if isinstance(listed, str) and datatype == "ipv4_addr":
+    if isinstance(listed, str) and datatype in ADDRESSES:
         try:
-            return read_number(listed)
+            return ADDRESSES[datatype](listed)
         except ValueError:
             pass  # told with what it is, below
     raise UnknownListing(listed)
