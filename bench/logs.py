@@ -56,7 +56,7 @@ stack=ct1:NFCT,ip2str1:IP2STR,json1:JSON
 event_mask=4
 hash_enable=0
 netlink_socket_buffer_size=67108864
-netlink_socket_buffer_maxsize=67108864
+netlink_socket_buffer_maxsize=268435456
 [json1]
 sync=1
 file="{file}"
