@@ -52,6 +52,7 @@ class Plan(NamedTuple):
     missing           addresses to add before all subscribers fit
     months            whole months of that growth until the pool is full
     pair              of a fleet: the pair, or the node without one, that has these addresses
+    prefix_pairs      pairs of prefixes of an npt pool, which needs no capacity
     """
 
     pool: str
@@ -72,6 +73,7 @@ class Plan(NamedTuple):
     missing: int = 0
     months: int | None = None
     pair: str = ""
+    prefix_pairs: int = 0
 
     @property
     def free(self) -> int | None:

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from nfcompile.cli import site, state
+from nfcompile.cli.ends import read_end
 from nfcompile.cli.exit_status import OK, UsageProblem
-from nfcompile.cli.lookup import question as end
 from nfcompile.cli.options import Options
 from nfcompile.diagnostics import dotted
 
@@ -44,49 +44,62 @@ def run(options: Options) -> int:
 
 def read(options: Options) -> Question:
     """Read the packet. Raises UsageProblem."""
-    from nfcompile.model.protocols import NUMBERS, WITH_PORTS
+    from nfcompile.model.protocols import WITH_PORTS
     from nfcompile.verify.explain import Question
 
-    spelled = options.proto or ""
-    protocol = NUMBERS.get(spelled, -1)
-    if spelled.isascii() and spelled.isdigit() and len(spelled) <= 3 and int(spelled) <= 255:
-        protocol = int(spelled)
-    if protocol < 0:
-        known = ", ".join(NUMBERS)
-        raise UsageProblem(f"'{spelled}' is not a protocol; write {known} or a number from 0 to 255")
     for option, value in (("--src", options.src), ("--dst", options.dst)):
         if not value:
             raise UsageProblem(f"missing option: {option}; a packet has a source and a destination")
-    source, source_port = end(options.src)
-    destination, destination_port = end(options.dst)
-    ported = protocol in WITH_PORTS
-    if not ported and (source_port is not None or destination_port is not None):
+    source, destination = read_end(options.src), read_end(options.dst)
+    if source.is_ipv6 != destination.is_ipv6:
+        raise UsageProblem("--src and --dst are of different IP versions")
+    spelled = options.proto or ""
+    protocol = _protocol(spelled, source.is_ipv6)
+    if protocol not in WITH_PORTS and (source.port is not None or destination.port is not None):
         raise UsageProblem(f"protocol '{spelled}' has no ports; write the addresses alone")
     return Question(
         protocol,
-        source,
-        destination,
-        source_port,
-        destination_port,
+        source.address,
+        destination.address,
+        source.port,
+        destination.port,
         interface=options.interface,
         out=options.out,
+        is_ipv6=source.is_ipv6,
     )
 
 
+def _protocol(spelled: str, is_ipv6: bool) -> int:
+    """The number of a protocol; ICMP is another one in IPv6."""
+    from nfcompile.model.protocols import NUMBERS, NUMBERS6
+
+    numbers = NUMBERS6 if is_ipv6 else NUMBERS
+    protocol = numbers.get(spelled, -1)
+    if spelled.isascii() and spelled.isdigit() and len(spelled) <= 3 and int(spelled) <= 255:
+        protocol = int(spelled)
+    if protocol < 0:
+        known = ", ".join(numbers)
+        of = " of IPv6" if is_ipv6 else ""
+        raise UsageProblem(f"'{spelled}' is not a protocol{of}; write {known} or a number from 0 to 255")
+    return protocol
+
+
 def _answer(compiled: Compiled, question: Question, options: Options) -> Explanation:
-    from nfcompile.verify.explain import explain
+    from nfcompile.verify.explain import explain, explain_prefixes
 
     if not options.live:
-        return explain(compiled, question)
+        return explain_prefixes(compiled, question) if question.is_ipv6 else explain(compiled, question)
     state.examine(options)
     from nfcompile.kernel import NOT_LOADED, KernelError, netns, nft
-    from nfcompile.verify.explain import explain_live
+    from nfcompile.verify.explain import explain_live, with_connections
 
     connections = _connections(question, options.netns)
 
     def ask() -> Explanation:
         if nft.structure() is None:
             raise KernelError(NOT_LOADED)
+        if question.is_ipv6:
+            return with_connections(explain_prefixes(compiled, question), connections)
         return explain_live(compiled, question, nft.element, connections)
 
     return netns.inside(options.netns, ask)
@@ -103,8 +116,9 @@ def _connections(question: Question, namespace: str | None) -> list[Connection]:
             flow[1:5],
             (flow.reply_src, flow.reply_sport, flow.reply_dst, flow.reply_dport),
             flow.timeout,
+            flow.is_ipv6,
         )
-        for flow in conntrack.flows(namespace)
+        for flow in conntrack.flows(namespace, is_ipv6=question.is_ipv6)
         if flow.protocol == question.protocol
         and all(want in (None, have) for want, have in zip(asked, flow[1:5], strict=True))
     )

@@ -56,7 +56,10 @@ def diff_page(found: Comparison, before: Side | None, after: Side) -> str:
 
 def plan_page(name: str, columns: Sequence[str], made: Sequence[PlannedPool]) -> str:
     """How full the pools of a site are."""
-    shown = [{"name": one.plan.pool, "lines": one.lines, "map": fill_map(one.allocation)} for one in made]
+    shown = [
+        {"name": one.plan.pool, "lines": one.lines, "map": one.allocation and fill_map(one.allocation)}
+        for one in made
+    ]
     return _page(
         "plan",
         title=f"Allocation of {name}",
@@ -70,7 +73,7 @@ def plan_page(name: str, columns: Sequence[str], made: Sequence[PlannedPool]) ->
 class PlannedPool(NamedTuple):
     """A pool, its row and the sentences below the table."""
 
-    allocation: PoolAllocation
+    allocation: PoolAllocation | None
     plan: Plan
     row: tuple[str, ...]
     lines: tuple[str, ...]

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 from nfcompile.cli import site
+from nfcompile.cli.ends import read_end
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note
 from nfcompile.cli.options import Options
 from nfcompile.cli.progress import working
 
 if TYPE_CHECKING:
     from nfcompile.allocation.lookup import Answer
-
-_BRACKETED = re.compile(r"^\[(.*)\](?::\d{1,5})?$", re.ASCII)
-_ASKED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?", re.ASCII)
 
 
 def run(options: Options) -> int:
@@ -51,21 +48,19 @@ def _refuse_nonsense(options: Options) -> None:
 def _computed(options: Options) -> int:
     """Answer from the allocation that `build` makes of SITE."""
     from nfcompile.allocation import lookup
+    from nfcompile.allocation.prefix_lookup import prefix_lookups
 
     asked = options.words[-1]
-    ipv6 = _ipv6(asked)
-    address, port = (0, None) if ipv6 is not None else question(asked)
+    end = read_end(asked)
     named = options.words[0] if len(options.words) == 2 else "site.yaml"
     all_pairs = site.each_compiled(named, options._replace(quiet=True))
-    found = []
+    found: list[Answer] = []
     for _, compiled in all_pairs:
-        if ipv6 is not None:
-            from nfcompile.allocation.prefix_lookup import prefix_lookups
-
-            found += prefix_lookups(compiled.site, ipv6)
+        if end.is_ipv6:
+            found += [one for one in prefix_lookups(compiled.site, end.address) if one not in found]
             continue
-        site_ = compiled.site
-        found += lookup.lookups(compiled.allocations, address, port, options.proto, site_.snat)
+        snat = compiled.site.snat
+        found += lookup.lookups(compiled.allocations, end.address, end.port, options.proto, snat)
     if options.is_json:
         print(json.dumps(as_data(found)))
     elif found:
@@ -82,34 +77,6 @@ def as_data(found: list[Answer], certain: bool | None = None) -> dict[str, objec
     more = {} if certain is None else {"certain": certain}
     first, *others = [one._asdict() | more for one in found or [NOBODY]]
     return first | {"also": others}
-
-
-def _ipv6(asked: str) -> int | None:
-    """An IPv6 address, bare or as [ADDR]:PORT: npt pools translate no ports."""
-    if asked.count(":") < 2:
-        return None
-    import ipaddress
-
-    try:
-        return int(ipaddress.IPv6Address(_BRACKETED.sub(r"\1", asked)))
-    except ValueError:
-        raise UsageProblem(f"'{asked}' is not an address, or an address:port") from None
-
-
-def question(asked: str) -> tuple[int, int | None]:
-    """Read ADDR[:PORT].
-
-    >>> question("0.0.1.2:80")
-    (258, 80)
-    """
-    if asked.count(":") > 1:
-        raise UsageProblem(f"'{asked}' is IPv6, which only 'lookup' without other sources and 'prove' know")
-    match = _ASKED.fullmatch(asked)
-    octets = [int(octet) for octet in match[1].split(".")] if match else []
-    port = int(match[2]) if match and match[2] else None
-    if not match or max(octets) > 255 or (port is not None and not 1 <= port <= 65535):
-        raise UsageProblem(f"'{asked}' is not an address, or an address:port")
-    return int.from_bytes(octets, "big"), port
 
 
 def text(found: Answer) -> str:

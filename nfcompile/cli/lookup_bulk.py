@@ -6,7 +6,8 @@ import csv
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from nfcompile.cli import files, lookup, lookup_report
+from nfcompile.cli import files, lookup_report
+from nfcompile.cli.ends import read_end, with_port
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, to_stderr
 from nfcompile.cli.lookup_logs import at_line, open_text
 from nfcompile.cli.lookup_report import AnsweredQuestion
@@ -81,5 +82,6 @@ def _question(
     addr, port, proto, time = spelled
     if proto not in PROTOCOLS:
         raise ValueError(f"'{proto}' is not tcp, udp or icmp")
-    address, number = lookup.question(f"{addr}:{port}" if port else addr)
-    return spelled, BindingQuestion(address, number, proto or None, moment(time) if time else at)
+    end = read_end(with_port(addr, port))
+    when = moment(time) if time else at
+    return spelled, BindingQuestion(end.address, end.port, proto or None, when, end.is_ipv6)

@@ -73,8 +73,9 @@ def write_csv(answered: Iterable[AnsweredQuestion]) -> None:
 
 def spelled(question: BindingQuestion, asked: str) -> tuple[str, ...]:
     """A question of the command line as csv has it."""
-    addr, _, port = asked.partition(":")
-    return addr, port, question.proto or "", question.at or ""
+    port = "" if question.port is None else str(question.port)
+    addr = asked.removesuffix(f":{port}") if port else asked
+    return addr.strip("[]"), port, question.proto or "", question.at or ""
 
 
 def _rows(answered: AnsweredQuestion, asked_at: str) -> Iterator[tuple[str | int | None, ...]]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile.cli import files, lookup, lookup_logs, lookup_report, site, state
+from nfcompile.cli.ends import read_end
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note
 from nfcompile.cli.lookup_report import AnsweredQuestion
 from nfcompile.cli.options import Options
@@ -78,9 +79,9 @@ class LookupSources(NamedTuple):
 def run(options: Options) -> int:
     """Answer one question."""
     asked = options.words[-1]
-    address, port = lookup.question(asked)
+    end = read_end(asked)
     at = None if options.at is None else moment(options.at)
-    question = BindingQuestion(address, port, options.proto, at)
+    question = BindingQuestion(end.address, end.port, options.proto, at, end.is_ipv6)
     named = options.words[0] if len(options.words) == 2 else None if at else "site.yaml"
     sources = opened_sources(options, named, timed=at is not None)
     answers = sources.find(question)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nfcompile.allocation import mappings
 from nfcompile.allocation.mappings import Holding, MappingRow
+from nfcompile.allocation.prefix_lookup import prefix_rows
 from nfcompile.cli import rows, site, state
 from nfcompile.cli.exit_status import OK, UsageProblem
 from nfcompile.cli.options import Options
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def run(options: Options) -> int:
-    """Write one row for each subscriber and pool; `--compact` lets a prefix stand for many subscribers.
+    """Write one row for each subscriber and pool; `--compact` lets a prefix stand for many subscribers. An
+    npt pool has a row for each pair of prefixes.
 
     With `--live` the blocks of dynamic pools are those that the kernel holds.
     """
@@ -26,15 +28,15 @@ def run(options: Options) -> int:
     if not options.live:
         all_pairs = [compiled for _, compiled in site.each_compiled(options.site, options)]
         listed = (mappings.mappings(one.allocations, options.compact, None) for one in all_pairs)
+        of_ipv6 = dict.fromkeys(row for one in all_pairs for row in prefix_rows(one.site))
         with working("listing", options, rows=True):
-            rows.write(MappingRow._fields, chain.from_iterable(listed), options.format)
+            rows.write(MappingRow._fields, chain(chain.from_iterable(listed), of_ipv6), options.format)
         return OK
     _, compiled = site.compiled_or_refused(options)
     state.examine(options)
     held = _held(compiled, options.netns)
-    rows.write(
-        MappingRow._fields, mappings.mappings(compiled.allocations, options.compact, held), options.format
-    )
+    found = mappings.mappings(compiled.allocations, options.compact, held)
+    rows.write(MappingRow._fields, chain(found, prefix_rows(compiled.site)), options.format)
     return OK
 
 

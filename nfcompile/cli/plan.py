@@ -16,7 +16,10 @@ from nfcompile.cli.table import TableSection, show
 from nfcompile.diagnostics import SiteError
 from nfcompile.pipeline import Compilation
 
-Planned = tuple[PoolAllocation, Plan]
+Planned = tuple[PoolAllocation | None, Plan]
+"""A pool of type npt has no allocation: every address inside has one outside."""
+OPTIONAL = ("pair", "prefix_pairs")
+"""Fields of the JSON form that only some plans have."""
 TOO_SMALL = "pool-capacity"
 """The one error with which a plan is made all the same: the plan says what is missing."""
 COLUMNS = ("pool", "type", *(f">{name}" for name in ("subscribers", "addresses", "ports", "per address")))
@@ -67,6 +70,11 @@ def _planned(read: Compilation, growth: float | None) -> tuple[Compilation, tupl
             (one, plan(one, one.pool.port_block_size, growth)._replace(pair=pair))
             for one in checked.allocations
         )
+        found += (
+            (None, Plan(one.name, "npt", prefix_pairs=len(one.pairs), pair=pair))
+            for one in sorted(checked.site.npt, key=lambda one: one.priority)
+            if one.enable
+        )
     return result, tuple(found)
 
 
@@ -80,7 +88,7 @@ def _plan_data(one: Plan) -> dict[str, object]:
         "larger": [size._asdict() for size in one.larger],
     }
     data = {**one._asdict(), "free": one.free, **sizes}
-    return data if one.pair else {key: value for key, value in data.items() if key != "pair"}
+    return {key: value for key, value in data.items() if value or key not in OPTIONAL}
 
 
 def _name(one: Plan) -> str:
@@ -113,6 +121,9 @@ def _row(one: Plan) -> tuple[str, ...]:
 
 def _sentences(one: Plan) -> Iterator[str]:
     """What the figures mean, a line each."""
+    if one.prefix_pairs:
+        yield f"{_pairs(one.prefix_pairs)} of IPv6: each address inside has one outside, nothing runs out"
+        return
     if one.per_address == 0:
         yield f"no block of {one.ports_each} ports fits into the {one.ports} of an address"
     elif one.missing:
@@ -177,6 +188,10 @@ def _advice(ports: int) -> str:
             f"{ports} ports per subscriber are more than the {least}-{most} that EcoNAT's manual recommends"
         )
     return ""
+
+
+def _pairs(count: int) -> str:
+    return "1 pair of prefixes" if count == 1 else f"{count} pairs of prefixes"
 
 
 def _addresses(count: int) -> str:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from nfcompile.cli import files, rows, site, state
+from nfcompile.cli.ends import read_end, with_port
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
-from nfcompile.cli.lookup import question
 from nfcompile.cli.options import Options
 from nfcompile.cli.prompt import confirmed
 from nfcompile.cli.table import streamed
 from nfcompile.diagnostics import dotted
 from nfcompile.kernel import conntrack, tally
 from nfcompile.model import parse, protocols
-from nfcompile.model.ranges import address_text
+from nfcompile.model.npt import addresses6
+from nfcompile.model.ranges import address_text, ipv6_text
 
 if TYPE_CHECKING:
     from nfcompile.live.sessions import Session, SessionFilter
@@ -27,8 +28,8 @@ CHUNK_LINES = 1024
 PASSES = 3
 WORTH_A_BAR = 50_000
 """Connections from which on reading them takes long enough to show progress."""
-KNOWN = ", ".join(protocols.NUMBERS)
-NUMBERED = protocols.TRACKED_BY_PORTS | protocols.IN_BLOCK
+KNOWN_PROTOCOLS = protocols.NUMBERS | protocols.OF_IPV6
+NUMBERED = protocols.TRACKED_BY_PORTS | protocols.IN_BLOCK | {protocols.ICMPV6}
 TCP_STATES = (
     "none", "syn_sent", "syn_recv", "established", "fin_wait", "close_wait", "last_ack", "time_wait", "close",
     "syn_sent2",
@@ -116,11 +117,13 @@ def _many(count: int, word: str) -> str:
 
 
 def _found(compiled: Compiled, options: Options, bar: bool) -> Iterator[Session]:
-    from nfcompile.live.sessions import sessions
+    from nfcompile.live.sessions import sessions, tracked_npt
 
     wanted = _wanted(compiled, options)
     tally.read(options.netns)
     flows = conntrack.flows(options.netns)
+    if tracked_npt(compiled):
+        flows = chain(flows, conntrack.flows(options.netns, is_ipv6=True))
     if bar and sys.stderr.isatty() and not options.quiet:
         flows = _with_bar(flows, conntrack.count(options.netns)[0])
     return sessions(compiled, flows, wanted)
@@ -139,23 +142,35 @@ def _wanted(compiled: Compiled, options: Options) -> SessionFilter:
     from nfcompile.live.sessions import SessionFilter
 
     names = [allocation.pool.name for allocation in compiled.allocations]
+    names += [pool.name for pool in compiled.site.npt if pool.enable]
     if options.pool is not None and options.pool not in names:
         raise UsageProblem(
             f"no enabled pool is called '{options.pool}'; there are: {', '.join(names) or 'none'}"
         )
-    address, port = (None, None) if options.global_ is None else question(options.global_)
-    try:
-        subscriber = None if options.subscriber is None else parse.addresses(options.subscriber)
-    except parse.Fault as fault:
-        raise UsageProblem(f"--subscriber: {fault.message}") from None
-    return SessionFilter(options.pool, subscriber, address, port, _protocol(options.proto))
+    if any(pool.name == options.pool and pool.stateless for pool in compiled.site.npt):
+        raise UsageProblem(f"pool '{options.pool}' is stateless: the kernel tracks no connection of it")
+    wanted = SessionFilter(options.pool, protocol=_protocol(options.proto))
+    if options.subscriber is not None:
+        of_ipv6 = ":" in options.subscriber
+        read = addresses6 if of_ipv6 else parse.addresses
+        try:
+            wanted = wanted._replace(subscriber=read(options.subscriber), is_ipv6=of_ipv6)
+        except parse.Fault as fault:
+            raise UsageProblem(f"--subscriber: {fault.message}") from None
+    if options.global_ is None:
+        return wanted
+    end = read_end(options.global_)
+    if wanted.is_ipv6 not in (None, end.is_ipv6):
+        raise UsageProblem("--subscriber and --global are of different IP versions")
+    return wanted._replace(translated=end.address, port=end.port, is_ipv6=end.is_ipv6)
 
 
 def _protocol(word: str | None) -> int | None:
-    if word is None or word in protocols.NUMBERS:
-        return None if word is None else protocols.NUMBERS[word]
+    if word is None or word in KNOWN_PROTOCOLS:
+        return None if word is None else KNOWN_PROTOCOLS[word]
     if not (word.isascii() and word.isdigit() and len(word) <= 3) or int(word) > 255:
-        raise UsageProblem(f"'{word}' is not a protocol: {KNOWN}, or a number up to 255")
+        known = ", ".join(KNOWN_PROTOCOLS)
+        raise UsageProblem(f"'{word}' is not a protocol: {known}, or a number up to 255")
     return int(word)
 
 
@@ -176,16 +191,17 @@ def _row(session: Session) -> tuple[str | int | None, ...]:
     global_ip, outside = session.translated
     remote, far = session.remote
     numbered = flow.protocol in NUMBERED
+    spelled = ipv6_text if flow.is_ipv6 else address_text
     return (
         session.pool,
         dotted(session.path),
         "in" if session.inward else "out",
         protocols.protocol_name(flow.protocol),
-        address_text(subscriber) + (f"~{flow.zone}" if flow.zone_one_way else ""),
+        spelled(subscriber) + (f"~{flow.zone}" if flow.zone_one_way else ""),
         inside if numbered else None,
-        address_text(global_ip),
+        spelled(global_ip),
         outside if numbered else None,
-        address_text(remote),
+        spelled(remote),
         far if flow.protocol in protocols.TRACKED_BY_PORTS else None,
         _state(flow),
         flow.timeout,
@@ -203,5 +219,5 @@ def _cells(row: tuple[str | int | None, ...]) -> tuple[str, ...]:
     """The cells of TEXT_COLUMNS."""
     _, path, direction, protocol, *ends, state, timeout, _ = row
     pairs = zip(ends[::2], ends[1::2], strict=True)
-    spelled = [f"{address}" if port is None else f"{address}:{port}" for address, port in pairs]
+    spelled = [with_port(str(address), "" if port is None else str(port)) for address, port in pairs]
     return (str(path), str(direction), str(protocol), *spelled, str(state), str(timeout))

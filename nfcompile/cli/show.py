@@ -60,15 +60,17 @@ def run(options: Options) -> int:
 
 
 def _pools(document: Document, compiled: Compiled, wanted: str | None) -> Iterator[ShownPool]:
-    names = [pool.name for pool in compiled.site.pools]
+    both = {pool.name: pool.enable for pool in compiled.site.pools}
+    both |= {pool.name: pool.enable for pool in compiled.site.npt}
+    names = [name for name in data_of_node(document).get("pools") or {} if name in both]
     if wanted is not None and wanted not in names:
         raise UsageProblem(f"no pool is called '{wanted}'; there are: {', '.join(names) or 'none'}")
     allocations = {allocation.pool.name: allocation for allocation in compiled.allocations}
-    for pool in compiled.site.pools:
-        if wanted in (None, pool.name):
-            values = [*effective.of_pool(data_of_node(document), schema(), pool.name)]
-            values = [*_computed(values, allocations.get(pool.name))]
-            yield ShownPool(pool.name, pool.type, pool.enable, values)
+    for name in names:
+        if wanted in (None, name):
+            values = [*effective.of_pool(data_of_node(document), schema(), name)]
+            kind = data_of_node(document)["pools"][name]["type"]
+            yield ShownPool(name, kind, both[name], [*_computed(values, allocations.get(name))])
 
 
 def _computed(values: list[EffectiveValue], allocation: PoolAllocation | None) -> Iterator[EffectiveValue]:

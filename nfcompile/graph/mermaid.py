@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from nfcompile.graph.way import Direction, Way, WayBox
+from nfcompile.graph.boxes import Direction, WayBox
+from nfcompile.graph.way import Way
 
 STYLES = {
     "side": "fill:#e8eaf0,stroke:#5b6478,color:#1c2130",

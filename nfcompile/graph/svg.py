@@ -10,7 +10,8 @@ from html import escape
 from textwrap import wrap
 from typing import NamedTuple
 
-from nfcompile.graph.way import Decision, Direction, Way, WayBox
+from nfcompile.graph.boxes import Decision, Direction, WayBox
+from nfcompile.graph.way import Way
 
 CHARACTER = 7.3
 """Width of one character of 12 px monospace, rounded up."""

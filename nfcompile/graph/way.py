@@ -5,50 +5,21 @@ Each step either decides, and the packet takes its exit, or hands on to the next
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.graph.boxes import LINES_MOST, Decision, Direction, WayBox, few
+from nfcompile.graph.prefixes import prefix_directions
 from nfcompile.graph.spelling import acl_rule, dnat_rule, pair, snat_rule, snat_target
 from nfcompile.model.ranges import range_text
 from nfcompile.model.rules import DnatRule
 from nfcompile.model.site import Site
 from nfcompile.model.vlans import tagged_addresses
 
-LINES_MOST = 8
-"""Lines of a box; what is more is counted."""
-
-
-class WayBox(NamedTuple):
-    """A title and lines of plain text; `kind` chooses its colour."""
-
-    title: str
-    lines: tuple[str, ...] = ()
-    kind: str = "step"
-
-
-class Decision(NamedTuple):
-    """A question; `yes` is written at the way to `exit`, `no` at the way on. Without `exit` all go on."""
-
-    box: WayBox
-    exit: WayBox | None = None
-    yes: str = ""
-    no: str = ""
-
-
-class Direction(NamedTuple):
-    """One direction, from `start` through `steps`. Exits lead to `goal`, and `end` does if it `arrives`."""
-
-    name: str
-    start: WayBox
-    steps: tuple[Decision, ...]
-    end: WayBox
-    arrives: bool
-    goal: WayBox
-
 
 class Way(NamedTuple):
-    """Both directions of one gateway, under its label."""
+    """Both directions of one gateway, under its label; with npt pools both of IPv6, too."""
 
     title: str
     flows: tuple[Direction, ...]
@@ -56,7 +27,10 @@ class Way(NamedTuple):
 
 def way(site: Site, allocations: Sequence[PoolAllocation]) -> Way:
     """Draw up a site that analysis has accepted."""
-    return Way(site.name or "nfcompile", (_outwards(site, allocations), _inwards(site, allocations)))
+    of_ipv6 = prefix_directions(site, _inside(site), _outside(site))
+    return Way(
+        site.name or "nfcompile", (_outwards(site, allocations), _inwards(site, allocations), *of_ipv6)
+    )
 
 
 def _outwards(site: Site, allocations: Sequence[PoolAllocation]) -> Direction:
@@ -89,11 +63,11 @@ def _inside(site: Site) -> WayBox:
     """Interfaces that VLANs are named by count as inside."""
     used = {tagged.vid for pool in site.active_pools for tagged in tagged_addresses(pool)}
     vlans = (site.interfaces.vlan(vid) for vid in sorted(used))
-    return WayBox("inside", _few(dict.fromkeys((*site.interfaces.inside, *vlans))), "side")
+    return WayBox("inside", few(dict.fromkeys((*site.interfaces.inside, *vlans))), "side")
 
 
 def _outside(site: Site) -> WayBox:
-    return WayBox("outside", _few(site.interfaces.outside), "side")
+    return WayBox("outside", few(site.interfaces.outside), "side")
 
 
 def _from_inside(site: Site, rule: DnatRule) -> bool:
@@ -109,7 +83,7 @@ def _from_outside(site: Site, rule: DnatRule) -> bool:
 
 def _dnat(title: str, rules: Sequence[DnatRule]) -> Iterator[Decision]:
     if rules:
-        yield Decision(WayBox(title, _few(dnat_rule(rule) for rule in rules), "rules"))
+        yield Decision(WayBox(title, few(dnat_rule(rule) for rule in rules), "rules"))
 
 
 def _gate(site: Site) -> Iterator[Decision]:
@@ -121,8 +95,8 @@ def _gate(site: Site) -> Iterator[Decision]:
 
 def _snat(site: Site) -> Iterator[Decision]:
     if site.snat:
-        box = WayBox("snat: first rule that fits", _few(snat_rule(rule) for rule in site.snat), "rules")
-        addresses = _few(dict.fromkeys(snat_target(rule) for rule in site.snat))
+        box = WayBox("snat: first rule that fits", few(snat_rule(rule) for rule in site.snat), "rules")
+        addresses = few(dict.fromkeys(snat_target(rule) for rule in site.snat))
         yield Decision(box, WayBox("customized SNAT", addresses, "translated"), "fits", "none fits")
 
 
@@ -135,7 +109,7 @@ def _pool(allocation: PoolAllocation) -> Decision:
         lines += [f"allow {source}" for source in sources]
     if pool.subscribers is not None:
         lines.append(f"only {', '.join(map(range_text, pool.subscribers[:LINES_MOST]))}")
-    return Decision(WayBox(title, _few(lines)), _served(allocation), "allow", "deny or no hit")
+    return Decision(WayBox(title, few(lines)), _served(allocation), "allow", "deny or no hit")
 
 
 def _served(allocation: PoolAllocation) -> WayBox:
@@ -144,8 +118,8 @@ def _served(allocation: PoolAllocation) -> WayBox:
         return WayBox("untranslated", ("the pool lets it pass",), "untouched")
     hairpin = ("hairpin on",) if pool.hairpin else ()
     if pool.is_static:
-        return WayBox("a fixed address each", (*_few(map(pair, pool.global_map)), *hairpin), "translated")
-    addresses = _few(map(range_text, pool.global_ip))
+        return WayBox("a fixed address each", (*few(map(pair, pool.global_map)), *hairpin), "translated")
+    addresses = few(map(range_text, pool.global_ip))
     return WayBox(_share(allocation), (*addresses, *_terms(allocation), *hairpin), "translated")
 
 
@@ -185,11 +159,3 @@ def _from_any(allocation: PoolAllocation) -> Iterator[Decision]:
     elif pool.opens_to_outside and pool.shares_addresses:
         box = WayBox(f"to a port in use in pool {pool.name}", ("filtering: endpoint independent",))
         yield Decision(box, WayBox("its subscriber", kind="translated"), "yes", "no")
-
-
-def _few(lines: Iterable[str]) -> tuple[str, ...]:
-    """The first lines, and how many there are beyond."""
-    found = tuple(lines)
-    if len(found) <= LINES_MOST:
-        return found
-    return (*found[: LINES_MOST - 1], f"... and {len(found) - LINES_MOST + 1} more")

@@ -1,4 +1,4 @@
-"""Connections that the kernel tracks (IPv4): a stream of them, their number, and the end of some.
+"""Connections that the kernel tracks, of IPv4 or IPv6: a stream of them, their number, and the end of some.
 
 Reads just the attributes that are needed of ctnetlink's messages (linux/netfilter/nfnetlink_conntrack.h):
 pyroute2 takes 73 us for an entry, this 4, as long as conntrack -L; a gateway has a million of them. Knows
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile.kernel import NOT_PERMITTED, KernelError, netlink
 from nfcompile.kernel.netlink import NESTED, attribute
-from nfcompile.model.protocols import ICMP, TCP, TRACKED_BY_PORTS
+from nfcompile.model.protocols import ICMP, ICMPV6, TCP, TRACKED_BY_PORTS
 
 if TYPE_CHECKING:
     from socket import socket
@@ -50,6 +50,7 @@ class Flow(NamedTuple):
     icmp: tuple[int, int]
     id: int
     zone_one_way: bool = False
+    is_ipv6: bool = False
 
 
 class Statistics(NamedTuple):
@@ -77,8 +78,11 @@ _SHORT = struct.Struct(">H")
 # The kernel writes the attributes of a tuple in one order (ctnetlink_dump_tuples); what stands between
 # the values is their headers: IP { source, destination }, PROTO { number, sport or id, dport or type, code }.
 _TUPLE = struct.Struct(">8xI4xI8xB7xH6xH")
+_TUPLE6 = struct.Struct(">8x16s4x16s8xB7xH6xH")
 _CODE_AT = 52
 _PROTO_AT = 20
+_WIDER = 24
+"""Bytes that both addresses of IPv6 take more, in front of PROTO."""
 _TUPLE_ZONE = 3
 
 DELETED_AT_ONCE = 100
@@ -91,6 +95,7 @@ def flows(
     mark: tuple[int, int] | None = None,
     status: tuple[int, int] | None = None,
     zone: int | None = None,
+    is_ipv6: bool = False,
 ) -> Iterator[Flow]:
     """Every connection of the namespace (None: our own), while the kernel lists them; nothing is kept.
 
@@ -106,7 +111,7 @@ def flows(
     )
     if zone is not None:
         asked += attribute(_ZONE, _SHORT.pack(zone))
-    for flow in _dump(namespace, asked):
+    for flow in _dump(namespace, asked, is_ipv6):
         if mark is not None and flow.mark & mark[1] != mark[0]:
             continue
         if status is not None and flow.status & status[1] != status[0]:
@@ -121,7 +126,7 @@ def delete(flows: Iterable[Flow], namespace: str | None = None) -> int:
     waiting = iter(flows)
     with netlink.opened(namespace) as link:
         while batch := list(islice(waiting, DELETED_AT_ONCE)):
-            link.send(b"".join(netlink.message(_DELETE, netlink.REQUEST, _named(flow)) for flow in batch))
+            link.send(b"".join(map(_deletion, batch)))
             deleted += len(batch) - _vanished(link)
     return deleted
 
@@ -151,16 +156,17 @@ def statistics(namespace: str | None = None) -> Statistics:
     return Statistics(*totals.values())
 
 
-def _dump(namespace: str | None, asked: bytes) -> Iterator[Flow]:
+def _dump(namespace: str | None, asked: bytes, is_ipv6: bool) -> Iterator[Flow]:
+    family = netlink.IPV6 if is_ipv6 else netlink.IPV4
     with netlink.opened(namespace) as link:
         try:
-            for data, start, end in netlink.dump(link, _GET, asked):
-                yield read_flow(data, start, end)
+            for data, start, end in netlink.dump(link, _GET, asked, family):
+                yield read_flow(data, start, end, is_ipv6)
         except OSError as error:
             raise _problem(error) from None
 
 
-def read_flow(data: bytes, at: int, end: int) -> Flow:
+def read_flow(data: bytes, at: int, end: int, is_ipv6: bool = False) -> Flow:
     """The connection that these attributes describe."""
     mark = zone = status = timeout = state = identity = 0
     original = original_end = reply = at
@@ -185,37 +191,56 @@ def read_flow(data: bytes, at: int, end: int) -> Flow:
         elif kind == _ZONE:
             (zone,) = _SHORT.unpack_from(data, at + 4)
         at += (length + 3) & ~3
-    src, dst, protocol, sport, dport = _TUPLE.unpack_from(data, original)
-    reply_src, reply_dst, _, reply_sport, reply_dport = _TUPLE.unpack_from(data, reply)
+    wider = _WIDER if is_ipv6 else 0
+    if is_ipv6:
+        src, dst, protocol, sport, dport = _ends6(data, original)
+        reply_src, reply_dst, _, reply_sport, reply_dport = _ends6(data, reply)
+    else:
+        src, dst, protocol, sport, dport = _TUPLE.unpack_from(data, original)
+        reply_src, reply_dst, _, reply_sport, reply_dport = _TUPLE.unpack_from(data, reply)
     # What stands behind PROTO is the zone of this direction alone.
-    (length,) = _LENGTH.unpack_from(data, original + _PROTO_AT)
-    zone_at = original + _PROTO_AT + length
+    (length,) = _LENGTH.unpack_from(data, original + _PROTO_AT + wider)
+    zone_at = original + _PROTO_AT + wider + length
     one_way = zone_at < original_end
     if one_way:
         (zone,) = _SHORT.unpack_from(data, zone_at + 4)
     icmp = (0, 0)
     if protocol not in TRACKED_BY_PORTS:
-        if protocol == ICMP:
-            icmp = (dport >> 8, data[original + _CODE_AT])
+        if protocol in (ICMP, ICMPV6):
+            icmp = (dport >> 8, data[original + _CODE_AT + wider])
         else:
             sport = reply_sport = 0
         dport, reply_dport = sport, reply_sport
     return Flow(
         protocol, src, sport, dst, dport, reply_src, reply_sport, reply_dst, reply_dport,
-        mark, zone, status, timeout, state if protocol == TCP else 0, icmp, identity, one_way,
+        mark, zone, status, timeout, state if protocol == TCP else 0, icmp, identity, one_way, is_ipv6,
     )  # fmt: skip
+
+
+def _ends6(data: bytes, at: int) -> tuple[int, int, int, int, int]:
+    """Source, destination, protocol and both ports of a tuple of IPv6."""
+    src, dst, *numbers = _TUPLE6.unpack_from(data, at)
+    protocol, sport, dport = numbers
+    return int.from_bytes(src, "big"), int.from_bytes(dst, "big"), protocol, sport, dport
+
+
+def _deletion(flow: Flow) -> bytes:
+    family = netlink.IPV6 if flow.is_ipv6 else netlink.IPV4
+    return netlink.message(_DELETE, netlink.REQUEST, _named(flow), family=family)
 
 
 def _named(flow: Flow) -> bytes:
     """The attributes by which the kernel finds exactly this connection."""
-    addresses = attribute(1, _NUMBER.pack(flow.src)) + attribute(2, _NUMBER.pack(flow.dst))
+    kind, size = (3, 16) if flow.is_ipv6 else (1, 4)
+    ends = ((kind, flow.src), (kind + 1, flow.dst))
+    addresses = b"".join(attribute(at, end.to_bytes(size, "big")) for at, end in ends)
     numbers = attribute(1, bytes((flow.protocol,)))
     if flow.protocol in TRACKED_BY_PORTS:
         numbers += attribute(2, _SHORT.pack(flow.sport)) + attribute(3, _SHORT.pack(flow.dport))
-    elif flow.protocol == ICMP:
-        kind, code = flow.icmp
-        numbers += attribute(4, _SHORT.pack(flow.sport))
-        numbers += attribute(5, bytes((kind,))) + attribute(6, bytes((code,)))
+    elif flow.protocol in (ICMP, ICMPV6):
+        at = 7 if flow.protocol == ICMPV6 else 4
+        numbers += attribute(at, _SHORT.pack(flow.sport))
+        numbers += b"".join(attribute(at + 1 + index, bytes((byte,))) for index, byte in enumerate(flow.icmp))
     inner = attribute(1 | NESTED, addresses) + attribute(2 | NESTED, numbers)
     zone = _SHORT.pack(flow.zone)
     if flow.zone_one_way:

@@ -38,7 +38,7 @@ class Purge:
     def __init__(self, compiled: Compiled, wanted: SessionFilter) -> None:
         self.wanted = wanted
         self.allocations = [
-            one for one in compiled.allocations if wanted.pool is None or one.pool.name == wanted.pool
+            one for one in compiled.allocations if wanted.pool in (None, one.pool.name) and not wanted.is_ipv6
         ]
 
     @property

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.allocation.shared_addresses import by_address
 from nfcompile.diagnostics import Path
 from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
 from nfcompile.live.snat_rules import has_protocol, qualifies
+from nfcompile.model.npt import NptPool
 from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.ranges import Range, subtract, union
 from nfcompile.model.rules import SnatRule
 from nfcompile.model.site import Pool
 from nfcompile.pipeline import Compiled
+
+Owner = TypeVar("Owner", Pool, NptPool)
 
 
 class Session(NamedTuple):
@@ -57,7 +60,8 @@ class Session(NamedTuple):
 class SessionFilter(NamedTuple):
     """What the sessions of an answer have in common; None asks for nothing.
 
-    `subscriber` and `translated` may be either end of a hairpinned session.
+    `subscriber` and `translated` may be either end of a hairpinned session, and are addresses of one IP
+    version (`is_ipv6`).
     """
 
     pool: str | None = None
@@ -65,6 +69,7 @@ class SessionFilter(NamedTuple):
     translated: int | None = None
     port: int | None = None
     protocol: int | None = None
+    is_ipv6: bool | None = None
 
     def admits(self, session: Session) -> bool:
         """Whether a session is one of those."""
@@ -72,6 +77,8 @@ class SessionFilter(NamedTuple):
         if self.pool is not None and session.pool != self.pool:
             return False
         if self.protocol is not None and flow.protocol != self.protocol:
+            return False
+        if self.is_ipv6 is not None and flow.is_ipv6 != self.is_ipv6:
             return False
         if self.subscriber is not None:
             first, last = self.subscriber
@@ -97,8 +104,11 @@ def reader(compiled: Compiled) -> Callable[[Flow], Session | None]:
     pools = [allocation.pool for allocation in compiled.allocations]
     owner = _owners(pools)
     passing = _finder(_passed(compiled.allocations))
+    prefixes = _finder((pair.globals.range, pool) for pool in tracked_npt(compiled) for pair in pool.pairs)
 
     def read(flow: Flow) -> Session | None:
+        if flow.is_ipv6:
+            return _of_prefix(prefixes, flow)
         if flow.status & SOURCE_NAT:
             if pool := owner(flow.reply_dst, flow.protocol, flow.reply_dport):
                 return Session(flow, pool.name, pool.path, False)
@@ -113,6 +123,20 @@ def reader(compiled: Compiled) -> Callable[[Flow], Session | None]:
         return None
 
     return read
+
+
+def tracked_npt(compiled: Compiled) -> list[NptPool]:
+    """Enabled npt pools whose connections the kernel tracks."""
+    return [pool for pool in compiled.site.npt if pool.enable and not pool.stateless]
+
+
+def _of_prefix(owner: Callable[[int], NptPool | None], flow: Flow) -> Session | None:
+    """A connection of IPv6; a hairpinned one is its opener's."""
+    inward = not flow.status & SOURCE_NAT
+    if inward and not flow.status & DESTINATION_NAT:
+        return None
+    pool = owner(flow.dst if inward else flow.reply_dst)
+    return None if pool is None else Session(flow, pool.name, pool.path, inward)
 
 
 def _passed(allocations: Iterable[PoolAllocation]) -> Iterator[tuple[Range, Pool]]:
@@ -142,12 +166,12 @@ def _owners(pools: Iterable[Pool]) -> Callable[[int, int, int], Pool | None]:
     return find
 
 
-def _finder(runs: Iterable[tuple[Range, Pool]]) -> Callable[[int], Pool | None]:
+def _finder(runs: Iterable[tuple[Range, Owner]]) -> Callable[[int], Owner | None]:
     """A function from an address to the owner of the run that it is in; no two runs overlap."""
     ordered = sorted((run.first, run.last, pool) for run, pool in runs)
     firsts = [first for first, _, _ in ordered]
 
-    def find(address: int) -> Pool | None:
+    def find(address: int) -> Owner | None:
         index = bisect_right(firsts, address) - 1
         if index < 0:
             return None

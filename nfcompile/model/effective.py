@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from nfcompile.diagnostics import Path
+from nfcompile.model import read_npt
 from nfcompile.model.fields import BOOLEANS, Data
 from nfcompile.model.read_pool import ALLOCATION, FIELD_TYPES
 
@@ -40,14 +41,21 @@ def of_gateway(data: Data, schema: Data) -> Iterator[EffectiveValue]:
 def of_pool(data: Data, schema: Data, pool: str) -> Iterator[EffectiveValue]:
     """The values of one pool, without the keys that its type does not have."""
     given = data["pools"][pool]
-    layers = [(POOL, ("pools", pool), given), (INHERITED, (INHERITED,), data.get(INHERITED) or {})]
+    own: tuple[str, Path, Data] = (POOL, ("pools", pool), given)
+    inherited: tuple[str, Path, Data] = (INHERITED, (INHERITED,), data.get(INHERITED) or {})
+    layers = [own] if given["type"] == "npt" else [own, inherited]
     for keys, rule in _leaves(schema["$defs"]["pool"]["properties"], schema):
-        if given["type"] in FIELD_TYPES.get(keys[0], (given["type"],)):
+        if _has(given["type"], keys[0]):
             found = _value(keys, rule, layers)
             if keys == ("allocation",) and found.source == UNSET:
                 by_type = ALLOCATION.get(given["type"], "deterministic")
                 found = found._replace(value=by_type, source=DEFAULT)
             yield found
+
+
+def _has(kind: str, key: str) -> bool:
+    """Whether pools of a type have a key."""
+    return key in read_npt.KEYS if kind == "npt" else kind in FIELD_TYPES.get(key, (kind,))
 
 
 def _leaves(rules: Data, schema: Data, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Data]]:

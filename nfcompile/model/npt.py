@@ -69,6 +69,23 @@ def prefix6(text: str) -> Prefix6:
     return Prefix6(address, int(length))
 
 
+def addresses6(text: str) -> Range:
+    """Read an address, a prefix or a range 'A-B' of IPv6. Raises Fault.
+
+    >>> addresses6("::1-::3"), addresses6("::8/125")
+    (Range(first=1, last=3), Range(first=8, last=15))
+    """
+    if "/" in text:
+        return prefix6(text).range
+    left, dash, right = text.partition("-")
+    first = prefix6(f"{left.strip()}/{LENGTH_LAST}").base
+    last = prefix6(f"{right.strip()}/{LENGTH_LAST}").base if dash else first
+    if first > last:
+        message = f"range '{text}' ends before it starts"
+        raise Fault("reversed-range", message, 0, len(text), f"write {right.strip()}-{left.strip()}")
+    return Range(first, last)
+
+
 def prefix6_text(prefix: Prefix6) -> str:
     """Spell a prefix.
 

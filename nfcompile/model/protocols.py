@@ -43,10 +43,13 @@ PROTOCOLS = (
     Protocol(136, "udplite", tracked_by=True),
 )
 
-ICMP, TCP, UDP, GRE = 1, 6, 17, 47
+ICMP, TCP, UDP, GRE, ICMPV6 = 1, 6, 17, 47, 58
 
 NUMBERS = {protocol.name: protocol.number for protocol in PROTOCOLS}
 NAMES = {protocol.number: protocol.name for protocol in PROTOCOLS}
+OF_IPV6 = {"icmpv6": ICMPV6}
+"""Of IPv6 alone: sites name protocols of IPv4."""
+NUMBERS6 = {word: number for word, number in NUMBERS.items() if number != ICMP} | OF_IPV6
 WITH_PORTS = frozenset(protocol.number for protocol in PROTOCOLS if protocol.has_ports)
 IN_BLOCK = frozenset(protocol.number for protocol in PROTOCOLS if protocol.in_block)
 TRACKED_BY_PORTS = frozenset(protocol.number for protocol in PROTOCOLS if protocol.tracked_by)
@@ -58,4 +61,4 @@ def protocol_name(number: int) -> str:
     >>> protocol_name(6), protocol_name(253)
     ('tcp', '253')
     """
-    return NAMES.get(number, str(number))
+    return "icmpv6" if number == ICMPV6 else NAMES.get(number, str(number))

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from nfcompile.allocation.lookup import Answer, Index
 from nfcompile.allocation.numbering import Numbering
 from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.allocation.prefix_lookup import prefix_lookups
 from nfcompile.ipalloc import Block
 from nfcompile.model.ranges import address_text
 from nfcompile.pipeline import Compiled
@@ -27,6 +28,7 @@ class BindingQuestion(NamedTuple):
     port: int | None = None
     proto: str | None = None
     at: str | None = None
+    is_ipv6: bool = False
 
 
 class Configuration(NamedTuple):
@@ -158,6 +160,9 @@ def find(
     question: BindingQuestion, known: KnownSite, configuration: Configuration, owners: Owners | None
 ) -> list[Attribution]:
     """Every binding by one site, the same as `allocation.lookup.lookups` where no pool is dynamic."""
+    if question.is_ipv6:
+        pairs = prefix_lookups(known.compiled.site, question.address)
+        return [Attribution(one, configuration) for one in pairs]
     computed = known.index.lookups(question.address, question.port, question.proto)
     if owners is None or not known.dynamic:
         return [Attribution(one, configuration) for one in computed]

@@ -365,7 +365,7 @@ class RangeTable:
     def look_up(self, value: Range) -> tuple[Range, int] | None:
         """The value moved, and its tag; None where no range has it. Raises Split."""
         if not isinstance(value, FieldValues):
-            index = bisect_right(self.ranges, (value.first, WORD)) - 1
+            index = bisect_right(self.ranges, Range(value.first + 1, -1)) - 1
             if index < 0 or value.first > self.ranges[index].last:
                 return None
             _, by, tag = self.rows[index]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nfcompile.model.parse import address
 from support.bare_gateway import SITE
-from support.frames import ACK, TCP, UDP
+from support.command import NFCOMPILE
+from support.frames import ACK, TCP, UDP, Packet
 from support.frames6 import ICMP6, Packet6, Seen6, flight
 from support.lab import Lab
 from support.operator import Operator
@@ -189,3 +193,137 @@ def test_status_counts_what_the_table_drops(operator: Operator) -> None:
         "untranslated": 0,
     }
     assert "lacks" not in json.dumps(found)
+
+
+# ---- sessions and explain --live
+
+TWO = """version: 1
+interfaces: {inside: [lan0, lan1], outside: [wan0]}
+acls: {a: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: a, priority: 10, global_ip: [203.0.113.0/30]}
+  v6: {type: npt, priority: 40, global_map: {"fd00:1::/48": "2001:db8:a1::/48"}}
+  office: {type: npt, priority: 50, global_map: {"fd00:8::/45": "2001:db8:a8::/45"}}
+  flat: {type: npt, priority: 60, stateless: on, global_map: {"fd00:77::/64": "2001:db8:77::/64"}}
+"""
+
+
+@pytest.fixture
+def connected(routed: Lab, tmp_path: Path) -> Path:
+    """A site, and connections of both IP versions: out, in, across, and of nobody's."""
+    routed.load(site(TWO).text.text)
+    routed.exchange([("lan0", Packet(UDP, address("100.64.0.1"), 5000, address("198.18.0.1"), 53))])
+    flight(
+        routed,
+        [
+            ("lan0", Packet6(TCP, HOME, 5001, FAR, 443)),
+            ("lan0", Packet6(UDP, HOME, 5002, FAR, 53)),
+            ("lan0", Packet6(ICMP6, HOME, 77, FAR, 0)),
+            ("wan0", Packet6(UDP, FAR, 999, OFFICE_GLOBAL, 80)),
+            ("lan0", Packet6(UDP, HOME, 700, OFFICE_GLOBAL, 80)),
+            ("lan0", Packet6(UDP, "2001:db8:99::1", 1, FAR, 53)),
+        ],
+    )
+    path = tmp_path / "site.yaml"
+    path.write_text(TWO)
+    return path
+
+
+def asked(lab: Lab, *arguments: object) -> Any:
+    return lab.run(*NFCOMPILE, *map(str, arguments))
+
+
+def listed(lab: Lab, *arguments: object) -> list[dict[str, Any]]:
+    done = asked(lab, "sessions", "list", *arguments, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+KEYS = (
+    "pool",
+    "direction",
+    "protocol",
+    "subscriber",
+    "subscriber_port",
+    "global_ip",
+    "remote_ip",
+    "remote_port",
+)
+
+
+def test_sessions_of_ipv6_are_listed_with_their_pools(routed: Lab, connected: Path) -> None:
+    rows = [tuple(row[key] for key in KEYS) for row in listed(routed, connected) if row["pool"] != "homes"]
+
+    assert sorted(rows, key=str) == sorted(
+        [
+            ("v6", "out", "tcp", HOME, 5001, HOME_GLOBAL, FAR, 443),
+            ("v6", "out", "udp", HOME, 5002, HOME_GLOBAL, FAR, 53),
+            ("v6", "out", "icmpv6", HOME, 77, HOME_GLOBAL, FAR, None),
+            ("office", "in", "udp", OFFICE, 80, OFFICE_GLOBAL, FAR, 999),
+            ("v6", "out", "udp", HOME, 700, HOME_GLOBAL, OFFICE_GLOBAL, 80),
+        ],
+        key=str,
+    )
+    text = asked(routed, "sessions", connected).stdout
+    assert f"tcp [{HOME}]:5001 [{HOME_GLOBAL}]:5001 [{FAR}]:443" in " ".join(text.split())
+    assert len(listed(routed, connected)) == 6
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [
+        (("--pool", "v6"), 4),
+        (("--pool", "office"), 1),
+        (("--proto", "icmpv6"), 1),
+        (("--proto", "udp"), 4),
+        (("--subscriber", HOME), 4),
+        (("--subscriber", "fd00:1::/48"), 4),
+        (("--subscriber", "fd00:1::-fd00:1::f"), 0),
+        (("--subscriber", "100.64.0.0/24"), 1),
+        (("--subscriber", "::/3"), 0),
+        (("--global", f"[{HOME_GLOBAL}]:5002"), 1),
+        (("--global", OFFICE_GLOBAL), 2),
+    ],
+)
+def test_sessions_are_filtered(routed: Lab, connected: Path, filters: tuple[str, ...], count: int) -> None:
+    assert len(listed(routed, connected, *filters)) == count
+
+
+@pytest.mark.parametrize(
+    ("filters", "why"),
+    [
+        (("--pool", "flat"), "pool 'flat' is stateless: the kernel tracks no connection of it"),
+        (("--pool", "v7"), "there are: homes, v6, office, flat"),
+        (("--subscriber", "fd00:1::1", "--global", "203.0.113.1"), "different IP versions"),
+        (("--subscriber", "fd00:1::1/64"), "host bits"),
+        (("--subscriber", "fd00:2::-fd00:1::"), "ends before it starts"),
+        (("--subscriber", "fd00:::1"), "is not an IPv6 address"),
+    ],
+)
+def test_sessions_refuse_filters_that_mean_nothing(
+    routed: Lab, connected: Path, filters: tuple[str, ...], why: str
+) -> None:
+    ran = asked(routed, "sessions", "list", connected, *filters)
+    assert (ran.returncode, why in ran.stderr) == (2, True), ran.stderr
+
+
+def test_clear_ends_connections_of_ipv6_and_no_others(routed: Lab, connected: Path) -> None:
+    cleared = asked(
+        routed, "sessions", "clear", connected, "--subscriber", "fd00:1::/48", "--proto", "icmpv6"
+    )
+    assert cleared.stdout == "cleared 1 session\n"
+    cleared = asked(routed, "sessions", "clear", connected, "--subscriber", HOME, "--mappings")
+    assert cleared.stdout == "cleared 3 sessions, 0 mappings, 0 assignments\n", cleared.stderr
+    assert sorted(row["pool"] for row in listed(routed, connected)) == ["homes", "office"]
+    assert "2001:db8:99::1" in routed.must("conntrack", "-L", "-f", "ipv6")
+    assert asked(routed, "sessions", "clear", connected, "-y").stdout == "cleared 2 sessions\n"
+    assert listed(routed, connected) == []
+
+
+def test_explain_shows_the_connection_of_the_kernel(routed: Lab, connected: Path) -> None:
+    ends = "--proto", "tcp", "--src", f"[{HOME}]:5001", "--dst", f"[{FAR}]:443"
+    found = json.loads(asked(routed, "explain", connected, *ends, "--live", "--format", "json").stdout)
+    (live,) = [one["text"] for one in found["steps"] if one["text"].startswith("live: ")]
+
+    assert found["global_ip"] == HOME_GLOBAL
+    assert f"[{HOME}]:5001 > [{FAR}]:443 goes out as [{HOME_GLOBAL}]:5001 > [{FAR}]:443, " in live

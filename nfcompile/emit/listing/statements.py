@@ -37,7 +37,6 @@ from nfcompile.emit.statements import (
     VerdictMap,
 )
 
-
 ADDRESS_TYPES = {FAMILY: "ipv4_addr", FAMILY6: "ipv6_addr"}
 """What nat statements of a family take."""
 

@@ -35,6 +35,7 @@ class Question(NamedTuple):
     interface: str | None = None
     out: str | None = None
     opens: bool = True
+    is_ipv6: bool = False
 
 
 class Explanation(NamedTuple):

@@ -10,7 +10,7 @@ from nfcompile.emit import Map, Name, Set
 from nfcompile.emit.expressions import Key
 from nfcompile.emit.listing import read_key
 from nfcompile.emit.spelling import key_text
-from nfcompile.model.ranges import Range, address_text
+from nfcompile.model.ranges import Range, address_text, ipv6_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.explain.answer import Explanation, Question, explain
 from nfcompile.verify.explain.reasons import Reason
@@ -26,6 +26,7 @@ class Connection(NamedTuple):
     original: tuple[int, int, int, int]
     reply: tuple[int, int, int, int]
     timeout: int
+    is_ipv6: bool = False
 
 
 Found = list[tuple[Name, tuple[Value, ...], tuple[Value, ...] | None]]
@@ -48,8 +49,13 @@ def explain_live(
         return known
 
     answer = explain(compiled, question, State({}, ask))
-    steps = (*answer.steps, *_elements(compiled, found), *(_connection(one) for one in connections))
-    return answer._replace(steps=steps)
+    answer = answer._replace(steps=(*answer.steps, *_elements(compiled, found)))
+    return with_connections(answer, connections)
+
+
+def with_connections(answer: Explanation, connections: list[Connection]) -> Explanation:
+    """An answer with a step for each tracked connection."""
+    return answer._replace(steps=(*answer.steps, *map(_connection, connections)))
 
 
 def _elements(compiled: Compiled, found: Found) -> Iterator[Reason]:
@@ -78,10 +84,12 @@ def _element(word: str, key: tuple[Value, ...], data: tuple[Value, ...] | None) 
 
 def _connection(one: Connection) -> Reason:
     path: Path = ()
-    src, sport, dst, dport = one.original
-    reply_src, reply_sport, reply_dst, reply_dport = one.reply
-    came = f"{address_text(src)}:{sport} > {address_text(dst)}:{dport}"
-    left = f"{address_text(reply_dst)}:{reply_dport} > {address_text(reply_src)}:{reply_sport}"
+
+    def end(address: int, port: int) -> str:
+        return f"[{ipv6_text(address)}]:{port}" if one.is_ipv6 else f"{address_text(address)}:{port}"
+
+    came = f"{end(*one.original[:2])} > {end(*one.original[2:])}"
+    left = f"{end(*one.reply[2:])} > {end(*one.reply[:2])}"
     return Reason(path, f"live: connection {came} goes out as {left}, {one.timeout} s left")
 
 

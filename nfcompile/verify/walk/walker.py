@@ -348,6 +348,7 @@ class Walker:
         value = self.number(mangle.value)
         if mangle.field.name in REWRITTEN:
             self.flight = self.flight.rewritten(mangle.field.name, value)
+            self.effects.append(Effect("rewrite", None, (mangle.field.name, value)))
             return
         if mangle.field == META_MARK and isinstance(mangle.value, Numgen):
             value = DrawnNumber(*value)
