@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -208,25 +209,32 @@ pools:
 """
 
 
+LIFETIMES = ("udp_timeout", "icmpv6_timeout", "tcp_timeout_syn_sent")
+
+
 @pytest.fixture
-def connected(routed: Lab, tmp_path: Path) -> Path:
-    """A site, and connections of both IP versions: out, in, across, and of nobody's."""
-    routed.load(site(TWO).text.text)
-    routed.exchange([("lan0", Packet(UDP, address("100.64.0.1"), 5000, address("198.18.0.1"), 53))])
-    flight(
-        routed,
-        [
-            ("lan0", Packet6(TCP, HOME, 5001, FAR, 443)),
-            ("lan0", Packet6(UDP, HOME, 5002, FAR, 53)),
-            ("lan0", Packet6(ICMP6, HOME, 77, FAR, 0)),
-            ("wan0", Packet6(UDP, FAR, 999, OFFICE_GLOBAL, 80)),
-            ("lan0", Packet6(UDP, HOME, 700, OFFICE_GLOBAL, 80)),
-            ("lan0", Packet6(UDP, "2001:db8:99::1", 1, FAR, 53)),
-        ],
-    )
+def connected(routed: Lab, tmp_path: Path) -> Iterator[Path]:
+    """A site, and connections of both IP versions: out, in, across, and of nobody's. They last as long as a
+    slow machine needs."""
     path = tmp_path / "site.yaml"
     path.write_text(TWO)
-    return path
+    with ExitStack() as changed:
+        for word in LIFETIMES:
+            changed.enter_context(routed.sysctl(f"net/netfilter/nf_conntrack_{word}", "3600"))
+        routed.load(site(TWO).text.text)
+        flight(
+            routed,
+            [
+                ("lan0", Packet6(TCP, HOME, 5001, FAR, 443)),
+                ("lan0", Packet6(UDP, HOME, 5002, FAR, 53)),
+                ("lan0", Packet6(ICMP6, HOME, 77, FAR, 0)),
+                ("wan0", Packet6(UDP, FAR, 999, OFFICE_GLOBAL, 80)),
+                ("lan0", Packet6(UDP, HOME, 700, OFFICE_GLOBAL, 80)),
+                ("lan0", Packet6(UDP, "2001:db8:99::1", 1, FAR, 53)),
+            ],
+        )
+        routed.exchange([("lan0", Packet(UDP, address("100.64.0.1"), 5000, address("198.18.0.1"), 53))])
+        yield path
 
 
 def asked(lab: Lab, *arguments: object) -> Any:
