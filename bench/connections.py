@@ -35,6 +35,7 @@ TARGET = 1.05
 SMALL = "port_block_size: 16"
 SITES: dict[str, str] = {
     "bare: hairpin off, connection_logging off": sites.aligned(SUBSCRIBERS),
+    "bare, timeouts_by host": sites.aligned(SUBSCRIBERS, defaults=f"{SMALL}, timeouts_by: host"),
     "bare, without its timeouts and event mask": sites.aligned(SUBSCRIBERS),
     "bare, 1,048,576 subscribers": sites.aligned(1 << 20),
     "bare, fill address": sites.aligned(SUBSCRIBERS, f"{sites.BARE}, fill: address"),
@@ -96,7 +97,11 @@ LISTENED = (
 BASE = "masquerade"
 AGAIN = "masquerade, a second gateway"
 VYOS = f"VyOS shape, {SUBSCRIBERS:,} subscribers"
-JUDGED = ("bare: hairpin off, connection_logging off", "bare, without its timeouts and event mask")
+JUDGED = (
+    "bare: hairpin off, connection_logging off",
+    "bare, timeouts_by host",
+    "bare, without its timeouts and event mask",
+)
 POLICY_RULE = re.compile("ct timeout set|ct event set")
 GUARD_RULE = re.compile("name dropped_(forged|private)|jump among_inside")
 TRANSLATION_ALONE = "bare, without its timeouts and event mask"

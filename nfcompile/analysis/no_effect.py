@@ -27,6 +27,7 @@ from nfcompile.diagnostics import Diagnostic, Path
 from nfcompile.model.ranges import EVERYWHERE
 from nfcompile.model.site import Alg, Defaults, Pool
 from nfcompile.model.sources import named_sources
+from nfcompile.model.timeout_policies import held_by_host
 
 DEFAULTS: Path = ("nat_defaults",)
 CGNAT_KEYS = ("limits_peruser", "port_block_size")
@@ -110,6 +111,9 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
     yield from _inherited(checked.site.active_pools, checked.site.defaults, has_rules)
     for key, reason in _device_settings(checked.site.active_pools, checked.site.defaults):
         yield _warning((*DEFAULTS, *key.split(".")), key, "here", reason)
+    if checked.site.defaults.timeouts_by == "host" and not held_by_host(checked.site):
+        reason = "the pools' timeouts differ" if checked.site.active_pools else ANY_POOL.reason
+        yield _warning((*DEFAULTS, "timeouts_by"), "timeouts_by", "here", reason)
     if checked.site.defaults.strict_sources and EVERYWHERE in named_sources(checked.site):
         reason = "an acl names every source"
         yield _warning((*DEFAULTS, "strict_sources"), "strict_sources", "here", reason)
@@ -141,8 +145,6 @@ def _device_settings(pools: tuple[Pool, ...], defaults: Defaults) -> Iterator[tu
         yield "udp_inbound_refresh", "no pool keeps mapping entries, or is dynamic"
     if "assignment_trial" in defaults.differing and not any(pool.is_dynamic for pool in pools):
         yield "assignment_trial", "no pool is dynamic"
-    if "timeouts_by" in defaults.differing and not pools:
-        yield "timeouts_by", ANY_POOL.reason
     if defaults.sessions_per_translation is not None and not any(pool.translates for pool in pools):
         yield "sessions_per_translation", "no pool translates"
     yield from _algs(pools, defaults.alg)

@@ -6,11 +6,11 @@ A setting that this version of nfcompile understands, but has no ruleset for yet
 the setting is not ignored.
 
 ```yaml
-nat_defaults: {timeouts_by: host}
+nat_defaults: {assignment_trial: 60}
 ```
 
 ```yaml
-nat_defaults: {timeouts_by: ruleset}
+nat_defaults: {assignment_trial: 30}
 ```
 """
 
@@ -25,7 +25,6 @@ from nfcompile.model.site import Site
 SCHEMA_KEYS = frozenset(
     {
         ("site.nat_defaults", "assignment_trial"),
-        ("site.nat_defaults", "timeouts_by"),
     }
 )
 """Keys that no golden ruleset can have yet. The commit that lowers a key removes it here and below."""
@@ -38,7 +37,7 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
 
 
 def _settings(site: Site) -> Iterator[tuple[Path, str]]:
-    for key in ("assignment_trial", "timeouts_by"):
+    for key in ("assignment_trial",):
         if key in site.defaults.differing:
             yield ("nat_defaults", key), f"'{key}: {_spelled(getattr(site.defaults, key))}'"
 

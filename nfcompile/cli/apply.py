@@ -96,7 +96,7 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
     """Show the change, ask, load; or learn what the kernel refuses."""
     from nfcompile.cli.comparison import as_text
     from nfcompile.deploy import change, comparison, guards
-    from nfcompile.host import own_address
+    from nfcompile.host import own_address, timeouts
 
     found = host = None
     state.examine(options)
@@ -109,9 +109,10 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
         if found.lines and not options.is_json and not options.quiet:
             sys.stdout.writelines(f"{line}\n" for line in as_text(found, options.color))
             sys.stdout.flush()
-        own = own_address.refusals(compiled.site, options.netns)
-        if own:
-            return ApplyResult(found, refusals=own)
+        refused = own_address.refusals(compiled.site, options.netns)
+        refused += timeouts.refusals(compiled.site, options.netns, options.host)
+        if refused:
+            return ApplyResult(found, refusals=refused)
         host = _host_change(compiled, options) if options.host else None
         planned = ApplyResult(found, host=host)
         if unsafe := guards.too_many_moves(found, options.max_moves):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.host.plan import PairPlan, Sysctl, VrrpInstance
-from nfcompile.host.timeouts import CONNTRACK
 from nfcompile.model.pair import InterfaceAddress, Node, Pair
 from nfcompile.model.ranges import Range, address_text, intersect
 from nfcompile.model.site import Pool, Site
+from nfcompile.model.timeout_policies import CONNTRACK
 
 
 def pair_plan(site: Site) -> PairPlan | None:

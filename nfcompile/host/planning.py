@@ -27,6 +27,7 @@ from nfcompile.host.plan import (
 from nfcompile.model.ranges import Cover, Range, cidrs, union
 from nfcompile.model.sides import sides
 from nfcompile.model.site import Pool, Site
+from nfcompile.model.timeout_policies import CONNTRACK
 from nfcompile.model.vlans import shared_addresses, tagged_addresses
 
 if TYPE_CHECKING:
@@ -179,12 +180,12 @@ def _of_ipv6(site: Site) -> Iterator[Sysctl]:
 
 def _of_connections(site: Site) -> Iterator[Sysctl]:
     if site.defaults.permit_invalid_flow:
-        yield Sysctl(timeouts.CONNTRACK + "tcp_loose", 1, ("nat_defaults", "permit_invalid_flow"))
+        yield Sysctl(CONNTRACK + "tcp_loose", 1, ("nat_defaults", "permit_invalid_flow"))
     logged = next(filter(_asks_for_log, site.active_pools), None)
     if logged is not None:
         path = (*logged.path, "connection_logging")
-        yield Sysctl(timeouts.CONNTRACK + "events", 1, path, unless=(2,))
-        yield Sysctl(timeouts.CONNTRACK + "timestamp", 1, path)
+        yield Sysctl(CONNTRACK + "events", 1, path, unless=(2,))
+        yield Sysctl(CONNTRACK + "timestamp", 1, path)
 
 
 def _of_interfaces(site: Site) -> Iterator[Sysctl]:

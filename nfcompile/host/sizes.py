@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.host.plan import Sysctl
-from nfcompile.host.timeouts import CONNTRACK
+from nfcompile.model.timeout_policies import CONNTRACK
 
 CONNECTIONS_EACH = 256
 """Of a subscriber, on average over a pool whose subscribers are all busy: room, not a limit. A single one

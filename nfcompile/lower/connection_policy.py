@@ -14,6 +14,7 @@ from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.model.site import Pool, Site
+from nfcompile.model.timeout_policies import policies, tcp_policy
 
 ALGS = {
     "ftp": (("ftp", "tcp", 21),),
@@ -39,7 +40,7 @@ SYNCED = _events_of("new", "related", "destroy", "reply", "assured", "protoinfo"
 def policy(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The timeout objects and the rules of one pool."""
     pool = allocation.pool
-    timeouts, set_timeouts = _timeouts(pool)
+    timeouts, set_timeouts = _timeouts(context, pool)
     rules = (*set_timeouts, *_helpers(context.site, pool), _events(context.site, pool))
     return timeouts, rules
 
@@ -113,20 +114,14 @@ def _events(site: Site, pool: Pool) -> Rule:
     return Rule((_event(site, pool.connection_logging),), path, f"{dotted(pool.path)}.connection_logging")
 
 
-def _timeouts(pool: Pool) -> tuple[tuple[CtTimeout, ...], tuple[Rule, ...]]:
+def _timeouts(context: Context, pool: Pool) -> tuple[tuple[CtTimeout, ...], tuple[Rule, ...]]:
     """tcp and udp are all that nft's grammar has; icmp and other protocols: see docs/behaviour.md."""
-    times, path = pool.timeouts, (*pool.path, "timeouts_inactivity")
-    session = pool.keeps_mapping_entries
-    established = times.tcp_session_active if session else times.tcp_active
-    udp = times.udp_session if session else times.udp
-    objects = [
-        _policy("tcp", _tcp(pool, established), path),
-        _policy("udp", {"unreplied": udp, "replied": udp}, path),
-    ]
+    path, own = (*pool.path, "timeouts_inactivity"), policies(pool)
+    objects = [_policy(one, own[one], path) for one in own if one not in context.held_by_host]
     rules = [Rule((match(L4PROTO, one.protocol), Use("ct timeout", one.name)), path) for one in objects]
-    if times.special_tcp_ports:
-        special = _policy("tcp", _tcp(pool, times.special), path)
-        ports = match(Field("tcp dport"), *times.special_tcp_ports)
+    if pool.timeouts.special_tcp_ports:
+        special = _policy("tcp", tcp_policy(pool, pool.timeouts.special), path)
+        ports = match(Field("tcp dport"), *pool.timeouts.special_tcp_ports)
         objects.append(special)
         rules.append(Rule((ports, Use("ct timeout", special.name)), path))
     return tuple(objects), tuple(rules)
@@ -135,20 +130,6 @@ def _timeouts(pool: Pool) -> tuple[tuple[CtTimeout, ...], tuple[Rule, ...]]:
 def _policy(protocol: str, seconds: dict[str, int], path: Path) -> CtTimeout:
     distinct = dict.fromkeys(seconds.values()) if protocol == "udp" else [seconds[s] for s in NAMING]
     return CtTimeout(names.timeout_policy(protocol, distinct), protocol, tuple(seconds.items()), path)
-
-
-def _tcp(pool: Pool, established: int) -> dict[str, int]:
-    times = pool.timeouts
-    return {
-        "syn_sent": times.tcp_handshake,
-        "syn_recv": times.tcp_handshake,
-        "established": established,
-        "fin_wait": times.tcp_final,
-        "close_wait": times.tcp_final,
-        "last_ack": times.tcp_final,
-        "time_wait": times.tcp_final,
-        "close": times.tcp_reset,
-    }
 
 
 NAMING = ("syn_sent", "established", "fin_wait", "close")

@@ -11,6 +11,7 @@ from nfcompile.lower import names
 from nfcompile.model.ranges import EVERYWHERE
 from nfcompile.model.sides import GatewaySides, sides
 from nfcompile.model.site import Site
+from nfcompile.model.timeout_policies import held_by_host
 
 Direction = tuple[Match, ...]
 """Matches that say from or towards which side a packet goes: its interface and, on a one-armed gateway, its
@@ -21,7 +22,8 @@ class Context(NamedTuple):
     """A gateway with its two sides; `inside` includes the VLAN interfaces that carry subscribers.
 
     `has_hairpin`: some pool takes packets from inside for its global addresses. `shortest_entry`: seconds
-    that the mapping entry, or the assignment, with the shortest time lives.
+    that the mapping entry, or the assignment, with the shortest time lives. `held_by_host`: protocols
+    whose timeouts are the host's.
     """
 
     site: Site
@@ -29,6 +31,7 @@ class Context(NamedTuple):
     sides: GatewaySides
     has_hairpin: bool = False
     shortest_entry: int = 0
+    held_by_host: frozenset[str] = frozenset()
 
     @property
     def inside(self) -> tuple[str, ...]:
@@ -111,7 +114,8 @@ class Context(NamedTuple):
 def lowering_context(site: Site, allocations: tuple[PoolAllocation, ...]) -> Context:
     """Work out the two sides; VLAN interfaces that the site names count as inside."""
     hairpin = any(one.pool.hairpin and one.pool.translates for one in allocations)
-    return Context(site, allocations, sides(site), hairpin, _shortest_entry(allocations))
+    held = frozenset(held_by_host(site))
+    return Context(site, allocations, sides(site), hairpin, _shortest_entry(allocations), held)
 
 
 def _shortest_entry(allocations: tuple[PoolAllocation, ...]) -> int:

@@ -1,5 +1,5 @@
-"""Timeouts that nft's grammar has no word for (icmp, gre and all other protocols), and those that connections
-have after a flowtable: sysctls of the host.
+"""Timeouts that nft's grammar has no word for (icmp, gre and all other protocols), those that connections
+have after a flowtable, and those that `timeouts_by: host` leaves out of the ruleset: sysctls of the host.
 
 The kernel has one value of each for a whole network namespace, so the longest of all pools holds.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from nfcompile.lower.flowtable import offloaded_pools
 from nfcompile.model.site import Pool, Site
+from nfcompile.model.timeout_policies import sysctls_of_host
 
 
 def sysctls(site: Site) -> dict[str, int]:
@@ -15,8 +16,12 @@ def sysctls(site: Site) -> dict[str, int]:
     pools = site.active_pools
     if not pools:
         return {}
+    return _offloaded(site) | _other_protocols(pools) | sysctls_of_host(site)
+
+
+def _other_protocols(pools: tuple[Pool, ...]) -> dict[str, int]:
     other = max(pool.timeouts.other for pool in pools)
-    return _offloaded(site) | {
+    return {
         "net.netfilter.nf_conntrack_icmp_timeout": max(_icmp(pool) for pool in pools),
         "net.netfilter.nf_conntrack_gre_timeout": other,
         "net.netfilter.nf_conntrack_gre_timeout_stream": other,
@@ -26,11 +31,18 @@ def sysctls(site: Site) -> dict[str, int]:
 
 def remarks(site: Site) -> tuple[str, ...]:
     """The same as lines for the ruleset's reader."""
-    found = sysctls(site)
-    if not found:
-        return ()
-    head = "nft has no word for these timeouts; they hold for all pools, as sysctls of the host:"
-    return head, *(f"{name} = {seconds}" for name, seconds in found.items())
+    held = sysctls_of_host(site)
+    found = {name: seconds for name, seconds in sysctls(site).items() if name not in held}
+    heads = {
+        "nft has no word for these timeouts; they hold for all pools, as sysctls of the host:": found,
+        "these are left to the host by 'nat_defaults.timeouts_by':": held,
+    }
+    return tuple(
+        line
+        for head, settings in heads.items()
+        if settings
+        for line in (head, *(f"{name} = {seconds}" for name, seconds in settings.items()))
+    )
 
 
 def _offloaded(site: Site) -> dict[str, int]:

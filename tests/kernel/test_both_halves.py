@@ -32,6 +32,7 @@ pools:
 """
 OTHER = SITE.replace("icmp: 41", "icmp: 77").replace("192.0.2.10", "192.0.2.11")
 ICMP = "net.netfilter.nf_conntrack_icmp_timeout"
+UDP = "net.netfilter.nf_conntrack_udp_timeout"
 
 
 class Gateway:
@@ -77,6 +78,30 @@ def both(gateway: Namespace, tmp_path: Path) -> Gateway:
 
 def compiled(text: str) -> Compiled:
     return compile_site(parse(text.encode(), "site.yaml"))
+
+
+def test_timeouts_that_are_left_to_the_host(both):
+    """`apply` refuses where the host says something else; with `--host` it says so itself."""
+    site = SITE.replace("icmp: 41", "udp: 77").replace("{timeouts", "{timeouts_by: host, timeouts")
+    both.run("sysctl", "-qw", f"{UDP}=78")
+    refused = both.verb("apply", "--yes", "--format", "json", site=site)
+    (found,) = (one for one in json.loads(refused.stdout)["diagnostics"] if one["severity"] == "error")
+    assert (found["code"], found["path"]) == ("host-timeouts", "nat_defaults.timeouts_by")
+    assert (refused.returncode, both.namespace.tables()) == (1, [])
+    assert both.verb("apply", "--dry-run", site=site).returncode == 1
+
+    foreseen = both.both("--dry-run", site=site)
+    assert f"host: sysctl -w {UDP}=77\n" in foreseen.stdout
+    ran = both.both(site=site)
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "applied"), ran.stderr
+    assert both.run("sysctl", "-n", UDP) == "77\n"
+    assert "ct timeout" not in both.run("nft", "list", "ruleset")
+
+    assert both.verb("apply", "--yes", site=site).stdout == "nothing to change\n"
+    both.run("sysctl", "-qw", f"{UDP}=78")
+    again = both.verb("apply", "--yes", site=site.replace("203.0.113.0/30", "203.0.113.4/30"))
+    assert f"{UDP} of this host is 78, not 77" in again.stderr
+    assert "203.0.113.0/30" in both.run("nft", "list", "ruleset")
 
 
 def test_both_become_live(both):

@@ -31,6 +31,14 @@ snat:
   servers: {src_cidr: 192.168.0.0/24, snat_ip: 203.0.113.20}
 """
 
+HELD = """
+nat_defaults: {timeouts_by: host, timeouts_inactivity: {udp: 77, udp_session: 66}}
+acls: {homes: {10: allow ip 100.64.0.0/26}}
+pools:
+  servers: {type: static, priority: 1, hairpin: off, global_map: {192.168.0.5: 203.0.113.16}}
+  homes: {type: cgnat, acl: homes, priority: 2, global_ip: [203.0.113.0/28], hairpin: HAIRPIN}
+"""
+
 
 @pytest.fixture
 def told(lab: Lab, tmp_path: Path) -> Iterator[str]:
@@ -81,3 +89,21 @@ def test_what_no_pool_translates_has_the_defaults(lab: Lab, told: str) -> None:
     name = "net.netfilter.nf_conntrack_tcp_timeout_syn_sent"
     assert lab.must("sysctl", "-n", name).strip() == "33"
     assert os.path.exists(f"{told}/host.json")
+
+
+@pytest.mark.parametrize(("hairpin", "home"), [("off", 77), ("on", 66)])
+def test_timeouts_left_to_the_host_hold_beside_those_of_the_ruleset(
+    lab: Lab, told: str, hairpin: str, home: int
+) -> None:
+    """With hairpin the pools differ, so each has its own."""
+    text = HELD.replace("HAIRPIN", hairpin)
+    ruleset = site(text).text.text
+    assert ("ct timeout" in ruleset) == (hairpin == "on")
+    lab.load(ruleset)
+    apply(lab, text, told)
+
+    lab.flight([packet(UDP)])
+    assert 72 <= seconds(lab, "udp") <= 77
+    lab.must("conntrack", "-F")
+    lab.flight([packet(UDP, HOME)])
+    assert home - 5 <= seconds(lab, "udp") <= home

@@ -85,6 +85,8 @@ def site(dice: Random) -> dict[str, Any]:
     if len(shared) > 1 and one_in(dice, 2) and all(one.get("randomize_ports") is not False for one in shared):
         shared[1]["global_ip"] = shared[0]["global_ip"]
         shared[0]["port_range"], shared[1]["port_range"] = dice.choice(HALVES)
+    if one_in(dice, 4):
+        made["nat_defaults"]["timeouts_by"] = "host"
     return made
 
 

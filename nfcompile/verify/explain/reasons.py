@@ -17,6 +17,7 @@ from nfcompile.model.protocols import GRE, ICMP, IN_BLOCK, NAMES, WITH_PORTS
 from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.model.sides import GatewaySides, sides
 from nfcompile.model.site import AclRule, Pool, Site, StaticEntry
+from nfcompile.model.timeout_policies import OPTION, held_by_host
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.boxes import INTERFACE_ADDRESS, has
 from nfcompile.verify.reference import hits
@@ -294,9 +295,12 @@ def _reached(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
 def _timeout(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
     for thing in scene.compiled.table.objects:
         if isinstance(thing, CtTimeout) and thing.name == effect.name:
-            seconds = dict(thing.policy)
-            said = (f"{word} {seconds[state]} s" for state, word in TIMES.items() if state in seconds)
-            yield Reason(step.origin, f"timeouts of {thing.protocol}: {', '.join(said)}")
+            yield Reason(step.origin, _lifetime(thing.protocol, dict(thing.policy)))
+
+
+def _lifetime(protocol: str, seconds: dict[str, int]) -> str:
+    said = (f"{word} {seconds[state]} s" for state, word in TIMES.items() if state in seconds)
+    return f"timeouts of {protocol}: {', '.join(said)}"
 
 
 def _events(scene: Scene, step: Step, effect: Effect) -> Iterator[Reason]:
@@ -423,7 +427,11 @@ def _idle(scene: Scene, pool: Pool | None) -> Iterator[Reason]:
         name = f"net.netfilter.nf_conntrack_{SYSCTLS.get(scene.asked.protocol, 'generic')}_timeout"
         seconds = scene.compiled.sysctls[name]
         yield Reason(path, f"the session ends after {seconds} s: {name} of the host, for all pools")
-    elif pool.keeps_mapping_entries:
+        return
+    held = held_by_host(scene.compiled.site).get(protocol)
+    if held is not None:
+        yield Reason(OPTION, f"{_lifetime(protocol, held)}; they are sysctls of the host")
+    if pool.keeps_mapping_entries:
         seconds = times.tcp_active if protocol == "tcp" else times.udp
         yield Reason(path, f"the mapping is kept for at least {seconds} s after its last packet")
 
