@@ -45,7 +45,6 @@ def test_an_npt_pool():
 
 
 USED = [
-    "nat_defaults: {timeouts_by: host}",
     "nat_defaults: {assignment_trial: 60}",
 ]
 
