@@ -103,7 +103,7 @@ JUDGED = (
     "bare, without its timeouts and event mask",
 )
 POLICY_RULE = re.compile("ct timeout set|ct event set")
-GUARD_RULE = re.compile("name dropped_(forged|private)|jump among_inside")
+GUARD_RULE = re.compile("name dropped_(forged|private)")
 TRANSLATION_ALONE = "bare, without its timeouts and event mask"
 WITHOUT = {TRANSLATION_ALONE: POLICY_RULE, "bare, without its guard of sources": GUARD_RULE}
 """The translation with ACL and guards, but without what each connection is given for its life: the rules that

@@ -267,7 +267,6 @@ def claimed_socket(context: Context, pool: Pool, address: Field | Bitwise) -> Ch
         names.claimed_socket(pool.name),
         (set_mark(0),),
         *longer,
-        (match(L4PROTO, *PROTOCOLS), made),
-        (match(L4PROTO, *PROTOCOLS), *undo, mapped),
+        (match(L4PROTO, *PROTOCOLS), made, *undo, mapped),
         (counter(names.pool_counter(pool.name, "full")), DROP),
     )

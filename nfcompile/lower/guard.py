@@ -113,7 +113,7 @@ def before_inbound(context: Context) -> tuple[Rule, ...]:
     """`permit_invalid_flow: off` for sessions that are opened to a global address."""
     if context.site.defaults.permit_invalid_flow or not global_addresses(context):
         return ()
-    globals_ = *_not_own(context), match(IP_DADDR, names.GLOBALS)
+    globals_ = *_not_own(context), matched(IP_DADDR, names.GLOBALS, global_addresses(context))
     return (Rule((*context.from_either, *globals_, NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.diagnostics import Path
-from nfcompile.emit import Chain, Counter, Name, Object, Rule
+from nfcompile.emit import Counter, Name, Object, Rule
 from nfcompile.emit.expressions import Bitwise, Field, symbol
 from nfcompile.emit.statements import (
     CT_DIRECTION,
@@ -89,17 +89,15 @@ def among_inside(context: Context) -> Contribution:
     globals_ = global_addresses(context)
     if not globals_:
         return Contribution()
-    answer = match(CT_DIRECTION, "reply"), SENT_OUTSIDE
+    among = *context.from_inside, *context.to_inside
     of_a_pool = matched(Field("ct reply ip daddr"), names.GLOBALS, globals_)
-    rules = [Rule((*answer, of_a_pool, *FORGED), POOLS)]
+    rules = [Rule((match(CT_DIRECTION, "reply"), SENT_OUTSIDE, *among, of_a_pool, *FORGED), POOLS)]
     subscribers = owned(context)
     if subscribers and any(allocation.pool.can_be_reached for allocation in context.allocations):
         to_one = match(CT_STATE, "related"), match(CT_DIRECTION, "original"), LED_INSIDE
         source = matched(IP_SADDR, names.OWNED, subscribers)
-        rules.append(Rule((*to_one, source, *FORGED), POOLS))
-    chain = Chain(names.AMONG_INSIDE, tuple(rules), POOLS)
-    entry = Rule((*context.from_inside, *context.to_inside, jump(names.AMONG_INSIDE)), POOLS)
-    return Contribution((chain,), translated=(entry,))
+        rules.append(Rule((*to_one, *among, source, *FORGED), POOLS))
+    return Contribution(translated=tuple(rules))
 
 
 def leaving(context: Context) -> Rules:
@@ -221,7 +219,7 @@ def _hairpin(context: Context) -> Iterator[Rule]:
     if not any(allocation.pool.hairpins for allocation in context.allocations):
         return
     back = *context.from_inside, *context.to_inside, match(CT_STATUS, "dnat")
-    asked = match(Field("ct original ip daddr"), names.GLOBALS)
+    asked = matched(Field("ct original ip daddr"), names.GLOBALS, global_addresses(context))
     for name, ranges in _sets(context):
         if ranges:
             yield Rule((*back, asked, matched(IP_SADDR, name, ranges), *FORGED), origin(context, name))

@@ -25,6 +25,7 @@ from nfcompile.emit import (
 from nfcompile.emit.validate import pruned
 from nfcompile.lower import names
 from nfcompile.lower.arriving import arriving
+from nfcompile.lower.cheapest_first import cheapest_first
 from nfcompile.lower.connection_policy import helpers
 from nfcompile.lower.context import Context, lowering_context
 from nfcompile.lower.contribution import Contribution
@@ -89,7 +90,7 @@ def lower(site: Site, allocations: tuple[PoolAllocation, ...]) -> Table:
     own = [one for contribution in contributions for one in contribution.objects]
     objects: tuple[Object, ...] = (*_hooked(own), *_shared(contributions), *_inner(own))
     objects = (*direction_sets(context, objects), *objects)
-    ordered = tuple(one for kind in ORDER for one in objects if isinstance(one, kind))
+    ordered = cheapest_first(one for kind in ORDER for one in objects if isinstance(one, kind))
     return pruned(Table(names.TABLE, ordered, (*remarks(site), *zone_remarks(site))))
 
 
