@@ -34,7 +34,7 @@ def arriving(context: Context) -> Contribution:
         return Contribution()
     asked = matched(ASKED, names.GLOBALS, global_addresses(context))
     inward = *context.from_outside, *context.to_inside, match(CT_STATUS, "dnat"), asked
-    entry = Rule((*inward, jump(names.ARRIVING)), POOLS)
+    entry = Rule((*inward, jump(names.INBOUND_POLICY)), POOLS)
     policies = [_policy(context, allocation) for allocation in allocations]
     if is_flat(context):
         chains = {one.pool.name: names.inbound_policy(one.pool.name) for one in allocations}
