@@ -25,7 +25,6 @@ from nfcompile.emit.statements import (
     Match,
     Statement,
     counter,
-    jump,
     match,
     unlike,
 )
