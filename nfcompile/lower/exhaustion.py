@@ -22,6 +22,8 @@ from nfcompile.emit.statements import (
     add,
     concat,
     counter,
+    goto,
+    jump,
     match,
     unlike,
 )
@@ -51,14 +53,19 @@ def exhaustion(context: Context) -> Contribution:
         Set(names.REFUSED, HOSTS, path, (), flags, SECONDS, SIZE),
     ]
     known = match(concat(L4PROTO, IP_SADDR, IP_DADDR), names.REFUSED)
-    only = () if all_protocols else (match(L4PROTO, ICMP),)
-    rules = [Rule((*only, *context.from_inside, known, *reject), path)]
-    if all_protocols:
-        ports = names.REFUSED_PORTS
-        objects.append(Set(ports, (*HOSTS, "inet_service"), path, (), flags, SECONDS, SIZE))
-        known = match(concat(L4PROTO, IP_SADDR, IP_DADDR, TH_DPORT), ports)
-        rules.append(Rule((match(L4PROTO, *PORTED), *context.from_inside, known, *reject), path))
-    return Contribution(tuple(objects), prerouting=tuple(rules))
+    if not all_protocols:
+        rule = Rule((match(L4PROTO, ICMP), *context.from_inside, known, *reject), path)
+        return Contribution(tuple(objects), prerouting=(rule,))
+    ports = names.REFUSED_PORTS
+    objects.append(Set(ports, (*HOSTS, "inet_service"), path, (), flags, SECONDS, SIZE))
+    ported = match(concat(L4PROTO, IP_SADDR, IP_DADDR, TH_DPORT), ports)
+    # Each packet is looked up once: udp and tcp by their ports, all others without.
+    by_port = (Rule((match(L4PROTO, one), goto(names.REFUSE_PORTED)), path) for one in ("udp", "tcp"))
+    objects += [
+        Chain(names.REFUSE_PORTED, (Rule((ported, *reject), path),), path),
+        Chain(names.REFUSE, (*by_port, Rule((known, *reject), path)), path),
+    ]
+    return Contribution(tuple(objects), prerouting=(Rule((*context.from_inside, jump(names.REFUSE)), path),))
 
 
 def no_room(pool: Pool, name: Name, counted: Name) -> Chain:

@@ -68,8 +68,8 @@ def translation(allocation: PoolAllocation) -> Iterator[Statements]:
     """Translate by the number in the packet mark; protocols without ports share an address."""
     pool, numbering = allocation.pool, Numbering(allocation.stock)
     if numbering.block_mask:
-        blocks = VerdictMap(Bitwise(META_MARK, numbering.block_mask), names.blocks(pool.name))
-        yield match(L4PROTO, *PORTED, ICMP), blocks
+        # The chains of the blocks leave protocols without ports alone: these come back.
+        yield (VerdictMap(Bitwise(META_MARK, numbering.block_mask), names.blocks(pool.name)),)
     elif allocation.stock.ports is not None:
         yield _to_ports(pool, numbering, _ports(allocation, 0))
     yield (Nat("snat", address_of(pool, numbering)),)
