@@ -1,8 +1,8 @@
 """The matches of a rule, the cheapest first: a packet that a rule does not concern leaves it early.
 
 Matches without a side effect may stand in any order. Measured in thousandths of a `masquerade` (kernel 6.18,
-each rule sixty times): an address in one prefix 1, the connection or the protocol 2 to 3, its addresses 5, the
-name of an interface 7 (16 bytes are copied and compared), a set of numbers 9, of names 18, of ranges 19.
+each rule sixty times): an address in one prefix 1, the connection or the protocol 2 to 3, its addresses 5,
+the name of an interface 7 (16 bytes are copied and compared), a set of numbers 9, of names 18, of ranges 19.
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from mutation.faults.fault import FLOWTABLE, GUARD, HOST, POLICY, VLANS, Fault, kernel
 
+TIMES = ("model/test_timeout_policies.py",)
+BOTH = kernel("both_halves")
+
 FAULTS = (
     # The guard.
     Fault("lower/sources.py", "rules.insert(0, Rule((*TRANSLATED_BACK, RETURN), POOLS))", "pass", GUARD),
@@ -27,7 +30,7 @@ FAULTS = (
         GUARD,
     ),
     Fault("lower/table.py", "    among_inside,\n", "", GUARD),
-    Fault("lower/sources.py", "rules.append(Rule((*to_one, source, *FORGED), POOLS))", "pass", GUARD),
+    Fault("lower/sources.py", "rules.append(Rule((*to_one, *among, source, *FORGED), POOLS))", "pass", GUARD),
     Fault("lower/guard.py", "return (*pools, *_never_back(context))", "return pools", GUARD),
     Fault("lower/guard.py", "    translated += _never_back(context)\n", "", GUARD),
     Fault(
@@ -88,20 +91,18 @@ FAULTS = (
     ),
     Fault(
         "lower/pools.py",
-        'asked = match(Field("ct original ip daddr"), names.GLOBALS)',
+        'asked = matched(Field("ct original ip daddr"), names.GLOBALS, global_addresses(context))',
         'asked = match(Field("ct state"), "new")',
         GUARD,
     ),
     Fault("lower/table.py", "    session_limit,\n", "", kernel("policy")),
     Fault("lower/table.py", "    arriving,\n", "", POLICY),
     # Timeouts, helpers, events, limits.
+    Fault("model/timeout_policies.py", '"fin_wait": times.tcp_final', '"fin_wait": times.tcp_active', POLICY),
     Fault(
-        "lower/connection_policy.py", '"fin_wait": times.tcp_final', '"fin_wait": times.tcp_active', POLICY
-    ),
-    Fault(
-        "lower/connection_policy.py",
-        "established = times.tcp_session_active if session else",
-        "established = times.tcp_active if session else",
+        "model/timeout_policies.py",
+        "times.tcp_session_active if session else",
+        "times.tcp_active if session else",
         POLICY,
     ),
     Fault(
@@ -123,7 +124,7 @@ FAULTS = (
         kernel("policy", "mapping", "packets_guard"),
     ),
     Fault(
-        "lower/connection_policy.py",
+        "model/timeout_policies.py",
         "udp = times.udp_session if session else times.udp",
         "udp = times.udp",
         POLICY,
@@ -141,7 +142,7 @@ FAULTS = (
         kernel("alg"),
     ),
     Fault("lower/connection_policy.py", ', ("sip", "tcp", 5060)),', "),", POLICY),
-    Fault("lower/connection_policy.py", "_tcp(pool, times.special)", "_tcp(pool, established)", POLICY),
+    Fault("lower/connection_policy.py", "pool.timeouts.special)", "pool.timeouts.tcp_active)", POLICY),
     Fault(
         "lower/connection_policy.py", "if logging else (event,)", "if True else (event,)", kernel("logging")
     ),
@@ -152,8 +153,8 @@ FAULTS = (
         kernel("policy_outside", "logging"),
     ),
     Fault(
-        "lower/connection_policy.py",
-        '{"unreplied": udp, "replied": udp}',
+        "model/timeout_policies.py",
+        "dict.fromkeys(UDP_STATES, udp)",
         '{"unreplied": 30, "replied": udp}',
         POLICY,
     ),
@@ -190,7 +191,7 @@ FAULTS = (
     ),
     Fault(
         "lower/arriving.py",
-        'match(CT_STATUS, "dnat"), match(ASKED, names.GLOBALS)\n',
+        'match(CT_STATUS, "dnat"), asked\n',
         'match(CT_STATUS, "dnat")\n',
         POLICY,
     ),
@@ -202,6 +203,14 @@ FAULTS = (
         HOST,
     ),
     Fault("lower/host_timeouts.py", "other = max(pool", "other = min(pool", HOST),
+    Fault(
+        "model/timeout_policies.py",
+        "all(other[protocol] == policy for other in others)",
+        "any(other[protocol] == policy for other in (first, *others))",
+        TIMES,
+    ),
+    Fault("model/timeout_policies.py", " and not _contradicted(site, protocol, policy)", "", TIMES),
+    Fault("host/timeouts.py", "(is_.value != seconds and not (may_set and", "(not (may_set and", BOTH),
     Fault(
         "lower/host_timeouts.py",
         "times.icmp_session if pool.keeps_mapping_entries else times.icmp",

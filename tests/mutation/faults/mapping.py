@@ -60,8 +60,8 @@ FAULTS = (
     ),
     Fault(
         "lower/mapping.py",
-        "        *take_token(pool),\n        pool_rule(",
-        "        pool_rule(",
+        "look = *take_token(pool), *ask",
+        "look = (*ask,)",
         MAPPING,
     ),
     Fault("lower/mapping.py", "known = (*take_token(pool), pool_rule", "known = (pool_rule", MAPPING),
