@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-lowest test-latest lint unit kernel editor browser golden errors docs lock bare busy packages monitoring logs soak kills fuzz ha attack mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel editor browser golden errors docs lock bare busy packages monitoring logs soak kills fuzz ha attack import mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
 # half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
@@ -116,6 +116,13 @@ attack: setup
 fuzz: setup
 	@scripts/in-namespaces $(BIN)/python scripts/fuzz.py --inputs "$(or $(INPUTS),200000)" --seed "$(or $(SEED),1)"
 	@scripts/in-namespaces $(BIN)/python scripts/prove_random.py --sites "$(or $(SITES),3000)" --seed "$(or $(SEED),1)"
+
+# How well `import` does on a directory of real files, CORPUS: a table of each kind, and packets through each original and
+# its import in one kernel.
+import: setup
+	@test -n "$(CORPUS)" || { echo "say CORPUS=DIR: a directory of foreign configurations" >&2; exit 2; }
+	$(BIN)/python scripts/import_table.py "$(CORPUS)"
+	@scripts/in-namespaces $(BIN)/python scripts/import_packets.py "$(CORPUS)"
 
 # Break the compiler in one place after the other, and see which tests notice; for MUTANTS minutes at most.
 mutants: setup
