@@ -104,8 +104,7 @@ def tried(lab: Lab, one: Foreign, name: str, probes: int, seed: int) -> Counter[
     data = [(path.name, path.read_bytes()) for path in one.inputs]
     sides = import_files(one.kind, data, ImportOptions()).gateway.sides
     names = wires_of(sides.inside, sides.outside)
-    text = b"".join(content for _, content in data).decode(errors="replace")
-    own = {name: address(gateway_address(wire)) for name, wire in names.items() if name in text}
+    own = {name: address(gateway_address(wire)) for name, wire in names.items()}
     found = import_files(one.kind, data, ImportOptions(addresses=own))
     original = original_of(one, found)
     made = pipeline.compile_site(pipeline.parse(found.text.encode(), "site.yaml"))

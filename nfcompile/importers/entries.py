@@ -118,7 +118,7 @@ def _redirect(
         raise Unsayable(
             "needs-address",
             f"the address of {', '.join(unknown)} is not in the input",
-            f"say --address {unknown[0]}=A",
+            "say " + " ".join(f"--address {name}=A" for name in unknown),
         )
     for name in names:
         own = gateway.addresses[name]
@@ -234,8 +234,8 @@ def _action(stage: str, match: PacketSet, action: Translate | Exclude) -> Fields
     fields: Fields = {}
     if action.mark is not None:
         fields["mark"] = _mark(action.mark)
-    if action.interface:
-        fields[f"{stage}_ip"] = "interface"
+    if action.interface and stage == "snat":
+        fields["snat_ip"] = "interface"
     elif action.prefix and action.addresses is not None and action.addresses.size > 1:
         fields[f"{stage}_prefix"] = _prefix(
             match.source if stage == "snat" else match.destination, action.addresses

@@ -66,7 +66,7 @@ def guess_sides(
     known = [name for name in reading.interfaces if INTERFACE.fullmatch(name)]
     outside, why = options.outside, ""
     if not outside:
-        outside, why = _outside(list(rules), reading.pools, known)
+        outside, why = _outside(list(rules), reading.pools, set(known) - set(options.addresses))
         if reading.one_armed:
             outside, why = tuple(known), "the rules name no other"
         ledger.guess("interfaces.outside", ", ".join(outside), why, "--outside")
@@ -119,8 +119,9 @@ def _any_source(rule: ForeignRule, sides: Sides) -> bool:
 
 
 def _outside(
-    rules: list[ForeignRule], pools: tuple[FoundPool, ...], known: list[str]
+    rules: list[ForeignRule], pools: tuple[FoundPool, ...], named: set[str]
 ) -> tuple[tuple[str, ...], str]:
+    """The outside interfaces, and why. `named` are those of the input, not of `--address`."""
     for why, found in (
         (
             "source translation to a public or the interface's own address leaves there",
@@ -132,7 +133,7 @@ def _outside(
         names = tuple(dict.fromkeys(name for name in found if INTERFACE.fullmatch(name) and name != "lo"))
         if names:
             return names, why
-    return (_free("wan0", known),), "no rule names an interface towards the outside: put the right name here"
+    return (_free("wan0", named),), "no rule names an interface towards the outside: put the right name here"
 
 
 def _outgoing(rules: list[ForeignRule], pools: tuple[FoundPool, ...], surely: bool) -> Iterator[str]:

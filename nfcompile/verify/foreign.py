@@ -75,7 +75,7 @@ def verify(found: Imported, compiled: Compiled, most_boxes: int = MOST_BOXES) ->
 
 
 def _compared(found: Imported, compiled: Compiled) -> Iterator[tuple[str, Difference | None]]:
-    foreign, program = Walk(found.program), read(compiled.table)
+    foreign, program = Walk(found.program, found.gateway.addresses), read(compiled.table)
     gate = reference.gateway(compiled.site, compiled.allocations)
     left_out = found.account.left_out
 

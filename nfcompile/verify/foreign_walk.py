@@ -7,7 +7,7 @@ family of ten thousand costs as many boxes as it has blocks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -70,9 +70,10 @@ Decision = tuple[Statement, Translate | Exclude]
 
 
 class Walk:
-    """A foreign program, ready to be walked by many packets."""
+    """A foreign program, ready to be walked by many packets; `addresses` are those of interfaces."""
 
-    def __init__(self, program: ForeignProgram) -> None:
+    def __init__(self, program: ForeignProgram, addresses: Mapping[str, int] | None = None) -> None:
+        self.addresses = addresses or {}
         self.chains = {name: list(_steps(statements)) for name, statements in program.chains.items()}
         self.starts = program.starts
         self.tables: dict[Ranges, RangeTable] = {}
@@ -106,14 +107,21 @@ class Walk:
 
     def destination(self, packet: Packet, action: Translate, match: PacketSet) -> Packet:
         if action.interface:
-            raise Unclear  # the address of the incoming interface
-        if action.prefix and action.addresses is not None:
+            packet = packet._replace(destination=self.own(packet.interface))
+        elif action.prefix and action.addresses is not None:
             packet = packet._replace(destination=_moved(packet.destination, action, match.destination))
         elif action.addresses is not None:
             packet = packet._replace(destination=taken(action.addresses, packet.chosen, 0)[0])
         if action.ports is not None:
             packet = packet._replace(destination_port=taken(action.ports, packet.chosen, 1)[0])
         return packet
+
+    def own(self, interface: str | Several) -> Range:
+        """The address of the incoming interface. Raises Split, and Unclear where it is not known."""
+        for name, address in self.addresses.items():
+            if one_of((name,), interface):
+                return Range(address, address)
+        raise Unclear
 
     def decided(self, stage: str, packet: Packet, out: str | Several, mark: int) -> Decision | None:
         """The statement that decides about a packet in a stage, None where none does."""

@@ -160,6 +160,18 @@ def test_redirect_goes_to_the_address_of_the_incoming_interface():
     }
 
 
+def test_the_addresses_that_a_redirect_asks_for_are_the_last_thing_it_asks_for():
+    rule = nat("-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 3128")
+
+    without = imported("iptables", rule)
+    told = imported("iptables", rule, addresses={"lan0": 0x0A000001, "wan0": 0xC0000201})
+
+    assert "--address lan0=A --address wan0=A" in without.text
+    assert "dnat_ip: interface" not in without.text  # the nearest entry is one that a site may have
+    assert fates(told) == ["4 translated dnat.l4, dnat.l4-2"]
+    assert site_of(told)["interfaces"] == {"inside": ["lan0"], "outside": ["wan0"]}
+
+
 def test_exclusions_stay_in_their_place_and_useless_ones_go():
     found = imported(
         "iptables",

@@ -111,6 +111,26 @@ def test_a_slip_in_them_is_found(old, new, lines):
     assert {one.line.line for one in result.different if one.line} >= lines
 
 
+REDIRECT = """*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -s 10.0.0.0/24 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128
+COMMIT
+"""
+
+
+def test_a_redirect_is_verified_where_addresses_are_known():
+    own = {"lan0": 0x0A000001, "wan0": 0xC0000201}
+    found = imported("iptables", REDIRECT, **SIDES, addresses=own)
+    wrong = found.text.replace("192.0.2.1", "192.0.2.2")
+
+    right = verify(found, compiled(found))
+    slip = verify(found, compiled(found._replace(text=wrong)))
+
+    assert right.holds
+    assert right.boxes[UNCLEAR] == 0
+    assert {one.line.line for one in slip.different} == {3}
+
+
 STATED = """set nat cgnat pool external ext1 external-port-range '1024-65535'
 set nat cgnat pool external ext1 per-user-limit port '2000'
 set nat cgnat pool external ext1 range '192.0.2.222/31'

@@ -6,9 +6,11 @@ import shutil
 
 import pytest
 
+from nfcompile.model.parse import address
 from support.imported import compiled, imported
 from support.lab import Lab, cannot
 from support.originals import Original, agrees
+from support.wires import WIRES, gateway_address
 
 PLAIN = """*nat
 :PREROUTING ACCEPT [0:0]
@@ -53,11 +55,24 @@ FAMILY = "".join(
 )
 POOL = f"*nat\n:POSTROUTING ACCEPT [0:0]\n{FAMILY}COMMIT\n"
 
+REDIRECT = """*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING -s 10.0.0.0/24 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128
+-A PREROUTING -i lan0 -p udp -m udp --dport 53 -j REDIRECT
+-A PREROUTING ! -i lan0 -p udp -m udp --dport 5000:5009 -j REDIRECT --to-ports 6000-6009
+-A POSTROUTING -o wan0 -j MASQUERADE
+COMMIT
+"""
 
-@pytest.mark.parametrize("text", [PLAIN, WHOLE, POOL], ids=["plain", "whole language", "pool"])
+
+@pytest.mark.parametrize(
+    "text", [PLAIN, WHOLE, POOL, REDIRECT], ids=["plain", "whole language", "pool", "redirect"]
+)
 def test_the_same_packets_come_out(lab: Lab, text: str) -> None:
     if shutil.which("iptables-restore") is None:
         cannot("iptables-restore is not installed")
-    found = imported("iptables", text, inside=("lan0", "lan1"), outside=("wan0", "wan1"))
+    own = {wire.name: address(gateway_address(wire.name)) for wire in WIRES}
+    found = imported("iptables", text, inside=("lan0", "lan1"), outside=("wan0", "wan1"), addresses=own)
     assert found.account.complete
     agrees(lab, Original(text, "iptables-restore"), found, compiled(found))

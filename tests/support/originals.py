@@ -21,6 +21,17 @@ from support.original_probes import ADDRESS, PROBES, Probe, Stand, drawn, stand_
 from support.wires import GATEWAY
 
 
+QUIET = """table ip quiet {
+    chain output {
+        type filter hook output priority -301; policy accept;
+        tcp flags & rst == rst drop
+        icmp type destination-unreachable drop
+    }
+}
+"""
+"""No answers of the gateway itself: a connection that it refuses at once is forgotten at once."""
+
+
 class Original(NamedTuple):
     """A foreign ruleset as text, and what loads it: 'iptables-restore' or 'nft'."""
 
@@ -29,7 +40,7 @@ class Original(NamedTuple):
 
     def load(self, lab: Lab) -> None:
         """Put it in the place of all that the gateway has. Raises AssertionError where it is refused."""
-        lab.load("")
+        lab.load(QUIET)
         command = ("nft", "-f", "-") if self.loader == "nft" else (self.loader,)
         lab.must(*command, stdin=self.text)
 
@@ -73,7 +84,7 @@ def compared(
     judge = Judge(original.text, found, made, stand)
     original.load(lab)
     before = _ends(lab, probes)
-    lab.load(made.text.text)
+    lab.load(QUIET + made.text.text)
     after = _ends(lab, probes)
     verdicts = [judge.verdict(*one) for one in zip(probes, before, after, strict=True)]
     again = [verdict.probe for verdict in verdicts if verdict.word == "differs"]
