@@ -174,11 +174,16 @@ def _qualifiers(match: PacketSet) -> Fields:
     _put(fields, "src_port", _said_ports(match.source_port))
     _put(fields, "dst_cidr", _said_set(match.destination, ADDRESSES, range_text))
     _put(fields, "dst_port", _said_ports(match.destination_port))
-    if ("src_port" in fields or "dst_port" in fields) and intersect(match.protocol, PORTED) != match.protocol:
-        raise Unsayable("no-protocol", "ports need protocol tcp or udp")
+    if "src_port" in fields or "dst_port" in fields:
+        _needs_ports(match)
     if match.mark is not None:
         fields["mark"] = _mark(match.mark)
     return fields
+
+
+def _needs_ports(match: PacketSet) -> None:
+    if intersect(match.protocol, PORTED) != match.protocol:
+        raise Unsayable("no-protocol", "ports need protocol tcp or udp")
 
 
 def _put(fields: Fields, key: str, value: Value) -> None:
@@ -243,6 +248,7 @@ def _action(stage: str, match: PacketSet, action: Translate | Exclude) -> Fields
     elif action.addresses is not None:
         fields[f"{stage}_ip"] = range_text(action.addresses)
     if action.ports is not None:
+        _needs_ports(match)
         fields[f"{stage}_port"] = _ports(action.ports)
     return fields
 

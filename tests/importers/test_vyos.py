@@ -267,6 +267,18 @@ def test_redirect_knows_the_addresses_of_the_configuration():
     assert only(text, "dnat")["dnat_ip"] == "10.0.0.1"
 
 
+@pytest.mark.parametrize("to", ["redirect port 22", "port 22"])
+def test_a_new_port_needs_a_protocol_that_has_ports(to):
+    """VyOS refuses such a rule, and so would `check` refuse the site."""
+    rule = "set nat destination rule 1"
+    text = f"{rule} inbound-interface name wan0\n{rule} translation {to}\n"
+
+    found = imported("vyos", text, addresses={"wan0": 0xC0000201})
+
+    assert fates(found) == ["1 not-translated no-protocol", "2 not-translated no-protocol"]
+    assert "dnat" not in site_of(found)
+
+
 CGNAT = """set nat cgnat log-allocation
 set nat cgnat pool external out external-port-range '40000-60000'
 set nat cgnat pool external out per-user-limit port '5000'

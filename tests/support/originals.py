@@ -20,7 +20,6 @@ from support.lab import Lab, Seen
 from support.original_probes import ADDRESS, PROBES, Probe, Stand, drawn, stand_for
 from support.wires import GATEWAY
 
-
 QUIET = """table ip quiet {
     chain output {
         type filter hook output priority -301; policy accept;
