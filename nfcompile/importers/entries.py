@@ -21,10 +21,9 @@ from nfcompile.importers.form import (
     Unsaid,
 )
 from nfcompile.importers.sides import INTERFACE, Sides, comes_from_inside
+from nfcompile.model.protocols import NAMES, protocol_name
 from nfcompile.model.ranges import PORT_LAST, Range, intersect, port_text, range_text, subtract
 from nfcompile.source.layout import Scalar
-
-PROTOCOL_WORDS = {1: "icmp", 6: "tcp", 17: "udp"}
 
 Value = Scalar | list[Scalar]
 Fields = dict[str, Value]
@@ -196,14 +195,16 @@ def _mark(mark: ForeignMark) -> Value:
 
 
 def _protocols(found: Ranges) -> Value:
+    """A set of protocols as the shorter of two lists: those in it, or with '!' those that are not."""
     if found == PROTOCOLS:
         return None
-    for sign, some in (("", found), ("!", subtract(PROTOCOLS, found))):
-        numbers = [number for one in some for number in range(one.first, one.last + 1)]
-        if all(number in PROTOCOL_WORDS for number in numbers):
-            return _one_or_list([f"{sign}{PROTOCOL_WORDS[number]}" for number in numbers])
-    numbers = [number for one in found for number in range(one.first, one.last + 1)]
-    raise Unsayable("no-protocol", f"the site has no word for protocol {', '.join(map(str, numbers[:5]))}")
+    inside, beyond = (
+        [number for one in some for number in range(one.first, one.last + 1)]
+        for some in (found, subtract(PROTOCOLS, found))
+    )
+    if len(beyond) < len(inside):
+        return _one_or_list([f"!{protocol_name(number)}" for number in beyond])
+    return _one_or_list([NAMES.get(number, number) for number in inside])
 
 
 def _said_set(found: Ranges, whole: Ranges, spell: Callable[[Range], Scalar]) -> Value:

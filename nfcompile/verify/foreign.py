@@ -6,16 +6,16 @@ announced to differ is not counted as a difference: docs/migrate.md, "What is ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
 from nfcompile.importers.account import Origin
-from nfcompile.importers.form import FoundPool
+from nfcompile.importers.form import PROTOCOLS, ForeignRule, FoundPool
 from nfcompile.importers.importing import Imported
 from nfcompile.importers.inbound import bindings
 from nfcompile.model.protocols import ICMP, TCP, UDP
-from nfcompile.model.ranges import EVERYWHERE
+from nfcompile.model.ranges import EVERYWHERE, subtract
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.box import NOTHING, PORTS, Box, explored
@@ -25,7 +25,7 @@ from nfcompile.verify.walk import LOCAL, Outcome, read, walk
 
 MOST_BOXES = 100_000
 OTHER_PROTOCOLS = (47, 50)
-"""GRE and ESP stand for protocols without ports."""
+"""GRE and ESP stand for protocols without ports that no rule names."""
 SECTIONS = (("dnat",), ("snat",), ("pools",))
 AGREE, ANNOUNCED, UNCLEAR, DIFFER = "agree", "announced", "unclear", "differ"
 
@@ -97,14 +97,21 @@ def _compared(found: Imported, compiled: Compiled) -> Iterator[tuple[str, Differ
         return (ANNOUNCED if (ANNOUNCED, None) in said else AGREE), None
 
     interfaces = frozenset(found.gateway.sides.all)
-    for _, answer in explored(_everything(interfaces), ask):
+    for _, answer in explored(_everything(interfaces, _named_protocols(found.rules)), ask):
         yield answer
 
 
-def _everything(interfaces: frozenset[str]) -> Iterator[Box]:
+def _named_protocols(rules: Iterable[ForeignRule]) -> Iterator[int]:
+    """The protocols that rules match alone, or all but them."""
+    for rule in rules:
+        for some in (rule.match.protocol, subtract(PROTOCOLS, rule.match.protocol)):
+            yield from (one.first for one in some if one.size == 1)
+
+
+def _everything(interfaces: frozenset[str], named: Iterable[int]) -> Iterator[Box]:
     """All first packets between the interfaces of the site; TCP begins with SYN."""
     routes = interfaces | {LOCAL}
-    for protocol in (TCP, UDP, ICMP, *OTHER_PROTOCOLS):
+    for protocol in dict.fromkeys((TCP, UDP, ICMP, *OTHER_PROTOCOLS, *named)):
         ports = PORTS if protocol in (TCP, UDP) else NOTHING
         ids = PORTS if protocol == ICMP else ports
         yield Box(protocol, True, interfaces, (EVERYWHERE,), (ids,), (EVERYWHERE,), (ports,), routes, routes)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from support.imported import fates, imported, reasons, site_of
+from nfcompile.verify.foreign import verify
+from support.imported import compiled, fates, imported, reasons, site_of
 
 
 def nat(*rules, chains=()):
@@ -254,13 +255,25 @@ def test_goto_does_not_come_back():
 
 
 @pytest.mark.parametrize(
+    ("word", "said"), [("-p gre", "gre"), ("-p 50", "esp"), ("-p 253", "253"), ("! -p sctp", "!sctp")]
+)
+def test_every_protocol_has_a_name_or_a_number(word, said):
+    rule = f"-A POSTROUTING -o wan0 {word} -j SNAT --to-source 203.0.113.1"
+
+    found = imported("iptables", nat(rule), inside=("lan0",), outside=("wan0",))
+
+    assert str(site_of(found)["snat"]["l4"]["protocol"]) == said
+    assert verify(found, compiled(found)).holds
+
+
+@pytest.mark.parametrize(
     ("rule", "code"),
     [
         ("-A POSTROUTING -o wan0 -m set --match-set users src -j MASQUERADE", "ipset"),
         ("-A POSTROUTING -o wan0 -m owner --uid-owner 7 -j MASQUERADE", "no-match"),
         ("-A POSTROUTING -o wan0 -m limit --limit 5/min -j MASQUERADE", "no-match"),
         ("-A POSTROUTING -o wan0 -m mark --mark 0x1 -j MASQUERADE", "packet-mark"),
-        ("-A POSTROUTING -o wan0 -p gre -j SNAT --to-source 203.0.113.1", "no-protocol"),
+        ("-A POSTROUTING -o wan0 -p sctp --dport 80 -j SNAT --to-source 203.0.113.1", "no-protocol"),
         ("-A POSTROUTING -o wan0 -s host.example -j MASQUERADE", "host-name"),
         ("-A POSTROUTING -o ppp+ -j MASQUERADE", "interface-pattern"),
         ("-A POSTROUTING -j MASQUERADE", "from-outside"),

@@ -36,6 +36,7 @@ WHOLE = """*nat
 :POSTROUTING ACCEPT [0:0]
 :users - [0:0]
 -A PREROUTING -d 203.0.113.1/32 -p tcp -m multiport --dports 80,443 -j DNAT --to-destination 10.0.0.7
+-A PREROUTING -d 203.0.113.1/32 ! -i lan1 -p esp -j DNAT --to-destination 10.0.0.9
 -A PREROUTING ! -s 198.18.0.0/24 -d 203.0.113.16/28 -i wan0 -j NETMAP --to 10.0.5.16/28
 -A POSTROUTING -d 198.18.0.128/25 -o wan0 -j ACCEPT
 -A POSTROUTING -s 10.0.0.0/8 -j users

@@ -18,6 +18,8 @@ from support.wires import WIRE
 PROTOCOLS = (TCP, TCP, TCP, UDP, UDP, ICMP, 0)
 OTHERS = range(144, 253)
 """Protocols without ports, for 0: one for each probe, since two connections cannot share both addresses."""
+NAMED = {"udp": UDP, "tcp": TCP, "esp": 50}
+"""Protocols by words of a rule."""
 STRANGERS = (0x0A090909, 0xC6120001, 0xC6120101, 0x64410001, 0xC0A86401)
 """Hosts that no rule lists."""
 PROBES = 600
@@ -84,7 +86,7 @@ def drawn(text: str, stand: Stand, count: int, seed: int = 1) -> Iterator[Probe]
         protocol = dice.choice(PROTOCOLS) or next(others, UDP)
         if dice.random() < 0.5:  # what this line asks for
             edges = ports[at] or edges
-            protocol = UDP if "udp" in parts[at] else TCP if "tcp" in parts[at] else protocol
+            protocol = next((number for word, number in NAMED.items() if word in parts[at]), protocol)
         source = dice.choice(dice.choice((listed, listed, every)))
         destination = dice.choice(dice.choice((listed, STRANGERS, STRANGERS, every)))
         source_port, destination_port = 20000 + number, dice.choice(edges)
