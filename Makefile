@@ -93,9 +93,10 @@ packages: setup
 monitoring: setup
 	@scripts/monitoring $(BIN)
 
-# `nfcompile log` beside ulogd2 (CPU of a record), and its IPFIX read by nfdump's nfcapd and pmacct's nfacctd.
+# `nfcompile log` beside ulogd2 (CPU of a record), a burst of 30,000 connections in PostgreSQL, and its IPFIX read by nfdump's
+# nfcapd and pmacct's nfacctd. `make logs LOGS=report`: a legal request to a log of 30 days and a million subscribers.
 logs: setup
-	@scripts/in-namespaces $(BIN)/python bench/logs.py
+	@scripts/in-namespaces $(BIN)/python bench/$(if $(LOGS),log_report,logs).py
 
 # Kill apply, trial, confirm, rollback and timer at random moments: KILLS times, about 4 s each.
 kills: setup

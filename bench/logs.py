@@ -1,4 +1,5 @@
-"""`nfcompile log` beside others: CPU of a record against ulogd2, and IPFIX into nfcapd and nfacctd.
+"""`nfcompile log` beside others: CPU of a record against ulogd2, a burst into PostgreSQL and Parquet, and
+IPFIX into nfcapd and nfacctd.
 
 In namespaces of its own (`make logs`); what is not installed is said and left out. Connections are made from
 one subscriber's sockets, and all end at once.
@@ -18,6 +19,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import database
 
 NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
 HZ = os.sysconf("SC_CLK_TCK")
@@ -178,7 +181,7 @@ def log(folder: Path, to: str) -> list[str]:
     """The command line of `nfcompile log`."""
     state = str(folder / "state")
     words = [*NFCOMPILE, "log", str(folder / "site.yaml"), "--to", to, "--state-dir", state, "-q"]
-    return words if to.startswith("ipfix") else [*words, "--only", "connections"]
+    return words if not to.startswith("json:") else [*words, "--only", "connections"]
 
 
 def ulogd(folder: Path) -> list[str] | None:
@@ -189,6 +192,64 @@ def ulogd(folder: Path) -> list[str] | None:
         return None
     (folder / "ulogd.conf").write_text(ULOGD.format(plugins=found[0].parent, file=folder / "ulogd.json"))
     return [program, "-c", str(folder / "ulogd.conf")]
+
+
+def postgresql(folder: Path, count: int) -> None:
+    """Connections of one burst in PostgreSQL, with its own settings (fsync)."""
+    with database.server() as url:
+        if url is None:
+            print("PostgreSQL is not installed: left out")
+            return
+        import psycopg
+
+        def rows() -> int:
+            try:
+                with psycopg.connect(url) as connection:
+                    found = connection.execute(
+                        "SELECT count(*) FROM nfcompile_connections WHERE remote_port = 443"
+                    ).fetchone()
+            except psycopg.errors.UndefinedTable:
+                return 0
+            return int(found[0]) if found else 0
+
+        with process([*log(folder, url), "--only", "connections"], listens) as daemon:
+            time.sleep(1)
+            before, begin = cpu(daemon.pid), time.monotonic()
+            connections(folder, count)
+            made = time.monotonic() - begin
+            wait(lambda: rows() >= count, "PostgreSQL")
+            spent, took = cpu(daemon.pid) - before, time.monotonic() - begin
+        found = rows()
+    name = "nfcompile log, PostgreSQL"
+    print(f"{name:<34}{found:>8} of {count} records{spent / found * 1e6:>8.1f} us each", end="", flush=True)
+    print(f"; made in {made:.1f} s, all in the table after {took:.1f} s", flush=True)
+
+
+def parquet(folder: Path, count: int) -> None:
+    """Connections of one burst in a Parquet file."""
+    try:
+        from pyarrow.parquet import read_table
+    except ImportError:
+        print("pyarrow is not installed: left out")
+        return
+    target = folder / "parquet"
+    words = [*log(folder, f"parquet:{target}"), "--only", "connections"]
+    with process(words, listens) as daemon:
+        time.sleep(1)
+        before = cpu(daemon.pid)
+        connections(folder, count)
+        wait(lambda: sum(one.stat().st_size for one in target.iterdir()) > count * 60, "parquet")
+        time.sleep(2)
+        daemon.send_signal(signal.SIGHUP)
+        connections(folder, 1)
+        wait(lambda: [*target.glob("*.parquet")], "parquet")
+        spent = cpu(daemon.pid) - before
+    events = [
+        one for file in target.glob("*.parquet") for one in read_table(file).column("event").to_pylist()
+    ]
+    found = events.count("connection_ended") - 1
+    name = "nfcompile log, Parquet"
+    print(f"{name:<34}{found:>8} of {count} records{spent / found * 1e6:>8.1f} us each", flush=True)
 
 
 def nfcapd(folder: Path) -> None:
@@ -226,7 +287,7 @@ def nfacctd(folder: Path) -> None:
         process(log(folder, "ipfix+udp://127.0.0.1:4740"), listens),
     ):
         connections(folder, 500)
-        time.sleep(6)
+        wait(lambda: lines(out) >= 500, "nfacctd")
     found = [json.loads(one) for one in out.read_text().splitlines()] if out.exists() else []
     ends = [one for one in found if one.get("nat_event") == 5]
     blocks = [one for one in found if one.get("nat_event") == 16]
@@ -250,6 +311,8 @@ def main() -> None:
             print("ulogd2 is not installed: left out")
         file = folder / "log.jsonl"
         measured("nfcompile log, JSON", log(folder, f"json:{file}"), folder, file, count)
+        postgresql(folder, 30_000)
+        parquet(folder, count)
         nfcapd(folder)
         nfacctd(folder)
 

@@ -30,6 +30,8 @@ def run(options: Options) -> int:
         return _show(folder, options)
     if not options.to:
         raise UsageProblem("nowhere to log to; name an output with --to, such as --to json:FILE")
+    if options.keep and not any(one.startswith("postgresql://") for one in options.to):
+        raise UsageProblem("--keep is for --to postgresql://...; files are yours to delete")
     return _log(folder, options)
 
 

@@ -102,7 +102,7 @@ class Delivery:
                 self._delivered,
                 self._in_memory(),
                 self._spool.size,
-                self._lost,
+                self._lost + self._spool.unreadable,
                 self._away,
             )
 

@@ -87,23 +87,29 @@ def journal_table(path: str) -> Any:
 
 def make(journal: str, target: str) -> None:
     """Write the Parquet file of a journal, whole or not at all, and delete the journal. Raises OSError."""
+    table = _read(journal)
+    if table.num_rows:
+        write(table, target)
+    os.unlink(journal)
+
+
+def write(table: Any, target: str) -> None:
+    """Write a table of a journal's columns as a sorted file, whole or not at all. Raises OSError."""
     from pyarrow.parquet import ParquetWriter
 
-    table = _as_text(_read(journal).sort_by([(name, "ascending") for name in ORDER]))
+    ordered = _as_text(table.sort_by([(name, "ascending") for name in ORDER]))
     temporary = target + ".new"
-    if table.num_rows:
-        try:
-            with open(temporary, "wb", opener=_private) as file:
-                with ParquetWriter(file, table.schema, compression="zstd") as writer:
-                    writer.write_table(table, row_group_size=GROUP_ROWS)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
-    os.unlink(journal)
+    try:
+        with open(temporary, "wb", opener=_private) as file:
+            with ParquetWriter(file, ordered.schema, compression="zstd") as writer:
+                writer.write_table(ordered, row_group_size=GROUP_ROWS)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def _private(path: str, flags: int) -> int:

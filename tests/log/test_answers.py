@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from nfcompile.log import parquet_files
 from nfcompile.log.answers import LogReader
 from nfcompile.log.archives import BadArchive, database, parquet
 from nfcompile.log.archives.json_lines import JsonLinesArchive
@@ -387,12 +388,14 @@ def test_a_line_that_cannot_be_read_is_warned_of(past, tmp_path):
         (["--log", "no-such-file"], 2, "cannot read 'no-such-file': No such file"),
         (["--log", "x.parquet"], 1, "cannot read 'x.parquet'"),
         (["--log", "x.parquet", "--log", "ulogd"], 2, "are not read together"),
+        (["--log", "empty"], 1, "no file of 'nfcompile log' is in 'empty'"),
         (["--log", "own", "--log", "ulogd"], 2, "are not read together"),
     ],
 )
 def test_logs_that_cannot_be_read(past, tmp_path, monkeypatch, source, status, text):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.parquet").write_text("no")
+    (tmp_path / "empty").mkdir()
     (tmp_path / "ulogd").write_text("Nov 21 ...\n")
     (tmp_path / "own").write_text('{"time":"2026-03-01T01:30:00.000000Z","event":"log_started"}\n')
     ran = asked(past, source, "203.0.113.5:1025", 2)
@@ -405,3 +408,27 @@ def test_a_database_without_a_log(url):
         LogReader(database(url.replace("postgres?", "template1?"), None)).statement(
             BindingQuestion(1, 1, None, time_text(BEGIN))
         )
+
+
+def test_a_journal_that_becomes_a_file_while_it_is_read(tmp_path, monkeypatch):
+    """The directory was listed before, the journal is opened after."""
+    output = opened(f"parquet:{tmp_path}", OutputSettings("gw1"))
+    output.deliver(RECORDS)
+    read = parquet_files.journal_table
+
+    def late(path):
+        output.close()
+        monkeypatch.setattr(parquet_files, "journal_table", read)
+        return read(path)
+
+    monkeypatch.setattr(parquet_files, "journal_table", late)
+    assert said(LogReader(parquet([str(tmp_path)], None)), "203.0.113.5:1031", 1) == (
+        [(FIRST, 1024, 1031)],
+        "",
+    )
+
+
+def test_keeping_is_for_databases(tmp_path):
+    (tmp_path / "site.yaml").write_text(SITE)
+    ran = nfcompile("log", str(tmp_path / "site.yaml"), "--to", f"json:{tmp_path}/x", "--keep", "3")
+    assert (ran.returncode, (tmp_path / "x").exists()) == (2, False)

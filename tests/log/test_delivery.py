@@ -220,6 +220,7 @@ def test_a_line_that_a_crash_has_torn_is_counted_and_left_out(tmp_path):
     assert left.unreadable == 1
     left.done(10)
     assert not left
+    assert Delivery(Shelf(), left).state().lost == 1
 
 
 def test_a_spool_of_no_size_takes_nothing(tmp_path):

@@ -34,22 +34,15 @@ class ParquetArchive:
     def __init__(self, paths: Sequence[str], gateway: str | None) -> None:
         try:
             import pyarrow
-            from pyarrow import dataset
         except ImportError:
             raise BadArchive(parquet_files.INSTALL) from None
         self.name = ", ".join(paths)
         self._gateway, self._unreadable = gateway, (OSError, pyarrow.ArrowException)
-        found = [file for path in paths for file in _files(path)]
-        journals = [one for one in found if one.endswith(JOURNAL)]
-        wrong = [one for one in found if not one.endswith((JOURNAL, PARQUET))]
-        if wrong:
-            raise BadArchive(f"'{wrong[0]}' is not a Parquet file of 'nfcompile log'")
         try:
-            whole = dataset.dataset(
-                [one for one in found if one.endswith(PARQUET)], parquet_files.schema(), "parquet"
-            )
-            tables = [dataset.dataset(parquet_files.journal_table(one)) for one in journals]
-            self._data = dataset.dataset([whole, *tables])
+            try:
+                self._data = _opened(paths)
+            except FileNotFoundError:  # a journal has become a file in this moment
+                self._data = _opened(paths)
         except self._unreadable as error:
             raise BadArchive(f"cannot read '{self.name}': {error}") from None
 
@@ -92,6 +85,22 @@ class ParquetArchive:
             column = table.column(name).cast("int64")
             table = table.set_column(table.schema.get_field_index(name), name, column)
         return [*_records(table.to_pylist())]
+
+
+def _opened(paths: Sequence[str]) -> Any:
+    """A dataset of the files and of the journals. Raises OSError, ArrowException, BadArchive."""
+    from pyarrow import dataset
+
+    found = [file for path in paths for file in _files(path)]
+    wrong = [one for one in found if not one.endswith((JOURNAL, PARQUET))]
+    if wrong:
+        raise BadArchive(f"'{wrong[0]}' is not a Parquet file of 'nfcompile log'")
+    if not found:
+        raise BadArchive(f"no file of 'nfcompile log' is in '{', '.join(paths)}'")
+    tables = [parquet_files.journal_table(one) for one in found if one.endswith(JOURNAL)]
+    whole = [one for one in found if one.endswith(PARQUET)]
+    files = [dataset.dataset(whole, parquet_files.schema(), "parquet")] if whole else []
+    return dataset.dataset([*files, *map(dataset.dataset, tables)])
 
 
 def _files(path: str) -> Iterator[str]:
