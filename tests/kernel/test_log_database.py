@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from support.lab import Lab
 from support.log_command import logging
@@ -61,9 +62,11 @@ def ends(server: DatabaseServer) -> int:
 
 
 def test_thirty_thousand_connections_and_a_restart(lab: Lab, server: DatabaseServer, tmp_path: Path) -> None:
-    """None is lost and none is twice; the server is killed in the midst, and is back later."""
+    """None is lost and none is twice; the server is killed in the midst, and is back later. A Parquet file
+    beside it has the same, and is whole after SIGTERM."""
     lab.load(site(POOL).text.text)
-    with logging(lab, tmp_path, POOL, "--to", server.url, "--only", "connections") as log:
+    to = ("--to", server.url, "--to", f"parquet:{tmp_path}/parquet")
+    with logging(lab, tmp_path, POOL, *to, "--only", "connections") as log:
         burst(lab, tmp_path, 0, 30_000)
         until(lambda: ends(server) >= 30_000, log.said)
         burst(lab, tmp_path, 30_000, 40_000)
@@ -78,6 +81,11 @@ def test_thirty_thousand_connections_and_a_restart(lab: Lab, server: DatabaseSer
         "FROM nfcompile_connections WHERE remote_port = 443"
     )
     assert found == [(50_000, 50_000)]
+    files = [*(tmp_path / "parquet").iterdir()]
+    assert [one.suffix for one in files] == [".parquet"]
+    table = parquet.read_table(files[0], columns=["subscriber", "subscriber_port", "remote_port"])
+    ours = {tuple(one.values()) for one in table.to_pylist() if one["remote_port"] == 443}
+    assert len(ours) == 50_000
     assert stats["lost"] == 0
 
 

@@ -4,13 +4,12 @@ import os
 from datetime import UTC, datetime
 
 import pytest
+from pyarrow import parquet as reader
 
 from nfcompile.log import parquet_files
 from nfcompile.log.delivery import OutputAway
 from nfcompile.log.outputs import BadDestination, OutputSettings, opened, parquet
 from support.log_records import AT, BLOCK, CONNECTION, RECORDS
-
-reader = pytest.importorskip("pyarrow.parquet", reason="pyarrow is optional")
 
 
 def output(folder):
