@@ -1,7 +1,7 @@
 """What nft lists is read as what was written, and what is not known is said.
 
-`listed/` has what two versions of nft list of the table in support/every_form.py (`nft -j list table ip
-nfcompile` after `nft -f`); tests/kernel/test_listing.py asks the nft of the machine.
+`listed/` has what two versions of nft list of the tables in support/every_form.py (`nft -j list table ip
+nfcompile`, and `ip6`, after `nft -f`); tests/kernel/test_listing.py asks the nft of the machine.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ from nfcompile.emit.statements import CT_STATUS, IP_SADDR, META_MARK, CtCount, L
 from nfcompile.emit.validate import InvalidTable
 from nfcompile.model.ranges import Range
 from nfcompile.verify import walk
-from support.every_form import TABLE
+from support.every_form import SITE6, TABLE
+from support.sites import site
 
-VERSIONS = sorted((Path(__file__).parent / "listed").glob("nft-*.json"))
+LISTED = Path(__file__).parent / "listed"
+VERSIONS = sorted(LISTED.glob("nft-*.json"))
+OF_IPV6 = sorted(LISTED.glob("ip6-*.json"))
 SETS = {"ends": Types(("ipv4_addr",), ("ipv4_addr", "inet_service")), "marks": Types(("mark",), ("mark",))}
 
 
@@ -54,6 +57,14 @@ def test_every_form_of_the_vocabulary_comes_back(path: Path) -> None:
     for mine, theirs in zip(wanted.objects, found.objects, strict=True):
         assert mine == theirs
     assert len(VERSIONS) == 2
+
+
+@pytest.mark.parametrize("path", OF_IPV6, ids=lambda path: str(path.stem))
+def test_every_form_of_ipv6_comes_back(path: Path) -> None:
+    wanted = site(SITE6).npt
+    assert wanted is not None
+    assert normal(read_table(json.loads(path.read_text())["nftables"])) == normal(wanted)
+    assert len(OF_IPV6) == len(VERSIONS)
 
 
 def test_bits_are_tested_for_any_and_for_none() -> None:

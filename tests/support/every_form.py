@@ -329,3 +329,11 @@ CHAINS = (
     ),
 )
 TABLE = Table("nfcompile", (*OBJECTS, *SETS, *CHAINS))
+
+SITE6 = """
+interfaces: {inside: [wan0, lan0], outside: [wan0]}
+pools:
+  tracked: {type: npt, priority: 1, global_map: {"fc00::/7": "2a00::/7", "2001:db8::1/128": "6::1/128"}}
+  plain: {type: npt, priority: 2, stateless: on, global_map: {"4:0:0:8::/63": "5::/63"}}
+"""
+"""A site whose table of IPv6 has every form that there is of it."""
