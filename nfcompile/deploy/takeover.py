@@ -80,7 +80,7 @@ def _take_over(compiled: Compiled, pair: Pair, copy: tuple[CopiedBlock, ...]) ->
         _refuse_backup(pair)
         if _is_open(compiled):
             return Takeover(False)
-        found = rebuilt(compiled, conntrack.flows(), copy)
+        found = rebuilt(compiled, conntrack.ends(), copy)
         _refuse_backup(pair)
         fill([*found.contents, gate.opened(compiled)])
         try:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from nfcompile.allocation.numbering import Numbering
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Map, Name, Set
-from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
+from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Ends, Flow
 from nfcompile.kernel.filling import Filled, Values
 from nfcompile.live.continuity import EXPECTED
 from nfcompile.lower import names
@@ -54,7 +54,7 @@ class Rebuilt(NamedTuple):
     clashes: int
 
 
-def rebuilt(compiled: Compiled, flows: Iterable[Flow], copy: Iterable[CopiedBlock] = ()) -> Rebuilt:
+def rebuilt(compiled: Compiled, flows: Iterable[Flow | Ends], copy: Iterable[CopiedBlock] = ()) -> Rebuilt:
     """Work all of it out from connections, which are read once."""
     pools = [_Pool(compiled, one) for one in compiled.allocations if one.pool.renews]
     owners = {pool.name: pool for pool in pools}
@@ -128,7 +128,7 @@ class _Pool:
     def has(self, address: int) -> bool:
         return any(run.first <= address <= run.last for run in self.pool.global_ranges)
 
-    def learn(self, flow: Flow, source: int, port: int, address: int, global_port: int) -> None:
+    def learn(self, flow: Flow | Ends, source: int, port: int, address: int, global_port: int) -> None:
         """Take one end of a connection in. A port that a helper chose lies outside the block."""
         if flow.status & EXPECTED:
             return
@@ -143,7 +143,7 @@ class _Pool:
             else:
                 self.inside.setdefault(inside, outside)
 
-    def _assign(self, flow: Flow, source: int, address: int, port: int) -> bool:
+    def _assign(self, flow: Flow | Ends, source: int, address: int, port: int) -> bool:
         """False where another subscriber has the block."""
         assert self.numbering is not None
         stock = self.allocation.stock

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from operator import attrgetter
 
 import pytest
 
 from nfcompile.kernel import KernelError, conntrack
-from nfcompile.kernel.conntrack import Flow
+from nfcompile.kernel.conntrack import Ends, Flow
 from nfcompile.model.parse import address
 from support.frames import ACK, ECHO, GRE, ICMP, SYN, TCP, UDP, Packet
 from support.lab import Lab
@@ -57,6 +58,49 @@ def test_every_protocol_is_read_as_it_was_sent(lab: Lab) -> None:
     assert found[99, NEAR].reply_dst == GLOBAL
     assert found[UDP, OTHER].reply_dst == OTHER
     assert not found[UDP, OTHER].status & conntrack.SOURCE_NAT
+
+
+ZONED = """
+table ip zones {
+    chain c { type filter hook prerouting priority raw;
+        ip saddr 100.64.0.2 udp sport 1 ct zone set 5
+        ip saddr 100.64.0.2 udp sport 2 ct original zone set 5
+    }
+}
+"""
+
+
+def test_what_is_read_in_a_hurry_is_the_same(lab: Lab) -> None:
+    """Protocols with ports in zone 0 have the usual form; a zone, or other attributes, make another one."""
+    lab.load(RULESET)
+    lab.load(ZONED)
+    plain = [
+        Packet(UDP, NEAR, 5000, FAR, 53),
+        Packet(TCP, NEAR, 5001, FAR, 443, SYN),
+        Packet(UDP, OTHER, 5000, FAR, 53),
+        Packet(GRE, NEAR, 0, FAR, 0),
+    ]
+    others = [
+        Packet(ICMP, NEAR, 77, FAR, 0, ECHO),
+        Packet(99, NEAR, 0, FAR, 0),
+        Packet(UDP, OTHER, 1, FAR, 53),
+        Packet(UDP, OTHER, 2, FAR, 53),
+    ]
+    lab.exchange(("lan0", one) for one in (*plain, *others))
+    hurried, flows = lab.ask(GATEWAY, _both_ways)
+
+    assert len(hurried) == len(flows) >= len(plain) + len(others)
+    for one, flow in zip(hurried, flows, strict=True):
+        read = {name: getattr(one, name) for name in Ends._fields if name != "reply_protocol"}
+        assert read == {name: getattr(flow, name) for name in read}
+    usual = {(one.protocol, one.src, one.sport) for one in hurried if isinstance(one, Ends)}
+    assert {(one.protocol, one.source, one.source_port) for one in plain} <= usual
+    assert {(one.protocol, one.source, one.source_port) for one in others} & usual == set()
+
+
+def _both_ways() -> tuple[list[Flow | Ends], list[Flow]]:
+    key = attrgetter("protocol", "src", "sport", "dst", "dport", "reply_dport")
+    return sorted(conntrack.ends(), key=key), sorted(conntrack.flows(), key=key)
 
 
 def test_filters(lab: Lab) -> None:
