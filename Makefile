@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL := tests/kernel
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-lowest test-latest lint unit kernel editor browser golden errors docs lock bare busy packages monitoring logs soak kills fuzz ha attack import mutants matrix demo bench clean
+.PHONY: setup test test-lowest test-latest lint unit kernel editor browser golden errors docs lock bare busy packages monitoring logs soak kills fuzz ha ansible attack import mutants matrix demo bench clean
 
 # A virtual environment with the compiler and what its tests need, in the versions of constraints.txt, and the system's
 # half (nft, libnftables, conntrack, ip) where root may install it. Runs again when its prerequisites change.
@@ -106,6 +106,11 @@ kills: setup
 # Some of it: make ha HA="power 100k".
 ha: setup
 	@scripts/in-namespaces $(BIN)/python scripts/ha.py $(HA)
+
+# The Ansible collection: ansible-lint, ansible-test sanity, and rollouts to gateways in namespaces; minutes. Some of it:
+# make ansible ANSIBLE=rollouts.
+ansible: setup
+	@scripts/ansible $(BIN) $(ANSIBLE)
 
 # Attack gateways with FRAMES raw frames from both sides, and with the directed attacks: what leaks is a failure.
 attack: setup
