@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nfcompile.cli import site as cli_site
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
 from nfcompile.cli.options import Options
 from nfcompile.diagnostics import SiteError
-from nfcompile.pipeline import Compilation
+from nfcompile.kernel import KernelError
+from nfcompile.pipeline import Compilation, Compiled
+
+if TYPE_CHECKING:
+    from nfcompile.host.aws import Step
 
 
 class Done(NamedTuple):
@@ -46,11 +50,33 @@ def _done(result: Compilation, options: Options) -> Done:
     assert result.compiled is not None
     named = metadata.Instance(options.instance, options.region or "") if options.instance else None
     where = named or metadata.instance()
-    asked = aws.wanted(result.compiled.site)
     ec2 = aws.client(where.region)
-    todo = aws.steps(asked, aws.observe(ec2, where.instance, asked))
+    todo = _steps(ec2, where.instance, result.compiled, options)
     elastic = {} if options.dry_run else aws.bring(ec2, todo)
     return Done(tuple(step.text for step in todo), elastic)
+
+
+def _steps(ec2: Any, instance: str, compiled: Compiled, options: Options) -> tuple[Step, ...]:
+    """What is missing on the instance. Raises SiteError, and KernelError where the node may not take."""
+    from nfcompile.host import aws, aws_pair
+
+    pair = aws_pair.wanted(compiled.site)
+    if not pair:
+        if options.take:
+            raise KernelError("--take is for a node of a pair")
+        asked = aws.wanted(compiled.site)
+        return aws.steps(asked, aws.observe(ec2, instance, asked))
+    if options.take and not options.instance:
+        _refuse_backup(compiled)
+    seen, elsewhere = aws_pair.observe(ec2, instance, pair)
+    return aws_pair.steps(pair, seen, elsewhere, options.take)
+
+
+def _refuse_backup(compiled: Compiled) -> None:
+    from nfcompile.deploy import takeover
+
+    if missing := takeover.missing_address(takeover.pair_of(compiled), None):
+        raise takeover.NotMaster(missing)
 
 
 def _tell(done: Done, options: Options) -> None:

@@ -23,7 +23,7 @@ OPTIONS = {
     "check": ("netns",),
     "apply": ("netns", "dry_run"),
     "revert": ("netns",),
-    "cloud": ("dry_run", "instance", "region"),
+    "cloud": ("dry_run", "instance", "region", "take"),
 }
 """What each action may be asked besides what all may."""
 
@@ -37,7 +37,7 @@ def run(options: Options) -> int:
         raise UsageProblem("missing action: check, apply, revert or cloud aws")
     if len(rest) > (action != "revert"):
         raise UsageProblem(f"'host {action}' does not take '{rest[-1]}'")
-    for option in {"netns", "dry_run", "instance", "region"}.difference(OPTIONS[action]):
+    for option in {"netns", "dry_run", "instance", "region", "take"}.difference(OPTIONS[action]):
         if getattr(options, option):
             raise UsageProblem(f"'host {action}' has no --{option.replace('_', '-')}")
     if (options.instance is None) != (options.region is None):

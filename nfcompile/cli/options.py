@@ -81,6 +81,7 @@ class Options(NamedTuple):
     instance: str | None = None
     region: str | None = None
     docs: str | None = None
+    take: bool = False
     conntrackd: str | None = None
     stdin: bool = False
 

@@ -269,6 +269,7 @@ VERBS = (
             VerbOption("dry_run", ("--dry-run",), "Show what would be done, and change nothing."),
             VerbOption("instance", ("--instance",), "cloud: that instance, instead of this machine.", "ID"),
             VerbOption("region", ("--region",), "cloud: with --instance, where it is.", "NAME"),
+            VerbOption("take", ("--take",), "cloud: take the pair's addresses from the other node."),
             STATE_DIR,
             TEXT_JSON,
         ),

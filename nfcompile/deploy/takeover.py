@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from nfcompile.kernel import NOT_LOADED, KernelError, conntrack, elements, netns, network, nft
+from nfcompile.kernel import NOT_LOADED, KernelError, elements, ends, netns, network, nft
 from nfcompile.kernel.filling import fill
 from nfcompile.kernel.lock import exclusive
 from nfcompile.live import gate
@@ -80,7 +80,7 @@ def _take_over(compiled: Compiled, pair: Pair, copy: tuple[CopiedBlock, ...]) ->
         _refuse_backup(pair)
         if _is_open(compiled):
             return Takeover(False)
-        found = rebuilt(compiled, conntrack.ends(), copy)
+        found = rebuilt(compiled, ends.ends(), copy)
         _refuse_backup(pair)
         fill([*found.contents, gate.opened(compiled)])
         try:

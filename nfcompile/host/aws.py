@@ -2,7 +2,8 @@
 instance's network interface, an Elastic IP for each, and the source/destination check off, or the cloud
 drops what is not the instance's.
 
-Only adds, and undoes what it has added where a later call fails. `client` is boto3's of EC2.
+Only adds, and undoes what it has added where a later call fails; a node of a pair takes (`aws_pair`).
+`client` is boto3's of EC2.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class CloudWanted(NamedTuple):
 
 class Seen(NamedTuple):
     """The instance's network interface as it is. `most` is how many addresses its type allows an
-    interface."""
+    interface, `network` the VPC."""
 
     interface: str
     kind: str
@@ -39,6 +40,7 @@ class Seen(NamedTuple):
     secondary: tuple[str, ...]
     elastic: dict[str, str]
     checks: bool
+    network: str = ""
 
 
 class Assign(NamedTuple):
@@ -50,6 +52,17 @@ class Assign(NamedTuple):
     @property
     def text(self) -> str:
         return f"assign {', '.join(self.addresses)} to {self.interface}"
+
+
+class Take(NamedTuple):
+    """Addresses that another interface has now."""
+
+    interface: str
+    addresses: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"move {', '.join(self.addresses)} to {self.interface}"
 
 
 class Associate(NamedTuple):
@@ -74,7 +87,7 @@ class SwitchOffCheck(NamedTuple):
         return f"switch the source/destination check of {self.interface} off"
 
 
-Step = Assign | Associate | SwitchOffCheck
+Step = Assign | Take | Associate | SwitchOffCheck
 
 
 def wanted(site: Site) -> CloudWanted:
@@ -125,11 +138,18 @@ def _observe(ec2: Any, instance: str, asked: CloudWanted) -> Seen:
             if one.get("PrivateIpAddress")
         },
         interface["SourceDestCheck"],
+        interface.get("VpcId", ""),
     )
 
 
 def steps(asked: CloudWanted, seen: Seen) -> tuple[Step, ...]:
     """What is missing, in the order in which it is done. Raises SiteError where the instance is too small."""
+    refuse_small(asked, seen)
+    return tuple(_steps(asked, seen))
+
+
+def refuse_small(asked: CloudWanted, seen: Seen) -> None:
+    """Raise SiteError where the instance's type does not allow so many addresses."""
     needed = {*asked.secondary, *seen.secondary}
     if len(needed) + 1 > seen.most:
         message = f"'{seen.kind}' allows {seen.most - 1} secondary addresses, not {len(needed)}"
@@ -137,7 +157,6 @@ def steps(asked: CloudWanted, seen: Seen) -> tuple[Step, ...]:
         raise SiteError(
             (Diagnostic("cloud-limit", message, path, key=True, hint="take a larger instance type"),)
         )
-    return tuple(_steps(asked, seen))
 
 
 def bring(ec2: Any, todo: tuple[Step, ...]) -> dict[str, str]:
@@ -163,6 +182,11 @@ def _do(ec2: Any, step: Step, elastic: dict[str, str], undo: ExitStack) -> None:
             both = {"NetworkInterfaceId": interface, "PrivateIpAddresses": [*addresses]}
             ec2.assign_private_ip_addresses(**both)
             undo.callback(_quietly, ec2.unassign_private_ip_addresses, **both)
+        case Take(interface, addresses):
+            # Not undone: what is here already is served, and on the other node it is not.
+            ec2.assign_private_ip_addresses(
+                NetworkInterfaceId=interface, PrivateIpAddresses=[*addresses], AllowReassignment=True
+            )
         case Associate(interface, address, label):
             tags = [{"Key": TAG, "Value": label}]
             tagged = [{"ResourceType": "elastic-ip", "Tags": tags}]

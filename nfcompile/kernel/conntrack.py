@@ -53,22 +53,6 @@ class Flow(NamedTuple):
     is_ipv6: bool = False
 
 
-class Ends(NamedTuple):
-    """What `Flow` says of a connection with ports, without what it takes time to find."""
-
-    src: int
-    dst: int
-    protocol: int
-    sport: int
-    dport: int
-    reply_src: int
-    reply_dst: int
-    reply_protocol: int
-    reply_sport: int
-    reply_dport: int
-    status: int
-
-
 class Statistics(NamedTuple):
     """Packets that conntrack could not serve (linux/netfilter/nfnetlink_conntrack.h, CTA_STATS_*).
 
@@ -83,8 +67,8 @@ class Statistics(NamedTuple):
 
 
 _STATISTICS = (9, 10, 11)
-_GET, _DELETE, _GET_NUMBERS, _GET_STATISTICS = 0x101, 0x102, 0x105, 0x104
-_TUPLE_ORIGINAL, _TUPLE_REPLY, _STATUS, _PROTOINFO, _TIMEOUT, _MARK, _ID = 1, 2, 3, 4, 7, 8, 12
+GET, _DELETE, _GET_NUMBERS, _GET_STATISTICS = 0x101, 0x102, 0x105, 0x104
+TUPLE_ORIGINAL, TUPLE_REPLY, STATUS, _PROTOINFO, _TIMEOUT, _MARK, _ID = 1, 2, 3, 4, 7, 8, 12
 _ZONE, _MARK_MASK, _STATUS_MASK = 18, 21, 26
 
 _ATTRIBUTE = struct.Struct("=HH")
@@ -95,24 +79,11 @@ _SHORT = struct.Struct(">H")
 # the values is their headers: IP { source, destination }, PROTO { number, sport or id, dport or type, code }.
 _TUPLE = struct.Struct(">8xI4xI8xB7xH6xH")
 _TUPLE6 = struct.Struct(">8x16s4x16s8xB7xH6xH")
-_USUAL = struct.Struct(">" + 2 * "12xI4xI8xB7xH6xH2x" + "4xI")
-"""Both tuples and the status, where these are the first attributes."""
 _CODE_AT = 52
 _PROTO_AT = 20
-_PROTOCOL_AT = 32
 _WIDER = 24
 """Bytes that both addresses of IPv6 take more, in front of PROTO."""
 _TUPLE_ZONE = 3
-
-_TUPLE_SIZE = 52
-_FIRST, _SECOND, _THIRD = (
-    _ATTRIBUTE.pack(length, kind)
-    for length, kind in (
-        (_TUPLE_SIZE, _TUPLE_ORIGINAL | NESTED),
-        (_TUPLE_SIZE, _TUPLE_REPLY | NESTED),
-        (8, _STATUS),
-    )
-)
 
 DELETED_AT_ONCE = 100
 """Deletions in one message: their refusals fit in the socket's buffer."""
@@ -134,7 +105,7 @@ def flows(
     """
     asked = b"".join(
         attribute(kind, _NUMBER.pack(value))
-        for kinds, pair in (((_MARK, _MARK_MASK), mark), ((_STATUS, _STATUS_MASK), status))
+        for kinds, pair in (((_MARK, _MARK_MASK), mark), ((STATUS, _STATUS_MASK), status))
         if pair is not None
         for kind, value in zip(kinds, pair, strict=True)
     )
@@ -147,26 +118,6 @@ def flows(
             continue
         if zone is None or flow.zone == zone:
             yield flow
-
-
-def ends() -> Iterator[Flow | Ends]:
-    """Every connection of our own namespace as `flows` has it, those of the usual form in half the time: a
-    node that takes over reads a hundred thousand, and its subscribers wait. Raises KernelError.
-    """
-    with netlink.opened(None) as link:
-        try:
-            for data, start, end in netlink.dump(link, _GET):
-                usual = (
-                    data.startswith(_FIRST, start)
-                    and data.startswith(_SECOND, start + _TUPLE_SIZE)
-                    and data.startswith(_THIRD, start + 2 * _TUPLE_SIZE)
-                )
-                if usual and data[start + _PROTOCOL_AT] in TRACKED_BY_PORTS:
-                    yield Ends._make(_USUAL.unpack_from(data, start))
-                else:
-                    yield read_flow(data, start, end)
-        except OSError as error:
-            raise _problem(error) from None
 
 
 def delete(flows: Iterable[Flow], namespace: str | None = None) -> int:
@@ -186,7 +137,7 @@ def count(namespace: str | None = None) -> tuple[int, int]:
         try:
             numbers = netlink.ask(link, _GET_NUMBERS)
         except OSError as error:
-            raise _problem(error) from None
+            raise problem(error) from None
     used, limit = (int.from_bytes(numbers.get(kind, b""), "big") for kind in (1, 2))
     return used, limit
 
@@ -201,7 +152,7 @@ def statistics(namespace: str | None = None) -> Statistics:
                     if kind in totals:
                         totals[kind] += int.from_bytes(value, "big")
         except OSError as error:
-            raise _problem(error) from None
+            raise problem(error) from None
     return Statistics(*totals.values())
 
 
@@ -209,10 +160,10 @@ def _dump(namespace: str | None, asked: bytes, is_ipv6: bool) -> Iterator[Flow]:
     family = netlink.IPV6 if is_ipv6 else netlink.IPV4
     with netlink.opened(namespace) as link:
         try:
-            for data, start, end in netlink.dump(link, _GET, asked, family):
+            for data, start, end in netlink.dump(link, GET, asked, family):
                 yield read_flow(data, start, end, is_ipv6)
         except OSError as error:
-            raise _problem(error) from None
+            raise problem(error) from None
 
 
 def read_flow(data: bytes, at: int, end: int, is_ipv6: bool = False) -> Flow:
@@ -222,11 +173,11 @@ def read_flow(data: bytes, at: int, end: int, is_ipv6: bool = False) -> Flow:
     while at < end:
         length, kind = _ATTRIBUTE.unpack_from(data, at)
         kind &= ~NESTED
-        if kind == _TUPLE_ORIGINAL:
+        if kind == TUPLE_ORIGINAL:
             original, original_end = at + 4, at + length
-        elif kind == _TUPLE_REPLY:
+        elif kind == TUPLE_REPLY:
             reply = at + 4
-        elif kind == _STATUS:
+        elif kind == STATUS:
             (status,) = _NUMBER.unpack_from(data, at + 4)
         elif kind == _TIMEOUT:
             (timeout,) = _NUMBER.unpack_from(data, at + 4)
@@ -294,7 +245,7 @@ def _named(flow: Flow) -> bytes:
     zone = _SHORT.pack(flow.zone)
     if flow.zone_one_way:
         inner += attribute(_TUPLE_ZONE, zone)
-    named = attribute(_TUPLE_ORIGINAL | NESTED, inner) + attribute(_ID, _NUMBER.pack(flow.id))
+    named = attribute(TUPLE_ORIGINAL | NESTED, inner) + attribute(_ID, _NUMBER.pack(flow.id))
     return named if flow.zone_one_way or not flow.zone else named + attribute(_ZONE, zone)
 
 
@@ -309,11 +260,11 @@ def _vanished(link: socket) -> int:
         except BlockingIOError:
             return found
         if error.errno != errno.ENOENT:
-            raise _problem(error)
+            raise problem(error)
         found += 1
 
 
-def _problem(error: OSError) -> KernelError:
+def problem(error: OSError) -> KernelError:
     if error.errno == errno.EPERM:
         return KernelError(NOT_PERMITTED.format("connections"))
     if error.errno == errno.EINVAL:

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from nfcompile.allocation.numbering import Numbering
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Map, Name, Set
-from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Ends, Flow
+from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
+from nfcompile.kernel.ends import Ends
 from nfcompile.kernel.filling import Filled, Values
 from nfcompile.live.continuity import EXPECTED
 from nfcompile.lower import names

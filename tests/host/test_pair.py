@@ -56,6 +56,18 @@ def test_what_moves_is_keepalived_s_alone() -> None:
     assert "203.0.113.0/31" in networkd
 
 
+def test_only_a_pair_that_speaks_unicast_asks_the_cloud_for_its_addresses() -> None:
+    plain, cloud = (
+        files("gw1", text)["etc/keepalived/nfcompile-notify"]
+        for text in (SITE, SITE.replace("advert: 0.1", "advert: 0.1, unicast: on"))
+    )
+
+    assert "take-addresses" not in plain
+    assert cloud.index("/etc/nfcompile/take-addresses") < cloud.index("conntrackd -c |")
+    # What runs beside the rest does not hold the lock of the roles.
+    assert "} 9>&- &" in cloud
+
+
 def test_the_two_halves_fit_each_other() -> None:
     one, other = (files(node)["etc/keepalived/keepalived.conf"] for node in ("gw1", "gw2"))
     for line in ("virtual_router_id 7", "virtual_router_id 8", "advert_int 0.1", "nopreempt"):

@@ -9,8 +9,9 @@ from operator import attrgetter
 
 import pytest
 
-from nfcompile.kernel import KernelError, conntrack
-from nfcompile.kernel.conntrack import Ends, Flow
+from nfcompile.kernel import KernelError, conntrack, ends
+from nfcompile.kernel.conntrack import Flow
+from nfcompile.kernel.ends import Ends
 from nfcompile.model.parse import address
 from support.frames import ACK, ECHO, GRE, ICMP, SYN, TCP, UDP, Packet
 from support.lab import Lab
@@ -100,7 +101,7 @@ def test_what_is_read_in_a_hurry_is_the_same(lab: Lab) -> None:
 
 def _both_ways() -> tuple[list[Flow | Ends], list[Flow]]:
     key = attrgetter("protocol", "src", "sport", "dst", "dport", "reply_dport")
-    return sorted(conntrack.ends(), key=key), sorted(conntrack.flows(), key=key)
+    return sorted(ends.ends(), key=key), sorted(conntrack.flows(), key=key)
 
 
 def test_filters(lab: Lab) -> None:
