@@ -4,9 +4,9 @@
 
 `flowtable` is on, but no connection can use the flowtable (a warning). Packets in a flowtable meet no rule,
 so pools whose packets refresh entries of the ruleset cannot use it: dynamic pools, and cgnat pools with
-`hairpin` (the default), `filtering: endpoint_independent` or `randomize_ports`. Nor can `fake` pools, and
-sites with VLANs that share addresses. Change a pool, or turn `flowtable` off; [flowtable.md](flowtable.md)
-has the details.
+`hairpin` (the default), `filtering: endpoint_independent`, `port_forwarding` or `randomize_ports`. Nor can
+`fake` pools, and sites with VLANs that share addresses. Change a pool, or turn `flowtable` off;
+[flowtable.md](flowtable.md) has the details.
 
 ```yaml
 nat_defaults: {flowtable: on}

@@ -31,8 +31,8 @@ dnat: {web: {protocol: tcp, dst_port: 80, dnat_port: 8080}}
 
 A `dnat` rule sets a mark from 0x01000000 to 0x01ffffff, and a pool of the site uses these marks itself.
 Dynamic pools and pools with mapping entries (`hairpin`, `filtering: endpoint_independent`,
-`randomize_ports`) mark connections in that range to see which of their blocks and ports are in use; a
-foreign mark there would make them release a port in use. Choose another number.
+`port_forwarding`, `randomize_ports`) mark connections in that range to see which of their blocks and ports
+are in use; a foreign mark there would make them release a port in use. Choose another number.
 
 ```yaml
 acls: {homes: {10: allow ip 100.64.0.0/28}}

@@ -51,6 +51,10 @@ SHARING = SettingUse(lambda pool: pool.shares_addresses, "only cgnat pools share
 
 POOL_SETTINGS: dict[str, SettingUse] = {
     "randomize_ports": SHARING,
+    "port_forwarding": SettingUse(
+        lambda pool: pool.shares_addresses or pool.allow_external_connect,
+        "the outside opens nothing: allow_external_connect is off",
+    ),
     "port_block_size": SettingUse(
         lambda pool: pool.shares_addresses, "only cgnat pools have blocks of ports"
     ),

@@ -147,6 +147,9 @@ def _terms(allocation: PoolAllocation) -> Iterator[str]:
         yield "block exhausted: dropped and counted"
 
 
+INDEPENDENT = "filtering: endpoint independent"
+
+
 def _from_any(allocation: PoolAllocation) -> Iterator[Decision]:
     """What the outside may open to a pool's global addresses."""
     pool = allocation.pool
@@ -157,5 +160,7 @@ def _from_any(allocation: PoolAllocation) -> Iterator[Decision]:
         box = WayBox(f"to a subscriber's block in pool {pool.name}", ("inbound: subscriber",))
         yield Decision(box, WayBox("its subscriber", kind="translated"), "yes", "no")
     elif pool.opens_to_outside and pool.shares_addresses:
-        box = WayBox(f"to a port in use in pool {pool.name}", ("filtering: endpoint independent",))
+        opened = pool.filtering != "endpoint_independent"
+        what, why = ("an opened port", "port_forwarding") if opened else ("a port in use", INDEPENDENT)
+        box = WayBox(f"to {what} in pool {pool.name}", (why,))
         yield Decision(box, WayBox("its subscriber", kind="translated"), "yes", "no")

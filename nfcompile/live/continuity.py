@@ -86,6 +86,7 @@ class SiteStatePolicy:
                     for k, data in listed.get(key, {}).items()
                     if not _mapped(given, k, data, inside_first)
                 }
+            found |= _closed(allocation, found, listed)
         return found
 
     def _assignments(
@@ -219,6 +220,15 @@ def _mapped(given: Bindings, key: str, data: str, inside_first: bool) -> bool:
     return given.gives(protocols.NUMBERS[protocol], source, global_ip, int(outside.partition(" . ")[2]))
 
 
+def _closed(allocation: PoolAllocation, gone: Listed, listed: Listed) -> dict[str, Elements]:
+    """Ports that a subscriber has opened and whose entry goes, or is gone: the next owner has not."""
+    if not allocation.pool.keeps_forwardings:
+        return {}
+    opened, eif = f"set {names.forwarded(allocation.pool.name)}", f"map {names.eif(allocation.pool.name)}"
+    kept = listed.get(eif, {}).keys() - gone[eif].keys()
+    return {opened: {key: "" for key in listed.get(opened, {}) if key not in kept}}
+
+
 def _assigned(allocation: PoolAllocation) -> list[str]:
     if not allocation.pool.is_dynamic:
         return []
@@ -237,6 +247,8 @@ def _remembered(allocation: PoolAllocation) -> list[str]:
     found = _assigned(allocation)
     if found:
         found += (f"set taken_{allocation.pool.name}", f"map owners_{allocation.pool.name}")
+    if allocation.pool.keeps_forwardings:
+        found.append(f"set {names.forwarded(allocation.pool.name)}")
     return [*found, *(key for key, _ in _sockets(allocation))]
 
 

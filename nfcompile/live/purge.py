@@ -45,6 +45,7 @@ class Purge:
     def keys(self) -> tuple[str, ...]:
         """The sets and maps that have to be listed."""
         found = [key for one in self.allocations for key, _ in self._entries(one)]
+        found += (_opened(one) for one in self.allocations if one.pool.keeps_forwardings)
         for one in self._dynamic():
             found += (*_slots(one), *_numbers(one), f"map {names.owners(one.pool.name)}")
         return tuple(found)
@@ -55,6 +56,9 @@ class Purge:
         for one in self.allocations:
             for key, inside_first in self._entries(one):
                 found[key] = _kept(listed.get(key, {}), self._is_wanted_entry(inside_first))
+            if one.pool.keeps_forwardings:
+                entries = found[f"map {names.eif(one.pool.name)}"]
+                found[_opened(one)] = {key: "" for key in listed.get(_opened(one), {}) if key in entries}
         for one in self._dynamic():
             found |= self._assignments(one, listed)
         return found
@@ -123,6 +127,11 @@ class Purge:
 
 def _kept(elements: Elements, is_wanted: Callable[[str, str], bool]) -> Elements:
     return {key: data for key, data in elements.items() if is_wanted(key, data)}
+
+
+def _opened(allocation: PoolAllocation) -> str:
+    """The ports that subscribers have opened, which go with the entries that they lead to."""
+    return f"set {names.forwarded(allocation.pool.name)}"
 
 
 def _slots(allocation: PoolAllocation) -> list[str]:

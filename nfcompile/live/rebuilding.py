@@ -196,6 +196,9 @@ class _Pool:
         if self.pool.keeps_mapping_entries:
             yield self._filled(names.eim(self.name), self._entries(self.inside))
             yield self._filled(names.eif(self.name), self._entries(self.outside))
+        if self.pool.keeps_forwardings:
+            # The peer's are known to the peer alone; clients ask for theirs again.
+            yield self._filled(names.forwarded(self.name), ())
 
     def _held(self, slot: int) -> list[tuple[Values, Values, int]]:
         """Which number each subscriber has in a slot."""

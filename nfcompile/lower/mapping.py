@@ -93,6 +93,7 @@ def sockets(context: Context, allocation: PoolAllocation, plan: PortPlan | None)
         return Sockets(tuple(refreshing(context, pool, slots)), take_token(pool), ())
     objects: list[Object] = [Counter(names.pool_counter(pool.name, "conflict"), pool.path)]
     objects += _maps(context, pool)
+    objects += forwarded(pool)
     objects += _before_translation(context, allocation, plan)
     if plan is None or allocation.low:
         objects += _after_translation(context, pool)
@@ -146,6 +147,14 @@ def _maps(context: Context, pool: Pool) -> Iterator[Object]:
     # has no place is dropped and counted.
     for name, size in ((names.eim(pool.name), ENTRIES), (names.eif(pool.name), 2 * ENTRIES)):
         yield Map(name, SOCKET, END, pool.path, (), flags, lifetime, size)
+
+
+def forwarded(pool: Pool) -> Iterator[Set]:
+    """What subscribers have opened to the outside: the keys of entries of `eif`, which the daemon that speaks
+    PCP makes. A packet never writes here, and leaves the time of those entries alone."""
+    if pool.keeps_forwardings:
+        path, flags = (*pool.path, "port_forwarding"), ("dynamic", "timeout")
+        yield Set(names.forwarded(pool.name), SOCKET, path, (), flags, 0, ENTRIES)
 
 
 def _before_translation(
@@ -202,21 +211,29 @@ def _after_translation(context: Context, pool: Pool) -> Iterator[Object]:
 def _inbound(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:
     """The chain for what comes to the pool's addresses, and the rule that leads there.
 
-    Endpoint-independent filtering lets the outside in, hairpin the inside; `inbound: subscriber` both.
+    Endpoint-independent filtering lets the outside in, hairpin the inside; `inbound: subscriber` both. What
+    subscribers have opened is reached from outside whatever the filtering.
     """
     pool = allocation.pool
     maps, blocks = inbound_blocks(allocation)
     filtering = pool.filtering == "endpoint_independent"
     mapped = pool.keeps_mapping_entries and (filtering or pool.hairpin)
-    if not mapped and not blocks:
+    forwards = pool.keeps_forwardings and not filtering
+    if not mapped and not blocks and not forwards:
         return (), ()
     chain = names.inbound(pool.name)
     side = context.arriving(outside=pool.opens_to_outside, inside=pool.hairpin)
     entry = pool_rule(pool, *side, match(IP_DADDR, *union(pool.global_ip)), jump(chain))
-    known: tuple[Rule, ...] = ()
+    known: list[Rule] = []
+    if mapped or forwards:
+        known += take_token(pool)
+    asked = socket_key(concat(IP_DADDR, TH_DPORT))
+    found = match(L4PROTO, *PROTOCOLS), Nat("dnat", lookup(asked, names.eif(pool.name)))
+    if forwards:
+        opened = match(asked, names.forwarded(pool.name))
+        known.append(Rule((found[0], opened, found[1]), (*pool.path, "port_forwarding")))
     if mapped:
-        found = Nat("dnat", lookup(socket_key(concat(IP_DADDR, TH_DPORT)), names.eif(pool.name)))
-        only = () if filtering or not blocks else context.from_inside
-        known = (*take_token(pool), pool_rule(pool, *only, match(L4PROTO, *PROTOCOLS), found))
+        only = () if filtering or not (blocks or forwards) else context.from_inside
+        known.append(pool_rule(pool, *only, *found))
     rules = *midstream_to_own(context, pool), *known, *blocks
     return (*maps, pool_chain(pool, chain, *rules)), (entry,)

@@ -334,6 +334,11 @@ def eif(pool: str) -> Name:
     return Name("eif", pool)
 
 
+def forwarded(pool: str) -> Name:
+    """The set of global sockets that subscribers have opened to the outside (PCP, NAT-PMP)."""
+    return Name("forwarded", pool)
+
+
 def asking(pool: str) -> Name:
     """The set whose tokens decide which CPU makes an entry."""
     return Name("asking", pool)

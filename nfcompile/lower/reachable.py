@@ -54,7 +54,7 @@ def reachable(context: Context) -> Contribution:
 def has_limits(allocation: PoolAllocation) -> bool:
     """Whether the ACL leaves out anything of a pool whose addresses can be reached."""
     pool = allocation.pool
-    if pool.acl is None or not pool.can_be_reached:
+    if pool.acl is None or not pool.is_reached_by_acl:
         return False
     return bool(tuple(subtract(allocation.subscribers, allocation.taken)))
 

@@ -108,8 +108,10 @@ def refreshing(context: Context, pool: Pool, slots: int) -> Iterator[Chain]:
         ),
     }
     for side, (inside, outside) in ends.items():
+        # What a subscriber has opened has the lifetime that was asked for, and no other.
+        other = [unlike(socket_key(outside), names.forwarded(pool.name))] if pool.keeps_forwardings else []
         rules = [
-            pool_rule(pool, match(L4PROTO, *protocols), _renewed(name, key, data, seconds))
+            pool_rule(pool, match(L4PROTO, *protocols), *other, _renewed(name, key, data, seconds))
             for protocols, seconds in lifetimes(context, pool)
             for name, key, data in (
                 (names.eim(pool.name), inside, outside),

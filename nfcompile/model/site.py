@@ -179,6 +179,7 @@ class Pool(NamedTuple):
     allow_external_connect: bool
     connection_logging: bool
     randomize_ports: bool | None
+    port_forwarding: bool
     timeouts: Timeouts
     limits: Limits
     global_map: tuple[StaticEntry, ...]
@@ -240,7 +241,7 @@ class Pool(NamedTuple):
     def opens_to_outside(self) -> bool:
         """Whether the outside may open sessions to a global address of the pool."""
         if self.shares_addresses:
-            return self.filtering == "endpoint_independent" or self.leads_inbound
+            return self.filtering == "endpoint_independent" or self.leads_inbound or self.port_forwarding
         return self.translates and self.allow_external_connect
 
     @property
@@ -262,7 +263,24 @@ class Pool(NamedTuple):
     def keeps_mapping_entries(self) -> bool:
         """Whether the pool keeps an entry for each inside socket, longer than its sessions live."""
         wanted = self.hairpin or self.filtering == "endpoint_independent" or self.permit_invalid_flow
+        wanted = wanted or self.port_forwarding
         return self.shares_addresses and (wanted or self.randomize_ports is not None)
+
+    @property
+    def keeps_forwardings(self) -> bool:
+        """Whether subscribers open ports of their block to the outside (PCP, NAT-PMP)."""
+        return self.shares_addresses and self.port_forwarding
+
+    @property
+    def opens_ports(self) -> bool:
+        """Whether subscribers may open ports. Those with a whole address have all of them open, unless the
+        outside opens nothing there."""
+        return self.port_forwarding and self.opens_to_outside
+
+    @property
+    def is_reached_by_acl(self) -> bool:
+        """Whether the ACL is asked of connections that the outside, or another subscriber, opens."""
+        return self.can_be_reached or self.keeps_forwardings
 
 
 class Site(NamedTuple):

@@ -132,7 +132,7 @@ def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool =
         Candidates([(_sources(one.pool), one) for one in tables], Chosen),
         Candidates([(_reached(one), one) for one in tables if one.pool.hairpin], Chosen),
         Candidates([(_reached(one), one) for one in tables if opens_inbound(one.pool)], Chosen),
-        tuple(one for one in tables if one.pool.acl is not None and one.pool.can_be_reached),
+        tuple(one for one in tables if one.pool.acl is not None and one.pool.is_reached_by_acl),
         sources(site, allocations),
         is_closed,
     )

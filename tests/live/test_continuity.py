@@ -282,3 +282,29 @@ def test_what_stays_inside_a_one_armed_gateway_runs_bare():
 
     assert bare(out(UDP, "100.64.2.3", "100.64.2.3", 5000))
     assert not bare(out(UDP, "100.64.2.3", "100.64.2.3", 5000, far="10.1.1.1"))
+
+
+def test_an_opened_port_goes_with_its_entry():
+    """That of 100.64.0.4 leads to another subscriber's global socket; for 1040 nothing is mapped any more."""
+    text = SITE.replace("type: cgnat, acl: homes,", "type: cgnat, acl: homes, port_forwarding: on,")
+    ends = ("203.0.113.3 . 1030", "203.0.113.3 . 1031", "203.0.113.3 . 1040")
+    listed = {
+        "map eim_homes": {
+            "udp . 100.64.0.3 . 5000": "203.0.113.3 . 1030",
+            "udp . 100.64.0.4 . 5000": "203.0.113.3 . 1031",
+        },
+        "map eif_homes": {
+            "udp . 203.0.113.3 . 1030": "100.64.0.3 . 5000",
+            "udp . 203.0.113.3 . 1031": "100.64.0.4 . 5000",
+        },
+        "set forwarded_homes": {f"udp . {end}": "" for end in ends},
+    }
+    policy = SiteStatePolicy(compiled(text))
+    changed = changes("map pieces_homes", pieces_homes=["100.64.0.0"])
+
+    assert set(listed) <= set(policy.sets_to_prune(changed))
+    assert {key: sorted(stale) for key, stale in policy.stale(changed, listed).items() if stale} == {
+        "map eim_homes": ["udp . 100.64.0.4 . 5000"],
+        "map eif_homes": ["udp . 203.0.113.3 . 1031"],
+        "set forwarded_homes": ["udp . 203.0.113.3 . 1031", "udp . 203.0.113.3 . 1040"],
+    }

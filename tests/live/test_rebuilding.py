@@ -142,3 +142,10 @@ def test_longer_lives_of_tcp_entries() -> None:
 
     assert lives[UDP] == 0
     assert lives[TCP] > 900
+
+
+def test_what_the_peer_has_opened_is_closed() -> None:
+    """Its set is emptied: what stood there is of another time, and clients ask again."""
+    found = rebuilt(site(BLOCKS.replace("acl: a,", "acl: a, port_forwarding: on,")), ())
+
+    assert [list(one.elements) for one in found.contents if one.name == "forwarded_blocks"] == [[]]

@@ -87,6 +87,10 @@ def site(dice: Random) -> dict[str, Any]:
         shared[0]["port_range"], shared[1]["port_range"] = dice.choice(HALVES)
     if one_in(dice, 4):
         made["nat_defaults"]["timeouts_by"] = "host"
+    for one in made["pools"].values():
+        # Without mapping entries a packet to a block has one fate, and so it must stay.
+        if one["type"] in ("cgnat", "nat", "static") and "inbound" not in one and one_in(dice, 4):
+            one["port_forwarding"] = True
     return made
 
 

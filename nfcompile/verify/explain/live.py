@@ -77,6 +77,8 @@ def _element(word: str, key: tuple[Value, ...], data: tuple[Value, ...] | None) 
         return f"live: {_end(key[1:])} has {held}"
     if word == "eif":
         return f"live: {_end(key[1:])} {'is nobody' if data is None else f'is mapped to {_end(data)}'}"
+    if word == "forwarded":
+        return f"live: {_end(key[1:])} is {'not open' if data is None else 'open'} to the outside"
     if word == "owners":
         return f"live: {_end(key)} is {'nobody' if data is None else _end(data)}"
     return ""
