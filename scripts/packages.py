@@ -32,7 +32,7 @@ main()
 """
 UNITS = {
     "nfcompile": "nfcompile",
-    "nfcompile-exporter": "nfcompile-exporter",
+    "nfcompile-exporter": "nfcompile-exporter", "nfcompile-pcp": "nfcompile-pcp",
     "nfcompile-log": "nfcompile-log-to",
 }
 SHELLS = {

@@ -37,6 +37,7 @@ ROOMS = {
     "records": {"allocation", "ipalloc", "kernel", "model", "pipeline"},
     "live": {"allocation", "emit", "ipalloc", "kernel", "lower", "model", "pipeline", "records"},
     "log": {"allocation", "ipalloc", "kernel", "live", "lower", "model", "pipeline", "records"},
+    "pcp": {"allocation", "ipalloc", "kernel", "live", "lower", "model", "records"},
     "importers": {"ipalloc", "model", "source"},
     "deploy": {"__init__", "allocation", "emit", "host", "kernel", "live", "model", "pipeline", "records"},
 }
@@ -46,7 +47,7 @@ MACHINE = {"ctypes", "socket", "subprocess", "fcntl", "pyroute2", "nftables"}
 """Modules that touch the machine; only these rooms have them, and three files: git, the lock of the history,
 the process of a trial's timer."""
 MACHINE_FILES = {"source/revision.py", "records/store.py", "deploy/timer.py"}
-MACHINE_ROOMS = {"kernel", "host", "log"}
+MACHINE_ROOMS = {"kernel", "host", "log", "pcp"}
 
 LAZY = {
     "nftables",

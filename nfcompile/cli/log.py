@@ -46,7 +46,7 @@ def _log(folder: str, options: Options) -> int:
     settings = OutputSettings(_gateway(options), options.keep)
     begins = ScrapedSite(compiled, "", compilation.document.name, site.choice(options))
     say = _silent if options.quiet else to_stderr
-    with alone(folder):
+    with alone(folder, "log"):
         try:
             outputs = [opened(one, settings) for one in options.to]
         except BadDestination as problem:

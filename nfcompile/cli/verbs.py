@@ -501,6 +501,12 @@ VERBS = (
         ),
     ),
     Verb(
+        "pcp",
+        "Open ports for subscribers who ask by PCP or NAT-PMP.",
+        (SITE,),
+        (NODE, NETNS, STATE_DIR),
+    ),
+    Verb(
         "init",
         "Write a commented starting site.",
         (VerbWord("file", "The file to write; - is stdout.", "site.yaml", "FILE"),),

@@ -204,6 +204,8 @@ def _units(plan: HostPlan, page: Render) -> Iterator[BundleFile]:
         "nfcompile.service": "loads the ruleset at boot",
         "nfcompile-exporter.service": "serves figures to Prometheus",
     }
+    if plan.opens_ports is not None:
+        units["nfcompile-pcp.service"] = "opens ports for subscribers"
     for name, purpose in units.items():
         yield BundleFile(f"etc/systemd/system/{name}", PLAIN, purpose, page(name, node=plan.node))
 

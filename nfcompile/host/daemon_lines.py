@@ -1,9 +1,10 @@
-"""LLDP, the log daemon, the clock and the boot unit of a plan against those of a machine."""
+"""LLDP, the log daemon, the PCP daemon, the clock and the boot unit of a plan against those of a machine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfcompile.diagnostics import Path
 from nfcompile.host import lldp
 from nfcompile.host.daemons import Daemons
 from nfcompile.host.lines import DIFFERS, MISSING, Finding, HostLine, faulty, good
@@ -19,6 +20,8 @@ def findings(plan: HostPlan, daemons: Daemons) -> Iterator[Finding]:
         yield from _lldp(plan.lldp, daemons.lldp)
     if plan.log_daemon is not None:
         yield from _log(plan.log_daemon, daemons)
+    if plan.opens_ports is not None:
+        yield _pcp(plan.opens_ports, daemons)
     path = plan.default_route.path[:1]
     yield _clock(daemons, path)
     yield _boot(daemons, path)
@@ -74,6 +77,14 @@ def _log(wanted: LogReceiver, daemons: Daemons) -> Iterator[Finding]:
         is_ = "only root can see it" if listens is None else "no daemon listens"
         mend = "systemctl enable --now nfcompile-log"
         yield faulty(HostLine(code, MISSING, what, is_, "a daemon listens", mend, wanted.path))
+
+
+def _pcp(path: Path, daemons: Daemons) -> Finding:
+    code, what, should = "host-pcp", "PCP and NAT-PMP", "nfcompile-pcp answers"
+    if daemons.opens_ports:
+        return good(code, what, should, path)
+    mend = "systemctl enable --now nfcompile-pcp"
+    return faulty(HostLine(code, MISSING, what, "no daemon answers", should, mend, path))
 
 
 def _clock(daemons: Daemons, path: tuple[str | int, ...]) -> Finding:

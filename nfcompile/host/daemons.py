@@ -1,6 +1,6 @@
-"""What is there besides the kernel's network: LLDP and log daemons, the clock, the boot unit, the cloud.
+"""What is there besides the kernel's network: LLDP, log and PCP daemons, the clock, the boot unit, the cloud.
 
-None of it belongs to a network namespace. Read only; `lldp` changes what there is to change.
+Of it only the sockets belong to a network namespace. Read only; `lldp` changes what there is to change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from nfcompile.host.plan import HostPlan
 
 NFLOG_GROUPS = "/proc/net/netfilter/nfnetlink_log"
 NETLINK_SOCKETS = "/proc/net/netlink"
+UDP_SOCKETS = "/proc/net/udp"
 LOG_GROUP = 5
+PCP_PORT = "14E7"
+"""5351 as the kernel writes it."""
 NETFILTER, DESTROY_EVENTS = "12", 0x4
 """NETLINK_NETFILTER (linux/netlink.h), and the bit of NFNLGRP_CONNTRACK_DESTROY
 (linux/netfilter/nfnetlink_compat.h)."""
@@ -34,6 +37,7 @@ class Daemons(NamedTuple):
     clock_right: bool
     boots: bool
     cloud: CloudSeen | None = None
+    opens_ports: bool = False
 
 
 def observe(plan: HostPlan) -> Daemons:
@@ -45,7 +49,13 @@ def observe(plan: HostPlan) -> Daemons:
         _clock_is_right(),
         bool(glob.glob(BOOT_UNIT)),
         metadata.observe(plan.default_route.interfaces[0]),
+        _answers_pcp(),
     )
+
+
+def _answers_pcp() -> bool:
+    lines = _lines(UDP_SOCKETS) or [""]
+    return any(line.split()[1].endswith(f":{PCP_PORT}") for line in lines[1:])
 
 
 def _hears_group() -> bool | None:

@@ -142,7 +142,8 @@ class PairPlan(NamedTuple):
 
 class HostPlan(NamedTuple):
     """What a site needs of its host. `lldp` and `log_daemon` are None where the site does not ask for them;
-    `log` is what the ruleset sends, asked for or not."""
+    `log` is what the ruleset sends, asked for or not; `opens_ports` the key by which subscribers open
+    ports, if any may."""
 
     links: tuple[Link, ...]
     addresses: tuple[Address, ...]
@@ -158,3 +159,4 @@ class HostPlan(NamedTuple):
     log_daemon: LogReceiver | None
     pair: PairPlan | None = None
     node: str = ""
+    opens_ports: Path | None = None

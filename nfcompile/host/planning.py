@@ -58,6 +58,9 @@ def plan(compiled: Compiled) -> HostPlan:
         pair=pairs.pair_plan(site),
         node=site.node.name if site.node else "",
         log_daemon=_log(site, any(_assigns(pool) and _asks_for_log(pool) for pool in site.active_pools)),
+        opens_ports=next(
+            ((*pool.path, "port_forwarding") for pool in site.active_pools if pool.opens_ports), None
+        ),
     )
 
 

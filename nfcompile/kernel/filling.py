@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile.kernel import NOT_LOADED, NOT_PERMITTED, KernelError, netlink
@@ -24,7 +24,7 @@ Values = tuple[int | str, ...]
 
 _BEGIN, _END = 0x10, 0x11
 _SUBSYSTEM = 10
-_NEW_ELEMENTS, _DELETE_ELEMENTS = 10 << 8 | 12, 10 << 8 | 14
+NEW_ELEMENTS, DELETE_ELEMENTS = 10 << 8 | 12, 10 << 8 | 14
 _ACK, _CREATE = 0x4, 0x400
 _MESSAGE = struct.Struct("=IHHIIBBH")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -55,34 +55,41 @@ def fill(contents: Iterable[Filled]) -> None:
 
     Raises KernelError.
     """
-    bodies = [body for one in contents for body in _messages(one)]
+    with netlink.opened(None) as link:
+        try:
+            transact(link, [body for one in contents for body in _messages(one)])
+        except OSError as error:
+            raise problem(error) from None
+
+
+def transact(link: socket, bodies: Sequence[tuple[int, bytes]]) -> None:
+    """Send messages, each its kind and its attributes, as one transaction, and read all answers.
+
+    Raises OSError with the number of the first refusal; then nothing has changed.
+    """
     parts = [_message(_BEGIN, netlink.REQUEST, 0, b"", _SUBSYSTEM)]
     flags = netlink.REQUEST | _ACK | _CREATE
     parts += (_message(kind, flags, at, body) for at, (kind, body) in enumerate(bodies, 1))
     parts.append(_message(_END, netlink.REQUEST, 0, b"", _SUBSYSTEM))
-    with netlink.opened(None) as link:
-        try:
-            _send(link, b"".join(parts))
-            for _ in bodies:
-                _acknowledged(link)
-        except OSError as error:
-            raise _problem(error) from None
+    _send(link, b"".join(parts))
+    for _ in bodies:
+        _acknowledged(link)
 
 
 def _messages(filled: Filled) -> Iterator[tuple[int, bytes]]:
     """What empties a set, and what fills it."""
     target = attribute(_LIST_TABLE, TABLE) + attribute(_LIST_SET, filled.name.encode() + b"\0")
-    yield _DELETE_ELEMENTS, target
+    yield DELETE_ELEMENTS, target
     waiting: list[bytes] = []
     size = 0
     for element in _elements(filled):
         waiting.append(element)
         size += len(element)
         if size > _PER_MESSAGE:
-            yield _NEW_ELEMENTS, target + attribute(_LIST_ELEMENTS | NESTED, b"".join(waiting))
+            yield NEW_ELEMENTS, target + attribute(_LIST_ELEMENTS | NESTED, b"".join(waiting))
             waiting, size = [], 0
     if waiting:
-        yield _NEW_ELEMENTS, target + attribute(_LIST_ELEMENTS | NESTED, b"".join(waiting))
+        yield NEW_ELEMENTS, target + attribute(_LIST_ELEMENTS | NESTED, b"".join(waiting))
 
 
 def _elements(filled: Filled) -> Iterator[bytes]:
@@ -141,7 +148,7 @@ def _acknowledged(link: socket) -> None:
         raise OSError(-number, os.strerror(-number))
 
 
-def _problem(error: OSError) -> KernelError:
+def problem(error: OSError) -> KernelError:
     import errno
 
     if error.errno == errno.ENOENT:

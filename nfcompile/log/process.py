@@ -1,4 +1,4 @@
-"""The log daemon as a process: one for each gateway, and what signals ask of it."""
+"""A daemon as a process: one of a kind for each gateway, and what signals ask of it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Signals(NamedTuple):
 
 
 @contextmanager
-def alone(folder: str) -> Iterator[None]:
-    """Make the daemon's folder, and keep another daemon out of it."""
+def alone(folder: str, verb: str) -> Iterator[None]:
+    """Make the folder of the daemon that a verb runs, and keep another daemon out of it."""
     try:
         store.refuse_unsafe(os.path.dirname(folder))
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -35,7 +35,7 @@ def alone(folder: str) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise KernelError("another 'nfcompile log' runs for this gateway already") from None
+        raise KernelError(f"another 'nfcompile {verb}' runs for this gateway already") from None
     finally:
         os.close(descriptor)
 

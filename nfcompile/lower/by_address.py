@@ -114,14 +114,14 @@ def _translations(allocation: PoolAllocation, block: Block) -> Iterator[Statemen
     pool = allocation.pool
     address = lookup(IP_SADDR, names.addresses(pool.name))
     for protocols, size in allocation.protocol_ports:
-        if pool.randomize_ports is False:
+        if pool.ports_at_random is False:
             port = lookup(META_MARK, names.ports(pool.name))
             for protocol in protocols:
                 draw = set_mark(Numgen("inc", size, NUMBERS + block.first))
                 yield match(L4PROTO, protocol), draw, Nat("snat", address, port)
             continue
         ports = Constant(Range(block.first, block.first + size - 1))
-        flags = ("random",) if pool.randomize_ports else ()
+        flags = ("random",) if pool.ports_at_random else ()
         yield match(L4PROTO, *protocols), Nat("snat", address, ports, flags=flags)
 
 

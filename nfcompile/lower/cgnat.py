@@ -38,12 +38,12 @@ def deterministic_cgnat(context: Context, allocation: PoolAllocation, computed: 
     chains = shape(layout) if layout.stock.by_address else None
     if chains is not None:
         more, lines = blocks_by_address(context, allocation, layout, chains)
-        if pool.randomize_ports is False:
+        if pool.ports_at_random is False:
             objects.append(port_numbers(allocation))
     else:
         low, rules = low_ports(context, allocation, layout)
         objects += low
-        if pool.randomize_ports is None:
+        if pool.ports_at_random is None:
             more, lines = _block_maps(allocation, layout, groups)
         else:
             more, lines = chosen_ports(allocation, layout, groups)

@@ -99,7 +99,7 @@ class PortPlan(NamedTuple):
 def port_plan(allocation: PoolAllocation) -> PortPlan | None:
     """How a deterministic pool with mapping entries computes the ports of its sockets. None: it does not."""
     pool = allocation.pool
-    if not (pool.keeps_mapping_entries and pool.is_deterministic) or pool.randomize_ports is False:
+    if not (pool.keeps_mapping_entries and pool.is_deterministic) or pool.ports_at_random is False:
         return None
     layout = allocation.layout()
     if layout.stock.by_address and shape(layout) is not None:
@@ -177,7 +177,7 @@ def _tried(pool: Pool, plan: PortPlan, spread: Spread) -> Iterator[Statements]:
             for one in piece_maps(plan.layout):
                 table = names.pieces(pool.name, part, _words(plan, spread), one.rest)
                 yield (VerdictMap(one.key(source), table),)
-        if spread.bits and (pool.randomize_ports or turn >= spread.parts):
+        if spread.bits and (pool.ports_at_random or turn >= spread.parts):
             yield (jump(names.shuffle(spread.bits)),)
         yield (jump(names.candidates(pool.name, spread.bits)),)
     yield counter(names.pool_counter(pool.name, "conflict")), DROP

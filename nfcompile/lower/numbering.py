@@ -89,6 +89,6 @@ def _ports(allocation: PoolAllocation, number: int) -> Range:
 
 
 def _to_ports(pool: Pool, numbering: Numbering, ports: Range) -> Statements:
-    flags = ("random",) if pool.randomize_ports else ()
+    flags = ("random",) if pool.ports_at_random else ()
     nat = Nat("snat", address_of(pool, numbering), Constant(ports), flags=flags)
     return match(L4PROTO, *PORTED, ICMP), nat

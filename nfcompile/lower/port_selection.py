@@ -42,7 +42,7 @@ def chosen_ports(
     """A verdict map from subscribers to the chain of their block, and those chains, for these protocols."""
     pool = allocation.pool
     path = (*pool.path, "randomize_ports")
-    in_order = not pool.randomize_ports
+    in_order = not pool.ports_at_random
     chains: dict[Name, Chain] = {}
     elements: list[Element] = []
     for piece in layout.pieces:

@@ -62,7 +62,7 @@ def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool |
         hairpin=fields.flag("hairpin"),
         allow_external_connect=fields.flag("allow_external_connect"),
         connection_logging=fields.flag("connection_logging"),
-        randomize_ports=_randomize_ports(fields),
+        randomize_ports=fields.flag("randomize_ports") if fields.has("randomize_ports") else None,
         port_forwarding=fields.flag("port_forwarding"),
         timeouts=timeouts(merged("timeouts_inactivity", inherited, fields)),
         limits=_limits(merged("limits_peruser", inherited, fields)),
@@ -117,14 +117,6 @@ def merged(key: str, inherited: Fields, fields: Fields) -> Data:
     defaults = inherited.defaults[key]
     layers = (defaults, inherited.data.get(key), fields.data.get(key))
     return {name: value for layer in layers for name, value in (layer or {}).items() if name in defaults}
-
-
-def _randomize_ports(fields: Fields) -> bool | None:
-    """Where the kernel chooses a port it tries the source port first, again and again, though a forwarding
-    may have it: with `port_forwarding` ports are random unless the site says otherwise."""
-    if fields.has("randomize_ports"):
-        return fields.flag("randomize_ports")
-    return True if fields.flag("port_forwarding") and fields.plain("type") == "cgnat" else None
 
 
 def _limits(merged: Data) -> Limits:

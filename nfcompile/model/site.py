@@ -272,6 +272,15 @@ class Pool(NamedTuple):
         return self.shares_addresses and self.port_forwarding
 
     @property
+    def ports_at_random(self) -> bool | None:
+        """True: random ports, False: in order, None: the kernel chooses.
+
+        The kernel tries the source port first, again and again, though a forwarding may have it: with
+        `port_forwarding` ports are random unless the site says otherwise.
+        """
+        return True if self.randomize_ports is None and self.keeps_forwardings else self.randomize_ports
+
+    @property
     def opens_ports(self) -> bool:
         """Whether subscribers may open ports. Those with a whole address have all of them open, unless the
         outside opens nothing there."""

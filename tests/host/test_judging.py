@@ -222,6 +222,15 @@ def test_logs(heard, expected):
     assert states(found(plan, BARE._replace(daemons=daemons), "host-log")) == [expected, expected]
 
 
+def test_ports_that_subscribers_open():
+    plan = NOTHING._replace(opens_ports=HERE)
+    answers = BARE._replace(daemons=QUIET._replace(opens_ports=True))
+
+    assert states(found(plan, answers, "host-pcp")) == [("ok", "nfcompile-pcp answers")]
+    assert states(found(plan, BARE, "host-pcp")) == [("missing", "no daemon answers")]
+    assert states(found(NOTHING, BARE, "host-pcp")) == []
+
+
 def test_clock_and_boot():
     wrong = BARE._replace(daemons=QUIET._replace(clock_right=False, boots=False))
 

@@ -19,6 +19,8 @@ from support.waiting import until
 class LogCommand:
     """A daemon that runs, or has run; `folder` holds its site, state and messages."""
 
+    verb, ready = "log", "logging to"
+
     def __init__(self, lab: Lab, folder: Path, site: str) -> None:
         self.lab, self.folder = lab, folder
         self.file = folder / "log.jsonl"
@@ -27,21 +29,31 @@ class LogCommand:
 
     def words(self, *arguments: str) -> list[str]:
         """The command line; the state directory is the test's own."""
-        named = [*NFCOMPILE, "log", str(self.folder / "site.yaml"), "--state-dir", str(self.folder / "state")]
+        named = [
+            *NFCOMPILE,
+            self.verb,
+            str(self.folder / "site.yaml"),
+            "--state-dir",
+            str(self.folder / "state"),
+        ]
         return [*named, *arguments]
 
     def start(self, *arguments: str) -> None:
-        """Run it until it says that it logs."""
+        """Run it until it logs."""
+        self.run(*(arguments or ("--to", f"json:{self.file}")))
+        if not any("ipfix" in word or "postgresql:" in word for word in arguments):
+            until(lambda: self.events("log_started"), self.said)
+
+    def run(self, *arguments: str) -> None:
+        """Run it until it says that it is ready."""
         said = self.folder / "said"
         said.unlink(missing_ok=True)
-        line = shlex.join(self.words(*(arguments or ("--to", f"json:{self.file}"))))
+        line = shlex.join(self.words(*arguments))
         environment = f"PYTHONPATH={shlex.quote(os.environ.get('PYTHONPATH', ''))}"
         out = shlex.quote(str(self.folder / "out"))
         done = self.lab.must("sh", "-c", f"{environment} {line} >{out} 2>{shlex.quote(str(said))} & echo $!")
         self.pid = int(done)
-        until(lambda: "logging to" in self.said(), self.said)
-        if not any("ipfix" in word or "postgresql:" in word for word in arguments):
-            until(lambda: self.events("log_started"), self.said)
+        until(lambda: self.ready in self.said(), self.said)
 
     def said(self) -> str:
         """What it said on stderr."""
