@@ -41,7 +41,8 @@ def inbound_blocks(allocation: PoolAllocation) -> tuple[list[Map], list[Rule]]:
     groups = [(words, size) for words, size in groups if words]
     maps: list[Map] = []
     rules: list[Rule] = []
-    if pool.keeps_mapping_entries and (pool.hairpin or pool.filtering == "endpoint_independent"):
+    takes_tokens = pool.hairpin or pool.filtering == "endpoint_independent" or pool.keeps_forwardings
+    if pool.keeps_mapping_entries and takes_tokens:
         # A connection without mapping entries has none to renew: it gives the token back.
         token = match(Bitwise(CT_MARK, TOKEN_BYTE), FIRST_TOKEN)
         rules.append(Rule((token, set_mark(0, CT_MARK)), path))

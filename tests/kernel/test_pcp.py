@@ -115,6 +115,9 @@ def test_the_inside_socket_keeps_the_port_when_it_sends(daemon: PcpCommand) -> N
     (opened, other) = lab.flight(sent)
     later = client.map(UDP, 6002, wish=1900)
 
+    entry = f"{{ udp . {told.address} . {told.port} }}"
+    left = lab.must("nft", "get", "element", "ip", "nfcompile", "eif_homes", entry)
+    assert re.search(r"expires (1h|5\dm)", left), f"packets have changed the lifetime: {left}"
     assert opened[0].packet.source_port == told.port
     assert other[0].packet.source_port == later.port
     assert arrives(lab, later.address, later.port, far=FURTHER) == "100.64.0.3:6002"

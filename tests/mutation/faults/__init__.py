@@ -14,6 +14,7 @@ from mutation.faults import (
     guard,
     mapping,
     pair,
+    port_forwarding,
     ports,
     rules,
     translation,
@@ -22,5 +23,18 @@ from mutation.faults.fault import Fault
 
 __all__ = ["FAULTS", "Fault"]
 
-PARTS = allocation, choice, dispatch, rules, translation, ports, dynamic, mapping, guard, pair, answers
+PARTS = (
+    allocation,
+    choice,
+    dispatch,
+    rules,
+    translation,
+    ports,
+    dynamic,
+    mapping,
+    guard,
+    pair,
+    answers,
+    port_forwarding,
+)
 FAULTS = tuple(fault for part in PARTS for fault in part.FAULTS)

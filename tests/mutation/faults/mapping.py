@@ -64,7 +64,7 @@ FAULTS = (
         "look = (*ask,)",
         MAPPING,
     ),
-    Fault("lower/mapping.py", "known = (*take_token(pool), pool_rule", "known = (pool_rule", MAPPING),
+    Fault("lower/mapping.py", "known += take_token(pool)", "known += ()", MAPPING),
     Fault(
         "lower/mapping.py",
         "return Sockets(tuple(refreshing(context, pool, slots)), take_token(pool), ())",

@@ -56,7 +56,7 @@ FAULTS = (
     ),
     Fault(
         "lower/mapping.py",
-        "only = () if filtering or not blocks else context.from_inside",
+        "only = () if filtering or not (blocks or forwards) else context.from_inside",
         "only = ()",
         INBOUND,
     ),
@@ -87,7 +87,7 @@ FAULTS = (
     Fault("lower/computed_ports.py", "AGAIN if spread.bits else 0", "0", MAPPING),
     Fault(
         "lower/computed_ports.py",
-        "if spread.bits and (pool.randomize_ports or turn >= spread.parts):",
+        "if spread.bits and (pool.ports_at_random or turn >= spread.parts):",
         "if spread.bits and turn >= spread.parts:",
         MAPPING,
     ),
