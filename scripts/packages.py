@@ -32,7 +32,8 @@ main()
 """
 UNITS = {
     "nfcompile": "nfcompile",
-    "nfcompile-exporter": "nfcompile-exporter", "nfcompile-pcp": "nfcompile-pcp",
+    "nfcompile-exporter": "nfcompile-exporter",
+    "nfcompile-pcp": "nfcompile-pcp",
     "nfcompile-log": "nfcompile-log-to",
 }
 SHELLS = {

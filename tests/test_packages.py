@@ -42,7 +42,7 @@ def test_the_units_are_pages_that_were_filled_in(packages):
 
     assert sorted(found) == [
         "etc/logrotate.d/nfcompile-log",
-        *(f"usr/lib/systemd/system/nfcompile{name}.service" for name in ("-exporter", "-log", "")),
+        *(f"usr/lib/systemd/system/nfcompile{name}.service" for name in ("-exporter", "-log", "-pcp", "")),
     ]
     for name, text in found.items():
         assert "{{" not in text

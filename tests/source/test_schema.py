@@ -70,6 +70,7 @@ pools:
     hairpin: yes
     connection_logging: enable
     randomize_ports: true
+    port_forwarding: on
     timeouts_inactivity: {udp: 120}
     limits_peruser: {portlimit_tcp: 2048}
   servers:
