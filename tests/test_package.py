@@ -60,6 +60,7 @@ def test_the_source_package_has_the_tests_and_no_measurements(tmp_path):
         names = {one.partition("/")[2] for one in opened.getnames()}
 
     assert {"LICENSE", "constraints.txt", "schemas/site.schema.json", "tests/test_package.py"} <= names
+    assert "ansible/galaxy.yml" in names
     assert not [one for one in names if one.startswith((".ci", ".venv", "bench", "docs/performance/"))]
 
 

@@ -190,6 +190,58 @@ def test_a_node_that_answers_no_more_takes_its_peer_back_at_once(
     assert fleet.results("east-1") == [*KEPT, "trial", "reverted"]
 
 
+SYSTEMCTL = """\
+#!/bin/sh
+# systemctl for the role: it remembers what is enabled and what runs, and writes down what it is told to do.
+verb=$1 unit=$2
+case $verb in
+show)
+    echo LoadState=loaded
+    [ -e "$DIR/$unit.active" ] && echo ActiveState=active || echo ActiveState=inactive
+    exit ;;
+is-enabled) [ -e "$DIR/$unit.enabled" ] && echo enabled && exit; echo disabled; exit 1 ;;
+is-active) [ -e "$DIR/$unit.active" ] && echo active && exit; echo inactive; exit 3 ;;
+enable) touch "$DIR/$unit.enabled" ;;
+start | restart | reload) touch "$DIR/$unit.active" ;;
+esac
+echo "$verb${unit:+ $unit}" >>"$DIR/done"
+"""
+
+
+def test_units_are_started_in_order_and_only_what_has_a_new_file_reads_it(
+    fleet: Fleet, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd itself does not run in a namespace: its command is a stand-in."""
+    stand_in = fleet.folder / "bin"
+    stand_in.mkdir()
+    (stand_in / "systemctl").write_text(SYSTEMCTL.replace("$DIR", str(stand_in)))
+    (stand_in / "systemctl").chmod(0o755)
+    path = f"{stand_in}:{controller.environment['PATH']}"
+    monkeypatch.setitem(controller.environment, "PATH", path)
+
+    def told(site: str) -> list[str]:
+        fleet.site.write_text(site)
+        services = ("--limit", "east-1", "-e", '{"nfcompile_services": true}')
+        good(controller.play("install", fleet.site, *services))
+        said = stand_in / "done"
+        found = said.read_text().splitlines() if said.exists() else []
+        said.unlink(missing_ok=True)
+        return found
+
+    first = told(SITE)
+    assert first[0] == "daemon-reload"
+    started = [line.split()[1] for line in first if line.startswith(("start", "restart", "reload"))]
+    assert started.index("conntrackd.service") < started.index("keepalived.service")
+    enabled = {line.split()[1] for line in first if line.startswith("enable")}
+    units = {"nfcompile", "nfcompile-ha", "conntrackd", "keepalived"}
+    assert enabled == {f"{unit}.service" for unit in units}
+
+    assert told(SITE) == []
+    assert told(SITE + MORE) == [], "a pool concerns no daemon"
+    faster = SITE.replace("wan0: [192.0.2.2/28]}", "wan0: [192.0.2.2/28]}, advert: 0.5")
+    assert told(faster) == ["reload keepalived.service"]
+
+
 def test_files_that_the_site_needs_no_more_are_taken_away(fleet: Fleet, controller: Controller) -> None:
     timer = "etc/systemd/system/nfcompile-ha-copy.timer"
     dynamic = fleet.folder / "dynamic.yaml"
