@@ -64,6 +64,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         nodes = site.get("nodes") if isinstance(site, dict) else None
         if not isinstance(nodes, dict) or not nodes:
             raise AnsibleParserError(f"'{file}' has no nodes")
+        # YAML as Ansible reads it, and not as nfcompile does, makes a boolean of `on`, and a number of `1`.
+        for name in [*nodes, *((node or {}).get("pair", "") for node in nodes.values())]:
+            if not isinstance(name, str):
+                raise AnsibleParserError(f"'{file}': quote the name that Ansible reads as {name!r}")
         self.inventory.add_group(ALL)
         members = {}
         for name, node in nodes.items():

@@ -134,6 +134,13 @@ def test_the_inventory_has_pairs_one_after_the_other(fleet: Fleet, controller: C
     assert (known["east-1"]["nfcompile_priority"], known["east-2"]["nfcompile_priority"]) == (150, 100)
 
 
+def test_a_name_that_ansible_reads_otherwise_is_refused(fleet: Fleet, controller: Controller) -> None:
+    fleet.site.write_text(SITE.replace("alone-1:", "on:"))
+    shown = controller.play("rollout", fleet.site)
+    assert "quote the name that Ansible reads as True" in shown.text
+    assert shown.hosts == {}
+
+
 def test_gateways_are_made_of_nothing_and_a_failing_pair_keeps_the_rollout_from_the_next_one(
     fleet: Fleet, controller: Controller
 ) -> None:
@@ -275,6 +282,10 @@ def test_what_is_confirmed_is_this_site_and_still_live(fleet: Fleet, controller:
     kept = controller.module("site", "alone-1", state="confirmed", **site)
     assert not kept["changed"]
     assert "msg" not in kept
+    moving = SITE.replace("203.0.113.64/27", "203.0.113.96/27")
+    few = {"state": "on_trial", "max_moves": 3}
+    assert "subscribers" in controller.module("site", "alone-1", content=moving, **few, **known)["msg"]
+    assert fleet.results("alone-1")[-1] == "reverted"
     wrong = SITE.replace("type: cgnat", "type: cgnit")
     refused = controller.module("site", "alone-1", state="checked", content=wrong, **known)
     assert "<stdin>:19: error:" in refused["msg"]
