@@ -10,18 +10,21 @@ import pytest
 
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
-from support.frames import SYN, TCP, UDP, Packet
+from support.frames import TCP, UDP, Packet
 from support.lab import Lab
 from support.pcp import (
     ADDRESS_MISMATCH,
     CANNOT_PROVIDE_EXTERNAL,
+    FAR,
     FILTER,
+    FURTHER,
     MALFORMED_OPTION,
     MALFORMED_REQUEST,
     MAP,
     NO_RESOURCES,
     NOT_AUTHORIZED,
     PEER,
+    POOLS,
     PREFER_FAILURE,
     SERVER,
     SUCCESS,
@@ -34,6 +37,7 @@ from support.pcp import (
     Client,
     PcpCommand,
     answering,
+    arrives,
     as_ipv6,
     map_request,
     option,
@@ -44,26 +48,6 @@ from support.peers import need
 from support.sites import site
 from support.wires import INSIDE
 
-FAR, FURTHER = address("198.18.0.1"), address("198.18.0.77")
-POOLS = """
-acls:
-  homes:
-    10: deny ip 100.64.0.60
-    20: deny tcp 100.64.0.0/26 198.18.0.77
-    30: allow ip 100.64.0.0/26
-  shops: {10: allow ip 100.64.2.0/26}
-pools:
-  homes:
-    type: cgnat
-    acl: homes
-    priority: 100
-    global_ip: [203.0.113.0/30]
-    port_range: 1024-17407
-    port_forwarding: on
-  shops: {type: cgnat, acl: shops, priority: 110, global_ip: [203.0.113.8/30]}
-  servers: {type: static, priority: 50, port_forwarding: on, global_map: {192.168.0.5: 203.0.113.20}}
-"""
-
 
 @pytest.fixture(scope="module")
 def daemon(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PcpCommand]:
@@ -71,16 +55,6 @@ def daemon(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PcpCo
     lab.load(site(POOLS).text.text)
     with answering(lab, tmp_path_factory.mktemp("pcp"), POOLS) as made:
         yield made
-
-
-def arrives(lab: Lab, to: str, port: int, protocol: int = UDP, far: int = FAR, sport: int = 9) -> str | None:
-    """Where a packet from outside comes out that goes to a global socket; None: it is dropped."""
-    flags = SYN if protocol == TCP else 0
-    (seen,) = lab.flight([("wan0", Packet(protocol, far, sport, address(to), port, flags))])
-    if not seen:
-        return None
-    assert seen[0].wire == "lan0"
-    return f"{address_text(seen[0].packet.destination)}:{seen[0].packet.destination_port}"
 
 
 def test_a_port_is_opened_for_everybody(daemon: PcpCommand) -> None:

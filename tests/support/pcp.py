@@ -11,6 +11,9 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import NamedTuple
 
+from nfcompile.model.parse import address
+from nfcompile.model.ranges import address_text
+from support.frames import SYN, Packet
 from support.lab import Lab
 from support.log_command import LogCommand
 from support.sites import HEAD
@@ -36,6 +39,27 @@ NONCE = b"twelve bytes"
     CANNOT_PROVIDE_EXTERNAL,
     ADDRESS_MISMATCH,
 ) = range(13)
+
+
+FAR, FURTHER = address("198.18.0.1"), address("198.18.0.77")
+POOLS = """
+acls:
+  homes:
+    10: deny ip 100.64.0.60
+    20: deny tcp 100.64.0.0/26 198.18.0.77
+    30: allow ip 100.64.0.0/26
+  shops: {10: allow ip 100.64.2.0/26}
+pools:
+  homes:
+    type: cgnat
+    acl: homes
+    priority: 100
+    global_ip: [203.0.113.0/30]
+    port_range: 1024-17407
+    port_forwarding: on
+  shops: {type: cgnat, acl: shops, priority: 110, global_ip: [203.0.113.8/30]}
+  servers: {type: static, priority: 50, port_forwarding: on, global_map: {192.168.0.5: 203.0.113.20}}
+"""
 
 
 class PcpCommand(LogCommand):
@@ -165,3 +189,13 @@ def answering(lab: Lab, folder: Path, site: str) -> Iterator[PcpCommand]:
             yield made
         finally:
             made.stop()
+
+
+def arrives(lab: Lab, to: str, port: int, protocol: int = UDP, far: int = FAR, sport: int = 9) -> str | None:
+    """Where a packet from outside comes out that goes to a global socket; None: it is dropped."""
+    flags = SYN if protocol == TCP else 0
+    (seen,) = lab.flight([("wan0", Packet(protocol, far, sport, address(to), port, flags))])
+    if not seen:
+        return None
+    assert seen[0].wire == "lan0"
+    return f"{address_text(seen[0].packet.destination)}:{seen[0].packet.destination_port}"
