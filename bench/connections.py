@@ -54,6 +54,8 @@ SITES: dict[str, str] = {
     "bare, allocation dynamic, known subscribers": sites.aligned(
         SUBSCRIBERS, f"{sites.BARE}, allocation: dynamic", f"port_block_size: {sites.BLOCK}"
     ),
+    "bare, 256 pools": sites.cgnat_pools(SUBSCRIBERS // 256),
+    "bare, 200 ACL rules": sites.acl_rules(200),
     "connection_logging on": sites.aligned(SUBSCRIBERS, "hairpin: off"),
     "filtering endpoint_independent": sites.aligned(
         SUBSCRIBERS, f"{sites.BARE}, filtering: endpoint_independent"
@@ -63,6 +65,7 @@ SITES: dict[str, str] = {
     "randomize_ports on": sites.aligned(SUBSCRIBERS, f"{sites.BARE}, randomize_ports: on"),
     "randomize_ports off": sites.aligned(SUBSCRIBERS, f"{sites.BARE}, randomize_ports: off"),
     "all defaults": sites.aligned(SUBSCRIBERS, ""),
+    "all defaults, 256 pools": sites.cgnat_pools(SUBSCRIBERS // 256, ""),
 }
 """Name -> site. To see what one more feature costs, add a line with that feature alone."""
 

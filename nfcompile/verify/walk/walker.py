@@ -30,6 +30,7 @@ from nfcompile.emit.statements import (
     CT_MARK,
     META_MARK,
     TCP,
+    TH_SPORT,
     UDP,
     CtCount,
     Limit,
@@ -339,10 +340,7 @@ class Walker:
     def mangle(self, mangle: Mangle) -> None:
         if mangle.field.name in WRITABLE:
             (written,) = self.key(mangle.value)
-            kept = (
-                isinstance(written, FieldValues | Scrambled | DrawnNumber | Names | str) or written.size == 1
-            )
-            value = _range(written) if kept else DrawnNumber(*_range(written))
+            value = _range(self.writable(mangle.field, written))
             self.flight = self.flight.with_field(mangle.field.name, value)
             return
         value = self.number(mangle.value)
@@ -361,6 +359,14 @@ class Walker:
             self.effects.append(Effect("events", None, (value,)))
         else:
             self.flight = self.flight._replace(zone=value)
+
+    def writable(self, field: Field, written: Value) -> Value:
+        """What a field of the packet has become. Where every look-up goes both ways, one port of a block is
+        as good as another, or a search had a way for each candidate."""
+        anyhow = self.state.unknown and field == TH_SPORT
+        if isinstance(written, str | Names | FieldValues | DrawnNumber) or written.size == 1:
+            return written
+        return written if isinstance(written, Scrambled) and not anyhow else DrawnNumber(*written)
 
     def toss(self, mangle: Mangle) -> None:
         """A field that is changed or not, as a number is drawn: the packet has one of both."""
