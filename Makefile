@@ -127,7 +127,7 @@ fuzz: setup
 # its import in one kernel.
 import: setup
 	@test -n "$(CORPUS)" || { echo "say CORPUS=DIR: a directory of foreign configurations" >&2; exit 2; }
-	$(BIN)/python scripts/import_table.py "$(CORPUS)"
+	$(BIN)/python scripts/import_table.py "$(CORPUS)" --verify
 	@scripts/in-namespaces $(BIN)/python scripts/import_packets.py "$(CORPUS)"
 
 # Break the compiler in one place after the other, and see which tests notice; for MUTANTS minutes at most.

@@ -125,7 +125,7 @@ def _said(
     Of a pool that the input names the rows are compared, not each packet's block.
     """
     if outcome.verdict == "drop":
-        return (ANNOUNCED, None) if _guarded(gate, packet) else (DIFFER, fate.snat or fate.dnat)
+        return (ANNOUNCED, None) if _guarded(gate, packet, fate) else (DIFFER, fate.snat or fate.dnat)
     left = outcome.packet
     if (left.destination, left.destination_port) != (fate.destination, fate.destination_port):
         return DIFFER, fate.dnat
@@ -159,10 +159,10 @@ def _stated_pool(
     return None
 
 
-def _guarded(gate: reference.Gateway, packet: Packet) -> bool:
-    """Whether a gateway drops such packets by itself: to a global address that no mapping leads on from, to
-    a subscriber's own address, with a global address as their source."""
-    ends = packet.source, packet.destination
+def _guarded(gate: reference.Gateway, packet: Packet, fate: ForeignFate) -> bool:
+    """Whether a gateway drops such packets by itself: to a global address that no mapping leads on from, also
+    where a rule has led there, to a subscriber's own address, with a global address as their source."""
+    ends = packet.source, packet.destination, fate.destination
     return any(reference.is_own(gate, end) for end in ends) or gate.sources.closed.holds(packet.destination)
 
 

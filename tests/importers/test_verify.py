@@ -15,7 +15,7 @@ from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range
 from nfcompile.source import document
 from nfcompile.verify.box import Box, explored
 from nfcompile.verify.boxes import FieldValues
-from nfcompile.verify.foreign import DIFFER, UNCLEAR, verify
+from nfcompile.verify.foreign import ANNOUNCED, DIFFER, UNCLEAR, verify
 from nfcompile.verify.foreign_walk import SourceRow, Walk
 from support.command import nfcompile
 from support.imported import compiled, imported
@@ -129,6 +129,22 @@ def test_a_redirect_is_verified_where_addresses_are_known():
     assert right.holds
     assert right.boxes[UNCLEAR] == 0
     assert {one.line.line for one in slip.different} == {3}
+
+
+LOOP = """*nat
+-A PREROUTING -i wan0 -d 198.18.0.1 -j DNAT --to-destination 203.0.113.1
+-A POSTROUTING -s 10.0.0.0/8 -o wan0 -j SNAT --to-source 203.0.113.1
+COMMIT
+"""
+
+
+def test_what_a_rule_leads_to_an_own_address_is_dropped_as_announced():
+    found = imported("iptables", LOOP, **SIDES)
+
+    result = verify(found, compiled(found))
+
+    assert result.holds
+    assert result.boxes[ANNOUNCED]
 
 
 STATED = """set nat cgnat pool external ext1 external-port-range '1024-65535'
