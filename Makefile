@@ -123,12 +123,13 @@ fuzz: setup
 	@scripts/in-namespaces $(BIN)/python scripts/fuzz.py --inputs "$(or $(INPUTS),200000)" --seed "$(or $(SEED),1)"
 	@scripts/in-namespaces $(BIN)/python scripts/prove_random.py --sites "$(or $(SITES),3000)" --seed "$(or $(SEED),1)"
 
-# How well `import` does on a directory of real files, CORPUS: a table of each kind, and packets through each original and
-# its import in one kernel.
+# How well `import` does on a directory of real files, CORPUS: a table of each kind, packets through each original and its
+# import in one kernel, and for FUZZ seconds (60) what hostile inputs do that are made of them.
 import: setup
 	@test -n "$(CORPUS)" || { echo "say CORPUS=DIR: a directory of foreign configurations" >&2; exit 2; }
 	$(BIN)/python scripts/import_table.py "$(CORPUS)" --verify
 	@scripts/in-namespaces $(BIN)/python scripts/import_packets.py "$(CORPUS)"
+	$(BIN)/python scripts/import_fuzz.py "$(CORPUS)" --seconds "$(or $(FUZZ),60)" --inputs 1000000 --seed "$(or $(SEED),1)"
 
 # Break the compiler in one place after the other, and see which tests notice; for MUTANTS minutes at most.
 mutants: setup

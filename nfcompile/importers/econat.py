@@ -77,6 +77,10 @@ class _Site:
             if not NAME.fullmatch(name) or (needed and not self.given(branch, needed)):
                 waiting.append(self.left_out(name, needed or "a name that a site accepts"))
                 continue
+            problem = self.unreadable(branch, needed)
+            if problem:
+                waiting.append(self.left_out(name, f"{needed} that can be read ({problem})", "bad-value"))
+                continue
             node = self.pool(name, kind, branch, place, priorities)
             items.append(Item(name, node, (*waiting, *self.quoted(path))))
             waiting = []
@@ -91,7 +95,16 @@ class _Site:
     def given(self, branch: dict[str, Value], key: str) -> bool:
         return key in branch and bool(branch[key].words)
 
-    def left_out(self, name: str, needed: str) -> str:
+    def unreadable(self, branch: dict[str, Value], needed: str | None) -> str:
+        """What is wrong with the addresses that a pool cannot do without."""
+        try:
+            if needed:
+                PARAMETERS[needed](branch[needed].words)
+        except (Unreadable, _Refused, ValueError) as problem:
+            return str(problem)
+        return ""
+
+    def left_out(self, name: str, needed: str, code: str = "incomplete") -> str:
         reason = f"pool '{name}' has no {needed} in the input: it translates nothing"
         lines = [
             one
@@ -100,9 +113,8 @@ class _Site:
             for value in branch.values()
             for one in value.origins
         ]
-        self.ledger.note(
-            [*lines, *self.tree.created.get(("pools", name), [])], "ignored", "incomplete", reason
-        )
+        fate = "ignored" if code == "incomplete" else "not-translated"
+        self.ledger.note([*lines, *self.tree.created.get(("pools", name), [])], fate, code, reason)
         return f" {reason}"
 
     def pool(

@@ -25,6 +25,9 @@ from nfcompile.model.protocols import NAMES, protocol_name
 from nfcompile.model.ranges import PORT_LAST, Range, intersect, port_text, range_text, subtract
 from nfcompile.source.layout import Scalar
 
+HOSTS_MOST = 256
+"""A rule for each host of a prefix: so many at most."""
+
 Value = Scalar | list[Scalar]
 Fields = dict[str, Value]
 
@@ -48,13 +51,34 @@ class GuessedGateway(NamedTuple):
 
 
 def entries(rule: ForeignRule, gateway: GuessedGateway) -> Iterator[Fields]:
-    """The entries that say what a rule says: one, or one per interface whose address it takes."""
+    """The entries that say what a rule says: one, or one for each interface or host of which it speaks."""
     if isinstance(rule.action, Unsaid):
         raise Unsayable(rule.action.code, rule.action.reason, rule.action.hint)
-    if rule.stage == "dnat":
-        yield from _dnat(rule.match, rule.action, gateway)
-    else:
-        yield _snat(rule.match, rule.action, gateway)
+    for match, action in _by_host(rule.stage, rule.match, rule.action):
+        if rule.stage == "dnat":
+            yield from _dnat(match, action, gateway)
+        else:
+            yield _snat(match, action, gateway)
+
+
+def _by_host(
+    stage: str, match: PacketSet, action: Translate | Exclude
+) -> Iterator[tuple[PacketSet, Translate | Exclude]]:
+    """One to one with new ports, which a site says of one address at a time; anything else as it is."""
+    if isinstance(action, Exclude) or not action.prefix or action.ports is None or action.addresses is None:
+        yield match, action
+        return
+    field = "source" if stage == "snat" else "destination"
+    matched = getattr(match, field)
+    _prefix(matched, action.addresses)
+    if action.addresses.size > HOSTS_MOST:
+        raise Unsayable("no-target", f"one to one with new ports, for more than {HOSTS_MOST} addresses")
+    for number in range(action.addresses.size):
+        old, new = matched[0].first + number, action.addresses.first + number
+        yield (
+            match.having(**{field: (Range(old, old),)}),
+            action._replace(addresses=Range(new, new), prefix=False),
+        )
 
 
 def nearest(rule: ForeignRule, gateway: GuessedGateway) -> Fields:
@@ -248,7 +272,7 @@ def _action(stage: str, match: PacketSet, action: Translate | Exclude) -> Fields
         )
     elif action.addresses is not None:
         fields[f"{stage}_ip"] = range_text(action.addresses)
-    if action.ports is not None:
+    if action.ports is not None and f"{stage}_prefix" not in fields:
         _needs_ports(match)
         fields[f"{stage}_port"] = _ports(action.ports)
     return fields

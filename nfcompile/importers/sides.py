@@ -63,7 +63,7 @@ def guess_sides(
     reading: Reading, rules: Iterable[ForeignRule], options: ImportOptions, ledger: Accounting
 ) -> Sides:
     """Both sides; what the command line says goes before what the rules suggest."""
-    known = [name for name in reading.interfaces if INTERFACE.fullmatch(name)]
+    known = [name for name in dict.fromkeys(reading.interfaces) if INTERFACE.fullmatch(name)]
     outside, why = options.outside, ""
     if not outside:
         outside, why = _outside(list(rules), reading.pools, set(known) - set(options.addresses))

@@ -16,6 +16,8 @@ from nfcompile.source.layout import Item, LaidOutNode, mapping, scalar, sequence
 
 NAME_MOST = 31
 PRIORITY_STEP = 10
+ENTRIES_MOST = 20_000
+"""So many rules are written where one of the input is several."""
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
 """What a site's label may be; a foreign name that is longer or stranger is left out."""
 
@@ -134,6 +136,10 @@ def _stage(
     for rule in rules:
         try:
             said = list(entries(rule, gateway))
+            if len(said) > 1 and len(items) + len(said) > ENTRIES_MOST:
+                raise Unsayable(
+                    "too-many", f"one rule for each host would make more than {ENTRIES_MOST} rules"
+                )
         except Unsayable as problem:
             waiting += _left_out(rule, problem, gateway, ledger)
             continue

@@ -1,5 +1,7 @@
 """EcoNAT's stored tree and its sessions: the same words as a site's, with EcoNAT's defaults written out."""
 
+import pytest
+
 from nfcompile import pipeline
 from support.imported import fates, imported, reasons, site_of
 
@@ -180,3 +182,16 @@ def test_spaces_of_a_terminal_are_spaces():
     found = imported("econat", "Box:1:pools.poola#\xa0global_ip add\xa0203.0.113.9\n")
 
     assert site_of(found)["pools"]["poola"]["global_ip"] == ["203.0.113.9"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "fate"),
+    [("", "ignored"), ("global_ip ( 203.0.113.300 )", "not-translated"), ("global_ip ( )", "ignored")],
+)
+def test_a_pool_without_readable_addresses_is_left_out_whole(addresses, fate):
+    text = f"pools {{\n pool1 {{\n type cgnat\n acl none\n priority 10\n {addresses}\n }}\n}}\n"
+
+    found = imported("econat", text)
+
+    assert "pool1" not in site_of(found).get("pools", {})
+    assert {entry.fate for entry in found.account.entries if "type" in entry.text} == {fate}

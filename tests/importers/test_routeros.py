@@ -2,7 +2,8 @@
 
 import pytest
 
-from support.imported import fates, imported, reasons, site_of
+from nfcompile.verify.foreign import verify
+from support.imported import compiled, fates, imported, reasons, site_of
 
 EXPORT = r"""# 2026-01-01 by RouterOS 7.15
 /interface list member
@@ -140,3 +141,35 @@ def test_a_script_is_not_run():
     assert {one.split()[2] for one in fates(found)} == {"shell"}
     assert "export" in reasons(found)[2]
     assert "snat" not in site_of(found)
+
+
+NETMAP = (
+    "/ip firewall nat\nadd chain=srcnat action=netmap out-interface=wan0 protocol=tcp "
+    "src-address=100.64.0.0/{0} to-addresses=203.0.113.0/{0} to-ports=1000-1999\n"
+)
+
+
+def test_one_to_one_with_new_ports_is_a_rule_for_each_host():
+    found = imported("routeros", NETMAP.format(31), outside=("wan0",), inside=("lan0",))
+    rules = list(site_of(found)["snat"].values())
+
+    assert [(rule["src_cidr"], rule["snat_ip"]) for rule in rules] == [
+        ("100.64.0.0", "203.0.113.0"),
+        ("100.64.0.1", "203.0.113.1"),
+    ]
+    assert {rule["snat_port"] for rule in rules} == {"1000-1999"}
+    assert verify(found, compiled(found)).holds
+
+
+def test_one_to_one_with_new_ports_is_not_a_rule_for_each_of_too_many_hosts():
+    lines = "".join(
+        f"add chain=srcnat action=netmap out-interface=wan0 protocol=tcp src-address=10.{n}.0.0/24 "
+        f"to-addresses=203.0.113.0/24 to-ports={1000 + n * n}-{2000 + n * n}\n"
+        for n in range(100)
+    )
+    one = imported("routeros", NETMAP.format(23), outside=("wan0",), inside=("lan0",))
+    many = imported("routeros", "/ip firewall nat\n" + lines, outside=("wan0",), inside=("lan0",))
+
+    assert fates(one) == ["2 not-translated no-target"]
+    assert many.account.totals["translated"] == 78  # 256 rules each, 20,000 at most
+    assert {entry.code for entry in many.account.entries if entry.fate == "not-translated"} == {"too-many"}

@@ -301,3 +301,11 @@ def test_cgnat_is_a_pool_that_fills_address_by_address():
     assert pool["limits_peruser"] == dict.fromkeys(("portlimit_tcp", "portlimit_udp", "portlimit_icmp"), 5000)
     assert [one.split(" ", 1)[1] for one in fates(found)] == ["folded pools.rule-10"] * 7
     assert reasons(found)[6] == "no rule uses this pool"
+
+
+def test_an_interface_that_is_named_twice_is_one():
+    rule = "set nat destination rule 100 inbound-interface name 'pppoe0'\n"
+
+    found = imported("vyos", 2 * rule, outside=("wan0",))
+
+    assert site_of(found)["interfaces"]["inside"] == ["pppoe0"]

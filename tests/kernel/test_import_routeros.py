@@ -36,6 +36,8 @@ add action=return chain=users protocol=udp src-address=10.0.0.0/24 dst-port=5000
 add action=src-nat chain=users src-address-list=servers to-addresses=203.0.113.2-203.0.113.3
 add action=src-nat chain=users protocol=tcp src-address=10.0.0.0/24 \
     to-addresses=203.0.113.4 to-ports=5000-5999
+add action=netmap chain=users protocol=tcp src-address=10.0.5.40/30 to-addresses=203.0.113.40/30 \
+    to-ports=2000-2999
 add action=netmap chain=users src-address=10.0.5.32/28 to-addresses=203.0.113.32/28
 """
 
