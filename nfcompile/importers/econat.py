@@ -26,6 +26,7 @@ OF_TYPE = {
 }
 """Parameters that some types of pools do not have."""
 SWITCHES = ("enable", "hairpin", "allow_external_connect", "connection_logging", "randomize_ports")
+TYPES = ("cgnat", "nat", "static", "fake")
 NEEDED = {"cgnat": "global_ip", "nat": "global_ip", "static": "global_map"}
 
 
@@ -77,9 +78,9 @@ class _Site:
             if not NAME.fullmatch(name) or (needed and not self.given(branch, needed)):
                 waiting.append(self.left_out(name, needed or "a name that a site accepts"))
                 continue
-            problem = self.unreadable(branch, needed)
+            problem = self.unreadable(branch, kind)
             if problem:
-                waiting.append(self.left_out(name, f"{needed} that can be read ({problem})", "bad-value"))
+                waiting.append(self.left_out(name, problem, "bad-value"))
                 continue
             node = self.pool(name, kind, branch, place, priorities)
             items.append(Item(name, node, (*waiting, *self.quoted(path))))
@@ -95,13 +96,18 @@ class _Site:
     def given(self, branch: dict[str, Value], key: str) -> bool:
         return key in branch and bool(branch[key].words)
 
-    def unreadable(self, branch: dict[str, Value], needed: str | None) -> str:
-        """What is wrong with the addresses that a pool cannot do without."""
-        try:
-            if needed:
-                PARAMETERS[needed](branch[needed].words)
-        except (Unreadable, _Refused, ValueError) as problem:
-            return str(problem)
+    def unreadable(self, branch: dict[str, Value], kind: str) -> str:
+        """What a site needs of a pool and cannot have: a value that decides what the pool is, and is none."""
+        if kind not in TYPES:
+            return f"type that a site knows ('{kind}')"
+        if not NAME.fullmatch(branch["acl"].words[0] if "acl" in branch else "none"):
+            return f"acl with a name that a site accepts ('{branch['acl'].words[0]}')"
+        for key in ("priority", NEEDED.get(kind, "")):
+            try:
+                if key in branch:
+                    PARAMETERS.get(key, _priority)(branch[key].words)
+            except (Unreadable, _Refused, ValueError) as problem:
+                return f"{key} that can be read ({problem})"
         return ""
 
     def left_out(self, name: str, needed: str, code: str = "incomplete") -> str:
@@ -204,6 +210,12 @@ class _Site:
         for name in self.names("acls"):
             path: Path = ("acls", name)
             self.done.add(path)
+            if not NAME.fullmatch(name):
+                lines = [one for value in self.tree.branches[path].values() for one in value.origins]
+                reason = f"'{name}' is no name that a site accepts"
+                lines += self.tree.created.get(path, [])
+                self.ledger.note(lines, "not-translated", "bad-value", reason)
+                continue
             to = f"acls.{name}"
             self.ledger.note(self.tree.created.get(path, []), "translated", to=to)
             items.append(Item(name, mapping(*self.rules(path, to)), self.quoted(path)))
@@ -274,6 +286,10 @@ class _Site:
             lines: list[Origin] = [one for value in branch.values() for one in value.origins]
             reason = f"{'.'.join(path)} does not decide about translation"
             self.ledger.note([*lines, *self.tree.created.get(path, [])], "ignored", "", reason)
+
+
+def _priority(words: tuple[str, ...]) -> LaidOutNode:
+    return scalar(_number(words[0]))
 
 
 def _number(text: str) -> int:

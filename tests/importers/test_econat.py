@@ -195,3 +195,24 @@ def test_a_pool_without_readable_addresses_is_left_out_whole(addresses, fate):
 
     assert "pool1" not in site_of(found).get("pools", {})
     assert {entry.fate for entry in found.account.entries if "type" in entry.text} == {fate}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("priority 10", "priority high"), ("acl none", "acl a\\b"), ("cgnat", "cgnt")]
+)
+def test_a_pool_with_a_value_that_decides_what_it_is_and_cannot_be_read_is_left_out_whole(old, new):
+    text = "pools {\n pool1 {\n type cgnat\n acl none\n priority 10\n global_ip ( 203.0.113.1 )\n }\n}\n"
+    fate = "not-translated"
+    text = text.replace(old, new)
+
+    found = imported("econat", text)
+
+    assert "pool1" not in site_of(found).get("pools", {})
+    assert {entry.fate for entry in found.account.entries if "type" in entry.text} == {fate}
+
+
+def test_an_acl_whose_name_a_site_cannot_have_is_not_translated():
+    found = imported("econat", "acls {\n a\\b {\n 10 permit ip src any dst any\n }\n}\n")
+
+    assert "acls" not in site_of(found)
+    assert fates(found) == ["2 not-translated bad-value", "3 not-translated bad-value"]
