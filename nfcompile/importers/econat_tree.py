@@ -70,7 +70,7 @@ class Tree:
         if old is not None and shown and _same(path, old.words, words):
             self.ledger.note(origins, "ignored", "", f"shows what line {old.origins[0].line} set")
             return
-        if old is not None:
+        if old is not None and old.origins != origins[: len(old.origins)]:
             replaced = [one for one in old.origins if one not in origins]
             self.ledger.note(replaced, "ignored", "replaced", f"line {origins[0].line} takes its place")
         branch[key] = Value(words, origins)

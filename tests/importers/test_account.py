@@ -162,6 +162,7 @@ def test_deep_and_long_input_of_the_other_kinds_is_bounded(kind):
         "{" * 50000,
         "set nat source rule 1 " + "x " * 50000,
         "\\\n" * 20000,
+        "Box:1:pools.poola# global_ip add 203.0.113.1\n" * 5000,
     ):
         check(kind, text.encode())
 
