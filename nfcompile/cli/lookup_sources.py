@@ -54,6 +54,8 @@ class LookupSources(NamedTuple):
         """The site that was named answers a question without a time, the history every other one; beside
         it the log, which answers alone where there is no history."""
         asked = question if question.at else question._replace(at=store.now())
+        if self.log is not None:
+            self.log.statement(asked)  # `owners` reads it, so that the log is asked once
         if question.at is None and self.named is not None:
             found = Answers(lookup_at.find(asked, self.named[0], self.named[1], self.owners))
             live = [self.named[1].file]

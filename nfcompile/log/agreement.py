@@ -9,7 +9,7 @@ from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.ipalloc import Block
 from nfcompile.log.answers import LoggedHolder, LogReader, LogStatement
 from nfcompile.log.records import BlockRecord, time_text
-from nfcompile.records.lookup_at import Attribution, BindingQuestion, HeldNumber, KnownSite
+from nfcompile.records.lookup_at import Attribution, HeldNumber, KnownSite
 
 
 class ArchiveOwners:
@@ -24,24 +24,19 @@ class ArchiveOwners:
     ) -> list[HeldNumber]:
         """The holders of these numbers, which are all of one global address."""
         block = known.block(allocation, numbers[0])
-        if block is None:
-            return []
-        port = block.first or None if len(numbers) == 1 else None
-        found = self._same(known, allocation, BindingQuestion(block.address, port, None, at))
+        found = self._same(known, allocation, block.address, at) if block is not None else []
         return [one for one in found if one.number in numbers]
 
     def owned(
         self, known: KnownSite, allocation: PoolAllocation, subscriber: int, at: str
     ) -> list[HeldNumber]:
         """The numbers that a subscriber holds."""
-        found = self._same(known, allocation, BindingQuestion(subscriber, None, None, at))
+        found = self._same(known, allocation, subscriber, at)
         return [one for one in found if one.subscriber == subscriber]
 
-    def _same(
-        self, known: KnownSite, allocation: PoolAllocation, question: BindingQuestion
-    ) -> list[HeldNumber]:
+    def _same(self, known: KnownSite, allocation: PoolAllocation, address: int, at: str) -> list[HeldNumber]:
         found = []
-        for holder in self._reader.statement(question).holders:
+        for holder in self._reader.about(address, at).holders:
             one = holder.record
             if not isinstance(one, BlockRecord) or one.pool != allocation.pool.name:
                 continue

@@ -106,6 +106,13 @@ class LogReader:
         self._last = question, made
         return made
 
+    def about(self, address: int, at: str) -> LogStatement:
+        """The statement that was made last, where it is about that address and time; else a new one, of all
+        its ports."""
+        if self._last is not None and (self._last[0].address, self._last[0].at) == (address, at):
+            return self._last[1]
+        return self.statement(BindingQuestion(address, None, None, at))
+
     def _of_global(self, question: BindingQuestion, at: int) -> list[LoggedHolder]:
         records = self.archive.of_address(question.address, question.port, at)
         blocks = _held(records)

@@ -102,7 +102,7 @@ def public(url: str) -> str:
     authority, slash, path = rest.partition("/")
     user, at, host = authority.rpartition("@")
     place, question, words = path.partition("?")
-    kept = [word for word in words.split("&") if not word.startswith("password=")]
+    kept = [word for word in words.split("&") if not word.startswith(("password=", "sslpassword="))]
     query = question + "&".join(kept) if any(kept) else ""
     return f"{scheme}://{user.partition(':')[0]}{at}{host}{slash}{place}{query}"
 

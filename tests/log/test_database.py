@@ -226,3 +226,4 @@ opened("postgresql://h/d")
 def test_a_password_is_left_out_wherever_it_stands():
     assert database.public("postgresql://:pw@/d") == "postgresql://@/d"
     assert database.public("postgresql://h") == "postgresql://h"
+    assert database.public("postgresql://h/d?sslpassword=x") == "postgresql://h/d"
