@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ class DatabaseServer:
         """Stop all its processes where they are, until SIGCONT."""
         assert self._process is not None
         for one in self._family(self._process.pid):
-            os.kill(one, number)
+            with suppress(ProcessLookupError):  # a session that has just ended
+                os.kill(one, number)
 
     def rows(self, query: Any) -> list[tuple[Any, ...]]:
         """What a query answers, in UTC."""
@@ -79,7 +80,10 @@ class DatabaseServer:
                 connection.execute(one)
 
     def _family(self, pid: int) -> list[int]:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        except OSError:
+            return []
         return [pid, *(other for child in children for other in self._family(int(child)))]
 
     def _answers(self) -> bool:
