@@ -57,8 +57,9 @@ def measured(traffic: Traffic, before: list[TalkingFlow], cut: float) -> Lost:
 
 def ready(lab: PairLab, traffic: Traffic) -> list[TalkingFlow]:
     """200 flows of all kinds, all known to the standby."""
-    of_all_kinds(traffic)
+    # Each flow talks from its beginning: opening them all may take longer than the shortest timeouts.
     traffic.start()
+    of_all_kinds(traffic)
     before = list(traffic.flows)
     silent = traffic.say_until_answered(before, 20)
     assert not silent, f"{len(silent)} flows have no answer at all"
@@ -123,6 +124,8 @@ def older(lab: PairLab, traffic: Traffic) -> tuple[str, bool]:
     """Sessions that have been busy for longer than their timeouts of 20 s."""
     before = [flow for flow in ready(lab, traffic) if flow.busy]
     time.sleep(42)
+    ended = traffic.say_until_answered(before, 10)
+    assert not ended, f"{len(ended)} flows had ended before the power cut"
     cut = time.monotonic()
     lab.power_cut("gw1")
     lab.wait(lambda: lab.gate("gw2") == "open", "gw2 forwards")
