@@ -91,12 +91,10 @@ class ForwardingStore:
     def open(
         self, attempt: Attempt, inside: Socket, nonce: bytes, blocks: list[AssignedBlock], now: float
     ) -> Told:
-        """Open the first of the ports that is free."""
+        """Open the first of the ports that is free: the kernel refuses one that another socket has."""
         kept = list(_assignment(attempt.pool, inside.address, blocks))
         for port in attempt.ports:
             outside = Socket(inside.protocol, attempt.address, port)
-            if not self._is_free(attempt.pool, outside, inside):
-                continue
             if self._entries.put([*_forwarding(attempt, outside, inside, nonce), *kept]):
                 mine = self._open.setdefault(inside.address, {})
                 until = now + attempt.lifetime
@@ -114,10 +112,6 @@ class ForwardingStore:
             mine = self._open.get(one.address, {})
             mine.pop(inside, None)
         return closing.told
-
-    def _is_free(self, pool: str, outside: Socket, inside: Socket) -> bool:
-        owner = self._entries.one(str(names.eif(pool)), outside)
-        return owner is None or owner.end == inside.end
 
     # ---- what the kernel holds
 

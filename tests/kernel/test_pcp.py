@@ -87,6 +87,7 @@ def test_the_inside_socket_keeps_the_port_when_it_sends(daemon: PcpCommand) -> N
     sent = [("lan0", Packet(UDP, address("100.64.0.3"), port, FAR, 443, 0)) for port in (6001, 6002)]
 
     (opened, other) = lab.flight(sent)
+    third = client.map(UDP, 6003, wish=other[0].packet.source_port)
     later = client.map(UDP, 6002, wish=1900)
 
     entry = f"{{ udp . {told.address} . {told.port} }}"
@@ -94,6 +95,7 @@ def test_the_inside_socket_keeps_the_port_when_it_sends(daemon: PcpCommand) -> N
     assert re.search(r"expires (1h|5\dm)", left), f"packets have changed the lifetime: {left}"
     assert opened[0].packet.source_port == told.port
     assert other[0].packet.source_port == later.port
+    assert (third.result, third.port != later.port) == (SUCCESS, True)
     assert arrives(lab, later.address, later.port, far=FURTHER) == "100.64.0.3:6002"
 
 
