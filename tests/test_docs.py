@@ -5,7 +5,10 @@ import re
 import pytest
 
 from nfcompile import pipeline
+from nfcompile.cli.verbs import COMMON, VERBS
 from nfcompile.diagnostics import SiteError
+from support.documents import FENCE as FENCED
+from support.documents import MADE, mentioned, shown
 from support.sites import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -79,3 +82,39 @@ def test_links_lead_somewhere(file):
 def test_why_pages_are_half_a_page():
     for file in ROOT.glob("docs/why/*.md"):
         assert len(file.read_text(encoding="utf-8").splitlines()) <= 45, file.name
+
+
+OPTIONS = {
+    verb.name: {name for option in (*verb.options, *COMMON) for name in option.names} | {"--help"}
+    for verb in VERBS
+}
+COMMANDS = sorted({*shown(), *mentioned()})
+
+
+def verbs_of(command):
+    """The words behind each `nfcompile` of a command line."""
+    for part in re.split(r"[;|&>]+", re.sub(r"'[^']*'|\"[^\"]*\"", "x", command)):
+        words = part.replace("[", " ").replace("]", " ").split()
+        if words[:1] == ["nfcompile"] and len(words) > 1:
+            yield words[1:]
+
+
+@pytest.mark.parametrize("page", sorted({one.page for one in COMMANDS} - MADE))
+def test_commands_have_verbs_and_options_that_exist(page):
+    """tests/kernel/test_docs_commands.py runs those of blocks; in sentences there are others."""
+    for one in COMMANDS:
+        for verb, *words in verbs_of(one.command) if one.page == page else ():
+            if verb.isupper() or verb in ("...", "--version", "--help"):
+                continue
+            assert verb in OPTIONS, one.command
+            given = {re.split("[=,]", word)[0] for word in words if re.match("--?[a-z]", word)}
+            assert given <= OPTIONS[verb] | {"-o", "-q", "-y"}, one.command
+
+
+def test_make_targets_of_the_documents_exist():
+    made = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for file in DOCUMENTS:
+        text = file.read_text(encoding="utf-8")
+        blocks = "\n".join(block for _, block in FENCED.findall(text))
+        for target in re.findall(r"`make ([a-z-]+)", text) + re.findall(r"(?m)^make ([a-z-]+)", blocks):
+            assert target in made, (file.name, target)
