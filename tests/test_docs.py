@@ -118,3 +118,9 @@ def test_make_targets_of_the_documents_exist():
         blocks = "\n".join(block for _, block in FENCED.findall(text))
         for target in re.findall(r"`make ([a-z-]+)", text) + re.findall(r"(?m)^make ([a-z-]+)", blocks):
             assert target in made, (file.name, target)
+
+
+def test_every_page_is_in_the_navigation():
+    named = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    pages = {str(file.relative_to(ROOT)) for file in DOCUMENTS}
+    assert named == pages - {"docs/performance/README.md"}
