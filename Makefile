@@ -15,6 +15,10 @@ setup: $(VENV)/ready
 $(VENV)/ready: pyproject.toml scripts/setup $(CONSTRAINTS)
 	@scripts/setup $(VENV) "$(CONSTRAINTS)"
 
+# Of that, what nfcompile itself and its demo need.
+$(VENV)/usable: pyproject.toml scripts/setup $(CONSTRAINTS)
+	@scripts/setup $(VENV) "$(CONSTRAINTS)" use
+
 # What an engineer asks before a commit; CI asks for test-lowest too.
 test: lint unit kernel
 
@@ -82,12 +86,12 @@ soak: setup
 	@scripts/soak "$(or $(SOAK),10)" "$(SEED)"
 
 # What a release offers, in dist/: wheel, sdist, a .deb for Debian 12 and 13, a .pyz; as root each .deb is installed in a bare
-# root and used there.
+# root and used there, and the container file is followed.
 packages: setup
 	@$(BIN)/python -c 'import shiv' 2>/dev/null || $(BIN)/python -m pip install --quiet \
 	    --disable-pip-version-check shiv==1.0.8
 	$(BIN)/python scripts/packages.py
-	@if [ "$$(id -u)" = 0 ]; then scripts/try-packages; else echo "*** not installed anywhere: that needs root"; fi
+	@if [ "$$(id -u)" = 0 ]; then scripts/try-packages && scripts/try-container; else echo "*** not installed anywhere: that needs root"; fi
 
 # What monitoring/ offers, by Prometheus' own promtool: the exporter's metrics, the rules, and where each alert fires.
 monitoring: setup
@@ -136,7 +140,7 @@ mutants: setup
 	@PYTHONPATH=tests $(BIN)/python -m mutation.run --minutes $(or $(MUTANTS),60)
 
 # Real packets from a few subscribers through a gateway, beside what `nfcompile lookup` foretells.
-demo: setup
+demo: $(VENV)/usable
 	@scripts/in-namespaces $(BIN)/python scripts/demo.py
 
 # How long things take, as ratios, and docs/performance drawn anew: about 20 minutes. Some of it, without the

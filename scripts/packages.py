@@ -1,4 +1,4 @@
-"""packages.py [SUITE...]: what a release offers, in dist/: wheel, sdist, a .deb for each SUITE, a .pyz.
+"""packages.py [SUITE...]: what a release offers, in dist/: wheel, sdist, a .deb for each SUITE, a .pyz, the schema.
 
 The .deb has the Python packages of constraints.txt in a tree of its own, since Debian 12's are
 too old; compiled wheels make it one for each Python and processor. Files carry the time of the commit, so
@@ -6,6 +6,7 @@ two builds of one commit are equal.
 """
 
 import gzip
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from nfcompile import __version__
+from nfcompile.cli.editor_schema import editor_schema
 from nfcompile.cli.verbs import COMMON, VERBS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,6 +54,7 @@ def main(suites: list[str]) -> None:
     for suite in suites or PYTHONS:
         _deb(suite, wheel)
     _pyz(wheel)
+    _put(DIST / "site.schema.json", json.dumps(editor_schema(), indent=2) + "\n")
     for made in sorted(path for path in DIST.iterdir() if path.is_file()):
         print(f"{made.stat().st_size / 1e6:6.1f} MB  dist/{made.name}")
 
