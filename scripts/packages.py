@@ -1,4 +1,4 @@
-"""packages.py [SUITE...]: what a release offers, in dist/: wheel, sdist, a .deb for each SUITE, a .pyz, the schema.
+"""packages.py [SUITE...]: what a release offers, in dist/: wheel, sdist, .deb for each SUITE, .pyz, schema.
 
 The .deb has the Python packages of constraints.txt in a tree of its own, since Debian 12's are
 too old; compiled wheels make it one for each Python and processor. Files carry the time of the commit, so
@@ -18,6 +18,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from nfcompile import __version__
 from nfcompile.cli.editor_schema import editor_schema
+from nfcompile.cli.options import Options
+from nfcompile.cli.progress import working
 from nfcompile.cli.verbs import COMMON, VERBS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,11 +51,14 @@ def main(suites: list[str]) -> None:
     """Build everything; an old dist/ goes."""
     os.environ["SOURCE_DATE_EPOCH"] = _run("git", "log", "-1", "--format=%ct").strip()
     shutil.rmtree(DIST, ignore_errors=True)
-    _run(sys.executable, "-m", "hatchling", "build", "-d", str(DIST))
+    with working("building wheel and sdist", Options()):
+        _run(sys.executable, "-m", "hatchling", "build", "-d", str(DIST))
     (wheel,) = DIST.glob("*.whl")
     for suite in suites or PYTHONS:
-        _deb(suite, wheel)
-    _pyz(wheel)
+        with working(f"building the .deb of {suite}", Options()):
+            _deb(suite, wheel)
+    with working("building the .pyz", Options()):
+        _pyz(wheel)
     _put(DIST / "site.schema.json", json.dumps(editor_schema(), indent=2) + "\n")
     for made in sorted(path for path in DIST.iterdir() if path.is_file()):
         print(f"{made.stat().st_size / 1e6:6.1f} MB  dist/{made.name}")
@@ -193,4 +198,7 @@ def _run(*command: str, **environment: str) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)

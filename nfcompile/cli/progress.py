@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DELAY_SECONDS = 0.7
 """Work that ends sooner shows nothing."""
+_busy = False  # a part of work that has a line already shows none of its own
 
 
 @contextmanager
@@ -22,13 +23,15 @@ def working(text: str, options: Options, rows: bool = False) -> Iterator[None]:
 
     `rows`: the work itself writes to stdout, and where that is a terminal its rows show that it goes on.
     """
-    if options.quiet or not sys.stderr.isatty() or (rows and sys.stdout.isatty()):
+    global _busy
+    if _busy or options.quiet or not sys.stderr.isatty() or (rows and sys.stdout.isatty()):
         yield
         return
-    line = _Line(text, options.color)
+    line, _busy = _Line(text, options.color), True
     try:
         yield
     finally:
+        _busy = False
         line.end()
 
 

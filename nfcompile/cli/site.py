@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from nfcompile.cli import files
 from nfcompile.cli.exit_status import SiteRefused, UsageProblem
 from nfcompile.cli.options import Options
+from nfcompile.cli.progress import working
 
 if TYPE_CHECKING:
     from nfcompile.model.fleet import NodeChoice
@@ -44,9 +45,10 @@ def compiled_text(data: bytes, shown: str, options: Options) -> Compilation:
     chosen."""
     from nfcompile.pipeline import compile_parsed, parse_text
 
-    read = _of_known_node(parse_text(data, shown, choice(options)), options)
-    _refuse_without_choice(read)
-    return compile_parsed(read)
+    with working(f"compiling {shown}", options):
+        read = _of_known_node(parse_text(data, shown, choice(options)), options)
+        _refuse_without_choice(read)
+        return compile_parsed(read)
 
 
 def each_compiled(name: str, options: Options) -> list[tuple[Compilation, Compiled]]:

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from support.sites import GOOD, HEAD, ROOT
+
 WORK = """
 import sys, time
 from nfcompile.cli import progress
@@ -16,19 +18,49 @@ from nfcompile.cli.exit_status import guarded
 from nfcompile.cli.options import Options
 
 progress.DELAY_SECONDS = 0.05
+{at_once}
 def work():
     with progress.working("proving [bold]site.yaml", Options(quiet={quiet}), rows={rows}):
         time.sleep({seconds})
     return 0
 sys.exit(guarded(work))
 """
+AT_ONCE = """
+class AtOnce(progress._Line):
+    def __init__(self, *words):
+        super().__init__(*words)
+        self._timer.cancel()
+        self._appear()
+progress._Line = AtOnce
+"""
+VERB = f"from nfcompile.cli import main, progress\n{AT_ONCE}\nmain()"
+"""The command with lines that appear at once, however fast the machine is."""
 SHOW, HIDE = b"\x1b[?25h", b"\x1b[?25l"
 
 
-def on_terminal(seconds=1.0, quiet=False, rows=False, stdout=None, interrupt=False):
+def verb_on_terminal(*arguments, interrupt=b"", program=VERB):
+    """What a terminal on stderr got, and the exit status; `interrupt`: SIGINT when these words are there."""
+    terminal, end = pty.openpty()
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=end)
+    os.close(end)
+    got = b""
+    while True:
+        try:
+            got += os.read(terminal, 1024)
+        except OSError:
+            break
+        if interrupt and interrupt in got:
+            process.send_signal(signal.SIGINT)
+            interrupt = b""
+    os.close(terminal)
+    return got, process.wait()
+
+
+def on_terminal(seconds=0.1, quiet=False, rows=False, stdout=None, interrupt=False, at_once=False):
     """What a terminal on stderr (and on stdout) got, and the exit status."""
     terminal, end = pty.openpty()
-    program = WORK.format(seconds=seconds, quiet=quiet, rows=rows)
+    program = WORK.format(seconds=seconds, quiet=quiet, rows=rows, at_once=AT_ONCE if at_once else "")
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=end if stdout is None else stdout, stderr=end
     )
@@ -47,7 +79,7 @@ def on_terminal(seconds=1.0, quiet=False, rows=False, stdout=None, interrupt=Fal
 
 
 def test_a_line_appears_and_vanishes():
-    got, code = on_terminal()
+    got, code = on_terminal(at_once=True)
 
     assert code == 0
     assert b"proving [bold]site.yaml" in got
@@ -69,15 +101,90 @@ def test_short_work_quiet_and_rows_on_a_terminal_show_nothing(options):
 
 
 def test_rows_into_a_file_show_the_line():
-    got, _ = on_terminal(rows=True, stdout=subprocess.DEVNULL)
+    got, _ = on_terminal(rows=True, stdout=subprocess.DEVNULL, at_once=True)
 
     assert b"proving" in got
 
 
 def test_a_pipe_gets_nothing():
-    program = WORK.format(seconds=0.5, quiet=False, rows=False)
+    program = WORK.format(seconds=0.5, quiet=False, rows=False, at_once=AT_ONCE)
     begun = time.monotonic()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 
     assert (done.stdout, done.stderr) == (b"", b"")
     assert time.monotonic() - begun >= 0.5
+
+
+# Each verb. The site is large where Ctrl-C has to meet it at work.
+
+ENTRIES = "".join(
+    f"      10.{n >> 8}.{n & 255}.0/24: 172.{16 + (n >> 8)}.{n & 255}.0/24\n" for n in range(4000)
+)
+LARGE = f"{HEAD}pools:\n  p:\n    type: static\n    priority: 1\n    global_map:\n{ENTRIES}"
+RULES = "*nat\n" + "".join(
+    f"-A POSTROUTING -s 10.{n >> 8}.{n & 255}.0/24 -o wan0 -j SNAT --to-source 203.0.113.{n % 250}\n"
+    for n in range(4000)
+)
+MILLION = GOOD.replace("203.0.113.0/30", "203.0.0.0/16").replace("100.64.0.0/24", "100.64.0.0/12")
+VERBS = {
+    "prove": (("prove", "isp.yaml"), b"proving isp.yaml"),
+    "diff": (("diff", "large.yaml", "other.yaml"), b"compiling large.yaml"),
+    "import": (("import", "iptables", "rules.v4", "-o", "new.yaml"), b"reading rules.v4"),
+    "lookup": (("lookup", "million.yaml", "--bulk", "questions.csv"), b"answering"),
+    "mappings": (("mappings", "million.yaml"), b"listing"),
+    "build": (("build", "large.yaml"), b"compiling large.yaml"),
+}
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """The working directory, with what the verbs read."""
+    monkeypatch.chdir(tmp_path)
+    texts = {
+        "isp.yaml": (ROOT / "examples/isp/site.yaml").read_text(),
+        "large.yaml": LARGE,
+        "other.yaml": LARGE.replace("10.0.0.0/24:", "10.200.0.0/24:"),
+        "rules.v4": RULES + "COMMIT\n",
+        "million.yaml": MILLION,
+        "questions.csv": "addr,port\n" + "203.0.0.1,3100\n" * 200_000,
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_ctrl_c_ends_each_verb_at_work(verb, files):
+    arguments, words = VERBS[verb]
+    got, code = verb_on_terminal(*arguments, interrupt=words)
+
+    assert code == 130
+    assert words in got
+    assert got.rfind(SHOW) > got.rfind(HIDE)
+    assert b"Traceback" not in got
+    assert not (files / "new.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("diff", "small.yaml", "isp.yaml"), ("mappings", "small.yaml"), ("import", "iptables", "small.v4")],
+    ids=lambda words: words[0],
+)
+def test_no_verb_shows_anything_in_a_pipe(arguments, files):
+    (files / "small.yaml").write_text(GOOD)
+    (files / "small.v4").write_text(RULES.partition("\n-A POSTROUTING -s 10.0.1.")[0] + "\nCOMMIT\n")
+    done = subprocess.run([sys.executable, "-c", VERB, *arguments], capture_output=True, check=False)
+
+    assert done.returncode == 0
+    assert b"\x1b" not in done.stderr + done.stdout
+
+
+def test_work_within_work_has_one_line(files):
+    """diff compiles the other site while it compares."""
+    (files / "a.yaml").write_text(GOOD)
+    got, code = verb_on_terminal("diff", "a.yaml", "isp.yaml")
+
+    assert code == 0
+    assert b"comparing" in got
+    assert b"compiling isp.yaml" not in got
+    assert got.count(HIDE) == got.count(SHOW) == 2
