@@ -22,7 +22,18 @@ from support.sites import GOOD, ROOT
 from support.waiting import until
 
 AWS = "needs an instance in AWS; tests/host/test_aws.py asks a service that stands in for it"
+DATABASE = "needs a PostgreSQL server: tests/kernel/test_log_database.py has one"
+LOGS = "needs a log of that time: tests/log/test_answers.py has some"
+AT = "nfcompile lookup 203.0.113.7:34567 --at 2026-05-01T12:00:00Z"
+DB = "postgresql://nat@db.example/nat"
 NOT_RUN = {
+    f"nfcompile log site.yaml --only blocks --keep 180 --to {DB}": DATABASE,
+    f"{AT} --db {DB}": DATABASE,
+    f"{AT} --db {DB} --report": DATABASE,
+    f"{AT} --log /var/log/nfcompile/log.jsonl": LOGS,
+    f"{AT} --log log.jsonl --log log.jsonl.1.gz": LOGS,
+    f"{AT} --log /var/log/nfcompile/parquet": LOGS,
+    "exec nfcompile host cloud aws /etc/nfcompile/site.yaml --take": AWS,
     "python3 -m venv /opt/nfcompile && /opt/nfcompile/bin/pip install .": "needs a network: scripts/bare",
     "ln -s /opt/nfcompile/bin/nfcompile /usr/local/bin/": "tests/kernel/test_day_one.py has its own",
     "nfcompile host cloud aws site.yaml --dry-run": AWS,
@@ -87,8 +98,7 @@ BEGIN = {
     "docs/log.md": "mkdir -p etc/nfcompile var/log/nfcompile; cp site.yaml etc/nfcompile/; "
     "nfcompile apply site.yaml -q",
     "docs/boot.md": "mkdir -p etc/systemd/system",
-    "docs/lookup.md": "mkdir -p var/log; touch var/log/nfcompile-assignments.json; "
-    "nfcompile apply site.yaml -q; printf 'addr,port\\n203.0.113.1,3000\\n' >questions.csv",
+    "docs/lookup.md": "nfcompile apply site.yaml -q; printf 'addr,port\\n203.0.113.1,3000\\n' >questions.csv",
     "docs/migrate.md": INPUTS,
     "docs/prove.md": f"cp -r {ROOT}/examples .; nfcompile apply site.yaml -q",
     "docs/status.md": "nfcompile apply site.yaml -q",
@@ -106,14 +116,10 @@ BEFORE = {
     + "; nfcompile apply site.yaml -q",
 }
 """What happens on the machine before a command, as the text around it says."""
-LOGGED = (
-    "nfcompile lookup 203.0.113.7:34567 --at 2026-05-01T12:00:00Z --log /var/log/nfcompile-assignments.json"
-)
 EXIT = {
     ("docs/ha.md", "nfcompile ha status"): (1, "there is no peer: `not ready`"),
     ("docs/host.md", "nfcompile host check site.yaml"): (1, "a line is not ok"),
     ("docs/lookup.md", "nfcompile lookup site.yaml 203.0.113.7:34567 --live"): (1, "nobody has a block yet"),
-    ("docs/lookup.md", LOGGED): (1, "the log is empty"),
     ("docs/prove.md", "nfcompile prove site.yaml --live"): (1, "another program has changed the table"),
 }
 RUNS_ON = re.compile(r"^nfcompile log .*--to ")
@@ -193,7 +199,7 @@ def forms(command: str, name: str) -> Iterator[str]:
     command = re.sub(r"20\d\d-\d\d-\d\dT[\d:]+(Z|\+02:00)", now, command)
     command = re.sub(r" \| jq .*", "", command)
     for text in dict.fromkeys((re.sub(r" \[[^]]*\]", "", command), re.sub(r"[][]|\|\w+", "", command))):
-        yield text.replace("DIR", "bundle").replace("NAME", name)
+        yield text.replace("DIR", "bundle").replace("NAME", name).replace("OUTPUT ...", "json:log.jsonl")
 
 
 @pytest.mark.parametrize("page", [page for page in BY_PAGE if page not in ELSEWHERE])

@@ -30,9 +30,9 @@ def shown() -> Iterator[Shown]:
             continue
         for language, block in FENCE.findall(file.read_text(encoding="utf-8")):
             for line in re.sub(r"\\\n\s*", "", block).splitlines():
-                command = line.removeprefix("$ ")
-                if (language or line != command) and re.search(r"(^|[\s;|&/])nfcompile ", command):
-                    yield Shown(page, re.sub(r"\s+#.*$", "", command).strip())
+                command = re.sub(r"\s+#.*$", "", line.removeprefix("$ ")).strip()
+                if (language or line.startswith("$ ")) and re.search(r"(^|[\s;|&/])nfcompile ", command):
+                    yield Shown(page, command)
 
 
 def mentioned() -> Iterator[Shown]:
