@@ -90,6 +90,7 @@ END
 """
 BEGIN = {
     "README.md": INPUTS + "rm site.yaml",
+    "docs/bundle.md": "sed -i 's/connection_logging: off/connection_logging: on/' site.yaml",
     "docs/diff.md": f"{GIT}\nip netns add gw\ncp site.yaml old.yaml\n{MOVE}",
     "docs/explain.md": f"cp {ROOT}/examples/isp/site.yaml site.yaml",
     "docs/fmt.md": "",
@@ -199,7 +200,11 @@ def forms(command: str, name: str) -> Iterator[str]:
     command = re.sub(r"20\d\d-\d\d-\d\dT[\d:]+(Z|\+02:00)", now, command)
     command = re.sub(r" \| jq .*", "", command)
     for text in dict.fromkeys((re.sub(r" \[[^]]*\]", "", command), re.sub(r"[][]|\|\w+", "", command))):
-        yield text.replace("DIR", "bundle").replace("NAME", name).replace("OUTPUT ...", "json:log.jsonl")
+        yield (
+            text.replace("DIR", "bundle")
+            .replace("NAME", name)
+            .replace("OUTPUT ...", "json:/var/log/nfcompile/log.jsonl")
+        )
 
 
 @pytest.mark.parametrize("page", [page for page in BY_PAGE if page not in ELSEWHERE])
