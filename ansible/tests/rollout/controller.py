@@ -32,7 +32,8 @@ class Controller:
         self.folder = folder
         self.environment = {
             "PATH": f"{ANSIBLE}:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": str(folder),
-            "ANSIBLE_HOME": str(folder / "home"), "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
+            "ANSIBLE_HOME": str(folder / "home"), "ANSIBLE_REMOTE_TMP": str(folder / "remote"),
+            "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
             "ANSIBLE_PIPELINING": "1", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "False",
         }  # fmt: skip
 
