@@ -429,7 +429,7 @@ def test_hostile_key_is_refused(path, text):
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(SPOTS), st.text(alphabet=ODD, min_size=1, max_size=3), st.booleans())
 def test_odd_characters_beside_a_value_are_refused_or_left_out(path, odd, before):
-    assume(not (before and odd == "!" and path[0] in ("dnat", "snat")))  # that is a negation
+    assume(not (before and odd == "!" and path[:1] in (("dnat",), ("snat",))))  # that is a negation
     data = changed(path, lambda old: f"{odd}{old}" if before else f"{old}{odd}")
 
     assert compiled(data) in (None, HARMLESS)
