@@ -22,6 +22,7 @@ from nfcompile.importers.values import Unreadable
 COUNTERS = re.compile(r"\s*\[\d+:\d+\]\s+(?=-)")
 COMMAND = re.compile(r"(?:\S+[#$]\s+)?(?:sudo\s+)?(?:/\S*/)?(ip6?tables)(?:-legacy|-nft)?\s+(.*)")
 """A command, maybe behind a prompt."""
+SHEBANG = re.compile(r"#!.*\b(ba|da|z|k)?sh\b")
 ASSIGNED = re.compile(r"\s*(?:export\s+)?[A-Za-z_]\w*=")
 PROGRAM = re.compile(r"\$|`|^\s*(for|while|until|if|case|function|do|done|then|fi|esac)\b|^\s*\w+\s*\(\)")
 INTERFACE = re.compile(r"(?:^|\s)(?:-i|-o|--in-interface|--out-interface)\s+(?:!\s+)?([A-Za-z0-9_.@:+-]+)")
@@ -53,7 +54,9 @@ def read(texts: tuple[SourceText, ...], options: ImportOptions, ledger: Accounti
 
 
 def _commands(text: SourceText) -> bool:
-    return any(COMMAND.match(line.strip()) for line in text.lines)
+    return any(COMMAND.match(line.strip()) for line in text.lines) or bool(
+        SHEBANG.match("".join(text.lines[:1]))
+    )
 
 
 # ---- iptables-save

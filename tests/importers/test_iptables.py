@@ -412,3 +412,12 @@ def test_rules_for_whatever_comes_in_need_no_sides():
     }
     assert site_of(found)["snat"] == {"l5": {"interface": ["eth0", "eth1"], "snat_ip": "interface"}}
     assert all("whatever comes in" in guess.reason for guess in found.account.guesses)
+
+
+def test_a_shell_program_with_its_commands_in_the_midst_of_lines_is_told_to_be_one():
+    text = "#!/bin/sh\nfor i in 1 2; do iptables -t nat -A POSTROUTING -s 10.0.0.$i -j MASQUERADE; done\n"
+
+    found = imported("iptables", text)
+
+    assert fates(found) == ["2 not-translated shell"]
+    assert "iptables-save" in reasons(found)[2]
