@@ -166,14 +166,19 @@ def test_a_trial_can_be_given_more_time(operator):
 
 
 def test_a_refused_trial_leaves_the_one_before_it(operator):
+    """Nothing of it: it ends by `rollback --trial` as it would by its time."""
     operator.applies(SITE)
-    operator.applies(OTHER, "--confirm", "3")
+    operator.applies(OTHER, "--confirm", "600")
+    (timer,) = timers(operator)
 
     assert operator.does("apply", "-", "-q", "--confirm", "600", site=REFUSED).returncode == 1
     assert operator.live() == OTHER
+    assert timers(operator) == [timer]
 
-    operator.waits(lambda: operator.results()[-1] == "reverted")
+    operator.must("rollback", "--trial")
+    assert operator.results()[-1] == "reverted"
     assert operator.live() == SITE
+    operator.waits(lambda: not timers(operator))
 
 
 @pytest.mark.parametrize("seconds", [600, None], ids=["trial", "rollback"])
