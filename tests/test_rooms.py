@@ -9,7 +9,6 @@ import re
 
 import yaml
 
-from nfcompile.analysis import not_lowered
 from support.sites import ROOT
 
 CODE = ROOT / "nfcompile"
@@ -318,8 +317,7 @@ def test_every_schema_key_has_a_golden_case_with_a_ruleset():
         site = (ruleset.parent / "site.yaml").read_text(encoding="utf-8")
         shown.update(keys_of_data(yaml.load(site, yaml.BaseLoader)))
 
-    assert sorted(set(keys_of_schema()) - shown - not_lowered.SCHEMA_KEYS) == []
-    assert set(keys_of_schema()) - shown >= not_lowered.SCHEMA_KEYS, "these keys have a ruleset now"
+    assert sorted(set(keys_of_schema()) - shown) == []
 
 
 def test_every_schema_key_is_documented():

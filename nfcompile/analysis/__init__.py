@@ -23,7 +23,6 @@ from nfcompile.analysis import (
     low_ports,
     marks,
     no_effect,
-    not_lowered,
     npt_prefixes,
     one_armed,
     one_armed_sides,
@@ -67,7 +66,6 @@ CHECKS: tuple[Check, ...] = (
     algs.check,
     flowtable.check,
     no_effect.check,
-    not_lowered.check,
     secondary_ips.check,
     pair.check,
 )

@@ -139,11 +139,13 @@ def _blocks(member: Membership) -> list[Row]:
     known = KnownSite(member.compiled)
     if not known.dynamic:
         return []
-    held = KernelOwners(member.netns).holdings(known)
+    owners = KernelOwners(member.netns)
+    held, on_trial = owners.holdings(known), owners.on_trial(known)
     return [
         (pool, one.subscriber, one.block.address, one.block.first)
         for pool, holdings in held.items()
         for one in sorted(holdings, key=lambda holding: holding.slot)
+        if one.subscriber not in on_trial[pool]  # without an answer soon gone; with one a connection tells
     ]
 
 

@@ -134,7 +134,7 @@ SYMBOLS: dict[str, dict[int, str]] = {
     "ether_type": {0x0800: "ip"},
     "tcp_flag": {1: "fin", 2: "syn", 4: "rst", 16: "ack"},
     "ct_state": {1: "invalid", 2: "established", 4: "related", 8: "new", 64: "untracked"},
-    "ct_status": {1: "expected", 16: "snat", 32: "dnat"},
+    "ct_status": {1: "expected", 2: "seen-reply", 16: "snat", 32: "dnat"},
     "ct_dir": {0: "original", 1: "reply"},
     "ct_event": {
         **{1: "new", 2: "related", 4: "destroy", 8: "reply", 16: "assured", 32: "protoinfo"},

@@ -109,6 +109,7 @@ class SiteStatePolicy:
             mark: "" for mark in taken if int(mark, 16) in freed or meant(mark) is None
         }
         held = _held(served, listed, meant)
+        gone |= _without_assignment(name, gone, held, listed)
         given = Bindings(allocation, held)
         gone[f"map owners_{name}"] = {
             key: data
@@ -212,6 +213,20 @@ def _held(served: Bindings, listed: Listed, meant: Callable[[str], Block | None]
     return blocks
 
 
+def _without_assignment(
+    pool: str, gone: dict[str, Elements], held: Mapping[int, object], listed: Listed
+) -> dict[str, Elements]:
+    """Subscribers on trial whose assignment goes; where any goes, what interfaces have had of new ones too:
+    those subscribers come back at once."""
+    ontrial, counted = f"set {names.ontrial(pool)}", f"set {names.newcomers(pool)}"
+    found: dict[str, Elements] = {
+        ontrial: {key: "" for key in listed.get(ontrial, {}) if address(key) not in held}
+    }
+    if any(gone.values()):
+        found[counted] = listed.get(counted, {})
+    return found
+
+
 def _mapped(given: Bindings, key: str, data: str, inside_first: bool) -> bool:
     """Whether a mapping entry, 'protocol . address . port' to 'address . port', still makes sense."""
     protocol, _, end = key.partition(" . ")
@@ -246,7 +261,9 @@ def _remembered(allocation: PoolAllocation) -> list[str]:
     """The sets and maps in which a pool remembers what its subscribers have."""
     found = _assigned(allocation)
     if found:
-        found += (f"set taken_{allocation.pool.name}", f"map owners_{allocation.pool.name}")
+        name = allocation.pool.name
+        found += (f"set taken_{name}", f"map owners_{name}")
+        found += (f"set {names.ontrial(name)}", f"set {names.newcomers(name)}")
     if allocation.pool.keeps_forwardings:
         found.append(f"set {names.forwarded(allocation.pool.name)}")
     return [*found, *(key for key, _ in _sockets(allocation))]

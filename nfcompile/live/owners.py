@@ -8,6 +8,7 @@ from nfcompile.allocation.mappings import Holding
 from nfcompile.allocation.numbering import FIRST_NUMBER
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.kernel import NOT_LOADED, KernelError, elements, netns, nft
+from nfcompile.lower import names
 from nfcompile.lower.numbering import looked_up
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
@@ -55,6 +56,12 @@ class KernelOwners:
             return {allocation.pool.name: list(_holdings(known, allocation)) for allocation in known.dynamic}
 
         return netns.inside(self._netns, ask)
+
+    def on_trial(self, known: KnownSite) -> dict[str, set[int]]:
+        """The subscribers whose assignment nothing has answered, by pools."""
+        keys = {one.pool.name: f"set {names.ontrial(one.pool.name)}" for one in known.dynamic}
+        found = netns.inside(self._netns, lambda: elements.listed(keys.values()))
+        return {pool: {address(one) for one in found.get(key, {})} for pool, key in keys.items()}
 
     def _agree(self, known: KnownSite, allocation: PoolAllocation, number: int) -> None:
         """The live table must be that of the site, or its numbers mean something else."""

@@ -17,13 +17,14 @@ from typing import NamedTuple
 from nfcompile.allocation.numbering import Numbering
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Map, Name, Set
-from nfcompile.kernel.conntrack import DESTINATION_NAT, SOURCE_NAT, Flow
+from nfcompile.kernel.conntrack import DESTINATION_NAT, SEEN_REPLY, SOURCE_NAT, Flow
 from nfcompile.kernel.ends import Ends
 from nfcompile.kernel.filling import Filled, Values
 from nfcompile.live.continuity import EXPECTED
 from nfcompile.lower import names
 from nfcompile.lower.context import lowering_context
 from nfcompile.lower.renewal import entry_seconds
+from nfcompile.lower.trial import MEMBER_EXTRA, TAKEN_EXTRA, trial_seconds
 from nfcompile.model.protocols import IN_BLOCK, TCP, UDP
 from nfcompile.pipeline import Compiled
 
@@ -107,6 +108,7 @@ class _Pool:
     taken     number -> the subscriber that has it
     numbers   subscriber -> its numbers, in the order of the slots
     owners    global address -> the subscriber behind it, where addresses are not shared
+    answered  subscribers of which the peer has seen an answer; the others are on trial
     inside    protocol, inside address, port -> global address, port; `outside` the other way
     """
 
@@ -117,9 +119,11 @@ class _Pool:
         self.taken: dict[int, int] = {}
         self.numbers: dict[int, list[int]] = {}
         self.owners: dict[int, int] = {}
+        self.answered: set[int] = set()
         self.inside: dict[Values, Values] = {}
         self.outside: dict[Values, Values] = {}
         self.clashes = 0
+        self._trial = trial_seconds(context, self.pool)
         self._keeps = self.pool.keeps_mapping_entries
         seconds = entry_seconds(context, self.pool)
         self._tcp_seconds = 0 if seconds["tcp"] == seconds["udp"] else seconds["tcp"]
@@ -135,6 +139,8 @@ class _Pool:
             return
         if self.numbering is not None and not self._assign(flow, source, address, global_port):
             return
+        if flow.status & SEEN_REPLY:
+            self.answered.add(source)
         protocol = flow.protocol
         if self._keeps and (protocol in (UDP, TCP)):
             inside, outside = (protocol, source, port), (protocol, address, global_port)
@@ -181,6 +187,7 @@ class _Pool:
             if first is not None and first.address != one.address:
                 return False
         self.taken[number] = one.subscriber
+        self.answered.add(one.subscriber)
         self._hold(one.subscriber, number, one.address)
         return True
 
@@ -189,13 +196,18 @@ class _Pool:
         if self.numbering is not None:
             for slot in range(1, self.allocation.blocks_each + 1):
                 yield self._filled(names.assigned(slot, self.name), self._held(slot))
-            yield self._filled(names.taken(self.name), [((number,), (), 0) for number in self.taken])
+            taken = ((number, self._on_trial(source, TAKEN_EXTRA)) for number, source in self.taken.items())
+            yield self._filled(names.taken(self.name), [((number,), (), left) for number, left in taken])
+            if self._trial:
+                members = ((one, self._on_trial(one, MEMBER_EXTRA)) for one in self.numbers)
+                found = [((source,), (), left) for source, left in members if left]
+                yield self._filled(names.ontrial(self.name), found)
             if self.pool.can_be_reached:
-                owners = [((address,), (source,), 0) for address, source in self.owners.items()]
+                owners = [((at,), (one,), self._on_trial(one)) for at, one in self.owners.items()]
                 yield self._filled(names.owners(self.name), owners)
         if self.pool.keeps_mapping_entries:
-            yield self._filled(names.eim(self.name), self._entries(self.inside))
-            yield self._filled(names.eif(self.name), self._entries(self.outside))
+            yield self._filled(names.eim(self.name), self._entries(self.inside.items()))
+            yield self._filled(names.eif(self.name), self._entries(self.outside.items(), key=False))
         if self.pool.keeps_forwardings:
             # The peer's are known to the peer alone; clients ask for theirs again.
             yield self._filled(names.forwarded(self.name), ())
@@ -203,13 +215,20 @@ class _Pool:
     def _held(self, slot: int) -> list[tuple[Values, Values, int]]:
         """Which number each subscriber has in a slot."""
         held = ((source, numbers) for source, numbers in self.numbers.items() if len(numbers) >= slot)
-        return [((source,), (numbers[slot - 1],), 0) for source, numbers in held]
+        return [((source,), (numbers[slot - 1],), self._on_trial(source)) for source, numbers in held]
 
-    def _entries(self, entries: dict[Values, Values]) -> list[tuple[Values, Values, int]]:
-        return [(key, end[1:], self._seconds(key[0])) for key, end in entries.items()]
+    def _on_trial(self, source: int, extra: int = 0) -> int:
+        """The seconds of what is on trial; 0: the full time."""
+        return self._trial + extra if self._trial and source not in self.answered else 0
 
-    def _seconds(self, protocol: int | str) -> int:
-        return self._tcp_seconds if protocol == TCP else 0
+    def _entries(
+        self, entries: Iterable[tuple[Values, Values]], key: bool = True
+    ) -> list[tuple[Values, Values, int]]:
+        """Entries from one end to the other; the inside is the key, or the data."""
+        return [(one, end[1:], self._seconds(one if key else end)) for one, end in entries]
+
+    def _seconds(self, inside: Values) -> int:
+        return self._on_trial(int(inside[1])) or (self._tcp_seconds if inside[0] == TCP else 0)
 
     def _filled(self, name: Name, elements: Iterable[tuple[Values, Values, int]]) -> Filled:
         one = self._objects[name]

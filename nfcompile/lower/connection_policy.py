@@ -114,6 +114,22 @@ def _events(site: Site, pool: Pool) -> Rule:
     return Rule((_event(site, pool.connection_logging),), path, f"{dotted(pool.path)}.connection_logging")
 
 
+def trial_timeouts(pool: Pool, seconds: int) -> tuple[tuple[CtTimeout, ...], tuple[Rule, ...]]:
+    """The policies of a pool's connections that nothing has answered, where they differ."""
+    path, objects, rules = (*pool.path, "timeouts_inactivity"), [], []
+    wanted = [(match(L4PROTO, protocol), protocol, own) for protocol, own in policies(pool).items()]
+    if pool.timeouts.special_tcp_ports:
+        ports = match(Field("tcp dport"), *pool.timeouts.special_tcp_ports)
+        wanted.append((ports, "tcp", tcp_policy(pool, pool.timeouts.special)))
+    for matched, protocol, own in wanted:
+        state = next(iter(own))
+        if own[state] > seconds:
+            one = _policy(protocol, own | {state: _unanswered(state, seconds)}, path)
+            objects.append(one)
+            rules.append(Rule((matched, Use("ct timeout", one.name)), path))
+    return tuple(objects), tuple(rules)
+
+
 def _timeouts(context: Context, pool: Pool) -> tuple[tuple[CtTimeout, ...], tuple[Rule, ...]]:
     """tcp and udp are all that nft's grammar has; icmp and other protocols: see docs/behaviour.md."""
     path, own = (*pool.path, "timeouts_inactivity"), policies(pool)
@@ -127,10 +143,19 @@ def _timeouts(context: Context, pool: Pool) -> tuple[tuple[CtTimeout, ...], tupl
     return tuple(objects), tuple(rules)
 
 
+def _unanswered(state: str, seconds: int) -> int:
+    """Not the kernel's own value: nft lists a policy of such values as an empty one, which it cannot read."""
+    return seconds - (state == "unreplied" and seconds == KERNELS_UNREPLIED)
+
+
 def _policy(protocol: str, seconds: dict[str, int], path: Path) -> CtTimeout:
-    distinct = dict.fromkeys(seconds.values()) if protocol == "udp" else [seconds[s] for s in NAMING]
+    half_open = ("syn_recv",) if seconds.get("syn_recv") != seconds.get("syn_sent") else ()
+    states = (*NAMING[:1], *half_open, *NAMING[1:])
+    distinct = dict.fromkeys(seconds.values()) if protocol == "udp" else [seconds[s] for s in states]
     return CtTimeout(names.timeout_policy(protocol, distinct), protocol, tuple(seconds.items()), path)
 
 
+KERNELS_UNREPLIED = 30
+"""Seconds of a udp connection without an answer where nothing says otherwise."""
 NAMING = ("syn_sent", "established", "fin_wait", "close")
-"""States of tcp that have values of their own: a policy is called by them."""
+"""States of tcp that have values of their own: a policy is called by them. On trial `syn_recv` is one too."""

@@ -22,6 +22,8 @@ DROP_REASONS = {
     "full": DropReason("full", "a set that counts or keeps what subscribers use is full"),
     "full_sessions": DropReason("sockets_full", "the set that counts the sessions of sockets is full"),
     "exhausted": DropReason("exhausted", "no free block in the pool, or none found in time"),
+    "rate": DropReason("new_assignments", "over the rate of new assignments of the inside interface"),
+    "trial_over": DropReason("trial_over", "nothing has answered the subscriber, whose block is free again"),
     "waiting": DropReason("waiting", "the subscriber's block is just being assigned"),
     "conflict": DropReason("conflict", "the global port belongs to another socket's mapping entry"),
     "race": DropReason("race", "second of two first packets of one socket at the same instant"),

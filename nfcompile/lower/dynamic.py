@@ -53,7 +53,9 @@ from nfcompile.lower.search import (
     search_chains,
     tree,
 )
+from nfcompile.lower.trial import over_rate, stays, trial_objects, trial_seconds
 from nfcompile.model.ranges import union
+from nfcompile.model.site import Pool
 
 GRACE_SECONDS = 300
 """How much longer a number stays taken than its subscriber's entry."""
@@ -72,12 +74,17 @@ def dynamic(context: Context, allocation: PoolAllocation) -> PoolPart:
         mine = match(IP_DADDR, *union(pool.global_ip))
         inbound = (inbound_rule(context, pool, mine, statement),)
     objects = tuple(
-        chained(_state(allocation), numbers(allocation), search_chains(allocation), _chains(allocation))
+        chained(
+            _state(context, allocation),
+            numbers(allocation),
+            search_chains(allocation),
+            _chains(context, allocation),
+        )
     )
     return PoolPart(objects, (pool_rule(pool, goto(names.allocator("slots", pool.name))),), inbound)
 
 
-def _state(allocation: PoolAllocation) -> Iterator[Object]:
+def _state(context: Context, allocation: PoolAllocation) -> Iterator[Object]:
     """The sets and maps that the kernel fills, and the counters.
 
     The sizes are rounded, so that a few more addresses leave them, and what is in them, as they are.
@@ -98,15 +105,16 @@ def _state(allocation: PoolAllocation) -> Iterator[Object]:
         yield Map(names.owners(name), address, address, path, (), flags, lifetime, size)
     for word in ("assigned", "exhausted", "waiting"):
         yield Counter(names.pool_counter(name, word), path)
+    yield from trial_objects(context, allocation, size)
 
 
-def _chains(allocation: PoolAllocation) -> Iterator[Chain]:
+def _chains(context: Context, allocation: PoolAllocation) -> Iterator[Chain]:
     pool = allocation.pool
     yield chain_of(pool, names.allocator("use", pool.name), *_use(allocation))
     yield chain_of(pool, names.allocator("slots", pool.name), *_choose_slot(allocation))
     yield no_room(pool, names.allocator("exhausted", pool.name), names.pool_counter(pool.name, "exhausted"))
     for slot in range(1, allocation.blocks_each + 1):
-        yield from _slot(allocation, slot)
+        yield from _slot(context, allocation, slot)
 
 
 def _choose_slot(allocation: PoolAllocation) -> Iterator[Statements]:
@@ -136,7 +144,7 @@ def _choose_slot(allocation: PoolAllocation) -> Iterator[Statements]:
         yield protocol, go(last)
 
 
-def _slot(allocation: PoolAllocation, slot: int) -> Iterator[Chain]:
+def _slot(context: Context, allocation: PoolAllocation, slot: int) -> Iterator[Chain]:
     """Use the slot's block; make one if there is none, beside the first one."""
     pool = allocation.pool
     name = pool.name
@@ -161,33 +169,42 @@ def _slot(allocation: PoolAllocation, slot: int) -> Iterator[Chain]:
         (jump(chain(f"wait{slot}x{WAIT_LOOKS}")),),
         (counter(names.pool_counter(name, "waiting")), DROP),
     )
-    yield chain_of(pool, chain(f"known{slot}"), *refresh, (use,))
+    trial = trial_seconds(context, pool) > 0
+    ontrial: Statements = (match(IP_SADDR, names.ontrial(name)),)
+    on_trial: list[Statements] = [(*ontrial, goto(chain(f"trial{slot}")))] if trial else []
+    yield chain_of(pool, chain(f"known{slot}"), *on_trial, *refresh, (use,))
+    if trial:
+        yield chain_of(pool, chain(f"trial{slot}"), *stays(context, pool, slot), (use,))
     # Who has found nothing gives the token back: the next packet searches anew, and does not wait in vain.
     give_back = SetUpdate("delete", names.block_asking(slot, name), IP_SADDR)
-    found = ((FOUND_NONE, give_back, exhausted), (TAKE_FLAG_OFF, goto(chain(f"assign{slot}"))))
+    word = "begin" if trial and slot > 1 else "assign"
+    none = FOUND_NONE, give_back, exhausted
     yield chain_of(
         pool,
         chain(f"search{slot}"),
         known,
         *([numbered(1, "beside")] if slot > 1 else []),
+        *over_rate(context, allocation, give_back),
         *anywhere(allocation),
-        *found,
+        none,
+        (TAKE_FLAG_OFF, goto(chain(f"{word}{slot}"))),
     )
     if slot > 1:
         yield chain_of(
             pool,
             chain(f"beside{slot}"),
+            *((*ontrial, *one) for one in over_rate(context, allocation, give_back)),
             *same_address(allocation),
-            *found,
+            none,
+            (TAKE_FLAG_OFF, goto(chain(f"assign{slot}"))),
         )
-    yield chain_of(
-        pool,
-        chain(f"assign{slot}"),
-        *refresh,
-        (counter(names.pool_counter(name, "assigned")),),
-        *_log(allocation),
-        (use,),
-    )
+    counted = (counter(names.pool_counter(name, "assigned")),), *_log(allocation), (use,)
+    if trial:
+        begun = *stays(context, pool, slot), (jump(names.unanswered(name)),)
+        yield chain_of(pool, chain(f"{word}{slot}"), *begun, *counted)
+    if slot > 1 or not trial:
+        further = _further(context, pool, slot, refresh) if trial else refresh
+        yield chain_of(pool, chain(f"assign{slot}"), *further, *counted)
     yield chain_of(pool, chain(f"wait{slot}x1"), known)
     yield from tree(pool, f"wait{slot}x", WAIT_LOOKS)
 
@@ -202,3 +219,12 @@ def _use(allocation: PoolAllocation) -> Iterator[Statements]:
     """Translate by the number in the packet mark."""
     yield from translation(allocation)
     yield counter(names.dropped(allocation.pool.name)), DROP
+
+
+def _further(
+    context: Context, pool: Pool, slot: int, refresh: tuple[Statements, ...]
+) -> Iterator[Statements]:
+    """A further block beside the first: on trial with it."""
+    ontrial = names.ontrial(pool.name)
+    yield from ((match(IP_SADDR, ontrial), *renewal) for renewal in stays(context, pool, slot))
+    yield from ((unlike(IP_SADDR, ontrial), *renewal) for renewal in refresh)

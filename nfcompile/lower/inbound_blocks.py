@@ -26,7 +26,8 @@ from nfcompile.emit.statements import (
 from nfcompile.ipalloc import Layout, Piece, Stock
 from nfcompile.lower import names
 from nfcompile.lower.low_ports import prefix
-from nfcompile.lower.renewal import FIRST_TOKEN, PROTOCOLS, TOKEN_BYTE
+from nfcompile.lower.renewal import PROTOCOLS
+from nfcompile.lower.tokens import FIRST_TOKEN, TOKEN_BYTE
 from nfcompile.model.ranges import Range
 
 

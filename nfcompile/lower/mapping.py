@@ -58,6 +58,7 @@ from nfcompile.lower.renewal import (
     socket_key,
     take_token,
 )
+from nfcompile.lower.trial import begins_on_trial, trial_seconds
 from nfcompile.lower.whose_address import whose
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
@@ -90,7 +91,8 @@ def sockets(context: Context, allocation: PoolAllocation, plan: PortPlan | None)
     if not pool.keeps_mapping_entries:
         if not pool.renews:
             return Sockets(more, (), inbound)
-        return Sockets(tuple(refreshing(context, pool, slots)), take_token(pool), ())
+        new = *take_token(pool), *begins_on_trial(context, pool)
+        return Sockets(tuple(refreshing(context, pool, slots)), new, ())
     objects: list[Object] = [Counter(names.pool_counter(pool.name, "conflict"), pool.path)]
     objects += _maps(context, pool)
     objects += forwarded(pool)
@@ -100,7 +102,7 @@ def sockets(context: Context, allocation: PoolAllocation, plan: PortPlan | None)
     objects += refreshing(context, pool, slots)
     # One comparison each: a set of both costs as much as four of them.
     ask = (pool_rule(pool, match(L4PROTO, one), jump(names.sockets(pool.name))) for one in ("udp", "tcp"))
-    look = *take_token(pool), *ask
+    look = *take_token(pool), *begins_on_trial(context, pool), *ask
     return Sockets((*objects, *more), look, inbound)
 
 
@@ -135,6 +137,8 @@ def _by_address(context: Context, allocation: PoolAllocation) -> Rule:
     """Marks are the same in all pools; the global address, and its port, say which one it was."""
     pool = allocation.pool
     mine = next(whose(context, allocation, GLOBAL))
+    if pool.can_be_reached and trial_seconds(context, pool):
+        return pool_rule(pool, *mine, jump(names.learn_owner(pool.name)))
     if pool.can_be_reached:
         return pool_rule(pool, *mine, update(names.owners(pool.name), GLOBAL, LOCAL))
     ported = () if len(mine) > 1 else (match(L4PROTO, *PROTOCOLS),)
@@ -195,7 +199,7 @@ def _after_translation(context: Context, pool: Pool) -> Iterator[Object]:
     longer = [
         pool_rule(pool, match(L4PROTO, *protocols), goto(names.opened("inside", name)))
         for protocols, seconds in lifetimes(context, pool)
-        if seconds
+        if seconds or trial_seconds(context, pool)
     ]
     yield pool_chain(
         pool,

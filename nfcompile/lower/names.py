@@ -51,6 +51,7 @@ CLOSED = Name("closed_subscribers")
 OWN = Name("own_addresses")
 NAMED = Name("named_sources")
 OFFLOADED = Name("shortcut_addresses")
+MARKED = Name("marked")
 RECENT_TOKENS = Name("recent_tokens")
 NOW = Name("now")
 GATE = Name("gate")
@@ -410,6 +411,41 @@ def claimed(pool: str) -> Name:
 def owners(pool: str) -> Name:
     """The map from global addresses to the subscriber behind them."""
     return Name("owners", pool)
+
+
+def ontrial(pool: str) -> Name:
+    """The set of subscribers whose assignment nothing has answered yet."""
+    return Name("ontrial", pool)
+
+
+def newcomers(pool: str) -> Name:
+    """The set that counts the new assignments of each inside interface."""
+    return Name("newcomers", pool)
+
+
+def unanswered(pool: str) -> Name:
+    """The chain for new connections of subscribers on trial."""
+    return Name("unanswered", pool)
+
+
+def on_trial(side: str, pool: str) -> Name:
+    """The chain that renews for the time of a trial, of connections opened 'inside' or 'outside'."""
+    return Name(f"ontrial_{side}", pool)
+
+
+def after_trial(side: str, pool: str) -> Name:
+    """The chain for unanswered connections of subscribers that are not on trial any more."""
+    return Name(f"after_trial_{side}", pool)
+
+
+def learn_owner(pool: str) -> Name:
+    """The chain that notes whose a global address is, as long as its subscriber has it."""
+    return Name("learn_owner", pool)
+
+
+def token_of_now(pool: str) -> Name:
+    """The chain that gives such a connection a token."""
+    return Name("late_token", pool)
 
 
 def allocator(word: str, pool: str) -> Name:

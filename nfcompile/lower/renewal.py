@@ -40,18 +40,24 @@ from nfcompile.emit.statements import (
 from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
-from nfcompile.lower.part import pool_chain, pool_rule
+from nfcompile.lower.part import Statements, pool_chain, pool_rule
+from nfcompile.lower.tokens import FIRST_TOKEN, NOW, TOKEN_BYTE, TOKENS
+from nfcompile.lower.trial import (
+    answered,
+    for_trial,
+    has_trials,
+    marked,
+    stale_on_trial,
+    trial_chains,
+    trial_seconds,
+)
 from nfcompile.lower.whose_address import whose
 from nfcompile.model.site import Pool
 
 PROTOCOLS = ("tcp", "udp")
 SNAT, DNAT = symbol("ct_status", "snat"), symbol("ct_status", "dnat")
-FIRST_TOKEN, TOKENS = 0x1000000, 0x1000000
 NEW_TOKEN = Numgen("random", TOKENS, FIRST_TOKEN)
 """Drawn, not counted: a count begins again with every load, and would give out tokens that are held."""
-TOKEN_BYTE = 0xFF000000
-NOW = lookup(META_PROTOCOL, names.NOW)
-"""The token of this moment. The map has one element; every packet of the table has the same protocol."""
 YOUNG_SECONDS = 30
 SLOTS = 3
 """A token is given out for a third of the time that it is young, so that it stays young for the rest."""
@@ -73,12 +79,17 @@ def renewal(context: Context) -> Contribution:
         return Contribution()
     path = ("pools",)
     sixteenth = match(CT_DIRECTION, "original"), match(Numgen("inc", 16), 0)
+    objects = list(_renewal(context, renewing))
+    of_marked: Statements = (*sixteenth, jump(names.REFRESH_ENTRIES))
+    if has_trials(context):
+        objects.append(Chain(names.MARKED, (Rule(of_marked, path), *marked(context)), path))
+        of_marked = (jump(names.MARKED),)
     rules = (
         Rule((unlike(CT_MARK, 0), match(CT_MARK, names.RECENT_TOKENS), ACCEPT), path),
         Rule((match(Bitwise(CT_MARK, TOKEN_BYTE), FIRST_TOKEN), goto(names.REFRESH_CHECK)), path),
-        Rule((unlike(CT_MARK, 0), *sixteenth, jump(names.REFRESH_ENTRIES)), path),
+        Rule((unlike(CT_MARK, 0), *of_marked), path),
     )
-    return Contribution(tuple(_renewal(context, renewing)), translated=rules)
+    return Contribution(tuple(objects), translated=rules)
 
 
 def take_token(pool: Pool) -> tuple[Rule, Rule]:
@@ -120,6 +131,10 @@ def refreshing(context: Context, pool: Pool, slots: int) -> Iterator[Chain]:
         ]
         if slots:
             subscriber, address = _address(inside), _address(outside)
+            seconds = trial_seconds(context, pool)
+            entries = list(_entries_on_trial(pool, inside, outside, seconds))
+            yield from trial_chains(context, pool, side, (subscriber, address), entries, slots)
+            rules = [*answered(context, pool, side, subscriber), *rules]
             rules += (_renew_block(pool, slot, subscriber) for slot in range(1, slots + 1))
             if pool.can_be_reached:
                 rules.append(pool_rule(pool, update(names.owners(pool.name), address, subscriber)))
@@ -143,6 +158,14 @@ def lifetimes(context: Context, pool: Pool) -> Iterator[tuple[tuple[str, ...], i
         return
     yield ("tcp",), seconds["tcp"]
     yield ("udp",), 0
+
+
+def _entries_on_trial(pool: Pool, inside: Concat, outside: Concat, seconds: int) -> Iterator[Statements]:
+    """Mapping entries live as long as the assignment that they are part of."""
+    if pool.keeps_mapping_entries:
+        ported = match(L4PROTO, *PROTOCOLS)
+        yield ported, *for_trial(_renewed(names.eim(pool.name), inside, outside, 0), seconds)
+        yield ported, *for_trial(_renewed(names.eif(pool.name), outside, inside, 0), seconds)
 
 
 def socket_key(end: Concat) -> Concat:
@@ -183,6 +206,7 @@ def _renewal(context: Context, renewing: list[PoolAllocation]) -> Iterator[Objec
     yield Chain(
         names.REFRESH_CHECK,
         (
+            *stale_on_trial(context),
             *((inbound_counts,) if refreshes else ()),
             *(() if refreshes else _while_alive(context, renewing)),
             Rule((*from_outside, ACCEPT), path),
@@ -208,7 +232,7 @@ def _renewal(context: Context, renewing: list[PoolAllocation]) -> Iterator[Objec
         yield Set(names.alive(each), ("mark",), OPTION, (), flags, each, MANY)
     if seconds:
         yield Counter(names.SILENT_COUNTER, OPTION)
-    yield _new_token(young, seconds)
+    yield _new_token(young, seconds, TOKENS - has_trials(context))
     rules = []
     for allocation in renewing:
         pool = allocation.pool
@@ -246,11 +270,11 @@ def _while_alive(context: Context, renewing: list[PoolAllocation]) -> Iterator[R
         yield Rule((udp, *inbound, counter(names.SILENT_COUNTER), DROP), OPTION)
 
 
-def _new_token(young: int, alive: tuple[int, ...]) -> Chain:
+def _new_token(young: int, alive: tuple[int, ...], tokens: int) -> Chain:
     """The first packet of a slot makes its token. Of two CPUs that do, the second takes the first one's."""
     path = ("pools",)
     make: tuple[Statement, ...] = (
-        set_mark(NEW_TOKEN, CT_MARK),
+        set_mark(NEW_TOKEN._replace(modulus=tokens), CT_MARK),
         SetUpdate("add", names.RECENT_TOKENS, CT_MARK, timeout=young),
         *(add(names.alive(seconds), CT_MARK) for seconds in alive),
         SetUpdate("add", names.NOW, META_PROTOCOL, CT_MARK),

@@ -13,7 +13,7 @@ from support.lab import Lab
 from support.sites import site
 
 MANY = """
-nat_defaults: {port_block_size: 8}
+nat_defaults: {port_block_size: 8, assignment_trial: 86400}
 acls: {homes: {10: allow ip 100.64.0.0/23}}
 pools:
   homes:

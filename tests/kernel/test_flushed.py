@@ -17,6 +17,7 @@ FAR = address("198.18.0.1")
 SITE = """
 nat_defaults:
   port_block_size: 64
+  assignment_trial: 86400
   timeouts_inactivity: {tcp_handshake: 6000, udp: 6000}
 acls:
   homes: {10: allow ip 100.64.0.0/24}

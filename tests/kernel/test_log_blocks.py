@@ -21,7 +21,7 @@ from support.wires import route
 FAR = address("198.18.0.1")
 HOME = address("100.64.0.1")
 POOLS = """
-nat_defaults: {port_block_size: 8, timeouts_inactivity: {TIMEOUTS}}
+nat_defaults: {port_block_size: 8, assignment_trial: 86400, timeouts_inactivity: {TIMEOUTS}}
 acls: {homes: {10: allow ip 100.64.0.0/16}}
 pools:
   homes:

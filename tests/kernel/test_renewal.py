@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from nfcompile.lower.renewal import FIRST_TOKEN
+from nfcompile.lower.tokens import FIRST_TOKEN
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
 from support.dynamic_pools import BLOCKS, expires, home
@@ -160,6 +160,7 @@ def test_a_running_connection_keeps_the_number_as_long_as_the_block(lab: Lab) ->
 
 
 LINES = """
+nat_defaults: {assignment_trial: 86400}
 acls: {lines: {10: allow ip 10.0.0.0/24}}
 pools:
   lines: {type: nat, acl: lines, priority: 1, global_ip: [203.0.113.0/29]}

@@ -186,6 +186,8 @@ def test_nothing_is_reviewed_when_other_pools_change():
         "map assigned1_office",
         "set taken_office",
         "map owners_office",
+        "set ontrial_office",
+        "set newcomers_office",
     )
 
 
@@ -308,3 +310,21 @@ def test_an_opened_port_goes_with_its_entry():
         "map eif_homes": ["udp . 203.0.113.3 . 1031"],
         "set forwarded_homes": ["udp . 203.0.113.3 . 1031", "udp . 203.0.113.3 . 1040"],
     }
+
+
+def test_a_trial_goes_with_its_assignment_and_interfaces_may_have_new_ones():
+    """The number of the first subscriber means another block now; the others keep theirs."""
+    listed = {
+        "map assigned1_shops": {"100.64.2.9": "0x02000000", "100.64.2.8": "0x02000001"},
+        "set ontrial_shops": {"100.64.2.9": "", "100.64.2.8": ""},
+        "set newcomers_shops": {'"lan0"': ""},
+    }
+    policy = SiteStatePolicy(compiled())
+
+    gone = policy.stale(changes("map addresses_shops", addresses_shops={"0x02000000"}), listed)
+    assert gone["map assigned1_shops"] == {"100.64.2.9": "0x02000000"}
+    assert gone["set ontrial_shops"] == {"100.64.2.9": ""}
+    assert gone["set newcomers_shops"] == {'"lan0"': ""}
+
+    gone = policy.stale(changes("map addresses_shops", addresses_shops={"0x0200ffff"}), listed)
+    assert not any(gone.values())

@@ -83,11 +83,38 @@ def test_whole_addresses_and_their_owners() -> None:
 
 def test_a_connection_from_outside_says_the_same() -> None:
     inside, outside = address("100.64.0.9"), address("203.0.113.0")
-    inward = Flow(
-        UDP, SERVER, 80, outside, 1100, inside, 6000, SERVER, 80, 0, 0, DESTINATION_NAT, 60, 0, (0, 0), 1
-    )
+    status = DESTINATION_NAT | SEEN_REPLY
+    inward = Flow(UDP, SERVER, 80, outside, 1100, inside, 6000, SERVER, 80, 0, 0, status, 60, 0, (0, 0), 1)
 
     assert contents(inward)["eim_blocks"] == {(UDP, inside, 6000): ((outside, 1100), 0)}
+
+
+def test_what_nothing_has_answered_is_on_trial_here_too() -> None:
+    """One connection of a subscriber that is answered speaks for all; so does the copy of the peer."""
+    silent, heard, copied = (address(f"100.64.0.{n}") for n in (7, 8, 9))
+    quiet = [
+        one._replace(status=SOURCE_NAT)
+        for one in (
+            out("100.64.0.7", 1, "203.0.113.0", 1024),
+            out("100.64.0.8", 1, "203.0.113.0", 1088),
+        )
+    ]
+    flows = *quiet, out("100.64.0.8", 2, "203.0.113.0", 1089)
+    found = contents(*flows, copy=(CopiedBlock("blocks", copied, address("203.0.113.1"), 1024),))
+
+    assert {key[0]: life for key, (_, life) in found["assigned1_blocks"].items()} == {
+        silent: 30,
+        heard: 0,
+        copied: 0,
+    }
+    assert found["ontrial_blocks"] == {(silent,): ((), 35)}
+    assert sorted(life for _, life in found["taken_blocks"].values()) == [0, 0, 40]
+    assert {key[1:]: life for key, (_, life) in found["eim_blocks"].items()} == {
+        (silent, 1): 30,
+        (heard, 1): 0,
+        (heard, 2): 0,
+    }
+    assert sorted(life for _, life in found["eif_blocks"].values()) == [0, 0, 30]
 
 
 def test_what_contradicts_an_earlier_connection_is_left_out_and_counted() -> None:

@@ -1,7 +1,5 @@
 """Targets of dnat and snat rules beyond addresses, npt pools, settings without a ruleset: text -> values."""
 
-import pytest
-
 from nfcompile import pipeline
 from nfcompile.model.npt import Prefix6
 from nfcompile.model.ranges import Range
@@ -42,16 +40,3 @@ def test_an_npt_pool():
     assert (pool.priority, pool.stateless, pool.hairpin) == (40, True, True)
     assert pair.local == Prefix6(0xFD00_0001 << 96, 48)
     assert pair.globals == Prefix6(0x2001_0DB8_0001 << 80, 48)
-
-
-USED = [
-    "nat_defaults: {assignment_trial: 60}",
-]
-
-
-@pytest.mark.parametrize("text", USED)
-def test_what_has_no_ruleset_is_refused(text):
-    compilation = pipeline.compile_text((HEAD + text + "\n").encode(), "site.yaml")
-
-    assert compilation.compiled is None
-    assert "not-supported" in {one.code for one in compilation.diagnostics}

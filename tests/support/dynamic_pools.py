@@ -12,7 +12,7 @@ from support.sites import site
 from support.wires import route
 
 BLOCKS = """
-nat_defaults: {port_block_size: 8}
+nat_defaults: {port_block_size: 8, assignment_trial: 86400}
 acls: {homes: {10: allow ip 100.64.0.0/24}}
 pools:
   homes:

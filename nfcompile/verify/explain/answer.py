@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nfcompile.lower.context import lowering_context
+from nfcompile.lower.tokens import UNANSWERED
 from nfcompile.model.protocols import IN_BLOCK, TCP, UDP
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Pool, Site
@@ -209,8 +210,10 @@ def _subscriber(site: Site, pool: Pool | None, packet: Packet) -> str:
 
 
 def _mark(outcome: Outcome) -> int | None:
-    """The operator's mark; what is drawn at random is our own token."""
+    """The operator's mark; what is drawn at random is our own token, and so is that of a trial."""
     first, last = outcome.mark
+    if first == UNANSWERED:
+        return None
     return first if first == last and first else None
 
 

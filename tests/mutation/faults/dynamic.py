@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mutation.faults.fault import DYNAMIC, Fault, kernel
 
+TRIALS = kernel("assignment_trial")
+
 FAULTS = (
     # Dynamic pools.
     Fault(
@@ -38,7 +40,24 @@ FAULTS = (
     Fault("lower/dynamic.py", "lifetime + GRACE_SECONDS, size", "lifetime, size", DYNAMIC),
     Fault("lower/dynamic.py", "for slot in range(1, last):", "for slot in range(1, 1):", DYNAMIC),
     Fault("lower/dynamic.py", '*([numbered(1, "beside")] if slot > 1 else []),', "", DYNAMIC),
-    Fault("lower/dynamic.py", "found = ((FOUND_NONE, give_back, exhausted), ", "found = (", DYNAMIC),
+    Fault(
+        "lower/dynamic.py",
+        "none = FOUND_NONE, give_back, exhausted",
+        "none = (match(IP_SADDR, 0),)",
+        DYNAMIC,
+    ),
+    # Trials of assignments.
+    Fault("lower/dynamic.py", '[(*ontrial, goto(chain(f"trial{slot}")))] if trial else []', "[]", TRIALS),
+    Fault("lower/trial.py", "set_mark(UNANSWERED, CT_MARK))", "set_mark(1, CT_MARK))", TRIALS),
+    Fault("lower/trial.py", 'SetUpdate("delete", ontrial, subscriber)', "set_mark(0)", TRIALS),
+    Fault(
+        "lower/trial.py",
+        "Rule((mine, replied, goto(names.REFRESH)), path)",
+        "Rule((mine, ACCEPT), path)",
+        TRIALS,
+    ),
+    Fault("lower/trial.py", "SMALL, -(-capacity // 2)", "SMALL, 4 * capacity", TRIALS),
+    Fault("lower/renewal.py", "of_marked = (jump(names.MARKED),)", "pass", TRIALS),
     Fault(
         "lower/numbering.py",
         "return match(L4PROTO, *PORTED, ICMP), nat",

@@ -60,21 +60,21 @@ FAULTS = (
     ),
     Fault(
         "lower/mapping.py",
-        "look = *take_token(pool), *ask",
-        "look = (*ask,)",
+        "look = *take_token(pool), *begins",
+        "look = *begins",
         MAPPING,
     ),
     Fault("lower/mapping.py", "known += take_token(pool)", "known += ()", MAPPING),
     Fault(
         "lower/mapping.py",
-        "return Sockets(tuple(refreshing(context, pool, slots)), take_token(pool), ())",
+        "return Sockets(tuple(refreshing(context, pool, slots)), new, ())",
         "return Sockets(tuple(refreshing(context, pool, slots)), (), ())",
         DYNAMIC,
     ),
     # What packets renew.
     Fault(
         "lower/renewal.py",
-        "        Rule((unlike(CT_MARK, 0), *sixteenth, jump(names.REFRESH_ENTRIES)), path),\n",
+        "        Rule((unlike(CT_MARK, 0), *of_marked), path),\n",
         "",
         RENEWAL,
     ),

@@ -76,7 +76,7 @@ FAULTS = (
         "if number is None or len",
         REBUILDING,
     ),
-    Fault("live/rebuilding.py", "self._tcp_seconds if protocol == TCP else 0", "0", REBUILDING),
+    Fault("live/rebuilding.py", "(self._tcp_seconds if inside[0] == TCP else 0)", "0", REBUILDING),
     Fault("live/rebuilding.py", "if flow.status & EXPECTED:", "if False:", REBUILDING),
     # Limits of a subscriber.
     Fault(

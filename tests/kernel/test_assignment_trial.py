@@ -1,0 +1,194 @@
+"""Assignments that nothing has answered live as long as a trial; what one inside host can take is bounded."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from nfcompile.lower.tokens import UNANSWERED
+from nfcompile.model.parse import address
+from nfcompile.model.ranges import address_text
+from support.dynamic_pools import FAR, FAR2, expires
+from support.frames import ECHO, ICMP, SYN, TCP, UDP, UNREACHABLE, Packet, datagram
+from support.lab import Lab
+from support.lifetimes import forget_tokens
+from support.sites import site
+from support.wires import route
+
+POOL = """
+nat_defaults: {assignment_trial: TRIAL}
+acls: {homes: {10: allow ip 100.64.0.0/16}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/29], allocation: dynamic,
+          port_range: 1024-9215, hairpin: HAIRPIN, limits_peruser: {portlimit_tcp: 128, portlimit_udp: 128}}
+dnat: {web: {protocol: tcp, dst_port: 8001, dnat_port: 8080, mark: 10}}
+snat: {unused: {mark: 10, src_cidr: 192.168.9.0/24, snat_ip: 203.0.113.100}}
+"""
+LINES = """
+acls: {lines: {10: allow ip 100.64.0.0/24}}
+pools: {lines: {type: nat, acl: lines, priority: 100, global_ip: [203.0.113.0/29]}}
+"""
+DAY, TRIAL, PATIENCE = 86400, 30, 60
+HOST = address("100.64.0.9")
+
+
+def loaded(lab: Lab, trial: int = TRIAL, hairpin: str = "on") -> None:
+    lab.load(site(POOL.replace("TRIAL", str(trial)).replace("HAIRPIN", hairpin)).text.text)
+
+
+def out(port: int = 5000, far: int = FAR, source: int = HOST, protocol: int = UDP) -> tuple[str, Packet]:
+    flags = {TCP: SYN, ICMP: ECHO}.get(protocol, 0)
+    return route(source), Packet(protocol, source, port, far, 0 if protocol == ICMP else 443, flags)
+
+
+def leaves(lab: Lab, *packets: tuple[str, Packet]) -> list[bool]:
+    """Whether each reaches the outside; nothing answers."""
+    return [any(seen.wire == "wan0" for seen in places) for places in lab.flight(packets)]
+
+
+def members(lab: Lab, name: str, kind: str = "set") -> int:
+    listed = lab.must("nft", "list", kind, "ip", "nfcompile", name)
+    return listed.partition("elements")[2].count("expires")
+
+
+def counted(lab: Lab, word: str) -> int:
+    listed = lab.must("nft", "list", "counter", "ip", "nfcompile", f"{word}_count_homes")
+    return int(re.findall(r"packets (\d+)", listed)[0])
+
+
+def marks(lab: Lab) -> list[int]:
+    return [int(one) for one in re.findall(r"mark=(\d+)", lab.must("conntrack", "-L"))]
+
+
+def spoofed(count: int, first: int = 0) -> Iterator[tuple[str, Packet]]:
+    return (out(source=address("100.64.16.0") + first + n) for n in range(count))
+
+
+@pytest.mark.parametrize("hairpin", ["on", "off"])
+@pytest.mark.parametrize("protocol", [UDP, TCP, ICMP], ids=["udp", "tcp", "icmp"])
+def test_the_first_answer_ends_the_trial(lab: Lab, hairpin: str, protocol: int) -> None:
+    loaded(lab, hairpin=hairpin)
+    assert leaves(lab, out(protocol=protocol)) == [True]
+    assert expires(lab, "map", "assigned1_homes") <= TRIAL
+    assert marks(lab) == [UNANSWERED]
+
+    lab.exchange([out(protocol=protocol)])
+
+    assert expires(lab, "map", "assigned1_homes") > DAY - 100
+    assert expires(lab, "set", "taken_homes") > DAY
+    assert members(lab, "ontrial_homes") == 0
+    assert marks(lab) != [UNANSWERED]
+
+
+@pytest.mark.parametrize("hairpin", ["on", "off"])
+def test_nothing_that_the_subscriber_sends_ends_it(lab: Lab, hairpin: str) -> None:
+    """Other sockets, the same one, more packets of a connection, with tokens old and young; nor errors."""
+    loaded(lab, hairpin=hairpin)
+    assert all(
+        leaves(lab, out(), out(), out(far=FAR2), out(6000), out(7000, protocol=TCP), out(protocol=ICMP))
+    )
+    forget_tokens(lab)
+    assert all(leaves(lab, out(), out(6000), out(8000)))
+    (seen,) = lab.flight([out()])
+    error = Packet(
+        ICMP,
+        address("198.18.0.77"),
+        0,
+        seen[0].packet.source,
+        0,
+        UNREACHABLE,
+        quoted=datagram(seen[0].packet),
+    )
+    lab.flight([("wan0", error)])
+
+    assert expires(lab, "map", "assigned1_homes") <= TRIAL
+    assert expires(lab, "set", "taken_homes") <= TRIAL + 10
+    for entries in ("eim_homes", "eif_homes") if hairpin == "on" else ():
+        listed = lab.must("nft", "list", "map", "ip", "nfcompile", entries)
+        lives = [int(one) for one in re.findall(r"expires (\d+)s", listed)]
+        assert lives
+        assert max(lives) <= TRIAL, listed
+    assert expires(lab, "set", "ontrial_homes") <= TRIAL + 5
+
+
+def test_connections_of_before_an_answer_count_after_it(lab: Lab) -> None:
+    """One connection is answered; packets of another one renew for the full time, and it takes a token."""
+    loaded(lab)
+    assert leaves(lab, out(6000)) == [True]
+    lab.exchange([out()])
+    assert marks(lab).count(UNANSWERED) == 1
+    assert leaves(lab, out(6000)) == [True]
+    assert UNANSWERED not in marks(lab)
+    assert expires(lab, "map", "assigned1_homes") > DAY - 100
+
+
+def test_an_answer_to_a_connection_with_a_mark_of_the_operator(lab: Lab) -> None:
+    loaded(lab)
+    marked = route(HOST), Packet(TCP, HOST, 5000, FAR, 8001, SYN)
+    assert leaves(lab, marked) == [True]
+    assert expires(lab, "map", "assigned1_homes") <= TRIAL
+    lab.exchange([marked])
+    assert marks(lab) == [10]
+    assert expires(lab, "map", "assigned1_homes") > DAY - 100
+
+
+def test_nothing_leaves_from_a_block_that_is_free_again(lab: Lab) -> None:
+    """A connection that outlives the trial, as ICMP can: its packets are dropped and counted, and a new
+    connection gets another block."""
+    loaded(lab)
+    assert leaves(lab, out(protocol=ICMP)) == [True]
+    for kind, name in (("map", "assigned1_homes"), ("set", "ontrial_homes"), ("set", "asking1_homes")):
+        lab.must("nft", "flush", kind, "ip", "nfcompile", name)
+    assert leaves(lab, out(protocol=ICMP)) == [False]
+    assert counted(lab, "trial_over") == 1
+    assert leaves(lab, out(5001)) == [True]
+
+
+def test_whose_an_address_is_ends_with_the_trial(lab: Lab) -> None:
+    lab.load(site(LINES).text.text)
+    assert leaves(lab, out()) == [True]
+    assert expires(lab, "map", "owners_lines") <= TRIAL
+    lab.exchange([out()])
+    assert expires(lab, "map", "owners_lines") > DAY - 100
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_what_nft_lists_can_be_read_again(lab: Lab, answered: bool) -> None:
+    for text in (POOL.replace("TRIAL", "30").replace("HAIRPIN", "on"), LINES):
+        lab.load(site(text).text.text)
+        _ = lab.exchange([out()]) if answered else lab.flight([out()])
+        lab.reload("flush ruleset\n" + lab.must("nft", "list", "ruleset"))
+
+
+def test_two_thousand_made_up_sources(lab: Lab) -> None:
+    """The attack: they get less than the pool, the subscriber that was there keeps its block, one that comes
+    in between is served, and all is free again soon after."""
+    loaded(lab, trial=2)
+    lab.exchange([out()])
+    taken = 512
+    reached = leaves(lab, *spoofed(2000))
+    assert 256 <= sum(reached) < taken - 1
+    assert counted(lab, "rate") >= 2000 - taken
+    assert counted(lab, "exhausted") == 0
+
+    end = time.monotonic() + PATIENCE
+    late = out(source=address("100.64.0.77"))
+    while not leaves(lab, *spoofed(8, 4000), late)[-1]:
+        assert time.monotonic() < end, "no room within the rate"
+    lab.exchange([late])
+    end = time.monotonic() + PATIENCE
+    while members(lab, "taken_homes") > 2:
+        assert time.monotonic() < end, lab.must("nft", "list", "set", "ip", "nfcompile", "taken_homes")
+        time.sleep(0.2)
+    held = lab.must("nft", "list", "map", "ip", "nfcompile", "assigned1_homes")
+    assert {address_text(HOST), "100.64.0.77"} == set(re.findall(r"100\.64\.[\d.]+", held))
+
+
+def test_one_interface_leaves_room_for_another(lab: Lab) -> None:
+    loaded(lab)
+    assert not all(leaves(lab, *spoofed(300)))
+    elsewhere = "lan1", Packet(UDP, address("100.64.200.1"), 5000, FAR, 443)
+    assert leaves(lab, elsewhere) == [True]
