@@ -142,7 +142,12 @@ FAULTS = (
         kernel("alg"),
     ),
     Fault("lower/connection_policy.py", ', ("sip", "tcp", 5060)),', "),", POLICY),
-    Fault("lower/connection_policy.py", "pool.timeouts.special)", "pool.timeouts.tcp_active)", POLICY),
+    Fault(
+        "lower/connection_policy.py",
+        '_policy("tcp", tcp_policy(pool, pool.timeouts.special)',
+        '_policy("tcp", tcp_policy(pool, pool.timeouts.tcp_active)',
+        POLICY,
+    ),
     Fault(
         "lower/connection_policy.py", "if logging else (event,)", "if True else (event,)", kernel("logging")
     ),
