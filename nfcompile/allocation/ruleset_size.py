@@ -13,17 +13,20 @@ from nfcompile.model.ranges import cidrs
 
 MAX_ELEMENTS = 1 << 20
 """About 40 MB of text, 0.6 GB to build and 1.3 GB to load."""
+SLOT_ELEMENTS = 140
+"""What one more block that a subscriber of a dynamic pool may hold costs: its chains are 4.9 KB of text."""
 
 
 def element_count(allocation: PoolAllocation) -> int:
-    """Estimate the map elements of a pool; exact for dynamic and static pools.
+    """Estimate the map elements of a pool; exact for static pools, and for dynamic ones of one block each.
 
-    A dynamic pool has one for each address, and one for each block of an address where there are several.
+    A dynamic pool has one for each address, and one for each block of an address where there are several; the
+    chains for each further block of a subscriber count as the elements that take as much text.
     """
     stock = allocation.stock
     if allocation.pool.is_dynamic:
         each = stock.blocks_per_address
-        return stock.addresses + (each if each > 1 else 0)
+        return stock.addresses + (each if each > 1 else 0) + SLOT_ELEMENTS * (allocation.blocks_each - 1)
     if stock.by_address:
         return _by_address(allocation)
     if allocation.pool.is_deterministic:

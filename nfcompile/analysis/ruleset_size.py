@@ -24,8 +24,9 @@ pools:
 
 The pools of a site would have more than 1,048,576 map elements together, or a deterministic pool alone. A
 deterministic pool has one element for each CIDR part of its global addresses and each block, so small
-blocks on addresses that are no prefix make many. Write the global addresses as prefixes, make the blocks
-larger, or move some pools to another gateway.
+blocks on addresses that are no prefix make many. The chains for each further block that a subscriber of a
+dynamic pool may hold (its largest `portlimit_...` divided by `port_block_size`) count as 140 elements. Write
+the global addresses as prefixes, make the blocks larger, or move some pools to another gateway.
 
 ```yaml
 nat_defaults: {port_block_size: 2, limits_peruser: {portlimit_tcp: 2, portlimit_udp: 2}}
@@ -104,6 +105,8 @@ def _too_large_together(allocation: PoolAllocation, count: int, before: int) -> 
     alone = f"pool '{pool.name}' needs {count} map elements"
     message = f"{alone}, more than {MAX_ELEMENTS}"
     hint = "write global_ip as prefixes, or make the blocks larger"
+    if pool.is_dynamic and allocation.blocks_each > 1:
+        hint = f"make the blocks larger: a subscriber may hold {allocation.blocks_each} of them"
     if before:
         message = f"{alone}, with the pools before it {before + count}, more than {MAX_ELEMENTS}"
         hint = "make the blocks larger, or give some pools to another gateway"
