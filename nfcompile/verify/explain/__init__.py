@@ -8,7 +8,7 @@ What is said comes from the rules that did something; each carries the path of t
 from nfcompile.verify.explain.answer import Explanation, Question, Undecided, explain
 from nfcompile.verify.explain.live import Connection, explain_live, with_connections
 from nfcompile.verify.explain.prefixes import explain_prefixes
-from nfcompile.verify.explain.reasons import Reason
+from nfcompile.verify.explain.scene import Reason
 
 __all__ = [
     "Connection",

@@ -11,14 +11,8 @@ from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, p
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.boxes import INTERFACE_ADDRESS
-from nfcompile.verify.explain.reasons import (
-    Reason,
-    block_is_open,
-    comes_from_outside,
-    pool_of,
-    reasons,
-    static_entry,
-)
+from nfcompile.verify.explain.reasons import reasons
+from nfcompile.verify.explain.scene import Reason, block_is_open, comes_from_outside, pool_of, static_entry
 from nfcompile.verify.walk import LOCAL, Outcome, Packet, Route, State, gate_open, one, read, walk
 
 ANY_PORT = Range(0, PORT_LAST)

@@ -13,7 +13,7 @@ from nfcompile.emit.spelling import key_text
 from nfcompile.model.ranges import Range, address_text, ipv6_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.explain.answer import Explanation, Question, explain
-from nfcompile.verify.explain.reasons import Reason
+from nfcompile.verify.explain.scene import Reason
 from nfcompile.verify.walk import State, Value
 
 LookUp = Callable[[str, str], str | None]

@@ -9,7 +9,7 @@ from nfcompile.model.npt import NptPool, PrefixPair
 from nfcompile.model.ranges import Range, ipv6_text, port_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.explain.answer import ANY_PORT, Explanation, Question
-from nfcompile.verify.explain.reasons import Reason
+from nfcompile.verify.explain.scene import Reason
 from nfcompile.verify.walk import LOCAL, Outcome, Packet, Route, Step, one, read, walk
 
 WORDS = {
