@@ -7,7 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from nfcompile.model.protocols import ICMP, TCP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect
-from nfcompile.verify.boxes import CHOSEN, LOCAL, Blocks, FieldValues, Names, Packet, Ranges, Split
+from nfcompile.verify.boxes import LOCAL, Names, Packet
+from nfcompile.verify.chosen_values import CHOSEN, Blocks
+from nfcompile.verify.field_values import FieldValues, Ranges, Split
 from nfcompile.verify.narrowing import Cut, narrowed_range
 
 ELSEWHERE = "*"

@@ -19,7 +19,8 @@ from nfcompile.model.ranges import EVERYWHERE, subtract
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.box import NOTHING, PORTS, Box, explored
-from nfcompile.verify.boxes import INTERFACE_ADDRESS, Names, Packet, RangeTable, one_of, within
+from nfcompile.verify.boxes import Names, Packet, RangeTable, one_of, within
+from nfcompile.verify.chosen_values import INTERFACE_ADDRESS
 from nfcompile.verify.foreign_walk import ForeignFate, Unclear, Walk
 from nfcompile.verify.walk import LOCAL, Outcome, read, walk
 

@@ -25,8 +25,9 @@ from nfcompile.importers.form import (
 )
 from nfcompile.importers.reading import ForeignProgram
 from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import LOCAL, Packet, RangeTable, one_of, taken
+from nfcompile.verify.boxes import LOCAL, Packet, RangeTable, one_of
 from nfcompile.verify.boxes import Names as Several
+from nfcompile.verify.chosen_values import taken
 
 DEPTH_MOST = 32
 """Chains within chains; a reader has said of those that are deeper."""

@@ -6,7 +6,9 @@ A walk that meets a Split goes on from there with each part of the box; so whate
 from __future__ import annotations
 
 from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import CHOSEN, Blocks, FieldValues, Names, Packet, Ranges, Scrambled
+from nfcompile.verify.boxes import Names, Packet
+from nfcompile.verify.chosen_values import CHOSEN, Blocks, Scrambled
+from nfcompile.verify.field_values import FieldValues, Ranges
 
 Cut = Ranges | frozenset[str]
 """The values that a field keeps."""

@@ -19,21 +19,12 @@ from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, ra
 from nfcompile.model.rules import DnatRule, Qualifier, Qualifiers, SnatRule
 from nfcompile.model.site import AclRule, Pool, Site
 from nfcompile.model.sources import named_sources, own_sources
-from nfcompile.verify.boxes import (
-    INTERFACE_ADDRESS,
-    LOCAL,
-    Blocks,
-    FieldValues,
-    Names,
-    Packet,
-    RangeTable,
-    has,
-    moved,
-    one_of,
-    taken,
-)
+from nfcompile.verify.boxes import LOCAL, Names, Packet, RangeTable, has, one_of
 from nfcompile.verify.candidates import Candidates, FirstMatch
+from nfcompile.verify.chosen_values import INTERFACE_ADDRESS, Blocks, taken
+from nfcompile.verify.field_values import FieldValues
 from nfcompile.verify.sources import Sources, sources
+from nfcompile.verify.value_arithmetic import moved
 
 MULTICAST = Range(0xE0000000, 0xEFFFFFFF)
 ANY_PORT = Range(0, PORT_LAST)

@@ -14,7 +14,7 @@ from nfcompile.importers.reading import ForeignProgram
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range
 from nfcompile.source import document
 from nfcompile.verify.box import Box, explored
-from nfcompile.verify.boxes import FieldValues
+from nfcompile.verify.field_values import FieldValues
 from nfcompile.verify.foreign import ANNOUNCED, DIFFER, UNCLEAR, verify
 from nfcompile.verify.foreign_walk import SourceRow, Walk
 from support.command import nfcompile

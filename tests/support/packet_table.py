@@ -29,7 +29,7 @@ from nfcompile.model import parse
 from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference, walk
-from nfcompile.verify.boxes import INTERFACE_ADDRESS
+from nfcompile.verify.chosen_values import INTERFACE_ADDRESS
 from support.frames import ACK, ECHO, ICMP, NAMES, SYN, TCP, UDP, Packet
 from support.lab import Lab, Outcome
 from support.wires import WIRE, gateway_address, route

@@ -7,19 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfcompile.model.ranges import Range, union
-from nfcompile.verify.boxes import (
-    FieldValues,
-    Names,
-    RangeTable,
-    Segment,
-    Split,
-    has,
-    joined,
-    masked,
-    netmapped,
-    one_of,
-    within,
-)
+from nfcompile.verify.boxes import Names, RangeTable, has, one_of, within
+from nfcompile.verify.field_values import FieldValues, Segment, Split
+from nfcompile.verify.value_arithmetic import joined, masked, netmapped
 
 TOP = 255
 numbers = st.integers(0, TOP)

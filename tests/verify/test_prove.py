@@ -24,7 +24,7 @@ from nfcompile.model.ranges import Range
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import proof
 from nfcompile.verify.box import Box, everything
-from nfcompile.verify.boxes import FieldValues
+from nfcompile.verify.field_values import FieldValues
 from nfcompile.verify.proof.agreement import compared, fates
 from nfcompile.verify.proof.sharing import Owner, Rectangle, meeting
 from nfcompile.verify.walk import read

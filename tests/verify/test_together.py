@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from nfcompile.emit.expressions import FIELDS
 from nfcompile.model.ranges import Range, intersect
 from nfcompile.verify import reference
-from nfcompile.verify.boxes import Blocks, Split
 from nfcompile.verify.candidates import FirstMatch
+from nfcompile.verify.chosen_values import Blocks
+from nfcompile.verify.field_values import Split
 from nfcompile.verify.narrowing import narrowed_range
 from nfcompile.verify.proof.agreement import agrees, compared, fates
 from nfcompile.verify.walk import read, walk

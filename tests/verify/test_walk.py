@@ -19,8 +19,8 @@ from nfcompile.model.ranges import Range
 from nfcompile.model.rules import Qualifiers
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference, walk
-from nfcompile.verify.boxes import joined, masked
 from nfcompile.verify.proof.agreement import agrees
+from nfcompile.verify.value_arithmetic import joined, masked
 from support.disagreement import agree
 from support.frames import SYN, TCP
 from support.random_packets import edges, packets

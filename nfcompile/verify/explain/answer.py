@@ -10,7 +10,7 @@ from nfcompile.model.protocols import IN_BLOCK, TCP, UDP
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
-from nfcompile.verify.boxes import INTERFACE_ADDRESS
+from nfcompile.verify.chosen_values import INTERFACE_ADDRESS
 from nfcompile.verify.explain.reasons import reasons
 from nfcompile.verify.explain.scene import Reason, block_is_open, comes_from_outside, pool_of, static_entry
 from nfcompile.verify.walk import LOCAL, Outcome, Packet, Route, State, gate_open, one, read, walk

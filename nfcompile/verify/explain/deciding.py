@@ -12,7 +12,8 @@ from nfcompile.emit import CtTimeout
 from nfcompile.lower import names
 from nfcompile.model.ranges import Range, port_text, range_text
 from nfcompile.model.site import AclRule, Pool
-from nfcompile.verify.boxes import INTERFACE_ADDRESS, has
+from nfcompile.verify.boxes import has
+from nfcompile.verify.chosen_values import INTERFACE_ADDRESS
 from nfcompile.verify.explain.scene import PORTED, Reason, Scene, block_is_open, pool_named, static_entry
 from nfcompile.verify.walk import Effect, Step
 

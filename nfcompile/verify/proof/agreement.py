@@ -12,7 +12,9 @@ from nfcompile.model.site import Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference
 from nfcompile.verify.box import Box, everything, explored
-from nfcompile.verify.boxes import DrawnNumber, FieldValues, Names, Ranges, Scrambled, within
+from nfcompile.verify.boxes import Names, within
+from nfcompile.verify.chosen_values import DrawnNumber, Scrambled
+from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.reference import ANY_PORT, Fate
 from nfcompile.verify.walk import NOTHING, Outcome, Program, State, Together, gate_open
 from nfcompile.verify.walk.cuts import cuts

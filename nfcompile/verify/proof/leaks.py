@@ -13,7 +13,8 @@ from typing import NamedTuple
 from nfcompile.model.ranges import EVERYWHERE, Range, union
 from nfcompile.model.site import Pool, Site
 from nfcompile.verify.box import Box
-from nfcompile.verify.boxes import FieldValues, Ranges, within
+from nfcompile.verify.boxes import within
+from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.proof.agreement import by_protocol, part_of
 from nfcompile.verify.reference import Fate
 from nfcompile.verify.walk import Program, Together

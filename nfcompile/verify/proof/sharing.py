@@ -14,7 +14,8 @@ from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, union
 from nfcompile.model.site import Pool, Site
 from nfcompile.verify.box import Box
-from nfcompile.verify.boxes import Blocks, FieldValues, Ranges
+from nfcompile.verify.chosen_values import Blocks
+from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.proof.agreement import Compared
 
 ALL_PORTS = Range(0, PORT_LAST)

@@ -11,7 +11,9 @@ from nfcompile.emit.expressions import Constant, Elements, Verdict
 from nfcompile.emit.statements import Nat, Statement
 from nfcompile.emit.validate import validate
 from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range
-from nfcompile.verify.boxes import DrawnNumber, FieldValues, Ranges, alike, divided_once, within
+from nfcompile.verify.boxes import alike, divided_once, within
+from nfcompile.verify.chosen_values import DrawnNumber
+from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.walk.values import Key, Value, key_within
 
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from nfcompile.emit import Name
 from nfcompile.lower import names
 from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import DrawnNumber, FieldValues
+from nfcompile.verify.chosen_values import DrawnNumber
+from nfcompile.verify.field_values import FieldValues
 from nfcompile.verify.walk.values import Key, certain, within
 
 Ask = Callable[[Name, Key], Key | None]

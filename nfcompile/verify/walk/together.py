@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from nfcompile.emit import Name, Rule
 from nfcompile.emit.expressions import Verdict
-from nfcompile.verify.boxes import Names, Packet, Split
+from nfcompile.verify.boxes import Names, Packet
+from nfcompile.verify.field_values import Split
 from nfcompile.verify.narrowing import Cut
 from nfcompile.verify.walk.packet import Flight, is_local
 from nfcompile.verify.walk.program import Program

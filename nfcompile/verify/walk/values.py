@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from nfcompile.model.ranges import Range, union
-from nfcompile.verify.boxes import FieldValues, Names, Scrambled, Split, among
+from nfcompile.verify.boxes import Names, among
 from nfcompile.verify.boxes import within as number_within
+from nfcompile.verify.chosen_values import Scrambled
+from nfcompile.verify.field_values import FieldValues, Split
 
 Value = Range | str | Names
 Key = tuple[Value, ...]

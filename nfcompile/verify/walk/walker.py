@@ -47,20 +47,11 @@ from nfcompile.emit.statements import (
     VerdictMap,
 )
 from nfcompile.model.ranges import EVERYWHERE, Range
-from nfcompile.verify.boxes import (
-    INTERFACE_ADDRESS,
-    Blocks,
-    DrawnNumber,
-    FieldValues,
-    Names,
-    Scrambled,
-    inverted,
-    joined,
-    masked,
-    netmapped,
-    taken,
-)
+from nfcompile.verify.boxes import Names
+from nfcompile.verify.chosen_values import INTERFACE_ADDRESS, Blocks, DrawnNumber, Scrambled, taken
+from nfcompile.verify.field_values import FieldValues
 from nfcompile.verify.narrowing import Cut, narrowed
+from nfcompile.verify.value_arithmetic import inverted, joined, masked, netmapped
 from nfcompile.verify.walk.packet import REWRITTEN, UNTRACKED, WRITABLE, Flight
 from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits, ranged
 from nfcompile.verify.walk.state import NOTHING, Learned, State
