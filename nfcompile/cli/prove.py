@@ -17,7 +17,7 @@ from nfcompile.kernel import KernelError
 from nfcompile.model import protocols
 from nfcompile.model.ranges import Range, address_text, ipv6_text, range_text
 from nfcompile.pipeline import Compiled
-from nfcompile.verify import reference
+from nfcompile.verify import reference, reference_site
 from nfcompile.verify.explain import Explanation, Question, Undecided, explain
 from nfcompile.verify.proof import Box, Compared, Grown, Leak, Proof, Shared, TooManyBoxes, prove
 from nfcompile.verify.walk import UnknownStatement
@@ -159,7 +159,7 @@ def spelled(one: Box) -> str:
 
 
 def _said(compiled: Compiled, one: Box) -> str:
-    gate = reference.gateway(compiled.site, compiled.allocations)
+    gate = reference_site.gateway(compiled.site, compiled.allocations)
     return str(reference.fate(gate, one.packet, one.route))
 
 

@@ -17,7 +17,7 @@ from nfcompile.importers.inbound import bindings
 from nfcompile.model.protocols import ICMP, TCP, UDP
 from nfcompile.model.ranges import EVERYWHERE, subtract
 from nfcompile.pipeline import Compiled
-from nfcompile.verify import reference
+from nfcompile.verify import reference, reference_site
 from nfcompile.verify.box import NOTHING, PORTS, Box, explored
 from nfcompile.verify.boxes import Names, Packet, RangeTable, one_of, within
 from nfcompile.verify.chosen_values import INTERFACE_ADDRESS
@@ -77,7 +77,7 @@ def verify(found: Imported, compiled: Compiled, most_boxes: int = MOST_BOXES) ->
 
 def _compared(found: Imported, compiled: Compiled) -> Iterator[tuple[str, Difference | None]]:
     foreign, program = Walk(found.program, found.gateway.addresses), read(compiled.table)
-    gate = reference.gateway(compiled.site, compiled.allocations)
+    gate = reference_site.gateway(compiled.site, compiled.allocations)
     left_out = found.account.left_out
 
     def ask(box: Box) -> tuple[str, Difference | None]:
@@ -119,7 +119,7 @@ def _everything(interfaces: frozenset[str], named: Iterable[int]) -> Iterator[Bo
 
 
 def _said(
-    gate: reference.Gateway, packet: Packet, fate: ForeignFate, outcome: Outcome, pool: FoundPool | None
+    gate: reference_site.Gateway, packet: Packet, fate: ForeignFate, outcome: Outcome, pool: FoundPool | None
 ) -> tuple[str, Origin | None]:
     """Whether one way through the ruleset ends where the original does; if not, the line that differs.
 
@@ -134,7 +134,7 @@ def _said(
         mine = any(within(left.source, one) is not False for one in pool.addresses)
         return (AGREE, None) if mine else (DIFFER, pool.origins[0])
     wanted = INTERFACE_ADDRESS if fate.interface else fate.source
-    from_inside = reference.is_inside(gate, packet.interface, packet.source)
+    from_inside = reference_site.is_inside(gate, packet.interface, packet.source)
     if not from_inside or one_of((LOCAL,), outcome.out):
         return (AGREE if left.source == wanted else ANNOUNCED), None
     if left.source != wanted:
@@ -145,7 +145,7 @@ def _said(
 
 
 def _stated_pool(
-    found: Imported, gate: reference.Gateway, packet: Packet, fate: ForeignFate, out: str | Names
+    found: Imported, gate: reference_site.Gateway, packet: Packet, fate: ForeignFate, out: str | Names
 ) -> FoundPool | None:
     """The pool by which the input translates a packet from inside to outside."""
     if fate.snat is not None or not found.stated:
@@ -160,7 +160,7 @@ def _stated_pool(
     return None
 
 
-def _guarded(gate: reference.Gateway, packet: Packet, fate: ForeignFate) -> bool:
+def _guarded(gate: reference_site.Gateway, packet: Packet, fate: ForeignFate) -> bool:
     """Whether a gateway drops such packets by itself: to a global address that no mapping leads on from, also
     where a rule has led there, to a subscriber's own address, with a global address as their source."""
     ends = packet.source, packet.destination, fate.destination

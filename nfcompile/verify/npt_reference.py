@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nfcompile.model.npt import NptPool
 from nfcompile.model.ranges import Range
 from nfcompile.model.site import Site
-from nfcompile.verify import reference
+from nfcompile.verify import reference_site
 from nfcompile.verify.boxes import LOCAL, Packet, RangeTable, one_of
 from nfcompile.verify.reference import Fate, Route, dropped
 
@@ -32,7 +32,7 @@ def prefix_gateway(site: Site) -> PrefixGateway:
     rows = [(pair, at) for at, pool in enumerate(pools) for pair in pool.pairs]
     outward = ((pair.local.range, pair.globals.base - pair.local.base, at) for pair, at in rows)
     inward = ((pair.globals.range, pair.local.base - pair.globals.base, at) for pair, at in rows)
-    sides = reference.sides(site)
+    sides = reference_site.sides(site)
     return PrefixGateway(pools, *sides, bool(sides[0] & sides[1]), RangeTable(outward), RangeTable(inward))
 
 

@@ -13,7 +13,7 @@ from nfcompile.lower.vlans import pool_vid, shared_vids
 from nfcompile.model.ranges import PORT_LAST, Range
 from nfcompile.model.site import Site
 from nfcompile.pipeline import Compiled
-from nfcompile.verify import reference
+from nfcompile.verify import reference_site
 from support.disagreement import agree
 from support.frames import ICMP, TCP, UDP, Packet
 from support.lab import Lab, Outcome
@@ -117,7 +117,7 @@ def wires(site: Site, wire: str, packet: Packet, outcome: Outcome) -> Wires | No
     vids = {site.interfaces.vlan(vid): vid for vid in shared_vids(site)}
     if not vids or not outcome.out:
         return None
-    _, outside = reference.sides(site)
+    _, outside = reference_site.sides(site)
     out, home = route(outcome.out[0].packet.destination), route(packet.source)
     if wire in outside:
         out = next((vlan for one, vlan in behind(site) if one.first <= packet.destination <= one.last), out)

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import Range
 from nfcompile.pipeline import Compiled
-from nfcompile.verify import reference
-from nfcompile.verify.reference import Gateway
+from nfcompile.verify import reference, reference_site
+from nfcompile.verify.reference_site import Gateway
 from support.frames import ACK, ECHO, ECHO_REPLY, FIN, GRE, ICMP, RST, SYN, TCP, UDP, Packet, datagram
 from support.lab import Lab, Seen
 from support.sites import site
@@ -73,7 +73,7 @@ def attack(lab: Lab, frames: int, seed: str) -> Iterator[Leak]:
         dice = Random(f"{seed}/{name}")
         compiled = site(f"{ACLS}pools:\n  {pools}{MORE}")
         lab.load(compiled.text.text)
-        gate = reference.gateway(compiled.site, compiled.allocations)
+        gate = reference_site.gateway(compiled.site, compiled.allocations)
         quotes: list[Packet] = []
         for _ in range(max(1, frames // len(POOLS) // BATCH)):
             sent = [_frame(dice, quotes) for _ in range(BATCH)]

@@ -28,7 +28,7 @@ from nfcompile.allocation.lookup import lookups
 from nfcompile.model import parse
 from nfcompile.model.ranges import PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.pipeline import Compiled
-from nfcompile.verify import reference, walk
+from nfcompile.verify import reference, reference_site, walk
 from nfcompile.verify.chosen_values import INTERFACE_ADDRESS
 from support.frames import ACK, ECHO, ICMP, NAMES, SYN, TCP, UDP, Packet
 from support.lab import Lab, Outcome
@@ -187,7 +187,7 @@ def expected_by_reference(compiled: Compiled, wire: str, packet: Packet) -> tupl
     """What the plain reading of the contract says of a packet, and how it got there."""
     opens = packet.protocol != TCP or packet.flags == SYN
     asked = walk.Packet(wire, packet.protocol, *(Range(end, end) for end in packet[1:5]), opens)
-    gate = reference.gateway(compiled.site, compiled.allocations)
+    gate = reference_site.gateway(compiled.site, compiled.allocations)
     fate = reference.fate(gate, asked, lambda address: route(address.first))
     if fate.action == "drop":
         return None, str(fate)

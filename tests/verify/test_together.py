@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nfcompile.emit.expressions import FIELDS
 from nfcompile.model.ranges import Range, intersect
-from nfcompile.verify import reference
+from nfcompile.verify import reference, reference_rules
 from nfcompile.verify.candidates import FirstMatch
 from nfcompile.verify.chosen_values import Blocks
 from nfcompile.verify.field_values import Split
@@ -119,6 +119,6 @@ def test_rules_by_source_and_destination_are_the_rules_one_by_one(
     probe = reference.Packet(
         "lan0", data.draw(st.sampled_from((1, 6, 17))), *(Range(v, v) for v in (source, 9, destination, 53))
     )
-    plain = next((rule.allow for rule in rules if reference.hits(compiled.site, rule, probe)), None)
+    plain = next((rule.allow for rule in rules if reference_rules.hits(compiled.site, rule, probe)), None)
 
-    assert reference.first_hit(compiled.site, FirstMatch(rules), probe) is plain
+    assert reference_rules.first_hit(compiled.site, FirstMatch(rules), probe) is plain

@@ -18,7 +18,7 @@ from nfcompile.model.parse import address
 from nfcompile.model.ranges import Range
 from nfcompile.model.rules import Qualifiers
 from nfcompile.pipeline import Compiled
-from nfcompile.verify import reference, walk
+from nfcompile.verify import reference, reference_site, walk
 from nfcompile.verify.proof.agreement import agrees
 from nfcompile.verify.value_arithmetic import joined, masked
 from support.disagreement import agree
@@ -28,7 +28,7 @@ from support.random_sites import random_sites
 from support.sites import RULESETS, site
 from support.wires import route
 
-ANY_PORT = reference.ANY_PORT
+ANY_PORT = reference_site.ANY_PORT
 FAR = Range(address("198.18.0.0"), address("198.18.1.63"))
 RANDOM_SITES = 30
 INSIDE = Range(address("10.0.0.0"), address("10.0.0.63"))
@@ -63,7 +63,7 @@ def test_there_are_goldens() -> None:
 def disagreement(compiled: Compiled, dice: Random, met: Counter[str]) -> str:
     """'' or a packet of which walker and reference say different things; `met` counts what they said."""
     program = walk.read(compiled.table)
-    gate = reference.gateway(compiled.site, compiled.allocations)
+    gate = reference_site.gateway(compiled.site, compiled.allocations)
     probes = [
         probe(wire, *sent[:5], sent.protocol != TCP or sent.flags == SYN)
         for wire, sent in packets(dice, edges(compiled))
@@ -106,7 +106,9 @@ def test_what_was_found_stays_right(case: str) -> None:
     compiled = site(text)
     asked = packet(*sent)
     fate = reference.fate(
-        reference.gateway(compiled.site, compiled.allocations), asked, lambda address: route(address.first)
+        reference_site.gateway(compiled.site, compiled.allocations),
+        asked,
+        lambda address: route(address.first),
     )
     walked = walk.walk(walk.read(compiled.table), asked, lambda address: route(address.first))
 

@@ -15,7 +15,7 @@ from nfcompile.verify.boxes import has
 from nfcompile.verify.explain.deciding import NEXT, SPEAKERS, denied, not_subscribed, silent
 from nfcompile.verify.explain.ending import ending
 from nfcompile.verify.explain.scene import Reason, Scene, is_left_alone, leaves_outside, pool_named, pool_of
-from nfcompile.verify.reference import hits
+from nfcompile.verify.reference_rules import hits
 from nfcompile.verify.walk import Outcome, Packet, Step
 
 LISTS = {names.DNAT_RULES: "dnat", names.SNAT_RULES: "snat"}

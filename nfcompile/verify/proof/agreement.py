@@ -10,12 +10,13 @@ from nfcompile.model.ranges import Range
 from nfcompile.model.rules import Qualifiers
 from nfcompile.model.site import Site
 from nfcompile.pipeline import Compiled
-from nfcompile.verify import reference
+from nfcompile.verify import reference, reference_site
 from nfcompile.verify.box import Box, everything, explored
 from nfcompile.verify.boxes import Names, within
 from nfcompile.verify.chosen_values import DrawnNumber, Scrambled
 from nfcompile.verify.field_values import FieldValues, Ranges
-from nfcompile.verify.reference import ANY_PORT, Fate
+from nfcompile.verify.reference import Fate
+from nfcompile.verify.reference_site import ANY_PORT
 from nfcompile.verify.walk import NOTHING, Outcome, Program, State, Together, gate_open
 from nfcompile.verify.walk.cuts import cuts
 from nfcompile.verify.walk.packet import Flight
@@ -41,7 +42,7 @@ def fates(compiled: Compiled, program: Program, is_closed: bool = False) -> Iter
 
     `is_closed`: on a node of a pair whose gate is closed.
     """
-    gate = reference.gateway(compiled.site, compiled.allocations, is_closed)
+    gate = reference_site.gateway(compiled.site, compiled.allocations, is_closed)
     named = {name for match in _matches(compiled.site) if match.interface for name in match.interface.values}
     interfaces = gate.inside | gate.outside | named
     every = everything(interfaces, _protocols(compiled, cuts(program, "meta l4proto")))
@@ -65,7 +66,7 @@ def compared(
 
 def opened(compiled: Compiled, is_closed: bool) -> State:
     """The state of a ruleset that has just been loaded, on a node of a pair with its gate open or closed."""
-    sides = reference.sides(compiled.site)
+    sides = reference_site.sides(compiled.site)
     return NOTHING if is_closed or compiled.site.pair is None else gate_open(sides[0] | sides[1])
 
 

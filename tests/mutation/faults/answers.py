@@ -43,17 +43,19 @@ FAULTS = (
     ),
     Fault("verify/reference.py", "probe.protocol == VRRP or any", "any", GATE_PROOF),
     Fault("verify/reference.py", "if snat is not None and snat.exclude:", "if False:", PROOF),
-    Fault("verify/reference.py", "if rule.snat_ip is None:", "if False:", PROOF),
-    Fault("verify/reference.py", "if rule.prefix else rule.snat_ip", "if False else rule.snat_ip", PROOF),
-    Fault("verify/reference.py", "rows.append((Range(low.first, low.last), 0, number))", "pass", PROOF),
+    Fault("verify/reference_rules.py", "if rule.snat_ip is None:", "if False:", PROOF),
     Fault(
-        "verify/reference.py",
+        "verify/reference_rules.py", "if rule.prefix else rule.snat_ip", "if False else rule.snat_ip", PROOF
+    ),
+    Fault("verify/reference_site.py", "rows.append((Range(low.first, low.last), 0, number))", "pass", PROOF),
+    Fault(
+        "verify/reference_site.py",
         "one_of(gate.shared, interface) and gate.networks.holds(address)",
         "False",
         PROOF,
     ),
     Fault(
-        "verify/reference.py",
+        "verify/reference_rules.py",
         "verdict is False if pool.is_static else verdict is not True",
         "verdict is False",
         PROOF,
