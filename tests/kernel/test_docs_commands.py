@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ AWS = "needs an instance in AWS; tests/host/test_aws.py asks a service that stan
 DATABASE = "needs a PostgreSQL server: tests/kernel/test_log_database.py has one"
 LOGS = "needs a log of that time: tests/log/test_answers.py has some"
 AT = "nfcompile lookup 203.0.113.7:34567 --at 2026-05-01T12:00:00Z"
+MOMENT = r"20\d\d-\d\d-\d\dT[\d:]+(Z|\+02:00)"
 DB = "postgresql://nat@db.example/nat"
 NOT_RUN = {
     f"nfcompile log site.yaml --only blocks --keep 180 --to {DB}": DATABASE,
@@ -196,8 +198,9 @@ class Reader:
 
 def forms(command: str, name: str) -> Iterator[str]:
     """A command as it is typed: with and without what stands in brackets, a moment that the history knows."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    command = re.sub(r"20\d\d-\d\d-\d\dT[\d:]+(Z|\+02:00)", now, command)
+    if re.search(MOMENT, command):
+        time.sleep(1 - datetime.now(UTC).microsecond / 1e6)  # a whole second after what was recorded last
+        command = re.sub(MOMENT, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), command)
     command = re.sub(r" \| jq .*", "", command)
     for text in dict.fromkeys((re.sub(r" \[[^]]*\]", "", command), re.sub(r"[][]|\|\w+", "", command))):
         yield (
