@@ -48,6 +48,14 @@ SITES: dict[str, str] = {
         SUBSCRIBERS, defaults=f"{SMALL}, limits_peruser: {{sessions: 2000}}"
     ),
     "bare, without its guard of sources": sites.aligned(SUBSCRIBERS),
+    "bare, one-armed": sites.aligned(SUBSCRIBERS).replace(
+        "{inside: [lan0], outside: [wan0]}", "{inside: [lan0, wan0], outside: [lan0, wan0]}"
+    ),
+    "bare, allocation dynamic, assignment_trial as translation": sites.aligned(
+        SUBSCRIBERS,
+        f"{sites.BARE}, allocation: dynamic",
+        f"port_block_size: {sites.BLOCK}, assignment_trial: 86400",
+    ),
     "bare, allocation dynamic": sites.aligned(
         SUBSCRIBERS, f"{sites.BARE}, allocation: dynamic", f"port_block_size: {sites.BLOCK}"
     ),

@@ -31,11 +31,8 @@ def new_flows(gateway: Gateway, batch: Batch, broken: Broken) -> float:
 
 def establish(gateway: Gateway, some: Sequence[Flow]) -> str:
     """Let the server answer each flow, so that the connections are established; what went wrong."""
-    gateway.far_socket.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
-    with _receiving(gateway.far_socket):
-        Batch([flow.frame() for flow in some]).send(gateway.socket)
-        arrived = list(_frames(gateway.far_socket))
-    answers = [_answer(frame) for frame in arrived if frame[12:14] == b"\x08\x00" and frame[:6] == SERVER_MAC]
+    there = arrived(gateway, Batch([flow.frame() for flow in some]))
+    answers = [_answer(frame) for frame in there if frame[12:14] == b"\x08\x00" and frame[:6] == SERVER_MAC]
     if len(answers) < len(some) * WORKING_SHARE:
         return f"{len(answers)} of {len(some)} first packets arrived"
     for frame in answers:
@@ -45,6 +42,14 @@ def establish(gateway: Gateway, some: Sequence[Flow]) -> str:
     lines = gateway.namespace.do("conntrack", "-L", "-p", "udp").splitlines()
     answered = sum("UNREPLIED" not in line for line in lines)
     return "" if answered >= len(some) * WORKING_SHARE else f"{answered} of {len(some)} are established"
+
+
+def arrived(gateway: Gateway, batch: Batch) -> list[bytes]:
+    """Send frames; those that the server gets."""
+    gateway.far_socket.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+    with _receiving(gateway.far_socket):
+        batch.send(gateway.socket)
+        return list(_frames(gateway.far_socket))
 
 
 def established(gateway: Gateway, batch: Batch, broken: Broken) -> float:
