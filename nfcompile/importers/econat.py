@@ -211,7 +211,7 @@ class _Site:
             path: Path = ("acls", name)
             self.done.add(path)
             if not NAME.fullmatch(name):
-                lines = [one for value in self.tree.branches[path].values() for one in value.origins]
+                lines = [one for value in self.tree.branches.get(path, {}).values() for one in value.origins]
                 reason = f"'{name}' is no name that a site accepts"
                 lines += self.tree.created.get(path, [])
                 self.ledger.note(lines, "not-translated", "bad-value", reason)
@@ -231,7 +231,7 @@ class _Site:
         ):
             text = " ".join(value.words)
             try:
-                if not number.isdigit():
+                if not number.isdigit() or not int(number):
                     raise Fault("acl-syntax", f"'{number}' is no number of a rule", 0, 0)
                 rule = read_rule(text, int(number), ())
             except Fault as fault:

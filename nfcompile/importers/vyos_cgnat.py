@@ -94,6 +94,12 @@ class _Part:
             raise Unreadable(
                 "bad-port", f"a block of {block} ports does not fit into {ports.first}-{ports.last}"
             )
+        blocks = ports.size // block * sum(one.size for one in addresses)
+        if blocks < sum(one.size for one in subscribers):
+            raise Unreadable(
+                "few-blocks",
+                f"pool '{outside}' has {blocks} blocks of {block} ports, and '{inside}' more hosts",
+            )
         single = all(one.size == 1 for one in addresses)
         return FoundPool(
             name=f"rule-{number}",

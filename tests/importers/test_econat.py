@@ -216,3 +216,16 @@ def test_an_acl_whose_name_a_site_cannot_have_is_not_translated():
 
     assert "acls" not in site_of(found)
     assert fates(found) == ["2 not-translated bad-value", "3 not-translated bad-value"]
+
+
+def test_an_acl_with_an_odd_name_and_no_rules_is_accounted_for():
+    found = imported("econat", "MyEcoNAT:1:# show acls.a}b\nMyEcoNAT:2:acls.a}b# show\nacla {\n}\n")
+
+    assert "acls" not in site_of(found)
+
+
+def test_rule_0_of_an_acl_is_no_rule_of_a_site():
+    found = imported("econat", "acls {\n acla {\n 0 allow ip 10.0.0.1\n 10 allow ip 10.0.0.2\n }\n}\n")
+
+    assert list(site_of(found)["acls"]["acla"]) == ["10"]
+    assert "3 not-translated acl-rule" in fates(found)

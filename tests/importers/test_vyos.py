@@ -309,3 +309,13 @@ def test_an_interface_that_is_named_twice_is_one():
     found = imported("vyos", 2 * rule, outside=("wan0",))
 
     assert site_of(found)["interfaces"]["inside"] == ["pppoe0"]
+
+
+def test_cgnat_with_more_hosts_than_blocks_is_not_translated():
+    few = CGNAT.replace("port '5000'", "port '20000'").replace("192.0.2.1-192.0.2.2", "192.0.2.1")
+
+    found = imported("vyos", few)
+
+    assert "pools" not in site_of(found)
+    assert {entry.code for entry in found.account.entries if entry.fate == "not-translated"} == {"few-blocks"}
+    assert "pool 'out' has 2 blocks of 20000 ports, and 'in' more hosts" in reasons(found).values()
