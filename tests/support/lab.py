@@ -52,8 +52,6 @@ from support.wires import (
 
 ANSWER = 240.0
 """Seconds that the holder of the namespaces has for one answer: more than all that waits inside it."""
-AGAIN = 2.0
-"""Seconds without the marker after which another one is sent."""
 BATCH = 100
 """Packets between two markers: far less than what a queue of the kernel holds."""
 
@@ -224,6 +222,8 @@ class Lab:
             for wire, packet in packets
         ]
         arrived: dict[int, list[Seen]] = {packet.token: [] for _, packet in sent}
+        for _ in self._arrived():
+            pass  # A full receive buffer, left by a test that floods, would drop what comes now.
         with _one_processor():
             for start in range(0, len(sent), BATCH):
                 for wire, packet in sent[start : start + BATCH]:
@@ -246,19 +246,14 @@ class Lab:
         self.ends[wire].send(data)
 
     def drain(self) -> list[Seen]:
-        """Everything that comes out until the gateway has nothing more to do.
-
-        A marker that the kernel has dropped is sent again: its queues are those of the whole machine.
-        """
+        """Everything that comes out until the gateway has nothing more to do."""
         token = self.token()
         way_in, way_out = WIRE["lan0"], WIRE["wan0"]
         ends = way_in.ipv6(2).packed, way_out.ipv6(2).packed
-        until, again = time.monotonic() + PATIENCE, 0.0
+        self.put("lan0", marker(token, *ends, way_in.mac(1), way_in.mac(2)))
+        until = time.monotonic() + PATIENCE
         seen: list[Seen] = []
         while time.monotonic() < until:
-            if time.monotonic() >= again:
-                self.put("lan0", marker(token, *ends, way_in.mac(1), way_in.mac(2)))
-                again = time.monotonic() + AGAIN
             seen += self._arrived()
             if self._marked >= token:
                 return seen + list(self._arrived())
