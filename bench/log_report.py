@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import measure
 from database import server
 
 from nfcompile.allocation.numbering import FIRST_NUMBER
@@ -28,7 +29,7 @@ from nfcompile.log.records import time_text
 from nfcompile.model.ranges import address_text
 from nfcompile.records import history, store
 
-NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
+NFCOMPILE = measure.nfcompile()
 SUBSCRIBERS, ADDRESSES, BLOCKS_EACH, SIZE = 1_000_000, 16384, 63, 1024
 BLOCKS = ADDRESSES * BLOCKS_EACH
 HOME, GLOBAL, SHIFT = 0x64400000, 0xC6120000, 18

@@ -21,8 +21,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import database
+import measure
 
-NFCOMPILE = [sys.executable, "-c", "from nfcompile.cli import main; main()"]
+NFCOMPILE = measure.nfcompile()
 HZ = os.sysconf("SC_CLK_TCK")
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}

@@ -1,4 +1,4 @@
-"""The prefixes of npt pools: who has an IPv6 address, and all pairs. Both sides have the same host bits."""
+"""The prefixes of npt pools: the host behind an IPv6 address, and all pairs. Host bits stay as they are."""
 
 from __future__ import annotations
 

@@ -502,7 +502,7 @@ VERBS = (
     ),
     Verb(
         "pcp",
-        "Open ports for subscribers who ask by PCP or NAT-PMP.",
+        "Open the ports that subscribers ask for by PCP or NAT-PMP.",
         (SITE,),
         (NODE, NETNS, STATE_DIR),
     ),

@@ -10,6 +10,7 @@ from nfcompile.log.delivery import Delivery, OutputAway, OutputEnded
 from nfcompile.log.memory_mark import MemoryMark
 from nfcompile.log.records import line
 from nfcompile.log.spool import Spool, SpoolFull
+from support.full_disk import writing
 from support.log_records import AT, CONNECTION
 from support.waiting import until
 
@@ -153,16 +154,8 @@ def test_a_disk_that_is_full_costs_whole_records_and_takes_more_later(tmp_path, 
     shelf = Shelf(there=False)
     made = started(tmp_path, shelf)
     made.put(records(0, 50))
-    write, room = os.write, [1000]
-
-    def full(descriptor, data):
-        if not room[0]:
-            raise OSError(28, "No space left on device")
-        took = write(descriptor, data[: room[0]])
-        room[0] -= took
-        return took
-
-    monkeypatch.setattr(spool.os, "write", full)
+    room = [1000]
+    monkeypatch.setattr(spool.os, "write", writing(room))
     made.put(records(50, 60))
     assert made.state().lost == 10
     room[0] = 1 << 20

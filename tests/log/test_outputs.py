@@ -7,6 +7,7 @@ import pytest
 
 from nfcompile.log.delivery import OutputAway, OutputEnded
 from nfcompile.log.outputs import OUTPUTS, BadDestination, json_lines, opened
+from support.full_disk import writing
 from support.ipfix import Collector
 from support.log_records import AT, BLOCK
 from support.waiting import until
@@ -51,16 +52,8 @@ def test_a_file_is_begun_anew_after_reopen(tmp_path):
 def test_a_batch_that_was_written_in_part_goes_on_where_it_stopped(tmp_path, monkeypatch):
     file = tmp_path / "log"
     output = opened(f"json:{file}")
-    write, room = os.write, [100]
-
-    def full(descriptor, data):
-        if not room[0]:
-            raise OSError(28, "No space left on device")
-        took = write(descriptor, data[: room[0]])
-        room[0] -= took
-        return took
-
-    monkeypatch.setattr(json_lines.os, "write", full)
+    room = [100]
+    monkeypatch.setattr(json_lines.os, "write", writing(room))
     with pytest.raises(OutputAway, match="No space left"):
         output.deliver(records(0, 2))
     room[0] = 10_000

@@ -9,6 +9,7 @@ from pyarrow import parquet as reader
 from nfcompile.log import parquet_files
 from nfcompile.log.delivery import OutputAway
 from nfcompile.log.outputs import BadDestination, OutputSettings, opened, parquet
+from support.full_disk import writing
 from support.log_records import AT, BLOCK, CONNECTION, RECORDS
 
 
@@ -114,16 +115,8 @@ def test_what_a_killed_process_left_is_a_file_after_the_next_start(tmp_path):
 def test_a_full_disk_loses_no_batch_and_leaves_no_part_of_a_file(tmp_path, monkeypatch):
     made = output(tmp_path)
     made.deliver(many(0, 300))
-    write, room = os.write, [1000]
-
-    def full(descriptor, data):
-        if not room[0]:
-            raise OSError(28, "No space left on device")
-        took = write(descriptor, data[: room[0]])
-        room[0] -= took
-        return took
-
-    monkeypatch.setattr(parquet.os, "write", full)
+    room = [1000]
+    monkeypatch.setattr(parquet.os, "write", writing(room))
     for _ in range(2):
         with pytest.raises(OutputAway, match="No space left"):
             made.deliver(many(300, 400))

@@ -97,7 +97,7 @@ class DatabaseServer:
 
 
 def _as_ordinary_user() -> list[str]:
-    """PostgreSQL refuses to be root: in a user namespace of its own it is somebody else."""
+    """PostgreSQL refuses to run as root, so it gets a user namespace in which it is another user."""
     return [] if os.geteuid() else ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 
 
