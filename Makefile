@@ -62,10 +62,11 @@ browser: setup
 golden: setup
 	$(BIN)/pytest tests --ignore=tests/kernel --ignore=tests/editor --ignore=tests/browser -k golden --update-golden
 
-# Pages that are made of the code: the sections of the checks in docs/errors.md, and docs/cli.md.
+# Pages that are made of the code: the sections of the checks in docs/errors.md, docs/cli.md and docs/metrics.md.
 errors: setup
 	$(BIN)/python scripts/errors_page.py
 	$(BIN)/python scripts/cli_page.py
+	$(BIN)/python scripts/metrics_page.py
 
 # The documentation as a site in .docs/site; a link that leads nowhere is an error.
 docs:

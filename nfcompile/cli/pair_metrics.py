@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from nfcompile.cli.metric_table import gauge
 from nfcompile.kernel import KernelError
 
 if TYPE_CHECKING:
@@ -12,10 +13,10 @@ if TYPE_CHECKING:
 
     from nfcompile.deploy.pair import NodeReport, PairReport
 
-GAUGES: tuple[tuple[str, str, Callable[[NodeReport], int | None]], ...] = (
-    ("master", "Whether the node is the master of its pair", lambda one: int(one.role == "master")),
-    ("gate_open", "Whether the node forwards new connections", lambda one: int(one.gate == "open")),
-    ("sessions", "Connections that conntrackd of the node holds for the pair", lambda one: one.sessions),
+GAUGES: tuple[tuple[str, Callable[[NodeReport], int | None]], ...] = (
+    ("master", lambda one: int(one.role == "master")),
+    ("gate_open", lambda one: int(one.gate == "open")),
+    ("sessions", lambda one: one.sessions),
 )
 
 
@@ -36,14 +37,11 @@ class PairCollected:
 
 def families(found: PairReport) -> Iterator[Metric]:
     """Nodes that do not answer, and what they do not know, have no sample."""
-    from prometheus_client.core import GaugeMetricFamily
-
-    text = "Whether the pair would survive a failover now"
-    yield GaugeMetricFamily("nfcompile_pair_ready", text, int(not found.problems))
-    for name, text, value_of in GAUGES:
-        gauge = GaugeMetricFamily(f"nfcompile_pair_{name}", text, labels=["node"])
+    yield gauge("pair_ready", int(not found.problems))
+    for name, value_of in GAUGES:
+        of_nodes = gauge(f"pair_{name}")
         for one in (found.own, found.peer):
             value = None if one is None else value_of(one)
             if one is not None and value is not None:
-                gauge.add_metric([one.node], value)
-        yield gauge
+                of_nodes.add_metric([one.node], value)
+        yield of_nodes

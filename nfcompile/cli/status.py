@@ -125,8 +125,10 @@ def _head(found: Usage) -> Iterator[str]:
 
 def _sections(found: Usage) -> Iterator[TableSection]:
     if found.pools:
-        columns = ("pool", "type", ">subscribers", ">blocks", ">addresses", ">mappings", ">sessions")
-        yield TableSection(columns, tuple(map(_pool_row, found.pools)), "pools")
+        opens = any(pool.open_ports is not None for pool in found.pools)
+        opened = (">open ports",) if opens else ()
+        columns = ("pool", "type", ">subscribers", ">blocks", ">addresses", ">mappings", *opened, ">sessions")
+        yield TableSection(columns, tuple(_pool_row(pool, opens) for pool in found.pools), "pools")
     if found.rules:
         rows = tuple(_cells(r.rule, r.active_subscribers, r.sessions) for r in found.rules)
         yield TableSection(("rule", ">active", ">sessions"), rows, "snat rules")
@@ -142,7 +144,8 @@ def _sections(found: Usage) -> Iterator[TableSection]:
         yield TableSection(("subscriber", "of", ">sessions", ">tcp", ">udp", ">icmp"), rows, "most sessions")
 
 
-def _pool_row(pool: PoolUsage) -> tuple[str, ...]:
+def _pool_row(pool: PoolUsage, opens: bool) -> tuple[str, ...]:
+    """A pool's row; `opens`: with its open ports, which only some sites have."""
     return _cells(
         pool.pool,
         f"{pool.type}, dynamic" if pool.allocation == "dynamic" else pool.type,
@@ -150,6 +153,7 @@ def _pool_row(pool: PoolUsage) -> tuple[str, ...]:
         _part(pool.blocks_assigned, pool.blocks),
         _part(pool.addresses_used, pool.addresses),
         pool.mapping_entries,
+        *((pool.open_ports,) if opens else ()),
         pool.sessions,
     )
 

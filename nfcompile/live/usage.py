@@ -15,10 +15,13 @@ from nfcompile.emit import Counter, Map, Set
 from nfcompile.kernel import conntrack, tally
 from nfcompile.kernel.tally import Count, Tally
 from nfcompile.live.session_counts import NO_SPREAD, SessionCounts, TopSubscriber, count_sessions
+from nfcompile.lower import names
 from nfcompile.lower.drop_reasons import DROP_REASONS, DropReason, drop_reason
 from nfcompile.model.rules import SnatRule
 from nfcompile.pipeline import Compiled
 
+COUNTED = ("eim", "taken", "forwarded")
+"""The words of the sets and maps whose number of elements says something."""
 SHORT_WALK = 50_000
 """Connections that are walked through without being asked: a quarter of a second."""
 
@@ -46,6 +49,7 @@ class PoolUsage(NamedTuple):
     assignments         blocks that were given away since the ruleset was loaded (dynamic)
     addresses           global addresses; addresses_used are those of a session
     mapping_entries     sockets that have a mapping entry, of at most mapping_limit
+    open_ports          ports that subscribers have opened to the outside by PCP or NAT-PMP
     subscribers_by_sessions    how many have at most as many sessions as each of SESSION_STEPS, then the rest
     """
 
@@ -62,6 +66,7 @@ class PoolUsage(NamedTuple):
     addresses_used: int | None
     mapping_entries: int | None
     mapping_limit: int | None
+    open_ports: int | None
     sessions: int | None
     subscribers_by_sessions: tuple[int, ...] | None
 
@@ -142,6 +147,7 @@ def _pool(
         walk.addresses[path] if walk and pool.translates else None,
         _total(live.elements.get(str(one.name)) for one in entries) if entries else None,
         sum(one.size for one in entries) or None,
+        live.elements.get(str(names.forwarded(pool.name))) if pool.keeps_forwardings else None,
         walk.sessions[path] if walk else None,
         walk.spread.get(path, NO_SPREAD) if walk else None,
     )
@@ -157,7 +163,7 @@ def _filled(compiled: Compiled, allocation: PoolAllocation) -> Iterator[Set | Ma
     """The sets and maps of a pool whose number of elements says something."""
     path = allocation.pool.path
     for one in compiled.table.objects:
-        if isinstance(one, Set | Map) and one.origin == path and one.name.word in ("eim", "taken"):
+        if isinstance(one, Set | Map) and one.origin[: len(path)] == path and one.name.word in COUNTED:
             yield one
 
 

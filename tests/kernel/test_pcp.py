@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
+from support.command import NFCOMPILE
 from support.frames import TCP, UDP, Packet
 from support.lab import Lab
 from support.pcp import (
@@ -316,3 +318,31 @@ def test_what_is_open_outlives_the_daemon(daemon: PcpCommand) -> None:
     assert (again.port, again.address) == (told.port, told.address)
     assert again.epoch <= told.epoch + 60
     assert int(re.findall(r"; (\d+) ports are open", daemon.said())[0]) >= 1
+
+
+def test_status_counts_open_ports(daemon: PcpCommand) -> None:
+    """Of the pool that opens some; a pool without the key, or with whole addresses, has no such number."""
+    lab, client = daemon.lab, Client(daemon.lab, "100.64.0.22")
+    before = open_ports(daemon)
+    told = [client.map(UDP, 6000 + number).result for number in range(3)]
+    opened = open_ports(daemon)
+    client.map(UDP, 6000, lifetime=0)
+    closed = open_ports(daemon)
+
+    text = lab.must(*NFCOMPILE, "status", str(daemon.folder / "site.yaml"))
+    metrics = lab.must(
+        *NFCOMPILE, "status", str(daemon.folder / "site.yaml"), "--format", "prometheus", "--full"
+    )
+    assert told == [SUCCESS] * 3
+    assert [one["homes"] - before["homes"] for one in (opened, closed)] == [3, 2]
+    assert (opened["shops"], opened["servers"]) == (None, None)
+    assert "open ports" in text
+    assert f'nfcompile_pool_open_ports{{pool="homes"}} {float(closed["homes"])}' in metrics
+    assert 'nfcompile_pool_open_ports{pool="shops"}' not in metrics
+
+
+def open_ports(daemon: PcpCommand) -> dict[str, int]:
+    """By pool; `--full` counts them where the kernel does not say it."""
+    site_file = str(daemon.folder / "site.yaml")
+    told = json.loads(daemon.lab.must(*NFCOMPILE, "status", site_file, "--full", "--format", "json"))
+    return {pool["pool"]: pool["open_ports"] for pool in told["pools"]}
