@@ -22,8 +22,11 @@ from pathlib import Path
 
 import database
 import measure
+import ulogd
 
 NFCOMPILE = measure.nfcompile()
+BURST = 30_000
+"""Connections of the burst that goes into a database."""
 HZ = os.sysconf("SC_CLK_TCK")
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
@@ -49,21 +52,6 @@ src, dst = socket.inet_aton("10.0.0.2"), socket.inet_aton("198.18.0.1")
 for port in range(1024, 1024 + n):
     head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 29, 0, 0, 64, 17, 0, src, dst)
     link.sendto(head + struct.pack(">HHHHB", port, 443, 9, 0, 0)[:9], ("198.18.0.1", 0))
-"""
-ULOGD = """[global]
-logfile="/dev/null"
-plugin="{plugins}/ulogd_inpflow_NFCT.so"
-plugin="{plugins}/ulogd_filter_IP2STR.so"
-plugin="{plugins}/ulogd_output_JSON.so"
-stack=ct1:NFCT,ip2str1:IP2STR,json1:JSON
-[ct1]
-event_mask=4
-hash_enable=0
-netlink_socket_buffer_size=67108864
-netlink_socket_buffer_maxsize=268435456
-[json1]
-sync=1
-file="{file}"
 """
 PRIMITIVES = """name=port_start field_type=361 len=2 semantics=u_int
 name=port_end field_type=362 len=2 semantics=u_int
@@ -185,14 +173,24 @@ def log(folder: Path, to: str) -> list[str]:
     return words if not to.startswith("json:") else [*words, "--only", "connections"]
 
 
-def ulogd(folder: Path) -> list[str] | None:
-    """The command line of ulogd2; None where it is not installed."""
-    found = [*Path("/usr/lib").glob("*/ulogd/ulogd_inpflow_NFCT.so")]
-    program = shutil.which("ulogd", path=f"{os.environ['PATH']}:/usr/sbin")
-    if not found or program is None:
-        return None
-    (folder / "ulogd.conf").write_text(ULOGD.format(plugins=found[0].parent, file=folder / "ulogd.json"))
-    return [program, "-c", str(folder / "ulogd.conf")]
+def ulogd_postgresql(folder: Path, count: int, buffers: bool) -> None:
+    """The same burst by ulogd2 into its own tables, with the kernel's buffers or with large ones."""
+    with database.server() as url:
+        if url is None or not ulogd.tables(url):
+            print("ulogd2-pgsql or PostgreSQL is not installed: left out")
+            return
+        words = ulogd.into_postgresql(folder, url, buffers)
+        assert words is not None, "its tables are there, so it is installed"
+        with process(words, listens) as daemon:
+            time.sleep(1)
+            before, begin = cpu(daemon.pid), time.monotonic()
+            connections(folder, count)
+            made = time.monotonic() - begin
+            found = ulogd.settled(url, count, 60)
+            spent, took = cpu(daemon.pid) - before, time.monotonic() - begin
+    name = f"ulogd2, PostgreSQL{', large buffers' if buffers else ''}"
+    print(f"{name:<34}{found:>8} of {count} records{spent / max(1, found) * 1e6:>8.1f} us each", end="")
+    print(f"; made in {made:.1f} s, looked at after {took:.1f} s", flush=True)
 
 
 def postgresql(folder: Path, count: int) -> None:
@@ -306,13 +304,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         build(folder)
-        if words := ulogd(folder):
+        if words := ulogd.into_json(folder, folder / "ulogd.json"):
             measured("ulogd2, JSON", words, folder, folder / "ulogd.json", count)
         else:
             print("ulogd2 is not installed: left out")
         file = folder / "log.jsonl"
         measured("nfcompile log, JSON", log(folder, f"json:{file}"), folder, file, count)
-        postgresql(folder, 30_000)
+        postgresql(folder, BURST)
+        for buffers in (False, True):
+            ulogd_postgresql(folder, BURST, buffers)
         parquet(folder, count)
         nfcapd(folder)
         nfacctd(folder)

@@ -122,9 +122,9 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
             return planned
         name = options.site if options.site == files.STDIN else os.path.abspath(options.site)
         file = change.SiteFile(data, files.shown(name), node_name(compiled))
-        if options.host:
-            return _both(file, compiled, options, planned, events_seen)
         with working("loading", options):
+            if options.host:
+                return _both(file, compiled, options, planned, events_seen)
             loaded = _load(file, compiled, options, found, events_seen)
     except SiteError as error:
         return ApplyResult(found, refusals=error.diagnostics, host=host)

@@ -56,8 +56,8 @@ def guarded(verb: Callable[[], int], json: bool = False) -> int:
         return say(str(problem), REFUSED)
     except SiteRefused as problem:
         return _site_refused(problem, json)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        return say(str(interrupt), INTERRUPTED) if interrupt.args else INTERRUPTED
     except BrokenPipeError:
         _forget(STDOUT)
         return BROKEN_PIPE

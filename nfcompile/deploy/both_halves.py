@@ -55,7 +55,7 @@ def apply(
             if store.read(state.path).events[-1] != done.event:
                 raise KernelError(change.MEANWHILE)
             made = host.bring(plan, host_half.place(state), done.event.change)
-    except KernelError:
+    except (KernelError, KeyboardInterrupt):
         with suppress(KernelError):
             trial.end(state)
         raise

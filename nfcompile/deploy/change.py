@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile import __version__
 from nfcompile.diagnostics import SiteError
-from nfcompile.kernel import KernelError
+from nfcompile.kernel import KernelError, interrupts
 from nfcompile.records import history, store
 from nfcompile.records.history import Event
 from nfcompile.records.store import StateDir
@@ -26,6 +26,7 @@ NO_TABLE = "table {0}\ndelete table {0}\n"
 TIMER = "import sys; sys.path[:0] = [{0!r}]; from nfcompile.deploy.trial import main; main(sys.argv[1:])"
 LIVE = "kernel"
 """What problems of the site that is live would call it."""
+TOO_LATE = "interrupted when the site was loaded already; 'nfcompile rollback' takes it back"
 MEANWHILE = "another change was made in the meantime; look at the difference again"
 
 
@@ -106,21 +107,23 @@ def apply_and_record(
             _refuse_without_record(events, state, event, unrecorded)
         if seconds is not None:
             _start_timer(state, event)
-        loaded = _load_or_refuse(state, compiled, event, known, recorded=not unrecorded)
-        note_loaded(state, compiled, loaded.generation)
-        event = stamped(event._replace(result=history.TRIAL if seconds is not None else result))
-        return AppliedChange(event, loaded, _end(state, event, required))
+        with interrupts.held(TOO_LATE):
+            loaded = _load_or_refuse(state, compiled, event, known, recorded=not unrecorded)
+            note_loaded(state, compiled, loaded.generation)
+            event = stamped(event._replace(result=history.TRIAL if seconds is not None else result))
+            return AppliedChange(event, loaded, _end(state, event, required))
 
 
 def _load_or_refuse(
     state: StateDir, compiled: Compiled, event: Event, known: KnownTable | None, recorded: bool
 ) -> LoadResult:
-    """Load a site; a refusal goes into the history before it is raised."""
+    """Load a site; a refusal goes into the history before it is raised, and so does Ctrl-C."""
     try:
         return load_site(compiled, state.netns, known)
-    except (SiteError, KernelError) as error:
+    except (SiteError, KernelError, KeyboardInterrupt) as error:
         if recorded:
-            store.append(state.path, stamped(event._replace(result=history.REFUSED, why=str(error))))
+            why = str(error) or "interrupted before the load"
+            store.append(state.path, stamped(event._replace(result=history.REFUSED, why=why)))
         raise
 
 
@@ -261,7 +264,8 @@ def load_site(compiled: Compiled, netns: str | None, known: KnownTable | None = 
     from nfcompile.live.continuity import SiteStatePolicy
 
     policy = SiteStatePolicy(compiled)
-    return apply.load_difference(compiled.text.text, compiled.text.origin, netns, policy, known)
+    with interrupts.held(TOO_LATE):
+        return apply.load_difference(compiled.text.text, compiled.text.origin, netns, policy, known)
 
 
 def remove_table(netns: str | None) -> None:

@@ -23,6 +23,7 @@ from nfcompile.kernel import KernelError, batch, generation, netns, nft
 from nfcompile.kernel.batch import BatchLine, Elements, TableDifference
 from nfcompile.kernel.elements import listed, spelled
 from nfcompile.kernel.errors import Origin, raise_refusals
+from nfcompile.kernel.interrupts import unless_interrupted
 from nfcompile.kernel.listing import difference
 from nfcompile.kernel.lock import exclusive
 from nfcompile.kernel.objects import ListedObject, ListedObjects, parse_objects
@@ -171,6 +172,7 @@ def load_difference(
         if quick is not None:
             return quick
     desired = _desired(text, origin)
+    unless_interrupted()
     done = netns.inside(namespace, lambda: _load_difference(text, desired, policy))
     raise_refusals(done.refusals, text, origin)
     return done.result
@@ -187,7 +189,9 @@ def _load_change(text: str, known: KnownTable, policy: StatePolicy | None) -> Lo
         if not step.all:
             return LoadResult(step, 0, known.generation)
         changed = _changes(live, desired, step)
-        refused = nft.load(_joined(_lines(text, live, desired, step, changed, policy, None)))
+        joined = _joined(_lines(text, live, desired, step, changed, policy, None))
+        unless_interrupted()
+        refused = nft.load(joined)
         if refused or generation.read() != known.generation + 1:
             return None
         unflushed = None
@@ -215,6 +219,7 @@ def _load_difference(text: str, desired: ListedObjects, policy: StatePolicy | No
             seen.append(_changes(live or {}, desired, step))
             lines = _lines(text, live, desired, step, seen[-1], policy, unflushed)
             joined = _joined(lines)
+            unless_interrupted()
             refusals = nft.load(joined)
             if refusals and joined == refused:
                 return _Done(LoadResult(first), tuple(_placed(refusals, lines)))

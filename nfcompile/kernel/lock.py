@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nfcompile.kernel import KernelError
+from nfcompile.kernel.interrupts import unless_interrupted
 
 LOCK_TIMEOUT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.05
@@ -24,6 +25,7 @@ def exclusive(timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
     until = time.monotonic() + timeout
     try:
         while not _locked(descriptor):
+            unless_interrupted()
             if time.monotonic() > until:
                 raise KernelError(
                     f"another nfcompile has been changing this network namespace for {timeout:g} s; "

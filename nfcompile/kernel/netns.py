@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from nfcompile.kernel import KernelError
+from nfcompile.kernel import KernelError, interrupts
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
@@ -108,7 +108,7 @@ def _in_child(enter: Callable[[], None], work: Callable[[], T]) -> T:
         os.close(reading)
         _answer(writing, enter, work)
     os.close(writing)
-    with open(reading, "rb") as pipe:
+    with interrupts.passed_on(child), open(reading, "rb") as pipe:
         sent = pipe.read()
     _, status = os.waitpid(child, 0)
     if not sent:
@@ -125,8 +125,8 @@ def _answer(writing: int, enter: Callable[[], None], work: Callable[[], object])
         try:
             enter()
             sent = pickle.dumps((work(), None))
-        except Exception as error:
-            if not isinstance(error, KernelError):
+        except (Exception, KeyboardInterrupt) as error:
+            if not isinstance(error, KernelError | KeyboardInterrupt):
                 error.add_note(traceback.format_exc())
             sent = pickle.dumps((None, error))
         with open(writing, "wb") as pipe:

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from support.sites import GOOD, HEAD, ROOT
+from support.terminal import AT_ONCE, HIDE, SHOW, VERB, verb_on_terminal
 
 WORK = """
 import sys, time
@@ -25,36 +26,6 @@ def work():
     return 0
 sys.exit(guarded(work))
 """
-AT_ONCE = """
-class AtOnce(progress._Line):
-    def __init__(self, *words):
-        super().__init__(*words)
-        self._timer.cancel()
-        self._appear()
-progress._Line = AtOnce
-"""
-VERB = f"from nfcompile.cli import main, progress\n{AT_ONCE}\nmain()"
-"""The command with lines that appear at once, however fast the machine is."""
-SHOW, HIDE = b"\x1b[?25h", b"\x1b[?25l"
-
-
-def verb_on_terminal(*arguments, interrupt=b"", program=VERB):
-    """What a terminal on stderr got, and the exit status; `interrupt`: SIGINT when these words are there."""
-    terminal, end = pty.openpty()
-    command = [sys.executable, "-c", program, *map(str, arguments)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=end)
-    os.close(end)
-    got = b""
-    while True:
-        try:
-            got += os.read(terminal, 1024)
-        except OSError:
-            break
-        if interrupt and interrupt in got:
-            process.send_signal(signal.SIGINT)
-            interrupt = b""
-    os.close(terminal)
-    return got, process.wait()
 
 
 def on_terminal(seconds=0.1, quiet=False, rows=False, stdout=None, interrupt=False, at_once=False):
