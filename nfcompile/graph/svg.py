@@ -11,19 +11,15 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from nfcompile.graph.boxes import Decision, Direction, WayBox
+from nfcompile.graph.columns import CHARACTER, MARGIN, PADDING, Columns, columns
 from nfcompile.graph.way import Way
 
-CHARACTER = 7.3
-"""Width of one character of 12 px monospace, rounded up."""
 LINE = 17
-PADDING = 12
-GAP = 40
-MARGIN = 24
-STEP_X, STEP_WIDTH = MARGIN, 440
-EXIT_X, EXIT_WIDTH = STEP_X + STEP_WIDTH + 170, 400
-BAR_X, BAR_WIDTH = EXIT_X + EXIT_WIDTH + 56, 140
-WIDTH = BAR_X + BAR_WIDTH + MARGIN
+GAP, SHORT_GAP = 34, 22
+"""Between two boxes, with a word at the arrow and without."""
 HEADING = 34
+HEADING_CHARACTER = 9.8
+"""Width of one character of the heading, 16 px."""
 
 STYLE = """
   text { font: 12px "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #1c2130 }
@@ -72,57 +68,59 @@ def svg(way: Way) -> str:
     top = MARGIN + 20
     lines = [_text(MARGIN, top, way.title, "heading")]
     top += 14
+    at = columns(way.flows, int(len(way.title) * HEADING_CHARACTER))
     for flow in way.flows:
-        drawn = _flow(flow, top)
+        drawn = _flow(flow, top, at)
         lines += drawn.lines
         top = drawn.bottom + MARGIN
     head = (
         '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top}"'
-        f' viewBox="0 0 {WIDTH} {top}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{at.width}" height="{top}"'
+        f' viewBox="0 0 {at.width} {top}">',
         f"<title>{escape(way.title)}</title>",
         f"<style>{STYLE}</style>",
         f"<defs>{ARROW}</defs>",
-        f'<rect class="page" width="{WIDTH}" height="{top}"/>',
+        f'<rect class="page" width="{at.width}" height="{top}"/>',
     )
     return "\n".join((*head, *lines, "</svg>", ""))
 
 
-def _flow(flow: Direction, top: int) -> Drawn:
-    lines = [_text(STEP_X, top + 22, flow.name, "title word")]
+def _flow(flow: Direction, top: int, place: Columns) -> Drawn:
+    lines = [_text(place.step, top + 22, flow.name, "title word")]
     begin = at = top + HEADING
-    lines += _box(flow.start, STEP_X, at, STEP_WIDTH)
-    at += _height(flow.start, STEP_WIDTH)
+    lines += _box(flow.start, place.step, at, place.step_width)
+    at += _height(flow.start, place.step_width)
     word = ""
     for step in flow.steps:
-        lines += _down(at, word)
-        drawn = _step(step, at + GAP)
+        lines += _down(at, word, place)
+        drawn = _step(step, at + _gap(word), place)
         lines += drawn.lines
         at, word = drawn.bottom, step.no
-    lines += _down(at, word)
-    at += GAP
-    height = _height(flow.end, STEP_WIDTH)
-    lines += _box(flow.end, STEP_X, at, STEP_WIDTH)
+    lines += _down(at, word, place)
+    at += _gap(word)
+    height = _height(flow.end, place.step_width)
+    lines += _box(flow.end, place.step, at, place.step_width)
     if flow.arrives:
-        lines += _across(STEP_X + STEP_WIDTH, BAR_X, at + height // 2, "")
+        lines += _across(place.step + place.step_width, place.bar, at + height // 2, "")
     at += height
-    lines += _box(flow.goal, BAR_X, begin, BAR_WIDTH, at - begin)
+    lines += _box(flow.goal, place.bar, begin, place.bar_width, at - begin)
     return Drawn(lines, at)
 
 
-def _step(step: Decision, top: int) -> Drawn:
+def _step(step: Decision, top: int, place: Columns) -> Drawn:
     """A question and beside it its exit, at the same height."""
-    height = _height(step.box, STEP_WIDTH)
-    lines = list(_box(step.box, STEP_X, top, STEP_WIDTH))
+    height = _height(step.box, place.step_width)
+    lines = list(_box(step.box, place.step, top, place.step_width))
     if step.exit is None:
         return Drawn(lines, top + height)
-    beside = _height(step.exit, EXIT_WIDTH)
+    beside = _height(step.exit, place.exit_width)
     middle = top + min(height, beside) // 2
-    lines += _across(STEP_X + STEP_WIDTH, EXIT_X, middle, step.yes)
-    lines += _box(step.exit, EXIT_X, top, EXIT_WIDTH)
-    lines += _across(EXIT_X + EXIT_WIDTH, BAR_X, middle, "")
+    lines += _across(place.step + place.step_width, place.exit, middle, step.yes)
+    lines += _box(step.exit, place.exit, top, place.exit_width)
+    lines += _across(place.exit + place.exit_width, place.bar, middle, "")
     if beside > height:
-        lines.append(_path(STEP_X + STEP_WIDTH // 2, top + height, f"V{top + beside}", False))
+        middle_x = place.step + place.step_width // 2
+        lines.append(_path(middle_x, top + height, f"V{top + beside}", False))
     return Drawn(lines, top + max(height, beside))
 
 
@@ -151,9 +149,13 @@ def _text(x: int, y: int, text: str, style: str = "") -> str:
     return f'<text{named} x="{x}" y="{y}" xml:space="preserve">{escape(text)}</text>'
 
 
-def _down(y: int, word: str) -> Iterator[str]:
-    middle = STEP_X + STEP_WIDTH // 2
-    yield _path(middle, y, f"V{y + GAP}")
+def _gap(word: str) -> int:
+    return GAP if word else SHORT_GAP
+
+
+def _down(y: int, word: str, place: Columns) -> Iterator[str]:
+    middle = place.step + place.step_width // 2
+    yield _path(middle, y, f"V{y + _gap(word)}")
     if word:
         yield _text(middle + 10, y + GAP // 2 + 4, word, "word")
 

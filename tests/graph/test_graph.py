@@ -11,9 +11,10 @@ import pytest
 
 from nfcompile import pipeline
 from nfcompile.diagnostics import SiteError
+from nfcompile.graph.columns import BAR_MOST, CHARACTER, LEAST, PADDING, STEP_MOST, columns
 from nfcompile.graph.mermaid import mermaid
 from nfcompile.graph.spelling import acl_rule
-from nfcompile.graph.svg import CHARACTER, WIDTH, svg
+from nfcompile.graph.svg import svg
 from nfcompile.graph.way import way
 from support.command import nfcompile, write
 from support.sites import ALL_SITES, BAD, GOOD, ROOT, WARNED, site
@@ -67,12 +68,12 @@ def test_text_stays_in_its_box_and_boxes_apart(name):
         for box in root.iter(f"{TAG}rect")
         if box.get("class") != "page"
     ]
-    height = float(root.get("height"))
+    width, height = float(root.get("width")), float(root.get("height"))
 
     for x, y, wide, high in boxes:
         assert x >= 0
         assert y >= 0
-        assert x + wide <= WIDTH
+        assert x + wide <= width
         assert y + high <= height
     for first, one in enumerate(boxes):
         for other in boxes[first + 1 :]:
@@ -83,6 +84,18 @@ def test_text_stays_in_its_box_and_boxes_apart(name):
         if text.get("class") in (None, "title"):
             x, y, end = float(text.get("x")), float(text.get("y")), len(text.text) * CHARACTER
             assert any(a < x and x + end <= a + w and b < y < b + h for a, b, w, h in boxes), text.text
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_column_is_no_wider_than_its_text_asks(name):
+    """Of the boxes below each other one is full, unless all are short, or one had to be wrapped."""
+    place = columns(WAYS[name].flows, 0)
+    root = ElementTree.fromstring(svg(WAYS[name]))
+    texts = [one for one in root.iter(f"{TAG}text") if one.get("class") in (None, "title")]
+
+    for left, width in ((place.step, place.step_width), (place.bar, place.bar_width)):
+        ends = [len(one.text) * CHARACTER for one in texts if float(one.get("x")) == left + PADDING]
+        assert width in (LEAST, STEP_MOST, BAR_MOST) or width - 2 * PADDING - max(ends) < CHARACTER
 
 
 @pytest.mark.parametrize("name", WAYS)
