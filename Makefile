@@ -46,7 +46,7 @@ unit: setup
 # Rulesets in a real kernel and packets through it, in namespaces that vanish with the tests; some of it with
 # KERNEL=tests/kernel/test_policy.py.
 kernel: setup
-	@scripts/in-namespaces $(BIN)/pytest $(KERNEL) -rs
+	@scripts/kernel-tests $(BIN) $(KERNEL) -rs
 
 # What an editor shows of a site, asked of the real YAML language server; the first time it is fetched (npm).
 editor: setup
