@@ -18,7 +18,9 @@ SITE = """
 nat_defaults:
   port_block_size: 64
   assignment_trial: 86400
-  timeouts_inactivity: {tcp_handshake: 6000, udp: 6000}
+  timeouts_inactivity:
+    {tcp_handshake: 6000, udp: 6000, tcp_session_active: 6000, udp_session: 6000,
+     icmp: 6000, icmp_session: 6000}
 acls:
   homes: {10: allow ip 100.64.0.0/24}
   flats: {10: allow ip 100.64.1.0/24}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -52,14 +54,16 @@ def text_of(path: Path) -> str:
     return (path / "site.yaml").read_text()
 
 
-def from_to(before: str, after: str) -> tuple[object, object]:
-    """What comes of one site brought in the place of another, and of the other one alone."""
-    nft.load("table ip nfcompile\ndelete table ip nfcompile\n")
-    bring_here(before)
-    bring_here(after)
-    incremental = listing_here()
-    nft.load(site(after).text.text)
-    return incremental, listing_here()
+def loaded_alone(text: str) -> object:
+    """What a site's table is that nothing was before."""
+    nft.load("table ip nfcompile\ndelete table ip nfcompile\n" + site(text).text.text)
+    return listing_here()
+
+
+def applied_here(text: str) -> object:
+    """What the table is after an `apply` of a site."""
+    bring_here(text)
+    return listing_here()
 
 
 def has_flowtable(case: Path) -> bool:
@@ -67,16 +71,30 @@ def has_flowtable(case: Path) -> bool:
     return "\tflowtable " in (case / "ruleset.nft").read_text()
 
 
-@pytest.mark.parametrize("stride", [1, 7, 29])
-def test_from_any_site_to_any_other_is_as_loading_the_other(lab: Lab, stride: int) -> None:
-    """All golden sites in a circle, to the next one and to ones further off."""
+@pytest.fixture(scope="module")
+def alone(lab: Lab) -> dict[Path, object]:
+    """Every golden site that this kernel can load, and its table."""
     flowtables = lab.has_flowtable()
-    circle = [path for path in LOADABLE if flowtables or not has_flowtable(path)]
+    paths = [path for path in LOADABLE if flowtables or not has_flowtable(path)]
+    return {path: in_gateway(lab, loaded_alone, text_of(path)) for path in paths}
+
+
+@pytest.mark.parametrize("stride", [1, 7, 29])
+def test_from_any_site_to_any_other_is_as_loading_the_other(
+    lab: Lab, alone: dict[Path, object], stride: int
+) -> None:
+    """A walk through all golden sites, each time to the next one or to one further off."""
+    circle = list(alone)
     assert len(circle) > 60
-    for number, path in enumerate(circle):
-        after = circle[(number + stride) % len(circle)]
-        incremental, alone_ = in_gateway(lab, from_to, text_of(path), text_of(after))  # type: ignore[misc]
-        assert incremental == alone_, f"{path.name} -> {after.name}"
+    rounds = math.gcd(len(circle), stride)
+    walk = [
+        circle[(first + step * stride) % len(circle)]
+        for first in range(rounds)
+        for step in range(len(circle) // rounds)
+    ]
+    assert set(walk) == set(circle)
+    for before, path in pairwise([walk[-1], *walk]):
+        assert in_gateway(lab, applied_here, text_of(path)) == alone[path], f"{before.name} -> {path.name}"
 
 
 def test_a_second_apply_sends_nothing(lab: Lab) -> None:
@@ -263,8 +281,9 @@ def test_who_changes_the_table_meanwhile_is_noticed(lab: Lab) -> None:
 
     in_gateway(lab, disturbed)
 
-    assert "chain by_hand" not in names(lab)
-    assert in_gateway(lab, from_to, SITE, OTHER_SERVER)[1] == listing(lab)  # type: ignore[index]
+    found = listing(lab)
+    assert "chain by_hand" not in found
+    assert found == in_gateway(lab, loaded_alone, OTHER_SERVER)
 
 
 def disturbed() -> None:
@@ -333,7 +352,7 @@ def test_two_at_once_wait_for_each_other(lab: Lab) -> None:
 
     assert both == [0] * 6
     after = listing(lab)
-    assert after in [in_gateway(lab, from_to, SITE, text)[1] for text in (SITE, OTHER_SERVER)]  # type: ignore[index]
+    assert after in [in_gateway(lab, loaded_alone, text) for text in (SITE, OTHER_SERVER)]
 
 
 def at_once(texts: list[str]) -> list[int]:
