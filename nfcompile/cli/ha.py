@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from typing import Any
 
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem
 from nfcompile.cli.membership import membership
@@ -63,7 +64,16 @@ def _serve(options: Options) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with peer.listen(own, options.netns) as server:
         while True:
-            peer.serve_one(server, other, lambda question: pair.answer(membership(options), question))
+            peer.serve_one(server, other, lambda question: _answer(question, options))
+
+
+def _answer(question: str, options: Options) -> dict[str, Any]:
+    """Open ports are asked for every few seconds: they are read without compiling a site."""
+    from nfcompile.pcp import peer_ports
+
+    if question == peer_ports.QUESTION:
+        return peer_ports.told(options.netns)
+    return pair.answer(membership(options), question)
 
 
 def _copy(options: Options) -> int:

@@ -114,6 +114,19 @@ class SocketEntries:
             if error.errno != errno.ENOENT:
                 raise problem(error) from None
 
+    def holds_any(self, name: str) -> bool:
+        """Whether a small set, whatever its keys are, has elements; False where there is no such set.
+
+        Raises KernelError.
+        """
+        try:
+            listed = [*netlink.dump(self._link, _GET_ELEMENTS, _of(name))]
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                return False
+            raise problem(error) from None
+        return any(netlink.attributes(data[start:end]).get(_LIST_ELEMENTS) for data, start, end in listed)
+
     def put(self, elements: Iterable[NewElement]) -> bool:
         """Make elements, or give those that are there a new lifetime and comment; all of them or none.
 

@@ -209,7 +209,7 @@ class _Pool:
             yield self._filled(names.eim(self.name), self._entries(self.inside.items()))
             yield self._filled(names.eif(self.name), self._entries(self.outside.items(), key=False))
         if self.pool.keeps_forwardings:
-            # The peer's are known to the peer alone; clients ask for theirs again.
+            # Who has opened which port no connection says: `pcp` opens the peer's behind the open gate.
             yield self._filled(names.forwarded(self.name), ())
 
     def _held(self, slot: int) -> list[tuple[Values, Values, int]]:

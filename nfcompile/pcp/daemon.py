@@ -21,6 +21,7 @@ from nfcompile.model.sides import sides
 from nfcompile.pcp import decisions, nat_pmp, wire
 from nfcompile.pcp.decisions import Attempt, Closing
 from nfcompile.pcp.messages import AskAddress, AskAnnounce, Asked, AskMap, ResultCode, Told, refused
+from nfcompile.pcp.peer_ports import Ask, PeerPorts, PortsCopy
 from nfcompile.pcp.rate import AskingRates
 from nfcompile.pcp.serving import Inside, ServedPools
 from nfcompile.pcp.sockets import Datagram, InsideSocket
@@ -36,10 +37,11 @@ ANNOUNCEMENTS, FIRST_PAUSE = 10, 0.25
 
 
 class PcpSettings(NamedTuple):
-    """Where the history is, and the gateway's namespace."""
+    """Where the history is, the gateway's namespace, and how the peer of a pair is asked."""
 
     root: str | None
     namespace: str | None
+    ask_peer: Ask
 
 
 class PcpDaemon:
@@ -60,7 +62,10 @@ class PcpDaemon:
         self._begin = self._looked = _clock()
         self._announced, self._next = 0, self._begin
         self._pools = ServedPools(site.compiled.site, site.compiled.allocations)
+        self._peer = PeerPorts(settings.ask_peer, _clock)
+        self._forwards = True
         self._follow()
+        self._notice_role(self._begin)
         self._take()
 
     def run(self, descriptor: int, ends: Callable[[], bool], looks: Callable[[], bool]) -> None:
@@ -75,6 +80,7 @@ class PcpDaemon:
                 poll.poll(self._wait() * 1000)
                 if looks():
                     self._take()
+                    self._say(self._figures())
                 self._turn()
         finally:
             for one in self._sockets.values():
@@ -90,9 +96,10 @@ class PcpDaemon:
                 if data is not None:
                     one.answer(datagram, data)
         now = _clock()
+        self._notice_role(now)
         if self._follow() or now >= self._looked + LOOK_EVERY:
             self._take()
-        if self._announced < ANNOUNCEMENTS and now >= self._next:
+        if self._forwards and self._announced < ANNOUNCEMENTS and now >= self._next:
             self._announce(now)
 
     # ---- one request
@@ -114,6 +121,8 @@ class PcpDaemon:
         if isinstance(asked, AskAnnounce):
             return Told(ResultCode.SUCCESS)
         now = _clock()
+        if not self._forwards:
+            return refused(ResultCode.NETWORK_FAILURE)
         if not self._rates.allows(source, now):
             return refused(ResultCode.NO_RESOURCES)
         try:
@@ -178,7 +187,7 @@ class PcpDaemon:
         try:
             if self._store.read(self._pools, self._looked):
                 self._say("mappings are gone before their time: clients are told")
-                self._begin, self._announced, self._next = self._looked, 0, self._looked
+                self._begin_anew(self._looked)
         except KernelError as error:
             self._say_once(str(error))
         wanted = self._sides.inside if any(pool.opens_ports for pool in site.active_pools) else ()
@@ -191,6 +200,42 @@ class PcpDaemon:
                 except KernelError as error:
                     self._say_once(str(error))
 
+    def _begin_anew(self, now: float) -> None:
+        """A new epoch: clients that hear of it ask for their ports again."""
+        self._begin, self._announced, self._next = now, 0, now
+
+    # ---- the pair
+
+    def _notice_role(self, now: float) -> None:
+        """On a node of a pair: copy the peer's open ports while the gate is closed, and open them then."""
+        try:
+            forwards = self._followed.site.compiled.site.pair is None or self._store.forwards()
+        except KernelError as error:
+            self._say_once(str(error))
+            return
+        self._peer.wanted(not forwards)
+        if forwards and not self._forwards:
+            self._take_over(self._peer.copy, now)
+        self._forwards = forwards
+
+    def _take_over(self, copy: PortsCopy | None, now: float) -> None:
+        ports = [] if copy is None else copy.left(now)
+        opened = 0
+        for one in ports:
+            served = self._pools.pools.get(one.pool)
+            try:
+                opened += served is not None and self._store.open_again(served, one, now)
+            except KernelError as error:
+                self._say_once(str(error))
+        self._say(f"the gate is open: {opened} of the peer's {len(ports)} open ports are open here")
+        self._begin_anew(now)
+
+    def _figures(self) -> str:
+        """What SIGHUP asks for."""
+        copy = self._peer.copy
+        copied = "" if copy is None else f", {len(copy.left(_clock()))} of the peer are copied"
+        return f"{self._store.count} ports are open{copied}"
+
     @property
     def count(self) -> int:
         """How many ports are open."""
@@ -202,8 +247,10 @@ class PcpDaemon:
         return tuple(self._sockets)
 
     def _announce(self, now: float) -> None:
+        pair = self._followed.site.compiled.site.pair
+        virtual = {one.interface: one.address for one in pair.virtual} if pair is not None else {}
         for one in self._announced_on():
-            one.announce(wire.announcement(self._epoch()))
+            one.announce(wire.announcement(self._epoch()), virtual.get(one.interface, 0))
         self._next = now + FIRST_PAUSE * 2**self._announced
         self._announced += 1
 

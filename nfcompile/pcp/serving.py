@@ -101,6 +101,13 @@ class ServedPool:
         found = (self.allocation.low_block(one) for one in blocks) if self.allocation.low else ()
         return [Range(one.first, one.last) for one in found if one is not None]
 
+    def gives(self, inside: Inside, end: tuple[int, int], held: Sequence[Block]) -> bool:
+        """Whether a subscriber of the pool, which shares addresses, has that global address and port; `held`
+        as in `blocks`."""
+        blocks = self.blocks(inside, held)
+        runs = (*self.ports(inside.protocol, blocks), *self.low_ports(blocks)) if blocks else ()
+        return bool(blocks) and blocks[0].address == end[0] and _has(runs, end[1])
+
     def _hits(self, rule: AclRule, inside: Inside) -> bool:
         return (
             rule.protocol in (ANY_PROTOCOL, inside.protocol)

@@ -76,9 +76,11 @@ class InsideSocket:
         except OSError:
             return
 
-    def announce(self, data: bytes) -> None:
-        """Send something to all hosts behind the interface."""
+    def announce(self, data: bytes, own: int = 0) -> None:
+        """Send something to all hosts behind the interface, from our address `own` (0: the kernel chooses).
+        Clients believe only the address that they ask (RFC 6887, section 14.1.3)."""
+        info = _INFO.pack(0, own.to_bytes(4, "big"), bytes(4))
         try:
-            self._link.sendto(data, (ALL_HOSTS, CLIENT_PORT))
+            self._link.sendmsg([data], [(socket.IPPROTO_IP, _PACKET_INFO, info)], 0, (ALL_HOSTS, CLIENT_PORT))
         except OSError:
             return

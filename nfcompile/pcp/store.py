@@ -29,7 +29,7 @@ from nfcompile.model.parse import Fault, address
 from nfcompile.model.ranges import address_text
 from nfcompile.pcp.decisions import Attempt, Closing, Forwarding
 from nfcompile.pcp.messages import NONCE_BYTES, ResultCode, Told, refused
-from nfcompile.pcp.serving import ServedPool, ServedPools
+from nfcompile.pcp.serving import Inside, ServedPool, ServedPools
 
 FADING = 40
 """Seconds that the entries of a closed port stay: a connection that still uses it renews them within 30."""
@@ -102,6 +102,22 @@ class ForwardingStore:
                 return Told(ResultCode.SUCCESS, attempt.lifetime, attempt.address, port)
         return refused(attempt.otherwise)
 
+    def open_again(self, served: ServedPool, one: Forwarding, now: float) -> bool:
+        """Open a port that the subscriber had on the peer, for the time that is left; False where the site
+        does not give that port here, or another socket has it."""
+        socket = Socket(one.protocol, one.address, one.port)
+        held = self.assigned(served, one.address)
+        inside, end = Inside("", *socket), (one.global_address, one.global_port)
+        if not served.pool.keeps_forwardings or not served.gives(inside, end, [a.block for a in held]):
+            return False
+        code = ResultCode.NO_RESOURCES
+        attempt = Attempt(one.pool, one.global_address, (one.global_port,), int(one.left), code)
+        return self.open(attempt, socket, one.nonce, held, now).result is ResultCode.SUCCESS
+
+    def forwards(self) -> bool:
+        """Whether the gate of this node of a pair is open."""
+        return self._entries.holds_any(str(names.GATE))
+
     def close(self, closing: Closing) -> Told:
         """Close ports. Connections through them go on."""
         for one in closing.forwardings:
@@ -130,7 +146,7 @@ class ForwardingStore:
     def _read_pool(self, allocation: PoolAllocation, now: float) -> Iterator[Forwarding]:
         pool = allocation.pool.name
         for element in list(self._entries.every(str(names.forwarded(pool)))):
-            found = _read(pool, element, now)
+            found = read_forwarding(pool, element, now)
             leads = None if found is None else self._entries.one(str(names.eif(pool)), element.key)
             if found is None or leads is None or leads.end != (found.address, found.port):
                 self._entries.remove(str(names.forwarded(pool)), element.key)
@@ -158,8 +174,9 @@ def _assignment(pool: str, subscriber: int, blocks: list[AssignedBlock]) -> Iter
         yield NewElement(str(names.taken(pool)), number)
 
 
-def _read(pool: str, element: SocketElement, now: float) -> Forwarding | None:
-    """A forwarding by its element; None where another program has made that."""
+def read_forwarding(pool: str, element: SocketElement, now: float) -> Forwarding | None:
+    """A forwarding by its element of `forwarded`; None where another program has made that. `left` is the
+    moment of its end, counted from `now`."""
     words = element.comment.split(" ")
     try:
         nonce, inside, port = bytes.fromhex(words[0]), address(words[1]), int(words[2])

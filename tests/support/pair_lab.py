@@ -184,16 +184,16 @@ class PairLab:
         shutil.rmtree(self.folder / node / "run")
         (self.folder / node / "run/lock").mkdir(parents=True)
         self.start_conntrackd(node)
-        self._spawn(node, "serve", str(BIN / "nfcompile"), "ha", "serve")
-        self._spawn(node, "keepalived", "keepalived", "--dont-fork", "--log-console", "--log-detail")
+        self.spawn(node, "serve", str(BIN / "nfcompile"), "ha", "serve")
+        self.spawn(node, "keepalived", "keepalived", "--dont-fork", "--log-console", "--log-detail")
 
     def start_conntrackd(self, node: str) -> None:
         for stale in ("lock/conntrack.lock", "conntrackd.ctl"):
             (self.folder / node / "run" / stale).unlink(missing_ok=True)
-        self._spawn(node, "conntrackd", "conntrackd")
+        self.spawn(node, "conntrackd", "conntrackd")
         self.wait((self.folder / node / "run/conntrackd.ctl").exists, f"conntrackd of {node} runs")
 
-    def _spawn(self, node: str, name: str, *command: str) -> None:
+    def spawn(self, node: str, name: str, *command: str) -> None:
         with open(self.folder / node / f"{name}.log", "ab") as log:
             self.daemons[node, name] = subprocess.Popen(
                 self.of_node(node, *command), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
