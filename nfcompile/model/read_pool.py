@@ -6,7 +6,6 @@ from nfcompile.diagnostics import Diagnostic, Path
 from nfcompile.model import parse
 from nfcompile.model.fields import Data, Fields, Problems
 from nfcompile.model.parse import Fault
-from nfcompile.model.ranges import Range
 from nfcompile.model.site import Acl, Limits, Pool, StaticEntry, Timeouts
 
 MAX_ACLS_COMPARED = 200
@@ -52,7 +51,7 @@ def read_pool(fields: Fields, inherited: Fields, acls: dict[str, Acl]) -> Pool |
         acl=_acl(fields, acls, enable),
         priority=fields.plain("priority") or 0,
         global_ip=fields.each("global_ip", parse.addresses),
-        port_range=fields.read("port_range", _port_range) or _port_range(fields.defaults["port_range"]),
+        port_range=fields.read("port_range", parse.ports) or parse.ports(fields.defaults["port_range"]),
         port_block_size=fields.plain("port_block_size") or inherited.plain("port_block_size"),
         allocation=fields.plain("allocation") or ALLOCATION.get(kind, "deterministic"),
         fill=fields.plain("fill"),
@@ -106,10 +105,6 @@ def _acl(fields: Fields, acls: dict[str, Acl], enable: bool) -> Acl | None:
     path = (*fields.path, "acl")
     fields.problems.refuse(Diagnostic("unknown-acl", message, path, hint=hint), path)
     return None
-
-
-def _port_range(text: str) -> Range:
-    return parse.ports(text, 0, "-:")
 
 
 def merged(key: str, inherited: Fields, fields: Fields) -> Data:

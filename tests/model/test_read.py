@@ -81,6 +81,7 @@ ACL_RULES = [
     ("deny tcp 10.0.0.0/8~4094 any", "deny 6 10.0.0.0/8~4094 any"),
     # ports
     ("allow tcp any any dport 443", "allow 6 any any:443"),
+    ("allow tcp any any dport 443,8000:8080", "allow 6 any any:443,8000-8080"),
     ("allow tcp any dst net 1.0.0.0/8 dport 443,8000-8080", "allow 6 any 1.0.0.0/8:443,8000-8080"),
     ("allow udp 10.0.0.1 sport 53 any dport 1-65535", "allow 17 10.0.0.1:53 any:1-65535"),
     ("allow tcp dport 80", "allow 6 any any:80"),
@@ -183,7 +184,7 @@ def test_ports_are_read_as_they_are_written(one, other):
     value = Range(min(one, other), max(one, other))
 
     assert parse.ports(port_text(value)) == value
-    assert parse.ports(f"{value.first}:{value.last}", 0, "-:") == value
+    assert parse.ports(f"{value.first}:{value.last}") == value
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,14 @@ def test_addresses_are_sorted_and_joined(written, source):
     assert snat(written).match.src_cidr == source
 
 
+@pytest.mark.parametrize("written", ["8000-8080", "8000:8080", "'8000 : 8080'"])
+def test_a_range_of_ports_has_a_dash_or_econat_s_colon(written):
+    rule = snat(f"protocol: tcp, dst_port: ['!{written.strip(chr(39))}', '!25'], snat_port: {written}")
+
+    assert rule.match.dst_port == Qualifier((Range(25, 25), Range(8000, 8080)), negated=True)
+    assert rule.snat_port == Range(8000, 8080)
+
+
 def test_ports_and_marks():
     rule = snat("protocol: [tcp, udp], dst_port: [443, 80, 8000-8080, 8080-8090], mark: ['!10', '!11']")
 

@@ -312,6 +312,16 @@ def test_a_port_that_decides_has_to_be_said(compiled: Compiled) -> None:
         asked(compiled, "tcp 100.64.0.7 > 198.18.0.1")
 
 
+@pytest.mark.parametrize("proto", ["tcp", "udp"])
+def test_a_source_port_that_is_left_out_is_that_of_a_socket(compiled: Compiled, proto: str) -> None:
+    """A mapping entry is of one socket: any port at once finds no free one, and no packet has that."""
+    left_out = asked(compiled, f"{proto} 100.64.0.7 > 198.18.0.1:53")
+
+    assert left_out == asked(compiled, f"{proto} 100.64.0.7:5000 > 198.18.0.1:53")
+    assert (left_out.action, left_out.port_first, left_out.port_last) == ("translate", 1024, 2047)
+    assert asked(compiled, f"{proto} 198.18.0.9 > 100.64.0.7:53", interface="wan0").action == "drop"
+
+
 def test_where_a_packet_goes_can_be_said(compiled: Compiled) -> None:
     answer = asked(compiled, "udp 100.64.0.7:5000 > 198.18.0.1:53", out="lan0")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nfcompile.lower.context import lowering_context
 from nfcompile.lower.tokens import UNANSWERED
-from nfcompile.model.protocols import IN_BLOCK, TCP, UDP
+from nfcompile.model.protocols import IN_BLOCK, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
@@ -16,6 +17,9 @@ from nfcompile.verify.explain.scene import Reason, block_is_open, comes_from_out
 from nfcompile.verify.walk import LOCAL, Outcome, Packet, Route, State, gate_open, one, read, walk
 
 ANY_PORT = Range(0, PORT_LAST)
+A_SOCKET = 49152
+"""What stands for a source port that is left out: a mapping entry is of one socket, not of all ports at once."""
+PORT_NEEDED = "the answer depends on a port that is not given; write --src A:P and --dst A:P"
 
 
 class Question(NamedTuple):
@@ -74,11 +78,22 @@ def explain(
             return str(packet.interface)
         return question.out or towards(compiled, address.first)
 
-    outcomes = walk(read(compiled.table), packet, route or sited, state)
-    if len({(each.verdict, each.packet, each.dnat, each.snat) for each in outcomes}) > 1:
-        raise Undecided("the answer depends on a port that is not given; write --src A:P and --dst A:P")
-    outcome = outcomes[0] if state.ask else _any_port(compiled, outcomes[0])
+    table, sent = read(compiled.table), route or sited
+    outcome = _only(walk(table, packet, sent, state))
+    if outcome.verdict == "drop" and question.source_port is None and question.protocol in WITH_PORTS:
+        socket = walk(table, packet._replace(source_port=one(A_SOCKET)), sent, state)[0]
+        if state.ask and socket.verdict != "drop":
+            raise Undecided(PORT_NEEDED)
+        outcome = socket
+    outcome = outcome if state.ask else _any_port(compiled, outcome)
     return _answer(compiled, packet, outcome)
+
+
+def _only(outcomes: Sequence[Outcome]) -> Outcome:
+    """The outcome that all ports share. Raises Undecided."""
+    if len({(each.verdict, each.packet, each.dnat, each.snat) for each in outcomes}) > 1:
+        raise Undecided(PORT_NEEDED)
+    return outcomes[0]
 
 
 def _any_port(compiled: Compiled, outcome: Outcome) -> Outcome:
