@@ -97,6 +97,7 @@ class _TreeReader:
         self.start: Path = ()
         self.stack: list[Path] = []
         self.waiting = ""
+        self.named: Origin | None = None
         self.list_key = ""
         self.list_verb = ""
         self.list_words: list[str] = []
@@ -121,7 +122,7 @@ class _TreeReader:
     # ---- a session
 
     def prompt(self, branch: str, command: str, origin: Origin) -> None:
-        self.waiting, self.stack = "", []
+        self.named, self.stack = None, []
         self.answer = command.split(" ")[0]
         inside_list = branch.startswith("(")
         self.start = tuple(part for part in branch.strip("()").split(".") if part)
@@ -168,20 +169,20 @@ class _TreeReader:
             self.items(self.list_key, words, origin, shown)
             return
         path = self.stack[-1] if self.stack else self.start
-        if words == ["{"] and self.waiting:
+        named, self.named = self.named, None
+        if words == ["{"] and named:
+            self.ledger.note([named], "ignored", "", "names a block")
             self.open(path, self.waiting, origin)
         elif words[-1:] == ["{"] and len(words) >= 2:
             self.open(path, words[-2], origin)
         elif words == ["}"]:
             self.close(origin)
         elif len(words) == 1 and _names_block(words[0], path):
-            self.waiting = words[0]
-            self.ledger.note([origin], "ignored", "", "names a block")
+            self.waiting, self.named = words[0], origin
         else:
             self.leaf(path, words, origin, shown)
 
     def open(self, path: Path, name: str, origin: Origin) -> None:
-        self.waiting = ""
         self.stack.append(branch_of(path, name))
         if self.stack[-1][:1] in (("pools",), ("acls",)) and len(self.stack[-1]) == 2:
             self.tree.make(self.stack[-1], None if self.answer else origin)

@@ -229,3 +229,11 @@ def test_rule_0_of_an_acl_is_no_rule_of_a_site():
 
     assert list(site_of(found)["acls"]["acla"]) == ["10"]
     assert "3 not-translated acl-rule" in fates(found)
+
+
+@pytest.mark.parametrize("end", ["", "  30 allow ip 10.0.0.0/8\n", "\n# done\n"])
+def test_a_word_alone_is_a_block_only_if_the_block_follows(end):
+    found = imported("econat", "acls {\n  aclhome\n  {\n    10 allow ip any\n  }\n  hairpin\n" + end)
+
+    found_fates = {entry.text: entry.fate for entry in found.account.entries}
+    assert (found_fates["aclhome"], found_fates["hairpin"]) == ("ignored", "unknown")
