@@ -101,7 +101,7 @@ def _too_many(allocation: PoolAllocation) -> Diagnostic:
     if stock.ports is None:
         message = f"pool '{pool.name}' has {_addresses(stock.capacity)} but {allocation.demand} subscribers"
         hint = f"add {_addresses(allocation.demand - stock.capacity)} to global_ip"
-        return Diagnostic("pool-capacity", message, (*pool.path, "global_ip"), hint=hint)
+        return _at_both(pool, message, hint)
     each = stock.blocks_per_address
     message = (
         f"pool '{pool.name}' has {stock.capacity} blocks ({_addresses(stock.addresses)} x {each} of"
@@ -113,7 +113,17 @@ def _too_many(allocation: PoolAllocation) -> Diagnostic:
     fitting = stock.ports.size // needed // unit * unit
     if fitting:
         hint += f", or lower the port limits so that a block has at most {fitting} ports"
-    return Diagnostic("pool-capacity", message, (*pool.path, "global_ip"), hint=hint)
+    return _at_both(pool, message, hint)
+
+
+def _at_both(pool: Pool, message: str, hint: str) -> Diagnostic:
+    """At the addresses, with a note at what says who the subscribers are."""
+    notes: tuple[Note, ...] = ()
+    if "subscribers" in pool.given:
+        notes = (Note("its subscribers are given here", (*pool.path, "subscribers")),)
+    elif pool.acl is not None:
+        notes = (Note(f"acl '{pool.acl.name}' allows them", pool.acl.path, key=True),)
+    return Diagnostic("pool-capacity", message, (*pool.path, "global_ip"), hint=hint, notes=notes)
 
 
 def _addresses(count: int) -> str:

@@ -72,21 +72,24 @@ def _shared_in(pool: Pool) -> Iterator[Diagnostic]:
 
 
 def _untagged_site(site: Site) -> Iterator[Diagnostic]:
+    written = "vlan_mode" in site.defaults.given
+    notes = (Note("vlan_mode is given here", ("nat_defaults", "vlan_mode")),) if written else ()
     for acl in site.acls:
         for rule in acl.rules:
             if rule.vid is not None:
-                yield _untagged(rule.vid, rule.path, False)
+                yield _untagged(rule.vid, rule.path, False, notes)
     for pool in site.pools:
         for entry in pool.global_map:
             if entry.vid is not None:
-                yield _untagged(entry.vid, entry.path, True)
+                yield _untagged(entry.vid, entry.path, True, notes)
 
 
-def _untagged(vid: int, path: Path, key: bool) -> Diagnostic:
+def _untagged(vid: int, path: Path, key: bool, notes: tuple[Note, ...]) -> Diagnostic:
     return Diagnostic(
         "vlan-untagged",
         f"'~{vid}' needs VLANs, but vlan_mode is untagged",
         path,
         key=key,
         hint="set vlan_mode: vlan in nat_defaults",
+        notes=notes,
     )

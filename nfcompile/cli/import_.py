@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ def run(options: Options) -> int:
 
     if options.words[0] not in KINDS:
         raise UsageProblem(f"'{options.words[0]}' is not a kind: {', '.join(KINDS)}")
+    if any(_is_same(options.output, name) for name in options.words[1:]):
+        raise UsageProblem(f"'{options.output}' is imported; write the site into another file")
     found = _imported(options.words[0], options.words[1:], options)
     checked = _checked(found.text, options.output or "site.yaml")
     refused = any(one.severity == "error" for one in checked.diagnostics)
@@ -43,9 +46,19 @@ def run(options: Options) -> int:
         with working("comparing the site with the original", options):
             compared = import_verify.compare(found, None if refused else checked.document)
         found = found._replace(account=found.account.refuted(compared.refuted))
-    _write_site(found.text, options.output)
+    _write_site(found.text, options)
     _write_account(found.account, checked, compared, options)
+    if options.is_json and _has_file(options):
+        short = {"site": options.output, "kind": found.account.kind, "totals": found.account.totals}
+        print(json.dumps(short | {"diagnostics": cli_site.as_data(checked)}, ensure_ascii=False))
     return REFUSED if refused or (options.strict and not found.account.complete) else OK
+
+
+def _is_same(output: str | None, name: str) -> bool:
+    """Whether the site would take the place of the foreign configuration."""
+    if output is None or files.STDIN in (output, name) or not os.path.exists(output):
+        return False
+    return os.path.exists(name) and os.path.samefile(output, name)
 
 
 def _imported(kind: str, names: Sequence[str], options: Options) -> Imported:
@@ -104,11 +117,16 @@ def _checked(text: str, name: str) -> Compilation:
         return read._replace(diagnostics=error.diagnostics)
 
 
-def _write_site(text: str, output: str | None) -> None:
-    if output is None or output == files.STDIN:
-        sys.stdout.write(text)
+def _has_file(options: Options) -> bool:
+    """Whether the site goes into a file; stdout is free for the one JSON document then."""
+    return options.output not in (None, files.STDIN)
+
+
+def _write_site(text: str, options: Options) -> None:
+    if options.output is not None and _has_file(options):
+        files.write(options.output, text)
     else:
-        files.write(output, text)
+        sys.stdout.write(text)
 
 
 # ---- the account

@@ -5,7 +5,9 @@ from __future__ import annotations
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.fields import Fields
 from nfcompile.model.npt import NptPool, PrefixPair, prefix6
+from nfcompile.model.read_pool import FIELD_TYPES
 
+TYPES = ("cgnat", "nat", "static", "fake")
 KEYS = ("type", "enable", "priority", "global_map", "stateless", "hairpin", "pair")
 
 
@@ -13,7 +15,7 @@ def read_npt(fields: Fields) -> NptPool:
     """Read an npt pool."""
     for key in fields.data:
         if key not in KEYS:
-            message, hint = f"pool type 'npt' has no '{key}'", f"its keys are {', '.join(KEYS)}"
+            message, hint = f"pool type 'npt' has no '{key}'", _hint(key)
             path = (*fields.path, key)
             fields.problems.refuse(Diagnostic("wrong-pool-type", message, path, key=True, hint=hint))
     enable = fields.flag("enable") and not fields.is_unread("enable")
@@ -30,6 +32,13 @@ def read_npt(fields: Fields) -> NptPool:
         stateless=fields.flag("stateless"),
         hairpin=fields.flag("hairpin"),
     )
+
+
+def _hint(key: str) -> str:
+    """Which types have the key, and which keys an npt pool has."""
+    *types, last = FIELD_TYPES.get(key, TYPES)
+    words = f"{', '.join(types)} and {last}" if types else last
+    return f"'{key}' belongs to pool type {words}; the keys of npt are {', '.join(KEYS)}"
 
 
 def _pairs(fields: Fields) -> tuple[PrefixPair, ...]:

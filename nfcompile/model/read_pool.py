@@ -6,6 +6,7 @@ from nfcompile.diagnostics import Diagnostic, Path
 from nfcompile.model import parse
 from nfcompile.model.fields import Data, Fields, Problems
 from nfcompile.model.parse import Fault
+from nfcompile.model.ranges import Range
 from nfcompile.model.site import Acl, Limits, Pool, StaticEntry, Timeouts
 
 MAX_ACLS_COMPARED = 200

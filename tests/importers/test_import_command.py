@@ -43,6 +43,30 @@ def test_both_go_to_files_where_they_are_named(here):
     assert account[-1] == "iptables: 4 lines: 1 translated, 2 ignored, 1 not-translated"
 
 
+@pytest.mark.parametrize("account", [(), ("--account", "account.json")])
+def test_stdout_is_one_json_document_where_the_site_has_a_file(here, account):
+    """CONTRACT section 3; without `-o` stdout is the site, by section 6."""
+    rules = write("rules.v4", PARTLY)
+
+    ran = nfcompile("import", "iptables", rules, "--format", "json", "-o", "site.yaml", *account)
+    said = json.loads(ran.stdout)
+
+    assert said["site"] == "site.yaml"
+    assert said["kind"] == "iptables"
+    assert (said["totals"]["translated"], said["totals"]["not-translated"]) == (1, 1)
+    assert said["diagnostics"] == []
+
+
+def test_a_foreign_configuration_is_not_overwritten(here):
+    rules = write("rules.v4", GOOD)
+
+    ran = nfcompile("import", "iptables", rules, "-o", "./rules.v4")
+
+    assert ran.returncode == 2
+    assert "is imported" in ran.stderr
+    assert Path("rules.v4").read_text() == GOOD
+
+
 def test_the_account_as_json(here):
     ran = nfcompile("import", "iptables", write("rules.v4", PARTLY), "--format", "json", "-o", "site.yaml")
     account = json.loads(ran.stderr)

@@ -18,7 +18,7 @@ from nfcompile.verify.walk import LOCAL, Outcome, Packet, Route, State, gate_ope
 
 ANY_PORT = Range(0, PORT_LAST)
 A_SOCKET = 49152
-"""What stands for a source port that is left out: a mapping entry is of one socket, not of all ports at once."""
+"""Stands for a source port that is left out: a mapping entry is of one socket, not of all ports at once."""
 PORT_NEEDED = "the answer depends on a port that is not given; write --src A:P and --dst A:P"
 
 
