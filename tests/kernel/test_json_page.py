@@ -39,7 +39,7 @@ COMMANDS = [
     ("mappings", "nfcompile mappings site.yaml"),
     (
         "import",
-        "nfcompile import iptables rules.v4 --account account.json -o imported.yaml > /dev/null; cat account.json",
+        "nfcompile import iptables rules.v4 --account a.json -o imported.yaml >/dev/null; cat a.json",
     ),
     ("apply", "nfcompile apply site.yaml --yes"),
     ("diff", "nfcompile diff new.yaml"),
