@@ -94,7 +94,8 @@ packages: setup
 	$(BIN)/python scripts/packages.py
 	@if [ "$$(id -u)" = 0 ]; then scripts/try-packages && scripts/try-container; else echo "*** not installed anywhere: that needs root"; fi
 
-# What monitoring/ offers, by Prometheus' own promtool: the exporter's metrics, the rules, and where each alert fires.
+# What monitoring/ offers, by Prometheus' own promtool: the exporter's metrics, the rules, and where each alert fires; and a
+# real Prometheus that scrapes exporters and fires each of them.
 monitoring: setup
 	@scripts/monitoring $(BIN)
 
