@@ -99,8 +99,8 @@ packages: setup
 monitoring: setup
 	@scripts/monitoring $(BIN)
 
-# `nfcompile log` beside ulogd2 (CPU of a record), a burst of 30,000 connections in PostgreSQL, and its IPFIX read by nfdump's
-# nfcapd and pmacct's nfacctd. `make logs LOGS=report`: a legal request to a log of 30 days and a million subscribers.
+# `nfcompile log` beside ulogd2 (CPU of a record), a burst of 30,000 connections in PostgreSQL by both, and its IPFIX read by
+# nfdump's nfcapd and pmacct's nfacctd. `make logs LOGS=report`: a legal request to a log of 30 days and a million subscribers.
 logs: setup
 	@scripts/in-namespaces $(BIN)/python bench/$(if $(LOGS),log_report,logs).py
 
