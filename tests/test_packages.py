@@ -7,6 +7,7 @@ import pytest
 
 from nfcompile.cli.verbs import COMMON, VERBS
 from support.sites import ROOT
+from support.terminal import AT_ONCE, HIDE, SHOW, verb_on_terminal
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,23 @@ def test_the_units_are_pages_that_were_filled_in(packages):
     assert (
         " --to json:/var/log/nfcompile/log.jsonl\n" in found["usr/lib/systemd/system/nfcompile-log.service"]
     )
+
+
+BUILD = f"""
+import pathlib, runpy, sys
+from nfcompile.cli import progress
+from nfcompile.cli.exit_status import guarded
+{AT_ONCE}
+main = runpy.run_path({str(ROOT / "scripts/packages.py")!r})["main"]
+main.__globals__["DIST"] = pathlib.Path(sys.argv[1])
+sys.exit(guarded(lambda: main([]) or 0))
+"""
+
+
+def test_building_shows_that_it_goes_on_and_ends_at_ctrl_c(tmp_path):
+    got, code = verb_on_terminal(tmp_path / "dist", interrupt=b"building wheel", program=BUILD)
+
+    assert code == 130
+    assert got.rfind(SHOW) > got.rfind(HIDE)
+    assert b"Traceback" not in got
+    assert not [*(tmp_path / "dist").glob("*.deb")]
