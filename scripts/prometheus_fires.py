@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from nfcompile.live.scrape import ScrapeReading  # noqa: E402
 from support.exported_metrics import PAIR, READING  # noqa: E402
 
 PATIENCE = 180
-API = "http://127.0.0.1:9090/api/v1"
+API = 9090
 ILL, DOWN, WELL = 9911, 9912, 9913
 BEGUN = time.monotonic()
 
@@ -118,10 +118,11 @@ def wait_for(wanted: set[str]) -> dict[int, set[str]]:
     while set().union(*fired.values()) != wanted and time.monotonic() < until:
         time.sleep(1)
         try:
-            with urllib.request.urlopen(f"{API}/alerts", timeout=10) as answer:
-                alerts = json.load(answer)["data"]["alerts"]
-        except OSError:
-            continue
+            asked = HTTPConnection("127.0.0.1", API, timeout=10)
+            asked.request("GET", "/api/v1/alerts")
+            alerts = json.load(asked.getresponse())["data"]["alerts"]
+        except (OSError, HTTPException, ValueError):
+            continue  # not there yet
         fired = {}
         for alert in alerts:
             if alert["state"] == "firing":
