@@ -59,6 +59,9 @@ SITES: dict[str, str] = {
     "bare, allocation dynamic": sites.aligned(
         SUBSCRIBERS, f"{sites.BARE}, allocation: dynamic", f"port_block_size: {sites.BLOCK}"
     ),
+    "bare, allocation dynamic, known subscribers on trial": sites.aligned(
+        SUBSCRIBERS, f"{sites.BARE}, allocation: dynamic", f"port_block_size: {sites.BLOCK}"
+    ),
     "bare, allocation dynamic, known subscribers": sites.aligned(
         SUBSCRIBERS, f"{sites.BARE}, allocation: dynamic", f"port_block_size: {sites.BLOCK}"
     ),
@@ -97,6 +100,8 @@ SNAT_SITES: dict[str, tuple[str, Verify]] = {
 }
 """Name -> site of snat rules alone, and what its connections have to look like."""
 
+ANSWERED = "bare, allocation dynamic, known subscribers"
+"""The case whose subscribers have had an answer each before the first turn."""
 LISTENED = (
     "masquerade",
     "bare: hairpin off, connection_logging off",
@@ -165,6 +170,17 @@ def _gateways(folder: Path, wanted: Sequence[str], server: Namespace) -> list[Ga
     return found
 
 
+def _answered(gateway: Gateway, count: int) -> str:
+    """Let the server answer another socket of each subscriber, some at a time; what went wrong."""
+    every = [flow._replace(source_port=flow.source_port + 1) for flow in flows(count, 1, SUBSCRIBERS)]
+    for first in range(0, count, LONG_LIVED):
+        fault = traffic.establish(gateway, every[first : first + LONG_LIVED])
+        gateway.forget()
+        if fault:
+            return fault
+    return ""
+
+
 def _check(gateway: Gateway, batch: Batch) -> str:
     """Send once, and look at what the gateway made of it."""
     batch.send(gateway.socket)
@@ -228,6 +244,9 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 def _measure(gateways: list[Gateway], count: int, rounds: int, buckets: str) -> None:
     batch = Batch([flow.frame() for flow in flows(count, 1, SUBSCRIBERS)])
+    for gateway in gateways:
+        if gateway.name == ANSWERED and (fault := _answered(gateway, count)):
+            print(f"*** {ANSWERED}: {fault}", file=sys.stderr, flush=True)
     broken = {gateway.name: fault for gateway in gateways if (fault := _check(gateway, batch))}
     turns = {g.name: partial(traffic.new_flows, g, batch, broken) for g in gateways}
     costs = measure.interleave(turns, rounds)

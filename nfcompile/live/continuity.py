@@ -109,7 +109,9 @@ class SiteStatePolicy:
             mark: "" for mark in taken if int(mark, 16) in freed or meant(mark) is None
         }
         held = _held(served, listed, meant)
-        gone |= _without_assignment(name, gone, held, listed)
+        if any(gone.values()):  # those subscribers come back at once
+            counted = f"set {names.newcomers(name)}"
+            gone[counted] = listed.get(counted, {})
         given = Bindings(allocation, held)
         gone[f"map owners_{name}"] = {
             key: data
@@ -213,20 +215,6 @@ def _held(served: Bindings, listed: Listed, meant: Callable[[str], Block | None]
     return blocks
 
 
-def _without_assignment(
-    pool: str, gone: dict[str, Elements], held: Mapping[int, object], listed: Listed
-) -> dict[str, Elements]:
-    """Subscribers on trial whose assignment goes; where any goes, what interfaces have had of new ones too:
-    those subscribers come back at once."""
-    ontrial, counted = f"set {names.ontrial(pool)}", f"set {names.newcomers(pool)}"
-    found: dict[str, Elements] = {
-        ontrial: {key: "" for key in listed.get(ontrial, {}) if address(key) not in held}
-    }
-    if any(gone.values()):
-        found[counted] = listed.get(counted, {})
-    return found
-
-
 def _mapped(given: Bindings, key: str, data: str, inside_first: bool) -> bool:
     """Whether a mapping entry, 'protocol . address . port' to 'address . port', still makes sense."""
     protocol, _, end = key.partition(" . ")
@@ -247,7 +235,8 @@ def _closed(allocation: PoolAllocation, gone: Listed, listed: Listed) -> dict[st
 def _assigned(allocation: PoolAllocation) -> list[str]:
     if not allocation.pool.is_dynamic:
         return []
-    return [f"map assigned{slot}_{allocation.pool.name}" for slot in range(1, allocation.blocks_each + 1)]
+    slots, pool = range(1, allocation.blocks_each + 1), allocation.pool.name
+    return [f"map {name}" for slot in slots for name in names.assignments(slot, pool)]
 
 
 def _sockets(allocation: PoolAllocation) -> Iterator[tuple[str, bool]]:
@@ -262,8 +251,7 @@ def _remembered(allocation: PoolAllocation) -> list[str]:
     found = _assigned(allocation)
     if found:
         name = allocation.pool.name
-        found += (f"set taken_{name}", f"map owners_{name}")
-        found += (f"set {names.ontrial(name)}", f"set {names.newcomers(name)}")
+        found += (f"set taken_{name}", f"map owners_{name}", f"set {names.newcomers(name)}")
     if allocation.pool.keeps_forwardings:
         found.append(f"set {names.forwarded(allocation.pool.name)}")
     return [*found, *(key for key, _ in _sockets(allocation))]

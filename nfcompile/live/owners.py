@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from nfcompile.allocation.mappings import Holding
 from nfcompile.allocation.numbering import FIRST_NUMBER
@@ -40,11 +41,11 @@ class KernelOwners:
         """The numbers that a subscriber holds now."""
 
         def ask() -> list[str | None]:
-            slots = range(1, allocation.blocks_each + 1)
             text = address_text(subscriber)
-            return [nft.element(f"assigned{slot}_{allocation.pool.name}", text) for slot in slots]
+            return [nft.element(name, text) for _, name in _maps(allocation)]
 
-        found = [int(one, 16) for one in netns.inside(self._netns, ask) if one is not None]
+        said = netns.inside(self._netns, ask)
+        found = list(dict.fromkeys(int(one, 16) for one in said if one is not None))
         for number in found:
             self._agree(known, allocation, number)
         return [HeldNumber(subscriber, number) for number in found]
@@ -59,9 +60,13 @@ class KernelOwners:
 
     def on_trial(self, known: KnownSite) -> dict[str, set[int]]:
         """The subscribers whose assignment nothing has answered, by pools."""
-        keys = {one.pool.name: f"set {names.ontrial(one.pool.name)}" for one in known.dynamic}
-        found = netns.inside(self._netns, lambda: elements.listed(keys.values()))
-        return {pool: {address(one) for one in found.get(key, {})} for pool, key in keys.items()}
+        found: dict[str, set[int]] = {}
+        for one in known.dynamic:
+            slots = range(1, one.blocks_each + 1)
+            keys = [f"map {names.ontrial(slot, one.pool.name)}" for slot in slots]
+            listed = netns.inside(self._netns, partial(elements.listed, keys))
+            found[one.pool.name] = {address(member) for some in listed.values() for member in some}
+        return found
 
     def _agree(self, known: KnownSite, allocation: PoolAllocation, number: int) -> None:
         """The live table must be that of the site, or its numbers mean something else."""
@@ -87,18 +92,30 @@ def _holdings(known: KnownSite, allocation: PoolAllocation) -> Iterator[Holding]
     try:
         first = looked_up(allocation, FIRST_NUMBER)
         said = {name: dict(elements.every(name)) for name, _, _ in first}
-        slots = [
-            [*elements.every(f"assigned{n}_{allocation.pool.name}")]
-            for n in range(1, allocation.blocks_each + 1)
-        ]
+        listed = _assigned(allocation)
     except KernelError:
         raise _differs(allocation) from None
-    for slot, assigned in enumerate(slots, 1):
-        for subscriber, number in assigned:
-            block, wanted = known.block(allocation, int(number, 16)), looked_up(allocation, int(number, 16))
-            if block is None or any(said[name].get(_mark(key)) != data for name, key, data in wanted):
-                raise _differs(allocation)
-            yield Holding(address(subscriber), slot, block)
+    for (slot, subscriber), number in sorted(listed.items(), key=lambda one: one[0][0]):
+        block, wanted = known.block(allocation, int(number, 16)), looked_up(allocation, int(number, 16))
+        if block is None or any(said[name].get(_mark(key)) != data for name, key, data in wanted):
+            raise _differs(allocation)
+        yield Holding(address(subscriber), slot, block)
+
+
+def _maps(allocation: PoolAllocation) -> list[tuple[int, str]]:
+    """The slots and maps of a pool's assignments."""
+    slots, pool = range(1, allocation.blocks_each + 1), allocation.pool.name
+    return [(slot, str(name)) for slot in slots for name in names.assignments(slot, pool)]
+
+
+def _assigned(allocation: PoolAllocation) -> dict[tuple[int, str], str]:
+    """Slot and subscriber -> number, of all that is assigned. KernelError where the pool has no maps."""
+    maps = _maps(allocation)
+    listed = elements.listed(f"map {name}" for _, name in maps)
+    if f"map {names.assigned(1, allocation.pool.name)}" not in listed:
+        raise _differs(allocation)
+    found = ((slot, listed.get(f"map {name}", {})) for slot, name in maps)
+    return {(slot, subscriber): number for slot, held in found for subscriber, number in held.items()}
 
 
 def _subscribers(known: KnownSite, allocation: PoolAllocation, numbers: list[int]) -> list[tuple[int, str]]:
@@ -109,9 +126,5 @@ def _subscribers(known: KnownSite, allocation: PoolAllocation, numbers: list[int
         asked = ((n, nft.element(f"owners_{pool}", address_text(end.address))) for n, end in ends if end)
         return [(number, subscriber) for number, subscriber in asked if subscriber is not None]
     wanted = set(numbers)
-    listed = (
-        (int(data, 16), subscriber)
-        for slot in range(1, allocation.blocks_each + 1)
-        for subscriber, data in elements.every(f"assigned{slot}_{pool}")
-    )
+    listed = ((int(data, 16), subscriber) for (_, subscriber), data in _assigned(allocation).items())
     return sorted(one for one in listed if one[0] in wanted)

@@ -47,7 +47,7 @@ class Purge:
         found = [key for one in self.allocations for key, _ in self._entries(one)]
         found += (_opened(one) for one in self.allocations if one.pool.keeps_forwardings)
         for one in self._dynamic():
-            found += (*_slots(one), *_numbers(one), f"map {names.owners(one.pool.name)}", *_trials(one))
+            found += (*_slots(one), *_numbers(one), f"map {names.owners(one.pool.name)}", _newcomers(one))
         return tuple(found)
 
     def choose(self, listed: Listed) -> Listed:
@@ -118,11 +118,9 @@ class Purge:
         freed = {int(number, 16) for elements in found.values() for number in elements.values()}
         for key in _numbers(allocation):
             found[key] = _kept(listed.get(key, {}), lambda number, _: int(number, 16) in freed)
-        ontrial, newcomers = _trials(allocation)
         # Interfaces may have as many new assignments as before: those subscribers come back at once.
+        newcomers = _newcomers(allocation)
         found[newcomers] = listed.get(newcomers, {}) if freed else {}
-        members = {subscriber for key in _slots(allocation) for subscriber in found[key]}
-        found[ontrial] = _kept(listed.get(ontrial, {}), lambda subscriber, _: subscriber in members)
         owners = f"map {names.owners(allocation.pool.name)}"
         found[owners] = _kept(
             listed.get(owners, {}), lambda key, data: self._meant(address(data), address(key))
@@ -140,14 +138,13 @@ def _opened(allocation: PoolAllocation) -> str:
 
 
 def _slots(allocation: PoolAllocation) -> list[str]:
-    name = allocation.pool.name
-    return [f"map {names.assigned(slot, name)}" for slot in range(1, allocation.blocks_each + 1)]
+    slots, pool = range(1, allocation.blocks_each + 1), allocation.pool.name
+    return [f"map {name}" for slot in slots for name in names.assignments(slot, pool)]
 
 
-def _trials(allocation: PoolAllocation) -> tuple[str, str]:
-    """The set of subscribers on trial, and that of the interfaces."""
-    name = allocation.pool.name
-    return f"set {names.ontrial(name)}", f"set {names.newcomers(name)}"
+def _newcomers(allocation: PoolAllocation) -> str:
+    """The set that counts the new assignments of each interface."""
+    return f"set {names.newcomers(allocation.pool.name)}"
 
 
 def _numbers(allocation: PoolAllocation) -> list[str]:

@@ -24,7 +24,7 @@ from nfcompile.live.continuity import EXPECTED
 from nfcompile.lower import names
 from nfcompile.lower.context import lowering_context
 from nfcompile.lower.renewal import entry_seconds
-from nfcompile.lower.trial import MEMBER_EXTRA, TAKEN_EXTRA, trial_seconds
+from nfcompile.lower.trial import TAKEN_EXTRA, trial_seconds
 from nfcompile.model.protocols import IN_BLOCK, TCP, UDP
 from nfcompile.pipeline import Compiled
 
@@ -195,13 +195,14 @@ class _Pool:
         """What the pool's sets and maps are to hold."""
         if self.numbering is not None:
             for slot in range(1, self.allocation.blocks_each + 1):
-                yield self._filled(names.assigned(slot, self.name), self._held(slot))
+                held = self._held(slot)
+                full = [one for one in held if not self._on_trial(one[0])]
+                yield self._filled(names.assigned(slot, self.name), _elements(full))
+                if self._trial:
+                    tried = (one for one in held if self._on_trial(one[0]))
+                    yield self._filled(names.ontrial(slot, self.name), _elements(tried))
             taken = ((number, self._on_trial(source, TAKEN_EXTRA)) for number, source in self.taken.items())
             yield self._filled(names.taken(self.name), [((number,), (), left) for number, left in taken])
-            if self._trial:
-                members = ((one, self._on_trial(one, MEMBER_EXTRA)) for one in self.numbers)
-                found = [((source,), (), left) for source, left in members if left]
-                yield self._filled(names.ontrial(self.name), found)
             if self.pool.can_be_reached:
                 owners = [((at,), (one,), self._on_trial(one)) for at, one in self.owners.items()]
                 yield self._filled(names.owners(self.name), owners)
@@ -212,10 +213,11 @@ class _Pool:
             # Who has opened which port no connection says: `pcp` opens the peer's behind the open gate.
             yield self._filled(names.forwarded(self.name), ())
 
-    def _held(self, slot: int) -> list[tuple[Values, Values, int]]:
+    def _held(self, slot: int) -> list[tuple[int, int]]:
         """Which number each subscriber has in a slot."""
-        held = ((source, numbers) for source, numbers in self.numbers.items() if len(numbers) >= slot)
-        return [((source,), (numbers[slot - 1],), self._on_trial(source)) for source, numbers in held]
+        return [
+            (source, numbers[slot - 1]) for source, numbers in self.numbers.items() if len(numbers) >= slot
+        ]
 
     def _on_trial(self, source: int, extra: int = 0) -> int:
         """The seconds of what is on trial; 0: the full time."""
@@ -233,3 +235,8 @@ class _Pool:
     def _filled(self, name: Name, elements: Iterable[tuple[Values, Values, int]]) -> Filled:
         one = self._objects[name]
         return Filled(str(name), one.key, one.data if isinstance(one, Map) else (), elements)
+
+
+def _elements(held: Iterable[tuple[int, int]]) -> list[tuple[Values, Values, int]]:
+    """Subscribers to numbers, for the time of their map."""
+    return [((source,), (number,), 0) for source, number in held]

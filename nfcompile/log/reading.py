@@ -82,5 +82,5 @@ class SiteReader:
 def _dynamic(allocation: PoolAllocation) -> DynamicPool:
     pool = allocation.pool
     slots = range(1, allocation.blocks_each + 1)
-    maps = tuple(str(names.assigned(slot, pool.name)) for slot in slots)
+    maps = tuple(str(one) for slot in slots for one in names.assignments(slot, pool.name))
     return DynamicPool(pool.name, pool.priority, Numbering(allocation.stock), maps)

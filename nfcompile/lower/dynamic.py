@@ -53,9 +53,8 @@ from nfcompile.lower.search import (
     search_chains,
     tree,
 )
-from nfcompile.lower.trial import over_rate, stays, trial_objects, trial_seconds
+from nfcompile.lower.trial import begins, moves, over_rate, stays, trial_objects, trial_seconds
 from nfcompile.model.ranges import union
-from nfcompile.model.site import Pool
 
 GRACE_SECONDS = 300
 """How much longer a number stays taken than its subscriber's entry."""
@@ -155,7 +154,11 @@ def _slot(context: Context, allocation: PoolAllocation, slot: int) -> Iterator[C
     def numbered(other: int, word: str) -> Statements:
         return set_mark(lookup(IP_SADDR, names.assigned(other, name))), goto(chain(f"{word}{slot}"))
 
-    known = numbered(slot, "known")
+    def tried(other: int, word: str) -> Statements:
+        return set_mark(lookup(IP_SADDR, names.ontrial(other, name))), goto(chain(f"{word}{slot}"))
+
+    trial = trial_seconds(context, pool) > 0
+    known = [numbered(slot, "known"), *([tried(slot, "trial")] if trial else [])]
     refresh = (
         (update(names.assigned(slot, name), IP_SADDR, META_MARK),),
         (update(names.taken(name), META_MARK),),
@@ -164,48 +167,48 @@ def _slot(context: Context, allocation: PoolAllocation, slot: int) -> Iterator[C
     yield chain_of(
         pool,
         chain(f"slot{slot}"),
-        known,
+        *known,
         (add(names.block_asking(slot, name), IP_SADDR, ONCE), goto(chain(f"search{slot}"))),
         (jump(chain(f"wait{slot}x{WAIT_LOOKS}")),),
         (counter(names.pool_counter(name, "waiting")), DROP),
     )
-    trial = trial_seconds(context, pool) > 0
-    ontrial: Statements = (match(IP_SADDR, names.ontrial(name)),)
-    on_trial: list[Statements] = [(*ontrial, goto(chain(f"trial{slot}")))] if trial else []
-    yield chain_of(pool, chain(f"known{slot}"), *on_trial, *refresh, (use,))
+    yield chain_of(pool, chain(f"known{slot}"), *refresh, (use,))
+    if trial and slot > 1:
+        moved = *moves(pool, slot, IP_SADDR), goto(chain(f"known{slot}"))
+        waiting = counter(names.pool_counter(name, "waiting")), DROP
+        yield chain_of(pool, chain(f"moved{slot}"), moved, numbered(slot, "known"), waiting)
     if trial:
-        yield chain_of(pool, chain(f"trial{slot}"), *stays(context, pool, slot), (use,))
+        first = [numbered(1, "moved")] if slot > 1 else []
+        stay = stays(context, pool, slot, goto(chain(f"known{slot}")))
+        yield chain_of(pool, chain(f"trial{slot}"), *first, *stay, (use,))
     # Who has found nothing gives the token back: the next packet searches anew, and does not wait in vain.
     give_back = SetUpdate("delete", names.block_asking(slot, name), IP_SADDR)
-    word = "begin" if trial and slot > 1 else "assign"
+    word = "begin" if trial else "assign"
     none = FOUND_NONE, give_back, exhausted
     yield chain_of(
         pool,
         chain(f"search{slot}"),
-        known,
+        *known,
         *([numbered(1, "beside")] if slot > 1 else []),
+        *([tried(1, "trialbeside")] if slot > 1 and trial else []),
         *over_rate(context, allocation, give_back),
         *anywhere(allocation),
         none,
         (TAKE_FLAG_OFF, goto(chain(f"{word}{slot}"))),
     )
     if slot > 1:
-        yield chain_of(
-            pool,
-            chain(f"beside{slot}"),
-            *((*ontrial, *one) for one in over_rate(context, allocation, give_back)),
-            *same_address(allocation),
-            none,
-            (TAKE_FLAG_OFF, goto(chain(f"assign{slot}"))),
-        )
+        beside = *same_address(allocation), none
+        yield chain_of(pool, chain(f"beside{slot}"), *beside, (TAKE_FLAG_OFF, goto(chain(f"assign{slot}"))))
+        if trial:
+            rate = over_rate(context, allocation, give_back)
+            begin = TAKE_FLAG_OFF, goto(chain(f"begin{slot}"))
+            yield chain_of(pool, chain(f"trialbeside{slot}"), *rate, *beside, begin)
     counted = (counter(names.pool_counter(name, "assigned")),), *_log(allocation), (use,)
     if trial:
-        begun = *stays(context, pool, slot), (jump(names.unanswered(name)),)
-        yield chain_of(pool, chain(f"{word}{slot}"), *begun, *counted)
+        yield chain_of(pool, chain(f"begin{slot}"), *begins(context, pool, slot), *counted)
     if slot > 1 or not trial:
-        further = _further(context, pool, slot, refresh) if trial else refresh
-        yield chain_of(pool, chain(f"assign{slot}"), *further, *counted)
-    yield chain_of(pool, chain(f"wait{slot}x1"), known)
+        yield chain_of(pool, chain(f"assign{slot}"), *refresh, *counted)
+    yield chain_of(pool, chain(f"wait{slot}x1"), *known)
     yield from tree(pool, f"wait{slot}x", WAIT_LOOKS)
 
 
@@ -219,12 +222,3 @@ def _use(allocation: PoolAllocation) -> Iterator[Statements]:
     """Translate by the number in the packet mark."""
     yield from translation(allocation)
     yield counter(names.dropped(allocation.pool.name)), DROP
-
-
-def _further(
-    context: Context, pool: Pool, slot: int, refresh: tuple[Statements, ...]
-) -> Iterator[Statements]:
-    """A further block beside the first: on trial with it."""
-    ontrial = names.ontrial(pool.name)
-    yield from ((match(IP_SADDR, ontrial), *renewal) for renewal in stays(context, pool, slot))
-    yield from ((unlike(IP_SADDR, ontrial), *renewal) for renewal in refresh)

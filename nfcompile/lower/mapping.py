@@ -17,6 +17,7 @@ from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Chain, Counter, Map, Object, Rule, Set
 from nfcompile.emit.expressions import Field
 from nfcompile.emit.statements import (
+    ACCEPT,
     CT_STATE,
     DROP,
     IP_DADDR,
@@ -58,7 +59,7 @@ from nfcompile.lower.renewal import (
     socket_key,
     take_token,
 )
-from nfcompile.lower.trial import begins_on_trial, trial_seconds
+from nfcompile.lower.trial import trial_seconds
 from nfcompile.lower.whose_address import whose
 from nfcompile.model.ranges import union
 from nfcompile.model.site import Pool
@@ -91,8 +92,7 @@ def sockets(context: Context, allocation: PoolAllocation, plan: PortPlan | None)
     if not pool.keeps_mapping_entries:
         if not pool.renews:
             return Sockets(more, (), inbound)
-        new = *take_token(pool), *begins_on_trial(context, pool)
-        return Sockets(tuple(refreshing(context, pool, slots)), new, ())
+        return Sockets(tuple(refreshing(context, pool, slots)), take_token(pool), ())
     objects: list[Object] = [Counter(names.pool_counter(pool.name, "conflict"), pool.path)]
     objects += _maps(context, pool)
     objects += forwarded(pool)
@@ -102,7 +102,7 @@ def sockets(context: Context, allocation: PoolAllocation, plan: PortPlan | None)
     objects += refreshing(context, pool, slots)
     # One comparison each: a set of both costs as much as four of them.
     ask = (pool_rule(pool, match(L4PROTO, one), jump(names.sockets(pool.name))) for one in ("udp", "tcp"))
-    look = *take_token(pool), *begins_on_trial(context, pool), *ask
+    look = *take_token(pool), *ask
     return Sockets((*objects, *more), look, inbound)
 
 
@@ -113,7 +113,7 @@ def learning(context: Context) -> Contribution:
     chains: list[Object] = []
     rules: list[Rule] = []
     if any(pool.keeps_mapping_entries for pool in pools):
-        known = Rule((set_mark(0),), POOLS), Rule((goto(names.REFRESH_ENTRIES),), POOLS)
+        known = Rule((set_mark(0),), POOLS), Rule((goto(names.REFRESH_CONNECTION),), POOLS)
         chains.append(Chain(names.KNOWN_SOCKETS, known, POOLS))
         new = match(CT_STATE, "new"), match(META_MARK, KNOWN)
         rules.append(Rule((*new, goto(names.KNOWN_SOCKETS)), POOLS))
@@ -197,7 +197,7 @@ def _after_translation(context: Context, pool: Pool) -> Iterator[Object]:
     )
     give_back = SetUpdate("delete", asking, inside), counter(conflict), DROP
     longer = [
-        pool_rule(pool, match(L4PROTO, *protocols), goto(names.opened("inside", name)))
+        pool_rule(pool, match(L4PROTO, *protocols), jump(names.opened("inside", name)))
         for protocols, seconds in lifetimes(context, pool)
         if seconds or trial_seconds(context, pool)
     ]
@@ -209,7 +209,9 @@ def _after_translation(context: Context, pool: Pool) -> Iterator[Object]:
         pool_rule(pool, ported, SetUpdate("add", eim, inside, OUTSIDE), goto(names.entered(name))),
         pool_rule(pool, ported, SetUpdate("delete", eif, outside, INSIDE), *full),
     )
-    yield pool_chain(pool, names.entered(name), pool_rule(pool, set_mark(0)), *longer)
+    yield pool_chain(
+        pool, names.entered(name), pool_rule(pool, set_mark(0)), *longer, pool_rule(pool, ACCEPT)
+    )
 
 
 def _inbound(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, ...], tuple[Rule, ...]]:

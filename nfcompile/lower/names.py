@@ -413,9 +413,15 @@ def owners(pool: str) -> Name:
     return Name("owners", pool)
 
 
-def ontrial(pool: str) -> Name:
-    """The set of subscribers whose assignment nothing has answered yet."""
-    return Name("ontrial", pool)
+def ontrial(slot: int, pool: str) -> Name:
+    """The map from subscribers to numbers, of assignments that nothing has answered yet."""
+    return Name(f"ontrial{slot}", pool)
+
+
+def assignments(slot: int, pool: str) -> tuple[Name, Name]:
+    """Both maps from subscribers to their numbers in a slot, in the order in which a program reads them: a
+    number that moves is added to the second before it leaves the first, which is there only with trials."""
+    return ontrial(slot, pool), assigned(slot, pool)
 
 
 def newcomers(pool: str) -> Name:
@@ -424,7 +430,7 @@ def newcomers(pool: str) -> Name:
 
 
 def unanswered(pool: str) -> Name:
-    """The chain for new connections of subscribers on trial."""
+    """The chain for connections of subscribers on trial."""
     return Name("unanswered", pool)
 
 
@@ -433,19 +439,14 @@ def on_trial(side: str, pool: str) -> Name:
     return Name(f"ontrial_{side}", pool)
 
 
-def after_trial(side: str, pool: str) -> Name:
-    """The chain for unanswered connections of subscribers that are not on trial any more."""
-    return Name(f"after_trial_{side}", pool)
+def answered(side: str, pool: str) -> Name:
+    """The chain that renews for the full time, of connections opened 'inside' or 'outside'."""
+    return Name(f"answered_{side}", pool)
 
 
 def learn_owner(pool: str) -> Name:
     """The chain that notes whose a global address is, as long as its subscriber has it."""
     return Name("learn_owner", pool)
-
-
-def token_of_now(pool: str) -> Name:
-    """The chain that gives such a connection a token."""
-    return Name("late_token", pool)
 
 
 def allocator(word: str, pool: str) -> Name:

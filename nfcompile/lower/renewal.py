@@ -43,12 +43,13 @@ from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.part import Statements, pool_chain, pool_rule
 from nfcompile.lower.tokens import FIRST_TOKEN, NOW, TOKEN_BYTE, TOKENS
 from nfcompile.lower.trial import (
-    answered,
+    before_renewal,
     for_trial,
     has_trials,
     marked,
+    on_trial_chain,
+    opened,
     stale_on_trial,
-    trial_chains,
     trial_seconds,
 )
 from nfcompile.lower.whose_address import whose
@@ -132,13 +133,17 @@ def refreshing(context: Context, pool: Pool, slots: int) -> Iterator[Chain]:
         if slots:
             subscriber, address = _address(inside), _address(outside)
             seconds = trial_seconds(context, pool)
-            entries = list(_entries_on_trial(pool, inside, outside, seconds))
-            yield from trial_chains(context, pool, side, (subscriber, address), entries, slots)
-            rules = [*answered(context, pool, side, subscriber), *rules]
+            if seconds:
+                entries = list(_entries_on_trial(pool, inside, outside, seconds))
+                yield on_trial_chain(context, pool, side, (subscriber, address), entries, slots)
+                rules = [*_rules(pool, before_renewal(pool, side, subscriber, slots)), *rules]
             rules += (_renew_block(pool, slot, subscriber) for slot in range(1, slots + 1))
             if pool.can_be_reached:
                 rules.append(pool_rule(pool, update(names.owners(pool.name), address, subscriber)))
             rules.append(pool_rule(pool, set_mark(0)))
+            if seconds:
+                yield pool_chain(pool, names.answered(side, pool.name), *rules)
+                rules = _rules(pool, opened(context, pool, side, subscriber, slots))
         yield pool_chain(pool, names.opened(side, pool.name), *rules)
 
 
@@ -166,6 +171,10 @@ def _entries_on_trial(pool: Pool, inside: Concat, outside: Concat, seconds: int)
         ported = match(L4PROTO, *PROTOCOLS)
         yield ported, *for_trial(_renewed(names.eim(pool.name), inside, outside, 0), seconds)
         yield ported, *for_trial(_renewed(names.eif(pool.name), outside, inside, 0), seconds)
+
+
+def _rules(pool: Pool, rules: list[Statements]) -> list[Rule]:
+    return [pool_rule(pool, *statements) for statements in rules]
 
 
 def socket_key(end: Concat) -> Concat:

@@ -1,10 +1,15 @@
 """Assignments of dynamic pools on trial: what nothing has answered lives `assignment_trial` seconds.
 
-A subscriber with a new block is in the set `ontrial` of its pool. All that its connections leave behind until
-then (the assignment, the number, mapping entries, the connections themselves) lives as long as the trial, so
-that the number is free with it. Those connections carry the mark UNANSWERED in place of a token: it is never
-young, so the first reply is seen by the chain of stale tokens, which all other packets pass by. It takes the
-subscriber out of the set, and renews all of it for its full time.
+A subscriber with a new block is in a map of its own, `ontrial1`, and asked for after `assigned1`: a new
+connection of a subscriber that has been answered looks nothing up for the trials of others. All that
+connections on trial leave behind (the assignment, the number, mapping entries, the connections themselves)
+lives as long as the trial, so that the number is free with it. Those connections carry the mark UNANSWERED in
+place of a token: it is never young, so the first reply is seen by the chain of stale tokens, which all other
+packets pass by. It moves the subscriber's numbers to `assigned1` and so on, and renews all for its full time.
+
+A move adds to `assigned1` before it deletes from `ontrial1`, so a packet that asks in this order on another
+CPU finds one of them. What renews a trial looks into `assigned1` once more afterwards: of a trial and a move
+at the same instant the move counts.
 
 New assignments are counted for each inside interface, in pools of more than a few blocks. An interface may
 have half of a pool at once, and a third in the time that a trial keeps a number. So what an inside host can
@@ -16,8 +21,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.emit import Chain, Counter, Object, Rule, Set
-from nfcompile.emit.expressions import Bitwise, Field, symbol
+from nfcompile.emit import Chain, Counter, Map, Object, Rule, Set
+from nfcompile.emit.expressions import Bitwise, Field, Verdict, symbol
 from nfcompile.emit.statements import (
     ACCEPT,
     CT_DIRECTION,
@@ -43,15 +48,15 @@ from nfcompile.emit.statements import (
 from nfcompile.lower import names
 from nfcompile.lower.connection_policy import trial_timeouts
 from nfcompile.lower.context import Context
+from nfcompile.lower.packet_marks import TO_LEARN
 from nfcompile.lower.part import Statements, chain_of, pool_rule
 from nfcompile.lower.tokens import FIRST_TOKEN, NOW, TOKEN_BYTE, UNANSWERED
 from nfcompile.model.site import Pool
 
 SUBSCRIBER, GLOBAL = Field("ct original ip saddr"), Field("ct reply ip daddr")
 SEEN_REPLY = symbol("ct_status", "seen-reply")
-MEMBER_EXTRA, TAKEN_EXTRA = 5, 10
-"""Seconds that the set of subscribers on trial outlives their assignments, or one that is about to end would
-get its full time; and that a number outlives both."""
+TAKEN_EXTRA = 10
+"""Seconds that a number outlives its assignment on trial."""
 PERIODS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
 LEAST_RATE = 10
 """A rate of fewer is written for a longer period: nft takes whole numbers."""
@@ -89,11 +94,13 @@ def admission(capacity: int, seconds: int) -> Limit:
 
 
 def trial_objects(context: Context, allocation: PoolAllocation, size: int) -> Iterator[Object]:
-    """The set of subscribers on trial, that of the interfaces, the counters, the chains."""
+    """The maps of assignments on trial, the set of the interfaces, the counters, the chains."""
     pool, name, path = allocation.pool, allocation.pool.name, allocation.pool.path
-    if not trial_seconds(context, pool):
+    seconds, flags = trial_seconds(context, pool), ("dynamic", "timeout")
+    if not seconds:
         return
-    yield Set(names.ontrial(name), ("ipv4_addr",), path, (), ("dynamic", "timeout"), 0, size)
+    for slot in range(1, allocation.blocks_each + 1):
+        yield Map(names.ontrial(slot, name), ("ipv4_addr",), ("mark",), path, (), flags, seconds, size)
     if has_rate(context, allocation):
         yield Set(names.newcomers(name), ("ifname",), path, (), ("dynamic",), 0, INTERFACES)
         yield Counter(names.pool_counter(name, "rate"), path)
@@ -108,16 +115,12 @@ def trial_objects(context: Context, allocation: PoolAllocation, size: int) -> It
 
 def learn_owner(context: Context, pool: Pool) -> Iterator[Chain]:
     """The chain that notes whose a global address is: on trial for as long."""
-    seconds, ontrial = trial_seconds(context, pool), names.ontrial(pool.name)
+    seconds = trial_seconds(context, pool)
     if not (seconds and pool.can_be_reached):
         return
     known = SetUpdate("update", names.owners(pool.name), GLOBAL, SUBSCRIBER)
-    yield chain_of(
-        pool,
-        names.learn_owner(pool.name),
-        (match(SUBSCRIBER, ontrial), *for_trial(known, seconds), RETURN),
-        (known,),
-    )
+    rules = (_first(pool, SUBSCRIBER), *for_trial(known, seconds), RETURN), (known,)
+    yield chain_of(pool, names.learn_owner(pool.name), *rules)
 
 
 def for_trial(element: SetUpdate, seconds: int) -> tuple[SetUpdate, SetUpdate]:
@@ -126,22 +129,32 @@ def for_trial(element: SetUpdate, seconds: int) -> tuple[SetUpdate, SetUpdate]:
     return element._replace(op="add"), element._replace(op="update", timeout=seconds)
 
 
-def begins_on_trial(context: Context, pool: Pool) -> tuple[Rule, ...]:
-    """A new connection of a subscriber on trial."""
-    if not trial_seconds(context, pool):
-        return ()
-    return (pool_rule(pool, match(IP_SADDR, names.ontrial(pool.name)), jump(names.unanswered(pool.name))),)
-
-
-def stays(context: Context, pool: Pool, slot: int) -> list[Statements]:
-    """Make or renew the assignment of a subscriber on trial, by its packet's source."""
+def begins(context: Context, pool: Pool, slot: int) -> list[Statements]:
+    """Make the assignment of the number in the mark, on trial, by its packet's source."""
     seconds = trial_seconds(context, pool)
-    assigned = SetUpdate("update", names.assigned(slot, pool.name), IP_SADDR, META_MARK)
+    made = SetUpdate("add", names.ontrial(slot, pool.name), IP_SADDR, META_MARK)
+    return [(made,), (_taken(pool, seconds),), (jump(names.unanswered(pool.name)),)]
+
+
+def stays(context: Context, pool: Pool, slot: int, known: Verdict) -> list[Statements]:
+    """Renew an assignment on trial by its packet's source; `known` where it is no longer on trial."""
+    ontrial = names.ontrial(slot, pool.name)
+    moved = set_mark(lookup(IP_SADDR, names.assigned(slot, pool.name)))
     return [
-        (_member(pool, IP_SADDR, seconds),),  # first, or another CPU would renew the assignment in full
-        for_trial(assigned, seconds),
-        (_taken(pool, seconds),),
+        (_taken(pool, trial_seconds(context, pool)), SetUpdate("update", ontrial, IP_SADDR, META_MARK)),
+        (moved, SetUpdate("delete", ontrial, IP_SADDR, META_MARK), known),
+        (jump(names.unanswered(pool.name)),),
     ]
+
+
+def moves(pool: Pool, slot: int, subscriber: Field) -> Statements:
+    """The trial of a subscriber's number is over: it has been answered."""
+    ontrial = names.ontrial(slot, pool.name)
+    return (
+        set_mark(lookup(subscriber, ontrial)),
+        SetUpdate("add", names.assigned(slot, pool.name), subscriber, META_MARK),
+        SetUpdate("delete", ontrial, subscriber, META_MARK),
+    )
 
 
 def has_rate(context: Context, allocation: PoolAllocation) -> bool:
@@ -162,60 +175,61 @@ def over_rate(context: Context, allocation: PoolAllocation, give_back: Statement
     return [(newcomer, give_back, counter(names.pool_counter(name, "rate")), DROP)]
 
 
-def answered(context: Context, pool: Pool, side: str, subscriber: Field) -> list[Rule]:
-    """Before a connection renews what it uses: whether its subscriber is still on trial, or no longer. Of a
-    connection that nothing has answered, and whose subscriber has no block any more, no packet may leave."""
-    if not trial_seconds(context, pool):
-        return []
-    ontrial, unanswered = names.ontrial(pool.name), match(Bitwise(CT_STATUS, SEEN_REPLY), 0)
+def opened(context: Context, pool: Pool, side: str, subscriber: Field, slots: int) -> list[Statements]:
+    """Whether what a connection uses is renewed for the full time. The first answer moves the subscriber's
+    first number; what has no answer asks whether another connection had one."""
+    full = goto(names.answered(side, pool.name))
+    unanswered = match(Bitwise(CT_STATUS, SEEN_REPLY), 0)
+    held = (names.assigned(slot, pool.name) for slot in range(1, slots + 1))
     return [
-        pool_rule(pool, match(subscriber, ontrial), unanswered, goto(names.on_trial(side, pool.name))),
-        pool_rule(pool, SetUpdate("delete", ontrial, subscriber)),
-        pool_rule(pool, match(CT_MARK, UNANSWERED), jump(names.after_trial(side, pool.name))),
+        *((unanswered, set_mark(lookup(subscriber, one)), full) for one in held),
+        (unanswered, goto(names.on_trial(side, pool.name))),
+        moves(pool, 1, subscriber),
+        (full,),
     ]
 
 
-def trial_chains(
+def before_renewal(pool: Pool, side: str, subscriber: Field, slots: int) -> list[Statements]:
+    """Of a subscriber that has been answered: further numbers that are still on trial, and a connection that
+    began before the answer."""
+    late = [(match(CT_MARK, UNANSWERED), set_mark(NOW, CT_MARK))] if side == "inside" else []
+    return [*late, *(moves(pool, slot, subscriber) for slot in range(2, slots + 1))]
+
+
+def on_trial_chain(
     context: Context, pool: Pool, side: str, ends: tuple[Field, Field], entries: list[Statements], slots: int
-) -> Iterator[Chain]:
-    """Renew for the time of the trial; `ends`: the subscriber and its global address, `entries`: updates."""
-    if not trial_seconds(context, pool):
-        return
+) -> Chain:
+    """Renew for the time of the trial; `ends`: the subscriber and its global address, `entries`: updates. No
+    packet may leave of a connection on trial whose subscriber has no block any more."""
     subscriber, address = ends
     seconds = trial_seconds(context, pool)
+    rules: list[Statements] = [(set_mark(0),)]
+    for slot in range(1, slots + 1):
+        ontrial = names.ontrial(slot, pool.name)
+        tried, held = lookup(subscriber, ontrial), lookup(subscriber, names.assigned(slot, pool.name))
+        renewed = SetUpdate("update", ontrial, subscriber, META_MARK)
+        full = SetUpdate("update", names.taken(pool.name), META_MARK)
+        rules.append((set_mark(tried), _taken(pool, seconds), renewed))
+        rules.append((set_mark(held), SetUpdate("delete", ontrial, subscriber, META_MARK), full))
     over = counter(names.pool_counter(pool.name, "trial_over")), DROP
-    held = [set_mark(lookup(subscriber, names.assigned(slot, pool.name))) for slot in range(1, slots + 1)]
-    renewed: list[Statements] = [
-        (one, _assigned(pool, slot, subscriber, seconds), _taken(pool, seconds))
-        for slot, one in enumerate(held, 1)
-    ]
-    owner: list[Statements] = []
-    if pool.can_be_reached:
-        owner.append(for_trial(SetUpdate("update", names.owners(pool.name), address, subscriber), seconds))
-    yield chain_of(
-        pool,
-        names.on_trial(side, pool.name),
-        (set_mark(0),),
-        *renewed,
-        (match(META_MARK, 0), *over),
-        (_member(pool, subscriber, seconds),),
-        *entries,
-        *owner,
-        (set_mark(0),),
-    )
-    found = goto(names.token_of_now(pool.name))
-    yield chain_of(pool, names.after_trial(side, pool.name), *((one, found) for one in held), over)
+    rules += [(match(META_MARK, 0), match(CT_MARK, UNANSWERED), *over), (match(META_MARK, 0), RETURN)]
     if side == "inside":
-        yield chain_of(pool, names.token_of_now(pool.name), (set_mark(NOW, CT_MARK),))
+        rules.append((jump(names.unanswered(pool.name)),))
+    rules += entries
+    if pool.can_be_reached:
+        rules.append(for_trial(SetUpdate("update", names.owners(pool.name), address, subscriber), seconds))
+    return chain_of(pool, names.on_trial(side, pool.name), *rules, (set_mark(0),))
 
 
 def stale_on_trial(context: Context) -> tuple[Rule, ...]:
-    """The first reply of a connection takes a token and renews; what is not answered renews the trial."""
+    """The first reply of a connection takes a token and renews; what is not answered renews the trial, which
+    the packet that has just been given a number of it need not."""
     if not has_trials(context):
         return ()
     path, mine = ("nat_defaults", "assignment_trial"), match(CT_MARK, UNANSWERED)
     replied = unlike(Bitwise(CT_STATUS, SEEN_REPLY), 0)
     return (
+        Rule((mine, TO_LEARN, ACCEPT), path),
         Rule((mine, replied, goto(names.REFRESH)), path),
         Rule((mine, match(CT_DIRECTION, "original"), goto(names.REFRESH_CONNECTION)), path),
         Rule((mine, ACCEPT), path),
@@ -226,19 +240,16 @@ def marked(context: Context) -> tuple[Rule, ...]:
     """A reply to a connection with a mark of the operator, whose subscriber is on trial, renews too."""
     reply = match(CT_DIRECTION, "reply")
     return tuple(
-        pool_rule(pool, reply, match(SUBSCRIBER, names.ontrial(pool.name)), jump(names.REFRESH_ENTRIES))
+        pool_rule(pool, reply, _first(pool, SUBSCRIBER), jump(names.REFRESH_ENTRIES))
         for pool in (one.pool for one in context.allocations)
         if trial_seconds(context, pool)
     )
 
 
-def _assigned(pool: Pool, slot: int, subscriber: Field, seconds: int) -> SetUpdate:
-    return SetUpdate("update", names.assigned(slot, pool.name), subscriber, META_MARK, timeout=seconds)
+def _first(pool: Pool, subscriber: Field) -> Statement:
+    """Ends the rule for a subscriber whose first number is not on trial."""
+    return set_mark(lookup(subscriber, names.ontrial(1, pool.name)))
 
 
 def _taken(pool: Pool, seconds: int) -> SetUpdate:
     return SetUpdate("update", names.taken(pool.name), META_MARK, timeout=seconds + TAKEN_EXTRA)
-
-
-def _member(pool: Pool, subscriber: Field, seconds: int) -> SetUpdate:
-    return SetUpdate("update", names.ontrial(pool.name), subscriber, timeout=seconds + MEMBER_EXTRA)

@@ -73,7 +73,9 @@ class ForwardingStore:
         """The blocks that a subscriber of a dynamic pool has now."""
         found = []
         for slot in range(1, served.allocation.blocks_each + 1) if served.numbering else ():
-            element = self._assigned.one(str(names.assigned(slot, served.pool.name)), subscriber)
+            maps = names.assignments(slot, served.pool.name)
+            elements = (self._assigned.one(str(one), subscriber) for one in maps)
+            element = next((one for one in elements if one is not None), None)
             block = served.numbering.block(element.number) if element and served.numbering else None
             if element is not None and block is not None:
                 found.append(AssignedBlock(slot, element.number, block))
@@ -167,7 +169,7 @@ def _mapping(pool: str, outside: Socket, inside: Socket, seconds: int) -> Iterat
 
 
 def _assignment(pool: str, subscriber: int, blocks: list[AssignedBlock]) -> Iterator[NewElement]:
-    """The blocks of a subscriber, with the whole lifetime of their sets."""
+    """The blocks of a subscriber, with the whole lifetime of their sets, on trial or not."""
     for one in blocks:
         number = mark_bytes(one.number)
         yield NewElement(str(names.assigned(one.slot, pool)), address_bytes(subscriber), number)

@@ -72,14 +72,14 @@ def spoofed(count: int, first: int = 0) -> Iterator[tuple[str, Packet]]:
 def test_the_first_answer_ends_the_trial(lab: Lab, hairpin: str, protocol: int) -> None:
     loaded(lab, hairpin=hairpin)
     assert leaves(lab, out(protocol=protocol)) == [True]
-    assert expires(lab, "map", "assigned1_homes") <= TRIAL
+    assert expires(lab, "map", "ontrial1_homes") <= TRIAL
     assert marks(lab) == [UNANSWERED]
 
     lab.exchange([out(protocol=protocol)])
 
     assert expires(lab, "map", "assigned1_homes") > DAY - 100
     assert expires(lab, "set", "taken_homes") > DAY
-    assert members(lab, "ontrial_homes") == 0
+    assert members(lab, "ontrial1_homes", "map") == 0
     assert marks(lab) != [UNANSWERED]
 
 
@@ -104,14 +104,14 @@ def test_nothing_that_the_subscriber_sends_ends_it(lab: Lab, hairpin: str) -> No
     )
     lab.flight([("wan0", error)])
 
-    assert expires(lab, "map", "assigned1_homes") <= TRIAL
+    assert members(lab, "assigned1_homes", "map") == 0
+    assert expires(lab, "map", "ontrial1_homes") <= TRIAL
     assert expires(lab, "set", "taken_homes") <= TRIAL + 10
     for entries in ("eim_homes", "eif_homes") if hairpin == "on" else ():
         listed = lab.must("nft", "list", "map", "ip", "nfcompile", entries)
         lives = [int(one) for one in re.findall(r"expires (\d+)s", listed)]
         assert lives
         assert max(lives) <= TRIAL, listed
-    assert expires(lab, "set", "ontrial_homes") <= TRIAL + 5
 
 
 def test_connections_of_before_an_answer_count_after_it(lab: Lab) -> None:
@@ -129,7 +129,7 @@ def test_an_answer_to_a_connection_with_a_mark_of_the_operator(lab: Lab) -> None
     loaded(lab)
     marked = route(HOST), Packet(TCP, HOST, 5000, FAR, 8001, SYN)
     assert leaves(lab, marked) == [True]
-    assert expires(lab, "map", "assigned1_homes") <= TRIAL
+    assert expires(lab, "map", "ontrial1_homes") <= TRIAL
     lab.exchange([marked])
     assert marks(lab) == [10]
     assert expires(lab, "map", "assigned1_homes") > DAY - 100
@@ -140,7 +140,7 @@ def test_nothing_leaves_from_a_block_that_is_free_again(lab: Lab) -> None:
     connection gets another block."""
     loaded(lab)
     assert leaves(lab, out(protocol=ICMP)) == [True]
-    for kind, name in (("map", "assigned1_homes"), ("set", "ontrial_homes"), ("set", "asking1_homes")):
+    for kind, name in (("map", "ontrial1_homes"), ("set", "asking1_homes")):
         lab.must("nft", "flush", kind, "ip", "nfcompile", name)
     assert leaves(lab, out(protocol=ICMP)) == [False]
     assert counted(lab, "trial_over") == 1
@@ -192,3 +192,53 @@ def test_one_interface_leaves_room_for_another(lab: Lab) -> None:
     assert not all(leaves(lab, *spoofed(300)))
     elsewhere = "lan1", Packet(UDP, address("100.64.200.1"), 5000, FAR, 443)
     assert leaves(lab, elsewhere) == [True]
+
+
+FURTHER = POOL.replace("homes: {type", "homes: {port_block_size: 8, type").replace(": 128", ": 16")
+"""Blocks of eight ports, two of them each."""
+
+
+def sockets(first: int, count: int) -> list[tuple[str, Packet]]:
+    return [out(first + n) for n in range(count)]
+
+
+def held(lab: Lab) -> dict[str, int]:
+    """How many numbers each map of the pool has."""
+    names = ("ontrial1_homes", "ontrial2_homes", "assigned1_homes", "assigned2_homes")
+    return {name.removesuffix("_homes"): members(lab, name, "map") for name in names}
+
+
+def test_further_blocks_are_on_trial_with_the_first_and_move_with_it(lab: Lab) -> None:
+    lab.load(site(FURTHER.replace("TRIAL", "30").replace("HAIRPIN", "off")).text.text)
+    assert all(leaves(lab, *sockets(5000, 12)))
+    assert held(lab) == {"ontrial1": 1, "ontrial2": 1, "assigned1": 0, "assigned2": 0}
+    lab.exchange([out(5000)])
+    assert leaves(lab, out(5001)) == [True]
+    assert held(lab) == {"ontrial1": 0, "ontrial2": 0, "assigned1": 1, "assigned2": 1}
+    assert expires(lab, "set", "taken_homes") > DAY
+
+
+def test_who_has_been_answered_gets_further_blocks_for_the_full_time(lab: Lab) -> None:
+    lab.load(site(FURTHER.replace("TRIAL", "30").replace("HAIRPIN", "off")).text.text)
+    lab.exchange([out(5000)])
+    assert all(leaves(lab, *sockets(6000, 12)))
+    assert held(lab) == {"ontrial1": 0, "ontrial2": 0, "assigned1": 1, "assigned2": 1}
+
+
+def test_a_move_at_the_same_instant_counts(lab: Lab) -> None:
+    """As if another CPU had moved the number between two look-ups: the first is taken out of the rules."""
+    text = site(POOL.replace("TRIAL", str(TRIAL)).replace("HAIRPIN", "off")).text.text
+    first = "\t\tmeta mark set ip saddr map @assigned1_homes goto known1_homes\n"
+    begin, _, rest = text.partition("\tchain slot1_homes {\n")
+    assert first in rest
+    lab.load(begin + "\tchain slot1_homes {\n" + rest.replace(first, "", 1))
+    assert leaves(lab, out()) == [True]
+    number = re.findall(r" : (0x\w+)", lab.must("nft", "list", "map", "ip", "nfcompile", "ontrial1_homes"))
+    element = f"{{ {address_text(HOST)} : {number[0]} }}"
+    lab.must("nft", "add", "element", "ip", "nfcompile", "assigned1_homes", element)
+
+    assert leaves(lab, out(6000)) == [True]
+
+    assert expires(lab, "set", "taken_homes") > DAY
+    assert (members(lab, "ontrial1_homes", "map"), members(lab, "assigned1_homes", "map")) == (0, 1)
+    assert marks(lab).count(UNANSWERED) == 1

@@ -30,7 +30,7 @@ pools:
   lines: {type: nat, acl: lines, priority: 3, global_ip: [203.0.113.16/31]}
 """
 FAR = address("198.18.0.1")
-MAPS = ("eim_homes", "eif_homes", "eim_blocks", "eif_blocks", "assigned1_blocks", "assigned1_lines")
+MAPS = ("eim_homes", "eif_homes", "eim_blocks", "eif_blocks", "ontrial1_blocks", "ontrial1_lines")
 
 
 def sent(source: str, port: int = 5000, protocol: int = UDP) -> tuple[str, Packet]:
@@ -92,7 +92,7 @@ def test_one_subscriber(lab: Lab, gateway: Path) -> None:
         "assignments": 1,
     }
     left = elements(lab)
-    assert (left["assigned1_blocks"], left["eim_blocks"], left["assigned1_lines"]) == (1, 1, 2)
+    assert (left["ontrial1_blocks"], left["eim_blocks"], left["ontrial1_lines"]) == (1, 1, 2)
     assert (left["eim_homes"], left["eif_homes"]) == (4, 4)
     (moved,) = lab.flight([sent("10.0.0.9")])
     assert moved
@@ -100,7 +100,7 @@ def test_one_subscriber(lab: Lab, gateway: Path) -> None:
 
 def test_one_pool_and_one_address(lab: Lab, gateway: Path) -> None:
     assert cleared(lab, str(gateway), "--pool", "lines")["assignments"] == 2
-    assert elements(lab)["assigned1_blocks"] == 2
+    assert elements(lab)["ontrial1_blocks"] == 2
     assert cleared(lab, str(gateway), "--global", "203.0.113.8") == {
         "cleared": 2,
         "mappings": 2,
@@ -115,7 +115,7 @@ def test_a_protocol_or_a_port_leaves_assignments(lab: Lab, gateway: Path, pool: 
     done = cleared(lab, str(gateway), "--pool", pool, "--proto", "udp")
 
     assert done == {"cleared": 2, "mappings": 2, "assignments": 0}
-    assert elements(lab)["assigned1_blocks"] == 2
+    assert elements(lab)["ontrial1_blocks"] == 2
     assert elements(lab)["eim_homes"] == (2 if pool == "homes" else 4)
 
 

@@ -117,7 +117,7 @@ def widened(text: str) -> str:
     wait = "\t\tjump idle\n" * 20
     for chain in ("keep_homes", "search1_homes"):
         text = replaced(text, rf"(\tchain {chain} \{{\n(?:\t\tcomment .*\n)?)", rf"\1{wait}")
-    text = replaced(text, r"(\t\tupdate @assigned1_homes)", rf"{wait}\1")
+    text = replaced(text, r"(\t\tadd @ontrial1_homes)", rf"{wait}\1")
     return replaced(text, r"(?m)^(\tchain)", rf"{idle}\1", 1)
 
 
@@ -329,7 +329,7 @@ def faults(lab: Lab, seen: Storm, halves: Sequence[Sequence[Packet]]) -> tuple[F
     place = places(lab)
     assert min(place) > 0
     size = sorted({port for _, port in place.values()})[1] - FIRST_PORT
-    assigned = dict(elements(lab, "map", "assigned1_homes"))
+    assigned = dict(elements(lab, "map", "assigned1_homes") + elements(lab, "map", "ontrial1_homes"))
     taken = set(elements(lab, "set", "taken_homes"))
     blocks_of, homes_of = defaultdict(set), defaultdict(set)
     for packet in (p for half in halves for p in half if p.token in seen.ends):
@@ -456,7 +456,7 @@ def scramble(lab: Lab, processors: Processors, text: str) -> Faults:
         total = Faults(*map(sum, zip(total, found, strict=True)))
         served[len(assigned)] += 1
         lost += sum(p.token not in seen.ends for h in halves for p in h if address_text(p.source) in assigned)
-        names = "set asking1", "set claimed", "set taken", "map assigned1"
+        names = "set asking1", "set claimed", "set taken", "map assigned1", "map ontrial1"
         lines = [f"flush {name.replace(' ', ' ip nfcompile ')}_homes" for name in names]
         lab.reload("\n".join(lines))
     print(f"{ROUNDS} rounds, blocks in use {dict(served)}, {lost} lost, {total}, {processors.met}")

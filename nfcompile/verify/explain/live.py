@@ -62,7 +62,10 @@ def _elements(compiled: Compiled, found: Found) -> Iterator[Reason]:
     """Every look-up that a person asks about, once."""
     said: set[str] = set()
     paths = {pool.name: pool.path for pool in compiled.site.active_pools}
+    tried = {key for name, key, data in found if name.word.startswith("ontrial") and data is not None}
     for name, key, data in found:
+        if name.word.startswith("assigned") and data is None and key in tried:
+            continue
         text = _element(name.word, key, data) if name.owner in paths else ""
         if text and text not in said:
             said.add(text)
@@ -72,6 +75,8 @@ def _elements(compiled: Compiled, found: Found) -> Iterator[Reason]:
 def _element(word: str, key: tuple[Value, ...], data: tuple[Value, ...] | None) -> str:
     if word.startswith("assigned"):
         return f"live: {_end(key)} has {'no block yet' if data is None else 'its block already'}"
+    if word.startswith("ontrial") and data is not None:
+        return f"live: {_end(key)} has a block on trial"
     if word == "eim":
         held = "no mapping entry" if data is None else f"the mapping entry {_end(data)}"
         return f"live: {_end(key[1:])} has {held}"

@@ -47,9 +47,10 @@ FAULTS = (
         DYNAMIC,
     ),
     # Trials of assignments.
-    Fault("lower/dynamic.py", '[(*ontrial, goto(chain(f"trial{slot}")))] if trial else []', "[]", TRIALS),
+    Fault("lower/dynamic.py", '*([tried(slot, "trial")] if trial else [])', "", TRIALS),
     Fault("lower/trial.py", "set_mark(UNANSWERED, CT_MARK))", "set_mark(1, CT_MARK))", TRIALS),
-    Fault("lower/trial.py", 'SetUpdate("delete", ontrial, subscriber)', "set_mark(0)", TRIALS),
+    Fault("lower/trial.py", "        moves(pool, 1, subscriber),\n", "", TRIALS),
+    Fault("lower/trial.py", "Rule((mine, TO_LEARN, ACCEPT), path)", "Rule((mine, ACCEPT), path)", TRIALS),
     Fault(
         "lower/trial.py",
         "Rule((mine, replied, goto(names.REFRESH)), path)",
