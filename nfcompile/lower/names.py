@@ -375,6 +375,11 @@ def entered(pool: str) -> Name:
     return Name("entered", pool)
 
 
+def refresh_end(side: str) -> Name:
+    """The chain that finds the pool of a connection which was opened 'inside' or 'outside'."""
+    return Name(f"refresh_{side}")
+
+
 def opened(side: str, pool: str) -> Name:
     """The chain that renews what a connection uses that was opened 'inside' or 'outside'."""
     return Name(f"opened_{side}", pool)

@@ -41,6 +41,7 @@ from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.part import Statements, pool_chain, pool_rule
+from nfcompile.lower.refresh_entries import refresh_entries
 from nfcompile.lower.tokens import FIRST_TOKEN, NOW, TOKEN_BYTE, TOKENS
 from nfcompile.lower.trial import (
     before_renewal,
@@ -242,17 +243,7 @@ def _renewal(context: Context, renewing: list[PoolAllocation]) -> Iterator[Objec
     if seconds:
         yield Counter(names.SILENT_COUNTER, OPTION)
     yield _new_token(young, seconds, TOKENS - has_trials(context))
-    rules = []
-    for allocation in renewing:
-        pool = allocation.pool
-        for status, side, field in (
-            ("snat", "inside", "ct reply ip daddr"),
-            ("dnat", "outside", "ct original ip daddr"),
-        ):
-            go = jump(names.opened(side, pool.name))
-            for mine in whose(context, allocation, Field(field)):
-                rules.append(pool_rule(pool, match(CT_STATUS, status), *mine, go))
-    yield Chain(names.REFRESH_ENTRIES, tuple(rules), path)
+    yield from refresh_entries(context, renewing)
 
 
 def alive_seconds(context: Context, pool: Pool) -> int:

@@ -224,3 +224,37 @@ def test_no_packet_leaves_with_a_mark_of_ours(lab: Lab, text) -> None:  # type: 
     counted = {name: lab.must("nft", "list", "counter", "ip", "watch", name) for name in ("left", "marked")}
     assert "packets 10 " in counted["left"], "five questions and their answers"
     assert "packets 0 " in counted["marked"]
+
+
+def many_pools() -> str:
+    """Six pools, so that one look-up finds the pool of an address; the last two share theirs by ports."""
+    last = "p4: {PORTS1024-32767", "p5: {PORTS32768-65535"
+    pools = [f"p{n}: {{PORTS1024-65535" for n in range(4)]
+    rest = "type: cgnat, acl: aN, priority: N, global_ip: [203.0.113.G], hairpin: on"
+    lines = [
+        "  "
+        + pool.replace("PORTS", "port_range: ")
+        + f", {rest.replace('N', str(n)).replace('G', str(min(n, 4) + 1))}}}"
+        for n, pool in enumerate([*pools, *last])
+    ]
+    acls = [f"  a{n}: {{10: allow ip 100.64.{n}.0/28}}" for n in range(6)]
+    return site("\n".join(["acls:", *acls, "pools:", *lines, ""])).text.text
+
+
+def test_each_of_many_pools_renews_its_own_entries_and_no_other(lab: Lab) -> None:
+    lab.load(many_pools())
+    sockets = [(address(f"100.64.{n}.1"), 5000) for n in range(6)]
+    conversation = [packet(UDP, socket, (SERVERS[0], 53)) for socket in sockets]
+    ends = [seen[0].packet for seen in lab.flight(conversation)]
+    called = packet(UDP, (sockets[0][0], 5001), (ends[5].source, ends[5].source_port))
+    assert lab.flight([called])[0]
+    maps = [f"map {name}_p{n}" for n in range(6) for name in ("eim", "eif")]
+    for sent, renewed in ((conversation, range(6)), ([called], (0, 5))):
+        forget_tokens(lab)
+        age(lab, *maps)
+        lab.flight(sent)
+        for n in range(6):
+            for name in ("eim", "eif"):
+                left = entries(lab, f"{name}_p{n}")
+                assert len(left) == (2 if n == 0 else 1), (n, left)
+                assert (max(left.values()) > RENEWED) == (n in renewed), (name, n)

@@ -26,8 +26,8 @@ FAULTS = (
     ),
     Fault(
         "lower/mapping.py",
-        "pool_rule(pool, set_mark(0)), *longer)",
-        "*longer)",
+        "names.entered(name), pool_rule(pool, set_mark(0)), *longer,",
+        "names.entered(name), *longer,",
         MAPPING,
     ),
     Fault(
@@ -60,14 +60,14 @@ FAULTS = (
     ),
     Fault(
         "lower/mapping.py",
-        "look = *take_token(pool), *begins",
-        "look = *begins",
+        "look = *take_token(pool), *ask",
+        "look = (*ask,)",
         MAPPING,
     ),
     Fault("lower/mapping.py", "known += take_token(pool)", "known += ()", MAPPING),
     Fault(
         "lower/mapping.py",
-        "return Sockets(tuple(refreshing(context, pool, slots)), new, ())",
+        "return Sockets(tuple(refreshing(context, pool, slots)), take_token(pool), ())",
         "return Sockets(tuple(refreshing(context, pool, slots)), (), ())",
         DYNAMIC,
     ),
@@ -90,7 +90,12 @@ FAULTS = (
         "YOUNG_SECONDS",
         RENEWAL,
     ),
-    Fault("lower/renewal.py", '            ("dnat", "outside", "ct original ip daddr"),\n', "", RENEWAL),
+    Fault(
+        "lower/refresh_entries.py",
+        '    End("outside", "dnat", Field("ct original ip daddr")),\n',
+        "",
+        RENEWAL,
+    ),
     Fault("lower/renewal.py", "            Rule((*from_outside, ACCEPT), path),\n", "", RENEWAL),
     Fault(
         "lower/renewal.py",
