@@ -49,14 +49,17 @@ def lookups(
 class Index:
     """The pools of a site, ready for many questions: each costs O(log pieces) for each pool.
 
-    Of the snat rules only those matter that give the address of the interface, since it is in no pool.
+    Of the snat rules those matter that give the address of the interface, since it is in no pool, and those
+    that map one to one: the others leave open who of their sources has an address.
     """
 
-    __slots__ = ("_layouts", "_masquerade", "_statics", "_subscribers", "allocations")
+    __slots__ = ("_layouts", "_masquerade", "_one_to_one", "_snat", "_statics", "_subscribers", "allocations")
 
     def __init__(self, allocations: tuple[PoolAllocation, ...], snat: Sequence[SnatRule] = ()) -> None:
         self.allocations = allocations
+        self._snat = tuple(snat)
         self._masquerade = [rule for rule in snat if rule.snat_ip is None and not rule.exclude]
+        self._one_to_one = [rule for rule in snat if _is_one_to_one(rule)]
         self._layouts: dict[int, Layout] = {}
         self._statics: dict[int, _Entries] = {}
         self._subscribers: dict[int, tuple[Range, ...]] = {}
@@ -68,14 +71,24 @@ class Index:
         return self._of_inside(address, proto, False) or list(self._of_global(address, port, proto))
 
     def _of_inside(self, address: int, proto: str | None, named: bool) -> list[Answer]:
-        """The pools of a subscriber, and the snat rules that give it the address of the interface: before the
-        pools if every packet of it meets the rule. `named`: only rules that name their sources."""
-        rules = [rule for rule in self._masquerade if _is_source(rule.match, address, named)]
+        """The pools of a subscriber, and the snat rules that give it the address of the interface or one of
+        its own: before the pools if every packet of it meets the rule. `named`: only rules that name their
+        sources."""
         found = list(self._of_subscriber(address, proto))
-        if not rules:
-            return found
-        answer = Answer(None, address_text(address), None, None, None, "interface")
-        return [answer, *found] if any(map(_only_source, rules)) else [*found, answer]
+        rules = [rule for rule in self._masquerade if _is_source(rule.match, address, named)]
+        if rules:
+            answer = Answer(None, address_text(address), None, None, None, "interface")
+            found = [answer, *found] if any(map(_only_source, rules)) else [*found, answer]
+        for rule in reversed(self._one_to_one):
+            if _is_source(rule.match, address, True) and not self._is_taken(rule, address):
+                own = _own_answer(rule, address)
+                found = [own, *found] if _only_source(rule) else [*found, own]
+        return found
+
+    def _is_taken(self, rule: SnatRule, source: int) -> bool:
+        """Whether an earlier rule takes every packet of a source."""
+        earlier = self._snat[: self._snat.index(rule)]
+        return any(_only_source(one) and _is_source(one.match, source, False) for one in earlier)
 
     def _of_subscriber(self, address: int, proto: str | None) -> Iterator[Answer]:
         for number, allocation in enumerate(self.allocations):
@@ -117,6 +130,11 @@ class Index:
                 answer = _answer(allocation, owner, block, word)
                 if port is None or answer.port_last is None or port <= answer.port_last:
                     yield answer
+        for rule in self._one_to_one:
+            if rule.addresses.first <= address <= rule.addresses.last and _has_port(rule, port):
+                source = _sources(rule).first + address - rule.addresses.first
+                if not self._is_taken(rule, source):
+                    yield _own_answer(rule, source)
 
     def _layout(self, number: int) -> Layout:
         if number not in self._layouts:
@@ -147,6 +165,32 @@ def _is_source(asked: Qualifiers, address: int, named: bool) -> bool:
 def _only_source(rule: SnatRule) -> bool:
     """Whether the source alone decides that a packet meets a rule."""
     return rule.mark is None and all(part is None for part in rule.match._replace(src_cidr=None))
+
+
+def _is_one_to_one(rule: SnatRule) -> bool:
+    """Whether each source of a rule has a global address of its own."""
+    asked = rule.match.src_cidr
+    if rule.snat_ip is None or asked is None or asked.single is None:
+        return False
+    return rule.prefix or asked.single.size == rule.snat_ip.size == 1
+
+
+def _has_port(rule: SnatRule, port: int | None) -> bool:
+    ports = rule.snat_port
+    return port is None or ports is None or ports.first <= port <= ports.last
+
+
+def _sources(rule: SnatRule) -> Range:
+    asked = rule.match.src_cidr
+    assert asked is not None
+    return asked.values[0]
+
+
+def _own_answer(rule: SnatRule, source: int) -> Answer:
+    """What a one-to-one rule gives a source; the port stays, unless the rule says ports."""
+    global_ip = address_text(rule.addresses.first + source - _sources(rule).first)
+    first, last = rule.snat_port or (None, None)
+    return Answer(None, address_text(source), global_ip, first, last, "translate")
 
 
 class _Entries:

@@ -295,6 +295,42 @@ def test_the_address_of_the_interface_is_an_answer(asked, port, actions):
     assert [one.action for one in found] == actions
 
 
+ONE_TO_ONE = """\
+acls: {homes: {10: allow ip 10.0.0.0/28}}
+pools: {homes: {type: nat, allocation: deterministic, acl: homes, priority: 1, global_ip: [203.0.113.0/28]}}
+snat:
+  keep: {src_cidr: 10.1.0.9, exclude: on}
+  lines: {src_cidr: 10.1.0.0/24, snat_prefix: 198.51.100.0/24}
+  host: {src_cidr: 10.0.0.7, protocol: tcp, snat_ip: 192.0.2.7, snat_port: 5000-6000}
+  many: {src_cidr: 10.2.0.0/24, snat_ip: 192.0.2.8}
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "port", "expected"),
+    [
+        ("10.1.0.77", None, [("10.1.0.77", "198.51.100.77", None, None)]),
+        ("198.51.100.77", None, [("10.1.0.77", "198.51.100.77", None, None)]),
+        ("198.51.100.77", 80, [("10.1.0.77", "198.51.100.77", None, None)]),
+        ("10.1.0.9", None, []),
+        ("198.51.100.9", 80, []),
+        ("10.0.0.7", None, [("10.0.0.7", "203.0.113.7", None, None), ("10.0.0.7", "192.0.2.7", 5000, 6000)]),
+        ("192.0.2.7", 5500, [("10.0.0.7", "192.0.2.7", 5000, 6000)]),
+        ("192.0.2.7", 80, []),
+        ("10.2.0.1", None, []),
+        ("192.0.2.8", 80, []),
+    ],
+)
+def test_a_rule_that_maps_one_to_one_is_an_answer_both_ways(asked, port, expected):
+    """Not where an earlier rule takes the source, and not where several sources share the address."""
+    compiled = site(ONE_TO_ONE)
+
+    found = lookups(compiled.allocations, address(asked), port, None, compiled.site.snat)
+
+    assert [one[1:5] for one in found] == expected
+    assert {one.action for one in found} <= {"translate"}
+
+
 def test_a_rule_for_any_source_answers_only_for_a_subscriber():
     """A question with a port asks for a global address, which such a rule does not know."""
     rules = site("snat: {all: {snat_ip: interface}}").site.snat
