@@ -34,8 +34,11 @@ def run(options: Options) -> int:
 
 
 def starting_site(template: str, inside: str, outside: str) -> str:
-    """The text of a starting site for a gateway with these interfaces."""
+    """The text of a starting site for a gateway with these interfaces, as `fmt` lays it out."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from nfcompile.cli.fmt import laid_out
+    from nfcompile.source.document import parse
 
     page = Environment(
         loader=PackageLoader("nfcompile"),
@@ -43,4 +46,5 @@ def starting_site(template: str, inside: str, outside: str) -> str:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    return EDITOR + page.get_template(f"init-{template}.yaml.j2").render(inside=inside, outside=outside)
+    text = page.get_template(f"init-{template}.yaml.j2").render(inside=inside, outside=outside)
+    return laid_out(parse(f"{EDITOR}{text}".encode(), "site.yaml"))

@@ -355,6 +355,7 @@ def test_init_writes_a_site_that_compiles_without_a_word(here, template):
     # A cloud's gateway has one interface: both sides are the outside one.
     node = ["--node", "gw2"] if template == "ha" else []
     assert ('"ppp0"' if template == "cloud" else '"eth1.100"') in nfcompile("build", *node).stdout
+    assert nfcompile("fmt", "--check").returncode == 0
 
 
 def test_init_asks_for_the_timeouts_of_the_rfcs():
