@@ -51,7 +51,7 @@ def _computed(options: Options) -> int:
     from nfcompile.allocation.prefix_lookup import prefix_lookups
 
     asked = options.words[-1]
-    end = read_end(asked)
+    end = read_end(_without_vlan(asked))
     named = options.words[0] if len(options.words) == 2 else "site.yaml"
     all_pairs = site.each_compiled(named, options._replace(quiet=True))
     found: list[Answer] = []
@@ -60,7 +60,9 @@ def _computed(options: Options) -> int:
             found += [one for one in prefix_lookups(compiled.site, end.address) if one not in found]
             continue
         snat = compiled.site.snat
-        found += lookup.lookups(compiled.allocations, end.address, end.port, options.proto, snat)
+        answers = lookup.lookups(compiled.allocations, end.address, end.port, options.proto, snat)
+        wanted = (asked, _without_vlan(asked))
+        found += [one for one in answers if "~" not in asked or one.subscriber in wanted]
     if options.is_json:
         print(json.dumps(as_data(found)))
     elif found:
@@ -68,6 +70,12 @@ def _computed(options: Options) -> int:
     elif not options.quiet:
         note(f"{all_pairs[0][0].document.name}: no binding has {asked}")
     return OK if found else REFUSED
+
+
+def _without_vlan(asked: str) -> str:
+    """The address of 'A~VID', as `mappings` writes a subscriber of a VLAN; other text as it is."""
+    address, tilde, vid = asked.partition("~")
+    return address if tilde and vid.isascii() and vid.isdigit() and ":" not in address else asked
 
 
 def as_data(found: list[Answer], certain: bool | None = None) -> dict[str, object]:

@@ -280,6 +280,32 @@ def test_lookup_of_a_subscriber_and_back(here):
     assert f"ports:          {found['port_first']}-{found['port_last']}\n" in text
 
 
+VLANS = """\
+version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+nat_defaults: {vlan_mode: vlan}
+pools:
+  s: {type: static, priority: 5, global_map: {192.168.1.2~102: 3.3.3.3, 192.168.1.2~103: 3.3.3.4}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "global_ip"),
+    [
+        ("192.168.1.2~102", 0, "3.3.3.3"),
+        ("192.168.1.2~103", 0, "3.3.3.4"),
+        ("192.168.1.2~104", 1, None),
+        ("3.3.3.3~102", 1, None),
+        ("192.168.1.2~x", 2, None),
+    ],
+)
+def test_lookup_takes_a_subscriber_as_mappings_writes_it(here, asked, status, global_ip):
+    ran = nfcompile("lookup", write("site.yaml", VLANS), asked, "--format", "json")
+
+    assert ran.returncode == status
+    assert json.loads(ran.stdout).get("global_ip") == global_ip
+
+
 def test_lookup_of_nobody(here):
     write("site.yaml", GOOD)
 
