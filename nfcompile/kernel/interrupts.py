@@ -21,14 +21,13 @@ def held(too_late: str) -> Iterator[None]:
     """Only note SIGINT. At the end, where `unless_interrupted` was not met after it, KeyboardInterrupt is
     raised with that text.
 
-    Without effect where SIGINT does not raise KeyboardInterrupt anyway (ignored, or a handler of its own).
+    Without effect where SIGINT does not raise KeyboardInterrupt anyway: it is ignored, has a handler of its
+    own, or this is not the main thread.
     """
     global _noted
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _replaced():
         yield
         return
-    _noted = False
-    signal.signal(signal.SIGINT, _note)
     try:
         yield
     finally:
@@ -36,6 +35,17 @@ def held(too_late: str) -> Iterator[None]:
         was_noted, _noted = _noted, False
     if was_noted:
         raise KeyboardInterrupt(too_late)
+
+
+def _replaced() -> bool:
+    """Note SIGINT from now on; False where this thread may not say so."""
+    global _noted
+    _noted = False
+    try:
+        signal.signal(signal.SIGINT, _note)
+    except ValueError:
+        return False
+    return True
 
 
 def unless_interrupted() -> None:
