@@ -26,7 +26,7 @@ def opened(options: Options) -> LogReader | None:
     from nfcompile.log.answers import LogReader
 
     if options.db is not None:
-        return LogReader(archives.database(options.db, options.node))
+        return LogReader(archives.opened_database(options.db, options.node))
     for one in options.log:
         if one != files.STDIN and not os.path.exists(one):
             raise UsageProblem(f"cannot read '{one}': {os.strerror(errno.ENOENT)}")
@@ -34,7 +34,7 @@ def opened(options: Options) -> LogReader | None:
     if any(parquet):
         if not all(parquet):
             raise UsageProblem("Parquet files and other files are not read together")
-        return LogReader(archives.parquet(options.log, options.node))
+        return LogReader(archives.opened_parquet(options.log, options.node))
     return _json_lines(options)
 
 

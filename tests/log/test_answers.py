@@ -9,7 +9,7 @@ import pytest
 
 from nfcompile.log import parquet_files
 from nfcompile.log.answers import LogReader
-from nfcompile.log.archives import BadArchive, database, parquet
+from nfcompile.log.archives import BadArchive, opened_database, opened_parquet
 from nfcompile.log.archives.json_lines import JsonLinesArchive
 from nfcompile.log.outputs import OutputSettings, opened
 from nfcompile.log.records import (
@@ -136,9 +136,9 @@ def readers(folder, url, tmp_path_factory):
         "json": LogReader(JsonLinesArchive(lines, pytest.fail)),
         "gz": LogReader(JsonLinesArchive([str(folder / "a.jsonl.gz"), lines[1]], pytest.fail)),
         "all": LogReader(whole),
-        "parquet": LogReader(parquet([str(folder / "parquet")], None)),
-        "journal": LogReader(parquet([str(journal)], None)),
-        "database": LogReader(database(url, "gw1")),
+        "parquet": LogReader(opened_parquet([str(folder / "parquet")], None)),
+        "journal": LogReader(opened_parquet([str(journal)], None)),
+        "database": LogReader(opened_database(url, "gw1")),
     }
 
 
@@ -405,7 +405,7 @@ def test_logs_that_cannot_be_read(past, tmp_path, monkeypatch, source, status, t
 
 def test_a_database_without_a_log(url):
     with pytest.raises(BadArchive, match="does not exist"):
-        LogReader(database(url.replace("postgres?", "template1?"), None)).statement(
+        LogReader(opened_database(url.replace("postgres?", "template1?"), None)).statement(
             BindingQuestion(1, 1, None, time_text(BEGIN))
         )
 
@@ -422,7 +422,7 @@ def test_a_journal_that_becomes_a_file_while_it_is_read(tmp_path, monkeypatch):
         return read(path)
 
     monkeypatch.setattr(parquet_files, "journal_table", late)
-    assert said(LogReader(parquet([str(tmp_path)], None)), "203.0.113.5:1031", 1) == (
+    assert said(LogReader(opened_parquet([str(tmp_path)], None)), "203.0.113.5:1031", 1) == (
         [(FIRST, 1024, 1031)],
         "",
     )

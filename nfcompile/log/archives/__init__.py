@@ -38,14 +38,14 @@ class Archive(Protocol):
         """Where the log was started and stopped, and what it lost."""
 
 
-def database(url: str, gateway: str | None) -> Archive:
+def opened_database(url: str, gateway: str | None) -> Archive:
     """The log in a database; of that gateway, where one is named. Raises BadArchive."""
     from nfcompile.log.archives.database import DatabaseArchive
 
     return DatabaseArchive(url, gateway)
 
 
-def parquet(paths: Sequence[str], gateway: str | None) -> Archive:
+def opened_parquet(paths: Sequence[str], gateway: str | None) -> Archive:
     """The log in Parquet files, and in directories of them. Raises BadArchive."""
     from nfcompile.log.archives.parquet import ParquetArchive
 
