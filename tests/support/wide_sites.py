@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+from nfcompile.model.read_pool import FIELD_TYPES
 from nfcompile.source.schema import schema_text
 from support.random_parts import one_in
 from support.random_sites import RandomSite, random_sites, site
@@ -49,17 +50,36 @@ def wide(dice: Random) -> dict[str, Any]:
     for values, properties in places:
         for key, rule in sorted(properties.items()):
             drawn = _drawn(dice, rule)
-            if drawn is not None and key not in ("type", "priority", "enable") and one_in(dice, 12):
+            if drawn is None or key in ("type", "priority", "enable") or not one_in(dice, 12):
+                continue
+            if _belongs(key, values) or one_in(dice, 60):
                 values[key] = drawn
+    if one_in(dice, 12):
+        made["pools"]["n"] = npt(dice)
     for pool in made["pools"].values():
         if pool.get("allocation") == "dynamic" and one_in(dice, 2):
             pool["hairpin"] = True
+        if pool["type"] == "cgnat" and pool.get("randomize_ports") is False:
+            pool["port_range"] = "60000-65535"  # in order, a ruleset has an element for each port
         if pool["type"] == "cgnat" and one_in(dice, 12):
             # The gateway's own address, as on a machine that has no other one.
             own = pool["global_ip"][0].partition("/")[0].partition("-")[0]
             made["gateway"] = {"primary_ip": own}
             pool["global_ip"] = [own]
     return made
+
+
+def npt(dice: Random) -> dict[str, Any]:
+    """A pool that replaces prefixes of IPv6, one or two, of the same or of different lengths."""
+    lengths = [dice.choice((48, 56, 64, 128)) for _ in range(dice.choice((1, 1, 2)))]
+    prefixes = {f"fd00:{n}::/{bits}": f"2001:db8:{n}::/{bits}" for n, bits in enumerate(lengths)}
+    made = {"type": "npt", "priority": 900, "global_map": prefixes}
+    return made | ({key: one_in(dice, 2) for key in ("stateless", "hairpin")} if one_in(dice, 2) else {})
+
+
+def _belongs(key: str, values: dict[str, Any]) -> bool:
+    """Whether a key may stand there: in `nat_defaults`, or in a pool of a type that has it."""
+    return "type" not in values or values["type"] in FIELD_TYPES.get(key, (values["type"],))
 
 
 def wrong(dice: Random, data: dict[str, Any]) -> dict[str, Any]:
