@@ -1,7 +1,9 @@
 """Kill apply, trial, confirm, rollback and timer at random moments, and look at what they leave.
 
 Every kill must leave the old or the new ruleset, whole, a readable history, no trial without end, no process
-and no file; and the next apply must work. Prints the figures; exit status 1 unless all bad ones are 0.
+and no file; and the next apply must work. Several gateways at once, since a kill waits for trials most of its
+time. Says on stderr how far it is. Prints the figures, those so far where SIGTERM, SIGINT or `--seconds` ends
+it; exit status 1 unless all bad ones are 0 and the kills are as many as were asked for.
 
     make kills KILLS=300 SEED=7
 """
@@ -16,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -36,6 +39,9 @@ TRIAL_SECONDS = 1
 LONG_SECONDS = 600
 """A trial that is to be confirmed."""
 PATIENCE_SECONDS = 60
+GATEWAYS = 2 * (os.cpu_count() or 1)
+TOLD_EVERY = 10
+"""Kills between two lines that say how far it is."""
 BAD = (
     "no table",
     "torn table",
@@ -175,48 +181,95 @@ def _gone(gateway: Gateway) -> bool:
     return True
 
 
+class Record:
+    """What all gateways have done and found so far, and whether they go on."""
+
+    def __init__(self, kills: int, seconds: float) -> None:
+        self.kills, self.done, self.bad = kills, Counter[tuple[str, str]](), Counter(dict.fromkeys(BAD, 0))
+        self.broken: list[BaseException] = []
+        self._began, self._lock, self._stopped = time.monotonic(), threading.Lock(), threading.Event()
+        self._ends = self._began + seconds
+
+    def goes_on(self) -> bool:
+        """Whether another round is wanted."""
+        return self.count < self.kills and not self._stopped.is_set() and time.monotonic() < self._ends
+
+    @property
+    def count(self) -> int:
+        return self.done.total()
+
+    def break_off(self, error: BaseException) -> None:
+        """The end of a round that could not be finished."""
+        if not self._stopped.is_set():
+            self.broken.append(error)
+            self.stop()
+
+    def stop(self, *_: object) -> None:
+        """Begin no more rounds."""
+        self._stopped.set()
+
+    def add(self, operation: str, name: str, was_killed: bool, found: Counter[str]) -> None:
+        """A round: a line for each fault, and now and then one that says how far it is. A round that a signal
+        to all of this group has met says nothing."""
+        with self._lock:
+            if self._stopped.is_set():
+                return
+            self.done[operation, name] += was_killed
+            self.bad += found
+            for fault in +found:
+                print(f"kill {self.count} ({operation}, {name}): {fault}", flush=True)
+            if was_killed and self.count % TOLD_EVERY == 0:
+                seconds = time.monotonic() - self._began
+                told = f"{self.count} of {self.kills} kills, {self.bad.total()} faults, {seconds:.0f} s"
+                print(told, file=sys.stderr, flush=True)
+
+
 def main() -> int:
     """Print a line for each operation and signal, and the sums of what must be 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--gateways", type=int, default=GATEWAYS)
     wish = parser.parse_args()
-    done: Counter[tuple[str, str]] = Counter()
-    bad: Counter[str] = Counter(dict.fromkeys(BAD, 0))
+    record = Record(wish.kills, wish.seconds)
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, record.stop)
+    seeds = [random.Random(f"{wish.seed}/{number}") for number in range(wish.gateways)]
+    threads = [threading.Thread(target=_worked, args=(record, dice)) for dice in seeds]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    _tell(wish.seed, record)
+    if record.broken:
+        raise record.broken[0]
+    return 1 if any(record.bad.values()) or record.count < wish.kills else 0
+
+
+def _worked(record: Record, dice: random.Random) -> None:
+    """Rounds on a gateway of its own, until they are enough."""
     namespace = Namespace()
     try:
         with tempfile.TemporaryDirectory(prefix="nfcompile-kills-") as folder:
-            _rounds(Gateway(namespace, Path(folder)), wish.kills, random.Random(wish.seed), done, bad)
+            gateway = Gateway(namespace, Path(folder))
+            while record.goes_on():
+                operation = dice.choice(OPERATIONS)
+                name = dice.choices(list(SIGNALS), weights=(3, 1, 1))[0]
+                kill = killed(gateway, operation, SIGNALS[name], dice)
+                record.add(operation, name, kill.was_killed, looked_at(gateway, kill.allowed, dice))
+    except BaseException as error:
+        record.break_off(error)
     finally:
         namespace.end()
-    _tell(wish.seed, done, bad)
-    return 1 if any(bad.values()) else 0
 
 
-def _rounds(
-    gateway: Gateway,
-    kills: int,
-    dice: random.Random,
-    done: Counter[tuple[str, str]],
-    bad: Counter[str],
-) -> None:
-    while sum(done.values()) < kills:
-        operation = dice.choice(OPERATIONS)
-        name = dice.choices(list(SIGNALS), weights=(3, 1, 1))[0]
-        kill = killed(gateway, operation, SIGNALS[name], dice)
-        found = looked_at(gateway, kill.allowed, dice)
-        done[operation, name] += kill.was_killed
-        bad.update(found)
-        for fault in +found:
-            print(f"kill {sum(done.values())} ({operation}, {name}): {fault}", flush=True)
-
-
-def _tell(seed: int, done: Counter[tuple[str, str]], bad: Counter[str]) -> None:
-    print(f"{sum(done.values())} kills, seed {seed}")
-    for (operation, name), count in sorted(done.items()):
+def _tell(seed: int, record: Record) -> None:
+    print(f"{record.count} of {record.kills} kills, seed {seed}")
+    for (operation, name), count in sorted(record.done.items()):
         print(f"  {operation:<9} {name:<10} {count:>4}")
     for fault in BAD:
-        print(f"{fault:<20} {bad[fault]:>4}")
+        print(f"{fault:<20} {record.bad[fault]:>4}")
 
 
 if __name__ == "__main__":
