@@ -20,6 +20,7 @@ from nfcompile.ipalloc import Block
 from nfcompile.live.snat_rules import first_of
 from nfcompile.lower import names
 from nfcompile.lower.context import lowering_context
+from nfcompile.lower.partly_closed import partly_translated
 from nfcompile.model import protocols
 from nfcompile.model.parse import address
 from nfcompile.model.protocols import ANY_PROTOCOL
@@ -172,16 +173,26 @@ class SiteStatePolicy:
         return Bindings(allocation, held)
 
     def untranslated_flows(self) -> Callable[[Flow], bool]:
-        """Which flows run untranslated from a source that the guard lets out translated only, unless a fake
-        pool passes them, an snat rule excludes them or, on a one-armed gateway, they stay inside."""
+        """Which flows run untranslated that the guard lets out translated only: from a source that a pool
+        takes whole, unless a fake pool passes them, an snat rule excludes them or, on a one-armed gateway,
+        they stay inside; and those that a pool takes of others."""
         inside = cover(sides(self.site).networks)
         owned = self.table.get(str(names.OWNED))
         sources = cover(_range(one) for one in (owned.elements if owned else ()))
         fakes = [allocation.pool for allocation in self.allocations if not allocation.pool.translates]
+        partly = [
+            (one.pool, cover(ranges))
+            for one, ranges in partly_translated(lowering_context(self.site, self.allocations))
+            if not (one.pool.acl and any(rule.vid is not None for rule in one.pool.acl.rules))
+        ]
+
+        def owns(flow: Flow) -> bool:
+            some = any(has(ranges, flow.src) and _takes(pool, flow) for pool, ranges in partly)
+            return some or has(sources, flow.src)
 
         def untranslated(flow: Flow) -> bool:
-            bare = flow.src == flow.reply_dst and has(sources, flow.src)
-            if not bare or has(inside, flow.reply_src) or any(_passes(pool, flow) for pool in fakes):
+            bare = flow.src == flow.reply_dst and owns(flow)
+            if not bare or has(inside, flow.reply_src) or any(_takes(pool, flow) for pool in fakes):
                 return False
             rule = first_of(self.site.snat, flow)
             return rule is None or not rule.exclude
@@ -294,12 +305,12 @@ def _matches(changed: str, pool: str) -> bool:
     return changed in own or changed.startswith(f"acl_{pool}_")
 
 
-def _passes(pool: Pool, flow: Flow) -> bool:
-    """Whether a fake pool lets a flow pass: the first rule that it meets decides."""
+def _takes(pool: Pool, flow: Flow) -> bool:
+    """Whether a pool takes a flow: the first rule that it meets decides, then what a static pool implies."""
     for rule in pool.acl.rules if pool.acl else ():
         if _meets(rule, flow):
             return rule.allow
-    return False
+    return pool.is_static
 
 
 def _meets(rule: AclRule, flow: Flow) -> bool:

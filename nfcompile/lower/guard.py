@@ -33,6 +33,7 @@ from nfcompile.lower.acl import address_set
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.custom_nat import left_alone
+from nfcompile.lower.partly_closed import untranslated
 from nfcompile.lower.sources import (
     gateways_own,
     global_addresses,
@@ -100,7 +101,7 @@ def guard(context: Context) -> Contribution:
         leak = Chain(names.LEAK, _leak(context), POOLS)
         objects += [Counter(names.LEAK_COUNTER, POOLS), address_set(names.OWNED, own, POOLS), leak]
         outgoing.append(Rule((match(IP_SADDR, names.OWNED), goto(names.LEAK)), POOLS))
-    outgoing += leaving(context)
+    outgoing += [*leaving(context), *untranslated(context)]
     if strict:
         objects += strict_objects(context)
     if global_addresses(context):

@@ -148,9 +148,15 @@ def closed(context: Context) -> tuple[Range, ...]:
     a connection may come."""
     rules = (rule for pool in partly_fake(context) for rule in (pool.acl.rules if pool.acl else ()))
     passed = [rule.source for rule in rules if rule.allow]
+    return union(subtract(owned(context), [*passed, *excluded_sources(context)]))
+
+
+def excluded_sources(context: Context) -> list[Range]:
+    """Sources that an snat rule excludes, for some destinations at least."""
+    found: list[Range] = []
     for excluding in (rule.match.src_cidr for rule in context.site.snat if rule.exclude):
-        passed += (EVERYWHERE,) if excluding is None or excluding.negated else excluding.values
-    return union(subtract(owned(context), passed))
+        found += (EVERYWHERE,) if excluding is None or excluding.negated else excluding.values
+    return found
 
 
 def partly_fake(context: Context) -> list[Pool]:

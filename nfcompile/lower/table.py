@@ -37,6 +37,7 @@ from nfcompile.lower.guard import admission, guard, outbound
 from nfcompile.lower.host_timeouts import remarks
 from nfcompile.lower.mapping import learning
 from nfcompile.lower.one_armed import direction_sets
+from nfcompile.lower.partly_closed import partly_closed
 from nfcompile.lower.pools import pools
 from nfcompile.lower.reachable import reachable
 from nfcompile.lower.renewal import renewal
@@ -49,6 +50,7 @@ FEATURES: tuple[Callable[[Context], Contribution], ...] = (
     vlan_zones,
     gate,
     sources,
+    partly_closed,
     exhaustion,
     dnat,
     admission,
@@ -108,11 +110,11 @@ def _hooked(own: list[Object]) -> Iterator[Object]:
 
 def _inner(own: list[Object]) -> Iterator[Object]:
     """Everything else; a policy or chain that pools share is there once."""
-    seen: set[CtTimeout | Chain] = set()
+    seen: set[CtTimeout | Counter | Chain] = set()
     for one in own:
         if isinstance(one, Chain) and one.hook:
             continue
-        if isinstance(one, CtTimeout) or (isinstance(one, Chain) and not one.name.owner):
+        if isinstance(one, CtTimeout | Counter) or (isinstance(one, Chain) and not one.name.owner):
             if one._replace(origin=()) in seen:
                 continue
             seen.add(one._replace(origin=()))

@@ -28,6 +28,8 @@ from nfcompile.verify.reference_rules import (
     new_source,
     same_host,
     translation,
+    turned,
+    would_be_translated,
 )
 from nfcompile.verify.reference_site import ANY_PORT, Gateway, is_inside, is_outside
 
@@ -74,9 +76,15 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
             return dropped("a subscriber's own address")
         if is_outside(gate, route(probe.source), probe.source):
             return dropped("forged")
+    answered = from_either and would_be_translated(gate, turned(probe, route(probe.destination)))
+    if answered and (from_outside or is_outside(gate, route(probe.source), probe.source)):
+        return dropped("a subscriber's own address, towards a peer of its pool's")
     # On a one-armed gateway such a packet comes from inside.
     subscriber = from_outside and not gate.shared and gate.sources.closed.holds(probe.source)
     if subscriber and one_of(gate.inside, route(probe.source)):
+        return dropped("forged")
+    mine = from_outside and not gate.shared and would_be_translated(gate, probe)
+    if mine and one_of(gate.inside, route(probe.source)):
         return dropped("forged")
 
     dnat = first_dnat(gate, probe, route(probe.destination))

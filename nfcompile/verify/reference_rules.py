@@ -83,10 +83,21 @@ def keeps_out(served: Served, site: Site, asked: Range, arrived: Packet) -> bool
     mine = RangeTable.of(pool.global_ranges).holds(asked)
     if not mine or not RangeTable.of(served.allocation.subscribers).holds(arrived.destination):
         return False
-    ends = arrived.destination, arrived.destination_port, arrived.source, arrived.source_port
-    back = Packet(arrived.interface, arrived.protocol, *ends, arrived.opens, arrived.chosen)
-    verdict = first_hit(site, served.rules, back)
+    verdict = first_hit(site, served.rules, turned(arrived, arrived.interface))
     return verdict is False if pool.is_static else verdict is not True
+
+
+def would_be_translated(gate: Gateway, probe: Packet) -> bool:
+    """Whether a pool that takes some packets of this source takes this one."""
+    partly = gate.sources.partly
+    mine = [one for one in gate.by_source.of(probe.source) if one.pool.name in partly] if partly else []
+    return any(partly[one.pool.name].holds(probe.source) and accepts(gate, one, probe) for one in mine)
+
+
+def turned(probe: Packet, interface: str | Names) -> Packet:
+    """The packet of the other end, which arrives where this one would leave."""
+    ends = probe.destination, probe.destination_port, probe.source, probe.source_port
+    return Packet(interface, probe.protocol, *ends, probe.opens, probe.chosen)
 
 
 def block_owner(served: Served, probe: Packet) -> tuple[Range, int] | None:

@@ -5,13 +5,13 @@ Shares the values of a site and of its allocations with the compiler, nothing el
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.model.ranges import EVERYWHERE, Range, subtract
+from nfcompile.model.ranges import EVERYWHERE, Range, intersect, subtract
 from nfcompile.model.rules import SnatRule
-from nfcompile.model.site import Site
+from nfcompile.model.site import Pool, Site
 from nfcompile.model.sources import named_sources, own_sources
 from nfcompile.verify.boxes import RangeTable
 
@@ -19,10 +19,12 @@ from nfcompile.verify.boxes import RangeTable
 class Sources(NamedTuple):
     """own      addresses of snat rules and `secondary_ips`
     closed   subscribers of which every packet is translated, so that their own addresses cannot be reached
+    partly   by pool the subscribers of which it translates some packets: those cannot be turned round
     named    with `strict_sources`, all that may leave; else None"""
 
     own: RangeTable
     closed: RangeTable
+    partly: Mapping[str, RangeTable]
     named: RangeTable | None
 
 
@@ -31,7 +33,25 @@ def sources(site: Site, allocations: Sequence[PoolAllocation]) -> Sources:
     named = RangeTable.of(named_sources(site)) if site.defaults.strict_sources else None
     excluded = [one for rule in site.snat if rule.exclude for one in _sources(rule)]
     closed = subtract(_closed(allocations), excluded)
-    return Sources(RangeTable.of(own_sources(site)), RangeTable.of(closed), named)
+    whole = [*closed, *excluded, *_passed(allocations)]
+    partly = {one.pool.name: list(subtract(_some(one.pool), whole)) for one in allocations}
+    tables = {name: RangeTable.of(ranges) for name, ranges in partly.items() if ranges}
+    return Sources(RangeTable.of(own_sources(site)), RangeTable.of(closed), tables, named)
+
+
+def _some(pool: Pool) -> Iterable[Range]:
+    """Sources that a translating pool may take; not those of static entries with a VLAN."""
+    if pool.is_static:
+        return [entry.local for entry in pool.global_map if entry.vid is None]
+    rules = pool.acl.rules if pool.acl and pool.translates else ()
+    sources = [rule.source for rule in rules if rule.allow]
+    return sources if pool.subscribers is None else intersect(sources, pool.subscribers)
+
+
+def _passed(allocations: Sequence[PoolAllocation]) -> Iterator[Range]:
+    for pool in (one.pool for one in allocations):
+        if not pool.translates and pool.acl:
+            yield from (rule.source for rule in pool.acl.rules if rule.allow)
 
 
 def _sources(rule: SnatRule) -> tuple[Range, ...]:

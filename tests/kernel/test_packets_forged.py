@@ -119,6 +119,63 @@ def test_nor_does_a_host_outside_that_knows_the_private_address(lab: Lab, hairpi
     assert "packets 4 " in listing
 
 
+PARTLY = """
+nat_defaults: {port_block_size: 64}
+acls:
+  no-mail: {10: deny tcp any dst any dport 25, 20: allow ip 100.64.0.0/24}
+  office: {10: allow ip 10.0.0.0/28 dst 198.18.0.0/28}
+  servers: {10: deny ip any dst 198.18.0.50}
+pools:
+  servers: {type: static, acl: servers, priority: 1, global_map: {192.168.0.5: 200.0.0.3}}
+  homes: {type: cgnat, acl: no-mail, priority: 3, global_ip: [203.0.113.0/28], hairpin: HAIRPIN,
+          limits_peruser: {portlimit_tcp: 512, portlimit_udp: 512}}
+  office: {type: nat, acl: office, priority: 4, global_ip: [203.0.114.0/28]}
+"""
+"""No pool takes all of any source."""
+
+
+@SITES
+def test_subscribers_of_some_destinations_are_closed_to_those(lab: Lab, hairpin: str) -> None:
+    """Neither the outside nor an inside host in its name opens what the subscriber's own query would pass by;
+    where the pool does not translate, connections come from outside as before."""
+    compiled = site(PARTLY.replace("HAIRPIN", hairpin))
+    check(
+        lab,
+        compiled,
+        """
+        udp@wan0 198.18.0.9:123 > 100.64.0.7:123     -> drop
+        udp 100.64.0.7:123 > 198.18.0.9:123          -> pool homes
+        udp@lan0 198.18.0.9:124 > 100.64.0.7:124     -> drop            # from inside, in a server's name
+        udp 100.64.0.7:124 > 198.18.0.9:124          -> pool homes
+        udp@wan0 100.64.0.7:125 > 198.18.0.77:125    -> drop            # in the subscriber's name
+        udp 100.64.0.7:125 > 198.18.0.77:125         -> pool homes
+        tcp@wan0 198.18.0.9:443 > 100.64.0.7:22      -> drop
+        tcp@wan0 198.18.0.9:25 > 100.64.0.7:22       -> untranslated    # its answer, too
+        icmp@wan0 198.18.0.9 > 100.64.0.7            -> drop
+        gre@wan0 198.18.0.9 > 10.0.0.5               -> drop
+        gre@wan0 198.18.0.99 > 10.0.0.5              -> untranslated
+        udp@wan0 198.18.0.9:4444 > 192.168.0.5:22    -> drop
+        udp@wan0 198.18.0.50:4444 > 192.168.0.5:22   -> untranslated
+        udp 100.64.0.7:22 > 10.0.0.5:4444            -> untranslated    # inside stays as it is
+        """,
+    )
+    listing = lab.must("nft", "list", "counter", "ip", "nfcompile", "dropped_private")
+    assert "packets 6 " in listing
+
+
+@SITES
+def test_nor_do_their_older_connections_leave_untranslated(lab: Lab, hairpin: str) -> None:
+    """A connection from before the pools is not translated any more; others of the same subscriber go on."""
+    lab.load("table ip before {\n chain c {\n type filter hook forward priority 0\n ct state new\n }\n}\n")
+    mine, other = address("10.0.0.5"), address("198.18.0.99")
+    old = [("lan0", Packet(UDP, mine, 900, far, 53)) for far in (FAR, other)]
+    assert all(len(one.out) == 1 for one in lab.exchange(old))
+    lab.reload(site(PARTLY.replace("HAIRPIN", hairpin)).text.text)
+    query, untouched = lab.exchange(old)
+    assert query.out == ()
+    assert [seen.packet.source for seen in untouched.out] == [mine]
+
+
 def test_a_port_unreachable_to_a_forged_source_does_not_leave(lab: Lab) -> None:
     """The forged datagram does not reach the host, and an error about it has no connection."""
     lab.load(site(homes()).text.text)

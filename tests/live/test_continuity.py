@@ -155,6 +155,18 @@ def test_who_is_always_translated_may_not_run_bare(flow, bare):
     assert SiteStatePolicy(compiled()).untranslated_flows()(flow) is bare
 
 
+def test_a_subscriber_of_some_destinations_may_run_bare_to_the_others():
+    acls = "acls: {a: {10: deny tcp any dst any dport 25, 20: allow ip 10.0.0.0/28 198.18.0.0/16}}\n"
+    pool = "pools: {a: {type: nat, acl: a, priority: 1, global_ip: [203.0.113.0/28]}}\n"
+    bare = SiteStatePolicy(compiled(acls + pool)).untranslated_flows()
+    flow = out(TCP, "10.0.0.3", "10.0.0.3", 5000, far="198.18.9.9")
+
+    assert bare(flow)
+    assert not bare(flow._replace(dport=25, reply_sport=25))
+    assert not bare(out(TCP, "10.0.0.3", "10.0.0.3", 5000, far="198.19.9.9"))
+    assert not bare(out(TCP, "10.0.0.3", "203.0.113.3", 5000, far="198.18.9.9"))
+
+
 def test_what_a_fake_pool_passes_may_run_bare():
     """Unless the rule before it denies: the destination is the one after dnat."""
     first = SITE.replace("deny tcp 100.64.0.0/24", "deny tcp 100.64.2.0/24").replace(
