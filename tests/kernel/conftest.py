@@ -47,6 +47,13 @@ def lab(_lab: Lab | str) -> Lab:
 
 
 @pytest.fixture
+def routed_by_mark(lab: Lab) -> Iterator[None]:
+    """The lab's gateway routes what goes back to a VLAN by its mark, as long as a test lasts."""
+    with lab.routed_by_mark():
+        yield
+
+
+@pytest.fixture
 def gateway() -> Iterator[Namespace]:
     """A gateway that is a network namespace and nothing else."""
     namespace = Namespace()

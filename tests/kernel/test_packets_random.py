@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
+import pytest
+
 from nfcompile.lower.vlans import pool_vid, shared_vids
 from nfcompile.model.ranges import PORT_LAST, Range
 from nfcompile.model.site import Site
@@ -41,8 +43,8 @@ def disagreement(lab: Lab, compiled: Compiled, dice: Random, met: Counter[str]) 
     return "\n".join(faults)
 
 
+@pytest.mark.usefixtures("routed_by_mark")
 def test_the_kernel_does_what_the_contract_says(lab: Lab) -> None:
-    lab.route_by_mark()
     met: Counter[str] = Counter()
     agree(random_sites(SITES or 100, SEED), lambda compiled, dice: disagreement(lab, compiled, dice, met))
 

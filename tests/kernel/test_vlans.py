@@ -39,10 +39,10 @@ pools:
 FAR, HOST, SERVER = (address(text) for text in ("198.18.0.1", "192.168.1.7", "10.9.0.2"))
 
 
+@pytest.mark.usefixtures("routed_by_mark")
 def test_both_hosts_at_the_same_time(lab: Lab) -> None:
     """The same five-tuple from both: each leaves from its own pool, and each gets its own answer."""
     lab.load(site(SITE).text.text)
-    lab.route_by_mark()
     for protocol, flags in ((UDP, 0), (TCP, SYN)):
         for host, globals_ in ((HOST, (203 << 24, None)), (SERVER, (200 << 24, None))):
             packets = [(wire, Packet(protocol, host, 5000, FAR, 443, flags)) for wire in VLANS]
@@ -54,10 +54,10 @@ def test_both_hosts_at_the_same_time(lab: Lab) -> None:
             assert all(o.back[0].packet[3:5] == (host, 5000) for o in outcomes)
 
 
+@pytest.mark.usefixtures("routed_by_mark")
 def test_answers_find_their_vlan_where_a_pool_serves_several(lab: Lab) -> None:
     """The global address does not say which VLAN it was, the connection does."""
     lab.load(site(CROSSED).text.text)
-    lab.route_by_mark()
     asked = [(wire, address(host)) for wire in VLANS for host in ("10.9.0.2", "10.9.0.130")]
     outcomes = lab.exchange((wire, Packet(UDP, host, 5000, FAR, 53)) for wire, host in asked)
     pools = [address("203.0.113.0") >> 3, address("203.0.113.8") >> 3]
@@ -66,9 +66,9 @@ def test_answers_find_their_vlan_where_a_pool_serves_several(lab: Lab) -> None:
     assert [outcome.back[0].packet.destination for outcome in outcomes] == [host for _, host in asked]
 
 
+@pytest.mark.usefixtures("routed_by_mark")
 def test_inbound_finds_its_vlan(lab: Lab) -> None:
     lab.load(site(SITE).text.text)
-    lab.route_by_mark()
     for number, wire in enumerate(VLANS, 1):
         knock = ("wan0", Packet(TCP, FAR, 900 + number, address(f"200.0.0.{number}"), 22, SYN))
         (outcome,) = lab.exchange([knock])
@@ -80,11 +80,11 @@ def test_inbound_finds_its_vlan(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "rules", ["red: {", "red: {5: deny ip any~102, "], ids=["one rule", "a deny before it"]
 )
+@pytest.mark.usefixtures("routed_by_mark")
 def test_a_dynamic_address_leads_back_into_its_vlan(lab: Lab, rules: str) -> None:
     """The same host in two VLANs has an address in each pool; who calls one of them reaches that VLAN."""
     pools = SITE[SITE.index("pools:") :]
     lab.load(site(SITE.replace(pools, DYNAMIC).replace("red: {", rules, 1)).text.text)
-    lab.route_by_mark()
     for number, wire in enumerate(VLANS, 1):
         (outcome,) = lab.exchange([(wire, Packet(TCP, HOST, 5000, FAR, 443, SYN))])
         mine = outcome.out[0].packet.source
@@ -94,11 +94,11 @@ def test_a_dynamic_address_leads_back_into_its_vlan(lab: Lab, rules: str) -> Non
         assert called.back[0].packet.source == mine
 
 
+@pytest.mark.usefixtures("routed_by_mark")
 def test_what_nobody_wants_goes_into_no_vlan(lab: Lab) -> None:
     """The mark leads to the VLAN behind the global address, whose table has a default route here; conntrack
     knows the echo reply as invalid, so that no nat chain sees it."""
     lab.load(site(SITE).text.text)
-    lab.route_by_mark()
     knock = Packet(UDP, FAR, 900, address("203.0.113.1"), 1500)
     ping = Packet(ICMP, FAR, 7, address("203.0.113.9"), 0, ECHO)
     packets = [("wan0", one) for one in (knock, ping, ping._replace(flags=ECHO_REPLY))]

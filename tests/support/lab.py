@@ -193,13 +193,18 @@ class Lab:
             there.settimeout(PATIENCE)
             yield here, stack.enter_context(there)
 
-    def route_by_mark(self) -> None:
-        """The host's part for sites with VLANs: what goes back to one is routed by its mark."""
+    @contextmanager
+    def routed_by_mark(self) -> Iterator[None]:
+        """The host's part for sites with VLANs, for a while: what goes back to one is routed by its mark."""
         for wire, vid in VLANS.items():
             gateway = f"{WIRE[wire].subnet}.2"
             self.must("ip", "route", "replace", "default", "via", gateway, "dev", wire, "table", str(vid))
-            if f"lookup {vid}" not in self.must("ip", "rule"):
-                self.must("ip", "rule", "add", "fwmark", str(vid), "lookup", str(vid))
+            self.must("ip", "rule", "add", "fwmark", str(vid), "lookup", str(vid))
+        try:
+            yield
+        finally:
+            for vid in VLANS.values():
+                self.must("ip", "rule", "del", "fwmark", str(vid), "lookup", str(vid))
 
     @contextmanager
     def sysctl(self, name: str, value: str) -> Iterator[None]:
