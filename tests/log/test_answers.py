@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from nfcompile.log import parquet_files
+from nfcompile.log import archives, parquet_files
 from nfcompile.log.answers import LogReader
 from nfcompile.log.archives import BadArchive, opened_database, opened_parquet
 from nfcompile.log.archives.json_lines import JsonLinesArchive
@@ -432,3 +432,9 @@ def test_keeping_is_for_databases(tmp_path):
     (tmp_path / "site.yaml").write_text(SITE)
     ran = nfcompile("log", str(tmp_path / "site.yaml"), "--to", f"json:{tmp_path}/x", "--keep", "3")
     assert (ran.returncode, (tmp_path / "x").exists()) == (2, False)
+
+
+def test_a_log_is_opened_more_than_once_in_a_process():
+    for _ in range(2):
+        with pytest.raises(BadArchive):
+            archives.opened_database("postgresql://nobody@/none?host=/nowhere", None)
