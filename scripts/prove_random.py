@@ -2,17 +2,23 @@
 
     .venv/bin/python scripts/prove_random.py [--sites 3000] [--seconds 600] [--seed 1]
 
-Prints each site that the kernel refuses, or that is not proved, by the seed and number that make it again.
-What this kernel lacks (flowtables, a helper) is counted apart.
+Prints each site that the kernel refuses, that is not proved, or has too many boxes for it, by the number and
+seed that make it again. What this kernel lacks (flowtables, a helper) is counted apart. One process for each
+processor.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import itertools
+import multiprocessing
+import os
 import sys
 import time
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 HERE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(HERE), str(HERE / "tests")]
@@ -20,11 +26,12 @@ sys.path[:0] = [str(HERE), str(HERE / "tests")]
 from nfcompile.diagnostics import SiteError  # noqa: E402
 from nfcompile.kernel import apply  # noqa: E402
 from nfcompile.verify import proof  # noqa: E402
-from support.random_sites import RandomSite  # noqa: E402
-from support.wide_sites import wide_sites  # noqa: E402
+from support.random_sites import RandomSite, accepted  # noqa: E402
+from support.wide_sites import few  # noqa: E402
 
 LACKING = ("No such file or directory", "the running kernel has no")
 MOST_BOXES = 20_000
+TOLD_EVERY = 50
 
 
 def main() -> int:
@@ -33,22 +40,43 @@ def main() -> int:
     parser.add_argument("--sites", type=int, default=3000)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--unloaded", action="store_true", help="prove only")
     asked = parser.parse_args()
     counts, began = Counter[str](), time.monotonic()
-    for drawn in wide_sites(asked.sites, asked.seed):
-        if time.monotonic() - began > asked.seconds:
-            break
-        counts["sites"] += 1
-        word, problem = ("", "") if asked.unloaded else loaded(drawn)
-        counts[word] += bool(word)
-        if not problem:
-            word, problem = proved(drawn)
-            counts[word] += bool(word)
-        if problem:
-            print(f"{drawn.name}: {problem}", flush=True)
-    print(", ".join(f"{word} {count:,}" for word, count in counts.items()))
+    judge = functools.partial(judged, asked.seed, loads=not asked.unloaded)
+    with multiprocessing.get_context("fork").Pool(asked.jobs) as pool:
+        for words, problem in pool.imap_unordered(judge, itertools.count()):
+            counts.update(words)
+            if problem:
+                print(problem, flush=True)
+            seconds = time.monotonic() - began
+            if words and counts["sites"] % TOLD_EVERY == 0:
+                print(f"{_told(counts)}, {seconds:.0f} s", file=sys.stderr, flush=True)
+            if counts["sites"] >= asked.sites or seconds > asked.seconds:
+                break
+    print(f"seed {asked.seed}: {_told(counts)}, {time.monotonic() - began:.0f} s")
     return 1 if counts["refused"] or counts["not proved"] else 0
+
+
+def judged(seed: str, number: int, *, loads: bool) -> tuple[tuple[str, ...], str]:
+    """What to count of a site, nothing where the compiler does not accept it, and what is to be printed."""
+    name = f"{number}/{seed}"
+    data = few(Random(name))
+    compiled = accepted(data)
+    if compiled is None:
+        return (), ""
+    drawn = RandomSite(name, data, compiled)
+    word, problem = loaded(drawn) if loads else ("", "")
+    words = [word] if word else []
+    if not problem:
+        word, problem = proved(drawn)
+        words.append(word)
+    return ("sites", *words), f"{name}: {problem}" if problem else ""
+
+
+def _told(counts: Counter[str]) -> str:
+    return ", ".join(f"{word} {count:,}" for word, count in counts.items())
 
 
 def loaded(drawn: RandomSite) -> tuple[str, str]:
@@ -70,7 +98,7 @@ def proved(drawn: RandomSite) -> tuple[str, str]:
     try:
         found = proof.prove(drawn.compiled, MOST_BOXES)
     except proof.TooManyBoxes:
-        return "too many boxes", ""
+        return "too many boxes", "too many boxes"
     if found.holds:
         return "proved", ""
     words = {

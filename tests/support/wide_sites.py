@@ -14,7 +14,7 @@ from typing import Any
 from nfcompile.model.read_pool import FIELD_TYPES
 from nfcompile.source.schema import schema_text
 from support.random_parts import one_in
-from support.random_sites import RandomSite, random_sites, site
+from support.random_sites import site
 
 SCHEMA = json.loads(schema_text())
 ODD = (
@@ -37,9 +37,17 @@ ODD = (
 """What stands where something else should."""
 
 
-def wide_sites(count: int, seed: str = "") -> Iterator[RandomSite]:
-    """So many sites that the compiler accepts; the same seed gives the same ones."""
-    return random_sites(count, seed, wide)
+def few(dice: Random) -> dict[str, Any]:
+    """As `wide`, with few pools and rules in most of them: the time of a proof grows with their product."""
+    made = wide(dice)
+    if one_in(dice, 4):
+        return made
+    for word, most in (("pools", 2), ("dnat", 1), ("snat", 1)):
+        kept = sorted(dice.sample(sorted(made[word]), min(most, len(made[word]))))
+        made[word] = {name: made[word][name] for name in kept}
+    asked = {pool.get("acl") for pool in made["pools"].values()}
+    made["acls"] = {name: rules for name, rules in made["acls"].items() if name in asked}
+    return made
 
 
 def wide(dice: Random) -> dict[str, Any]:
