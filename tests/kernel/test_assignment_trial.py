@@ -16,6 +16,7 @@ from support.frames import ECHO, ICMP, SYN, TCP, UDP, UNREACHABLE, Packet, datag
 from support.lab import Lab
 from support.lifetimes import forget_tokens
 from support.sites import site
+from support.waiting import until
 from support.wires import route
 
 POOL = """
@@ -84,12 +85,32 @@ def test_the_first_answer_ends_the_trial(lab: Lab, hairpin: str, protocol: int) 
 
 
 @pytest.mark.parametrize("hairpin", ["on", "off"])
+def test_an_answer_within_two_seconds_keeps_the_mapping(lab: Lab, hairpin: str) -> None:
+    """RFC 4787 REQ-5: the kernel takes such a connection for no stream and ends it with the trial, not the
+    assignment; and the mapping entry, where there is one, leads the next packet to the same port."""
+    loaded(lab, trial=3, hairpin=hairpin)
+    (first,) = lab.exchange([out()])
+    until(lambda: not marks(lab))
+
+    (again,) = lab.exchange([out()])
+    before, after = (one.out[0].packet for one in (first, again))
+    assert expires(lab, "map", "assigned1_homes") > DAY - 100
+    assert after.source == before.source
+    assert (after.source_port - 1024) // 128 == (before.source_port - 1024) // 128
+    if hairpin == "on":
+        assert after.source_port == before.source_port
+        assert expires(lab, "map", "eim_homes") > 120
+
+
+@pytest.mark.parametrize("hairpin", ["on", "off"])
 def test_nothing_that_the_subscriber_sends_ends_it(lab: Lab, hairpin: str) -> None:
     """Other sockets, the same one, more packets of a connection, with tokens old and young; nor errors."""
     loaded(lab, hairpin=hairpin)
     assert all(
         leaves(lab, out(), out(), out(far=FAR2), out(6000), out(7000, protocol=TCP), out(protocol=ICMP))
     )
+    assert expires(lab, "map", "assigned1_homes") <= TRIAL, "after a new connection"
+    assert expires(lab, "set", "taken_homes") <= TRIAL + 10
     forget_tokens(lab)
     assert all(leaves(lab, out(), out(6000), out(8000)))
     (seen,) = lab.flight([out()])

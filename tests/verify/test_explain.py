@@ -289,6 +289,21 @@ def test_marks_and_drops_have_their_steps(compiled: Compiled) -> None:
     assert said(hairpin, "pools.mobile.hairpin") == "hairpin is off in pool 'mobile': the packet is dropped"
 
 
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [("198.18.0.9:443", "acl 'office' rule 20"), ("198.18.0.9:25", ""), ("198.19.0.9:443", "")],
+)
+def test_the_acl_that_closes_a_subscriber_has_its_step(source: str, rule: str) -> None:
+    """Where a pool translates some destinations only: what is opened from there, and not from elsewhere."""
+    acls = "acls: {office: {10: deny tcp any dst any dport 25, 20: allow ip 10.0.0.0/28 198.18.0.0/16}}\n"
+    pools = "pools: {office: {type: nat, acl: office, priority: 1, global_ip: [203.0.113.0/28]}}\n"
+    answer = asked(site(acls + pools), f"tcp {source} > 10.0.0.5:22", interface="wan0", out="lan0")
+
+    assert answer.action == ("drop" if rule else "untranslated")
+    steps = said(answer, "acls.office.20")
+    assert steps == (f"{rule}: pool 'office' translates what 10.0.0.5 sends to 198.18.0.9" if rule else "")
+
+
 def test_no_step_speaks_of_the_inside_of_the_ruleset(compiled: Compiled) -> None:
     texts = "\n".join(
         step.text

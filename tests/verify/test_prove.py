@@ -144,9 +144,9 @@ def test_every_packet_is_in_one_box() -> None:
         ports = [dice.choice((0, 1, 53, 443, 1023, 65535)) for _ in range(2)]
         if protocol not in (6, 17):
             ports = [ports[0] if protocol == 1 else 0, 0]
-        names = [dice.choice(("lan0", "wan0", "*")) for _ in range(3)]
+        names = [dice.choice(("lan0", "wan0", "*")) for _ in range(4)]
         opens = protocol != 6 or dice.random() < 0.5
-        packet = (opens, names[0], ends[0], ports[0], ends[1], ports[1], *names[1:])
+        packet = (opens, names[0], ends[0], ports[0], ends[1], ports[1], *names[1:3], 0, 0, names[3])
         holders = [box for box in boxes if lies_in(box, protocol, packet)]
         assert len(holders) == 1, (protocol, packet, len(holders))
 
@@ -158,7 +158,7 @@ def lies_in(box: Box, protocol: int, packet: tuple[Any, ...]) -> bool:
         else value == mine
         if isinstance(mine, bool)
         else any(one.first <= value <= one.last for one in mine)
-        for value, mine in zip(packet, box[1:9], strict=True)
+        for value, mine in zip(packet, box[1:], strict=True)
     )
 
 

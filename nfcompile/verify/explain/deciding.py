@@ -53,6 +53,23 @@ def _acl_backwards(scene: Scene, step: Step) -> Iterator[Reason]:
     yield Reason(rule.path, f"acl '{pool.acl.name}' rule {rule.number} {does}")
 
 
+def acl_of_untranslated(scene: Scene, step: Step) -> Iterator[Reason]:
+    """The ACL of a pool that translates some packets of a subscriber: this is one, or what would be answered
+    with one."""
+    pool = next((one for one in scene.compiled.site.active_pools if one.name == step.chain.owner), None)
+    if pool is None or pool.acl is None or any(effect.kind == "return" for effect in step.effects):
+        return
+    subscriber, peer = scene.asked.destination, scene.asked.source
+    if step.chain.word == names.PARTLY_LEAK.word:
+        subscriber, peer = peer, subscriber
+    said = f"pool '{pool.name}' translates what {range_text(subscriber)} sends to {range_text(peer)}"
+    if step.origin[:1] == ("acls",):
+        rule = _line(pool.acl.rules, step.origin, subscriber)
+        yield Reason(rule.path, f"acl '{pool.acl.name}' rule {rule.number}: {said}")
+    else:
+        yield Reason(pool.path, said)
+
+
 def denied(pool: Pool, number: int) -> str:
     assert pool.acl is not None
     return f"acl '{pool.acl.name}' rule {number} denies: pool '{pool.name}' is skipped, {NEXT}"

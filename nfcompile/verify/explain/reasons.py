@@ -12,12 +12,20 @@ from nfcompile.lower import names
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.boxes import has
-from nfcompile.verify.explain.deciding import NEXT, SPEAKERS, denied, not_subscribed, silent
+from nfcompile.verify.explain.deciding import (
+    NEXT,
+    SPEAKERS,
+    acl_of_untranslated,
+    denied,
+    not_subscribed,
+    silent,
+)
 from nfcompile.verify.explain.ending import ending
 from nfcompile.verify.explain.scene import Reason, Scene, is_left_alone, leaves_outside, pool_named, pool_of
 from nfcompile.verify.reference_rules import hits
 from nfcompile.verify.walk import Outcome, Packet, Step
 
+PARTLY = (names.PARTLY_CLOSED.word, names.PARTLY_LEAK.word)
 LISTS = {names.DNAT_RULES: "dnat", names.SNAT_RULES: "snat"}
 
 
@@ -26,6 +34,9 @@ def reasons(compiled: Compiled, asked: Packet, outcome: Outcome) -> Iterator[Rea
     scene = Scene(compiled, asked, outcome, None)
     waiting = [one.pool for one in compiled.allocations] if is_flat_site(compiled) else []
     for at, step in enumerate(outcome.steps):
+        if step.chain.word in PARTLY:
+            yield from acl_of_untranslated(scene, step)
+            continue
         entered = _entered(step)
         asked_now = _pool_asked(compiled.site, step)
         if asked_now or scene.pool is None:

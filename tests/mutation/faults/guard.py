@@ -6,6 +6,7 @@ from mutation.faults.fault import FLOWTABLE, GUARD, HOST, POLICY, VLANS, Fault, 
 
 TIMES = ("model/test_timeout_policies.py",)
 BOTH = kernel("both_halves")
+FORGED = kernel("packets_forged")
 
 FAULTS = (
     # The guard.
@@ -28,6 +29,23 @@ FAULTS = (
         "Rule((*context.from_outside, target, counter(names.PRIVATE_COUNTER), DROP), POOLS),",
         "",
         GUARD,
+    ),
+    # Subscribers of some destinations only.
+    Fault("lower/table.py", "    partly_closed,\n", "", FORGED),
+    Fault("lower/guard.py", "[*leaving(context), *untranslated(context)]", "leaving(context)", FORGED),
+    Fault("lower/partly_closed.py", "if turned:\n", "if False:\n", FORGED),
+    Fault(
+        "lower/partly_closed.py",
+        "if pool.is_static else ()\n        yield",
+        "if False else ()\n        yield",
+        FORGED,
+    ),
+    Fault("lower/partly_closed.py", "elsewhere in context.routed_outside", "elsewhere in ()", FORGED),
+    Fault(
+        "lower/partly_closed.py",
+        "prerouting.append(Rule((*context.from_outside, inside, *_asked(sources)), POOLS))",
+        "pass",
+        FORGED,
     ),
     Fault("lower/table.py", "    among_inside,\n", "", GUARD),
     Fault("lower/sources.py", "rules.append(Rule((*to_one, *among, source, *FORGED), POOLS))", "pass", GUARD),
