@@ -109,7 +109,7 @@ def test_nothing_that_the_subscriber_sends_ends_it(lab: Lab, hairpin: str) -> No
     assert all(
         leaves(lab, out(), out(), out(far=FAR2), out(6000), out(7000, protocol=TCP), out(protocol=ICMP))
     )
-    assert expires(lab, "map", "assigned1_homes") <= TRIAL, "after a new connection"
+    assert expires(lab, "map", "ontrial1_homes") <= TRIAL, "after a new connection"
     assert expires(lab, "set", "taken_homes") <= TRIAL + 10
     forget_tokens(lab)
     assert all(leaves(lab, out(), out(6000), out(8000)))
