@@ -48,9 +48,6 @@ def run(options: Options) -> int:
         found = found._replace(account=found.account.refuted(compared.refuted))
     _write_site(found.text, options)
     _write_account(found.account, checked, compared, options)
-    if options.is_json and _has_file(options):
-        short = {"site": options.output, "kind": found.account.kind, "totals": found.account.totals}
-        print(json.dumps(short | {"diagnostics": cli_site.as_data(checked)}, ensure_ascii=False))
     return REFUSED if refused or (options.strict and not found.account.complete) else OK
 
 
@@ -140,6 +137,8 @@ def _write_account(
         if compared is not None:
             data["verify"] = compared.as_data()
         text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+        if _has_file(options):
+            print(json.dumps({"site": options.output} | data, ensure_ascii=False))
     else:
         lines = _lines(account, whole=options.account is not None)
         lines += compared.as_text() if compared is not None else ()

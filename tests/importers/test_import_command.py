@@ -49,12 +49,9 @@ def test_stdout_is_one_json_document_where_the_site_has_a_file(here, account):
     rules = write("rules.v4", PARTLY)
 
     ran = nfcompile("import", "iptables", rules, "--format", "json", "-o", "site.yaml", *account)
-    said = json.loads(ran.stdout)
+    written = Path("account.json").read_text() if account else ran.stderr
 
-    assert said["site"] == "site.yaml"
-    assert said["kind"] == "iptables"
-    assert (said["totals"]["translated"], said["totals"]["not-translated"]) == (1, 1)
-    assert said["diagnostics"] == []
+    assert json.loads(ran.stdout) == {"site": "site.yaml"} | json.loads(written)
 
 
 def test_a_foreign_configuration_is_not_overwritten(here):
