@@ -127,7 +127,9 @@ def _leak(gate: Gateway, compiled: Compiled, wire: str, sent: Packet, seen: Seen
     # What the outside itself has forged, and conntrack calls invalid, may turn round: it leaves no trace.
     if outside and private and wire == "lan0":
         return "a private source outside"
-    if outside and same and wire == "lan0" and reference.is_own(gate, source):
+    # Of an error about a connection that the outside opened, NAT writes the outer source whatever it was.
+    by_nat = sent.quoted != seen.packet.quoted
+    if outside and same and wire == "lan0" and not by_nat and reference.is_own(gate, source):
         return "a forged global source outside"
     if not outside and wire == "lan0" and same and private and reference.is_own(gate, target):
         return "a private source behind a global address"
