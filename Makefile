@@ -104,7 +104,7 @@ monitoring: setup
 logs: setup
 	@scripts/in-namespaces $(BIN)/python bench/$(if $(LOGS),log_report,logs).py
 
-# Kill apply, trial, confirm, rollback and timer at random moments: KILLS times, about 4 s each.
+# Kill apply, trial, confirm, rollback and timer at random moments: KILLS times, some 1.2 s of CPU each.
 kills: setup
 	@scripts/in-namespaces $(BIN)/python scripts/kills.py --kills "$(or $(KILLS),300)" $(if $(SEED),--seed "$(SEED)")
 

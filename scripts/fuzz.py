@@ -91,6 +91,9 @@ def main() -> int:
             found += len(one.problems)
             for problem in one.problems:
                 print(problem, flush=True)
+            seconds = time.monotonic() - began
+            told = f"{ran.total():,} of {asked.inputs:,} inputs, {found} problems, {seconds:.0f} s"
+            print(told, file=sys.stderr, flush=True)
     print(
         f"seed {asked.seed}: {sum(ran.values()):,} inputs, {found} problems, {time.monotonic() - began:.0f} s"
     )
