@@ -98,7 +98,9 @@ def killed(gateway: Gateway, operation: str, kind: signal.Signals, dice: random.
     allowed = {*SITES} if operation == "rollback" else {before, other}
     if operation == "timer":
         gateway.applies(other, "--confirm", str(TRIAL_SECONDS))
-        time.sleep(dice.uniform(0, TRIAL_SECONDS + 1))
+        # Its own rollback takes as long as an apply, however slow the machine is.
+        left = store.read(gateway.path).events[-1].uptime + TRIAL_SECONDS - store.uptime()
+        time.sleep(dice.uniform(0, max(0.0, left) + gateway.seconds["apply"]))
         return Kill(any(_sent(process, kind) for process in timers(gateway)), allowed)
     if operation == "confirm":
         gateway.applies(other, "--confirm", str(LONG_SECONDS))
