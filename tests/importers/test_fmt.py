@@ -207,3 +207,8 @@ def test_what_is_no_site_is_refused(tmp_path, text, status):
 def test_usage(tmp_path):
     assert nfcompile("fmt", str(tmp_path / "missing")).returncode == 2
     assert nfcompile("fmt", "--check", "-o", "x").returncode == 2
+
+
+@pytest.mark.parametrize("site", sorted(ROOT.glob("examples/*/site.yaml")), ids=lambda path: path.parent.name)
+def test_an_example_is_laid_out_already(site):
+    assert laid(site.read_text()) == site.read_text()
