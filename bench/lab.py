@@ -12,6 +12,7 @@ import os
 import random
 import re
 import resource
+import socket
 import struct
 import subprocess
 import time
@@ -29,6 +30,7 @@ WAN_ADDRESS = "203.0.113.1"
 ENTRY = re.compile(r"src=(\S+) dst=\S+ sport=(\d+) dport=\d+ .*?src=\S+ dst=(\S+) sport=\d+ dport=(\d+)")
 SAMPLE = 2000
 SYN = 2
+EVERY_PROTOCOL = 3
 UDP, TCP = 17, 6
 KNOWN = "known"
 """Cases with this word keep what the ruleset learns; the others are loaded anew before each turn."""
@@ -133,8 +135,9 @@ class Gateway:
         for timeout in ("udp_timeout", "udp_timeout_stream"):
             inside("sysctl", "-qw", f"net.netfilter.nf_conntrack_{timeout}=3600")
         self.socket = packet_socket(f"c{number}")
+        self._server, self._far = server, f"s{number}"
         with server.entered():
-            self.far_socket = packet_socket(f"s{number}")
+            self.far_socket = packet_socket(self._far)
 
     def load(self, ruleset: Path, loader: Sequence[str] = NFT, limit: int = 0, memory: int = 0) -> None:
         """Load a ruleset, and again before each turn if it learns from packets. Failed beyond `limit` seconds
@@ -149,6 +152,18 @@ class Gateway:
         self.namespace.do("conntrack", "-F")
         if self._again:
             self.namespace.do(*self._again)
+
+    def receiver(self) -> socket.socket:
+        """A socket of its own that gets what arrives at the server; each frame costs more until it is closed.
+        (One that has received once goes on: binding it to no protocol changes nothing.)"""
+        with self._server.entered():
+            made = packet_socket(self._far)
+            made.bind((self._far, EVERY_PROTOCOL))
+        return made
+
+    def keep(self) -> None:
+        """Do not load anew before a turn: what the ruleset learns from one counts in the next."""
+        self._again = ()
 
     def listen(self) -> None:
         """Start a program that reads all connection events, on another CPU than the sender's."""

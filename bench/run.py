@@ -11,7 +11,18 @@ from pathlib import Path
 import figures
 import measure
 
-PRINTED = ("startup", "static_pool", "scale", "many", "apply", "history", "dump", "connections", "npt")
+PRINTED = (
+    "startup",
+    "static_pool",
+    "scale",
+    "many",
+    "apply",
+    "history",
+    "dump",
+    "connections",
+    "growth",
+    "npt",
+)
 KEPT = ("commands", "load", "packets")
 """Those whose figures are what docs/performance.md shows."""
 

@@ -46,10 +46,10 @@ def establish(gateway: Gateway, some: Sequence[Flow]) -> str:
 
 def arrived(gateway: Gateway, batch: Batch) -> list[bytes]:
     """Send frames; those that the server gets."""
-    gateway.far_socket.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
-    with _receiving(gateway.far_socket):
+    with gateway.receiver() as far:
+        far.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
         batch.send(gateway.socket)
-        return list(_frames(gateway.far_socket))
+        return _frames(far)
 
 
 def established(gateway: Gateway, batch: Batch, broken: Broken) -> float:
@@ -60,22 +60,6 @@ def established(gateway: Gateway, batch: Batch, broken: Broken) -> float:
     if share < WORKING_SHARE or gateway.tracked() > LONG_LIVED:
         broken[gateway.name] = f"{share:.1%} of the packets arrived, {gateway.tracked()} connections"
     return spent / batch.count * 1e9
-
-
-class _receiving:
-    """Let a packet socket receive for a while; otherwise it would cost time in each turn."""
-
-    def __init__(self, socket_: socket.socket) -> None:
-        self._socket, self._name = socket_, socket_.getsockname()[0]
-
-    def __enter__(self) -> None:
-        self._bind(0x0003)
-
-    def __exit__(self, *_: object) -> None:
-        self._bind(0)
-
-    def _bind(self, protocol: int) -> None:
-        self._socket.bind((self._name, protocol))
 
 
 def _frames(far: socket.socket) -> list[bytes]:
