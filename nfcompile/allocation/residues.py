@@ -7,8 +7,6 @@ Elements: a cell each, and K times 2^n; at best about 2 sqrt(K subscribers). K m
 2^n, neighbouring cells have the same remainder and are one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

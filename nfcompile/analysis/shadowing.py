@@ -20,8 +20,6 @@ pools:
 ```
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar

@@ -5,8 +5,6 @@ What a node's site takes from elsewhere keeps its written place: `moves` leads f
 sees ('pools.homes.global_ip[0]') to the one in the text ('pools.homes.global_ip.east[0]').
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The values of `pairs` and `nodes`: two gateways that stand in for each other, and what each has alone."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
@@ -20,7 +18,7 @@ class InterfaceAddress(NamedTuple):
     def text(self) -> str:
         return f"{address_text(self.address)}/{self.length}"
 
-    def shares_network(self, other: InterfaceAddress) -> bool:
+    def shares_network(self, other: "InterfaceAddress") -> bool:
         """Whether both are on one interface and in one network."""
         away = 32 - min(self.length, other.length)
         return self.interface == other.interface and self.address >> away == other.address >> away

@@ -4,8 +4,6 @@ Knows nothing of pools. `ipaddress` is not used: its objects cost 2 microseconds
 pool has tens of thousands of them.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
@@ -54,12 +52,13 @@ def range_text(value: Range) -> str:
     >>> range_text(Range(0x64400000, 0x6440003F)), range_text(Range(1, 3)), range_text(Range(5, 5))
     ('100.64.0.0/26', '0.0.0.1-0.0.0.3', '0.0.0.5')
     """
-    size = value.size
-    if size == 1:
-        return address_text(value.first)
-    if size & (size - 1) == 0 and value.first & (size - 1) == 0:
-        return f"{address_text(value.first)}/{32 - (size.bit_length() - 1)}"
-    return f"{address_text(value.first)}-{address_text(value.last)}"
+    first, last = value
+    if first == last:
+        return address_text(first)
+    size = last - first + 1
+    if size & (size - 1) == 0 and first & (size - 1) == 0:
+        return f"{address_text(first)}/{32 - (size.bit_length() - 1)}"
+    return f"{address_text(first)}-{address_text(last)}"
 
 
 def port_text(value: Range) -> str:

@@ -1,7 +1,5 @@
 """What is inside a gateway: interfaces, and on a one-armed gateway the networks behind its interface."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from nfcompile.model.ranges import EVERYWHERE, Range, subtract, union

@@ -1,7 +1,5 @@
 """Which addresses a site names in more than one VLAN."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

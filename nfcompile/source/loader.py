@@ -21,7 +21,7 @@ from yaml.events import (
 )
 
 from nfcompile.diagnostics import PROBLEMS_LIMIT, Diagnostic, Note, Path, Place
-from nfcompile.source.characters import INVISIBLE_IN_VALUE
+from nfcompile.source.characters import has_invisible
 from nfcompile.source.nodes import NESTING_LIMIT, TOO_DEEP, Branch, Node, clip, is_empty, mark_place, stretch
 
 DIGITS_LIMIT = 30
@@ -171,7 +171,7 @@ class Loader:
     def key(self, event: Any, path: Path) -> str:
         """Keys stay text, numbers too: an ACL rule's number and an address are keys."""
         if type(event) is ScalarEvent:
-            if event.anchor or event.tag or INVISIBLE_IN_VALUE.search(event.value):
+            if event.anchor or event.tag or has_invisible(event.value):
                 self.scalar(event, path)
             return str(event.value)
         if type(event) is AliasEvent:
@@ -197,7 +197,7 @@ class Loader:
         text = event.value
         if event.anchor or event.tag:
             self.properties(event, path)
-        if INVISIBLE_IN_VALUE.search(text):
+        if has_invisible(text):
             hint = "write it on one line"
             message = "a value with a line break"
             if "\n" not in text:
