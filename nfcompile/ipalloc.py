@@ -22,6 +22,7 @@ Knows nothing of pools, YAML or nft.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -93,6 +94,10 @@ class Stock(NamedTuple):
         """How many subscribers it serves."""
         return self.addresses * self.blocks_per_address
 
+    def block_ports(self, size: int) -> tuple[Range, ...]:
+        """The first `size` ports of each block of an address."""
+        return _block_ports(self.ports, self.block_size, size)
+
     def block(self, address: int, number: int) -> Block:
         """Block `number` (from 0) of a global address."""
         if self.ports is None:
@@ -106,6 +111,15 @@ class Stock(NamedTuple):
             return 0
         number = (port - self.ports.first) // self.block_size
         return number if 0 <= number < self.blocks_per_address else None
+
+
+@cache
+def _block_ports(ports: Range | None, block_size: int, size: int) -> tuple[Range, ...]:
+    """Of all pools with the same settings once: an address can have 64,512 blocks."""
+    if ports is None:
+        return (Range(0, size - 1),)
+    firsts = range(ports.first, ports.last - block_size + 2, block_size)
+    return tuple(Range(first, first + size - 1) for first in firsts)
 
 
 class Layout:
@@ -251,35 +265,42 @@ class Layout:
 
 
 def _joined(pieces: Sequence[Piece]) -> Iterator[tuple[Range, int, int]]:
-    run: Range | None = None
-    base = bits = 0
-    for piece in pieces:
-        if run and piece.first == run.last + 1 and (piece.base, piece.bits) == (base, bits):
-            run = Range(run.first, piece.last)
+    start, end, of_run, size_of_run = -1, -1, -1, -1
+    for first, last, base, bits, _ in pieces:
+        if first == end + 1 and base == of_run and bits == size_of_run:
+            end = last
             continue
-        if run:
-            yield run, base, bits
-        run, base, bits = Range(piece.first, piece.last), piece.base, piece.bits
-    if run:
-        yield run, base, bits
+        if start >= 0:
+            yield Range(start, end), of_run, size_of_run
+        start, end, of_run, size_of_run = first, last, base, bits
+    if start >= 0:
+        yield Range(start, end), of_run, size_of_run
 
 
 def _pieces(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Piece]:
     runs = iter(subscribers)
     run = next(runs, None)
+    if run is None:
+        return
+    first, end = run
     for entry in stock.globals:
         parts = list(cidrs(entry))
         for number in range(stock.blocks_per_address):
             for part in parts:
                 free = [part]
                 while free:
-                    if run is None:
-                        return
                     base, bits = free.pop()
-                    last = min(run.last, run.first + (1 << bits) - 1)
-                    yield Piece(run.first, last, base, bits, number)
-                    free += _left_over(base, bits, run.first, last)
-                    run = Range(last + 1, run.last) if last < run.last else next(runs, None)
+                    last = first + (1 << bits) - 1
+                    if last > end:
+                        last = end
+                        free += _left_over(base, bits, first, last)
+                    yield Piece(first, last, base, bits, number)
+                    first = last + 1
+                    if first > end:
+                        run = next(runs, None)
+                        if run is None:
+                            return
+                        first, end = run
 
 
 def _sections(stock: Stock, subscribers: Sequence[Range]) -> Iterator[Section]:

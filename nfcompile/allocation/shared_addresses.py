@@ -6,7 +6,7 @@ of these pools in packet order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from nfcompile.model.ranges import Range, intersect
 from nfcompile.model.site import Pool, Site
@@ -41,10 +41,10 @@ def by_address(pools: Iterable[Pool]) -> Iterator[tuple[Range, tuple[Pool, ...]]
         yield last
 
 
-def shares(pool: Pool, pools: Sequence[Pool]) -> bool:
-    """Whether another pool has an address of this one."""
-    others = (other for other in pools if other.name != pool.name and other.shares_addresses)
-    return pool.shares_addresses and any(intersect(pool.global_ip, other.global_ip) for other in others)
+def in_common(pools: Iterable[Pool]) -> frozenset[str]:
+    """The names of those cgnat pools of which another one has an address, too."""
+    owners = (own for _, own in by_address(pool for pool in pools if pool.shares_addresses))
+    return frozenset(pool.name for own in owners if len(own) > 1 for pool in own)
 
 
 def own_address(site: Site) -> int | None:

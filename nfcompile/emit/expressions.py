@@ -5,6 +5,7 @@ gives each its data type (nft(8), DATA TYPES), which decides how its values are 
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
@@ -28,7 +29,9 @@ class Name(NamedTuple):
     detail: str = ""
 
     def __str__(self) -> str:
-        return "_".join(part for part in self if part)
+        word, owner, detail = self
+        text = f"{word}_{owner}" if owner else word
+        return f"{text}_{detail}" if detail else text
 
 
 class Field(NamedTuple):
@@ -169,6 +172,7 @@ def every_bit(datatype: str) -> int:
     return (1 << WIDTHS.get(datatype, 32)) - 1
 
 
+@cache
 def symbols(datatype: str) -> dict[str, int]:
     """The names of a type's values."""
     return {text: value for value, text in SYMBOLS.get(datatype, {}).items()}

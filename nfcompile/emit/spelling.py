@@ -6,6 +6,7 @@ Values are numbers, names that the schema has checked, and nft's own words: ther
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from nfcompile.emit.expressions import (
@@ -45,30 +46,56 @@ from nfcompile.emit.statements import (
 )
 from nfcompile.model.ranges import Range, address_text, ipv6_text, port_text, range_text
 
+MEMORY = 4096
+"""So many texts are kept of values that repeat."""
 DECIMAL_MARKS = 0x1000000
 """Marks below are the operator's and are written as in the site; those above are ours, in hexadecimal."""
 
 
 def rule_text(statements: Sequence[Statement]) -> str:
     """A rule without its comment."""
-    return " ".join(SPELLED[type(statement)](statement) for statement in statements)
+    return " ".join([_statement(statement) for statement in statements])
+
+
+@lru_cache(MEMORY, typed=True)
+def _statement(statement: Statement) -> str:
+    """Half of all statements stand in every pool. (`typed`: a tuple equals one of another type.)"""
+    return SPELLED[type(statement)](statement)
 
 
 def element_text(
     element: Element, key: Sequence[str], data: Sequence[str] = (), interval: bool = False
 ) -> str:
     """An element of a set or map with keys and data of these types."""
-    text = key_text(element.key, key)
-    if isinstance(element.data, Verdict):
-        return f"{text} : {_verdict(element.data)}"
-    return f"{text} : {key_text(element.data, data, interval)}" if element.data else text
+    return element_speller(key, data, interval)(element)
+
+
+def element_speller(
+    key: Sequence[str], data: Sequence[str] = (), interval: bool = False
+) -> Callable[[Element], str]:
+    """What writes the elements of one set or map; their data repeat, their keys do not."""
+    plain = len(key) == 1 and key[0] == "ipv4_addr"
+
+    def spell(element: Element) -> str:
+        parts, found, _ = element
+        first = parts[0]
+        text = range_text(first) if plain and isinstance(first, Range) else key_text(parts, key)
+        if isinstance(found, Verdict):
+            return f"{text} : {_statement(found)}"
+        return f"{text} : {_data_text(found, data, interval)}" if found else text
+
+    return spell
+
+
+def _data_text(key: Key, types: Sequence[str], interval: bool) -> str:
+    return " . ".join([_known_text(part, one, interval) for part, one in zip(key, types, strict=True)])
 
 
 def key_text(key: Key, types: Sequence[str], interval: bool = False) -> str:
     """Parts of a key joined as a concatenation."""
     if len(key) == 1:
         return value_text(key[0], types[0], interval)
-    return " . ".join(value_text(part, one, interval) for part, one in zip(key, types, strict=True))
+    return " . ".join([value_text(part, one, interval) for part, one in zip(key, types, strict=True)])
 
 
 def value_text(value: Value, datatype: str, interval: bool = False) -> str:
@@ -91,6 +118,9 @@ def value_text(value: Value, datatype: str, interval: bool = False) -> str:
             return SYMBOLS[datatype].get(first, str(first))
         return hex(first) if datatype == "mark" and first >= DECIMAL_MARKS else str(first)
     return f"{hex(first)}-{hex(last)}" if datatype == "mark" else port_text(value)
+
+
+_known_text = lru_cache(MEMORY)(value_text)
 
 
 def _ipv6_range(value: Range, interval: bool) -> str:

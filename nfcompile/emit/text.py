@@ -20,7 +20,7 @@ from nfcompile.emit.objects import (
     Set,
     Table,
 )
-from nfcompile.emit.spelling import element_text, rule_text
+from nfcompile.emit.spelling import element_speller, rule_text
 from nfcompile.emit.validate import validate
 
 Line = tuple[str, Path]
@@ -82,14 +82,17 @@ def object_lines(thing: Object) -> Iterator[Line]:
 
 
 def _chain(chain: Chain) -> Iterator[Line]:
+    comment = chain.comment
     yield f"\tchain {chain.name} {{", chain.origin
-    if chain.comment:
-        yield f'\t\tcomment "{chain.comment}"', chain.origin
+    if comment:
+        yield f'\t\tcomment "{comment}"', chain.origin
     if chain.hook:
         type_, hook, priority = chain.hook
         yield f"\t\ttype {type_} hook {hook} priority {priority}; policy accept;", chain.origin
     for rule in chain.rules:
-        yield f"\t\t{rule_line(chain, rule)}", rule.origin
+        own = rule.comment
+        text = rule_text(rule.statements)
+        yield f"\t\t{text}" if own in ("", comment) else f'\t\t{text} comment "{own}"', rule.origin
     yield "\t}", chain.origin
 
 
@@ -116,8 +119,9 @@ def _elements(thing: Set | Map) -> Iterator[Line]:
         yield f"\t\ttimeout {thing.timeout}s", origin
     if thing.elements:
         yield "\t\telements = {", origin
+        spelled = element_speller(key, data, interval)
         for element in thing.elements:
-            yield f"\t\t\t{element_text(element, key, data, interval)},", element.origin or origin
+            yield f"\t\t\t{spelled(element)},", element.origin or origin
         yield "\t\t}", origin
     yield "\t}", origin
 

@@ -5,13 +5,14 @@ every chain can be reached from a base chain.
 """
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfcompile.emit.expressions import (
     FIELDS,
     Concat,
     Constant,
+    Elements,
     Expression,
     Field,
     Lookup,
@@ -84,20 +85,22 @@ def _faults(table: Table) -> Iterator[str]:
 
 
 def _rule(index: _Index, rule: Rule) -> Iterator[str]:
-    for statement in rule.statements:
+    last = len(rule.statements) - 1
+    for at, statement in enumerate(rule.statements):
+        if isinstance(statement, Match):
+            if isinstance(statement.right, Name):
+                yield from _keyed(index, statement.right, statement.left)
+            continue
         yield from _statement(index, statement)
         for chain in _targets(index, statement, follow=False):
             if not index.has("chain", chain):
                 yield f"there is no chain {chain}"
-    if any(isinstance(one, Verdict) for one in rule.statements[:-1]):
-        yield "statements after a verdict"
+        if at < last and isinstance(statement, Verdict):
+            yield "statements after a verdict"
 
 
 def _statement(index: _Index, statement: Statement) -> Iterator[str]:
-    if isinstance(statement, Match):
-        if isinstance(statement.right, Name):
-            yield from _keyed(index, statement.right, statement.left)
-    elif isinstance(statement, VerdictMap):
+    if isinstance(statement, VerdictMap):
         if isinstance(statement.source, Name):
             yield from _keyed(index, statement.source, statement.key, ("verdict",))
     elif isinstance(statement, SetUpdate):
@@ -156,34 +159,31 @@ def _keyed(
 
 def _elements(index: _Index, one: Set | Map) -> Iterator[str]:
     """Keys and data have the parts that the types say; verdicts lead to chains."""
-    for element in one.elements:
-        if len(element.key) != len(one.key):
-            yield f"a key of {len(element.key)} parts in a set of {len(one.key)}"
-        if isinstance(element.data, Verdict):
-            chain = element.data.chain
-            if chain is not None and not index.has("chain", chain):
-                yield f"there is no chain {chain}"
-        elif len(element.data) != (len(one.data) if isinstance(one, Map) else 0):
-            yield f"data of {len(element.data)} parts"
+    parts, data_parts = len(one.key), len(one.data) if isinstance(one, Map) else 0
+    for key, data, _ in one.elements:
+        if len(key) != parts:
+            yield f"a key of {len(key)} parts in a set of {parts}"
+        if isinstance(data, Verdict):
+            if data.chain is not None and not index.has("chain", data.chain):
+                yield f"there is no chain {data.chain}"
+        elif len(data) != data_parts:
+            yield f"data of {len(data)} parts"
 
 
-def _targets(index: _Index, statement: Statement, follow: bool = True) -> Iterator[Name]:
+def _targets(index: _Index, statement: Statement, follow: bool = True) -> set[Name]:
     """Chains that a statement can lead to; `follow` those of a named verdict map as well."""
     if isinstance(statement, Verdict):
-        verdicts: Iterable[object] = (statement,)
-    elif isinstance(statement, VerdictMap):
-        found = index.elements(statement.source) if isinstance(statement.source, Name) else None
-        entries = (
-            statement.source
-            if not isinstance(statement.source, Name)
-            else found.elements
-            if found is not None and follow
-            else ()
-        )
-        verdicts = (entry.data for entry in entries)
-    else:
-        return
-    yield from (one.chain for one in verdicts if isinstance(one, Verdict) and one.chain is not None)
+        return set() if statement.chain is None else {statement.chain}
+    if not isinstance(statement, VerdictMap):
+        return set()
+    entries: Elements = ()
+    if not isinstance(statement.source, Name):
+        entries = statement.source
+    elif follow:
+        found = index.elements(statement.source)
+        entries = () if found is None else found.elements
+    verdicts = (data for _, data, _ in entries if isinstance(data, Verdict))
+    return {chain for _, chain in verdicts if chain is not None}
 
 
 def _unreachable(table: Table, index: _Index) -> Iterator[str]:
@@ -201,9 +201,10 @@ def _reached(table: Table, index: _Index) -> set[Name]:
     while waiting:
         for rule in chains[waiting.pop()].rules:
             for statement in rule.statements:
-                fresh = {name for name in _targets(index, statement) if name in chains} - reached
-                reached |= fresh
-                waiting += fresh
+                if isinstance(statement, Verdict | VerdictMap):
+                    fresh = (_targets(index, statement) & chains.keys()) - reached
+                    reached |= fresh
+                    waiting += fresh
     return reached
 
 

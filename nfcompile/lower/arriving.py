@@ -20,7 +20,7 @@ from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.dispatch import by_global, is_flat
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.lower.session_limits import inbound_limit
-from nfcompile.lower.sources import global_addresses, matched
+from nfcompile.lower.sources import matched
 from nfcompile.lower.whose_address import whose
 
 POOLS = ("pools",)
@@ -32,7 +32,7 @@ def arriving(context: Context) -> Contribution:
     allocations = [allocation for allocation in context.allocations if allocation.pool.opens_to_outside]
     if not allocations:
         return Contribution()
-    asked = matched(ASKED, names.GLOBALS, global_addresses(context))
+    asked = matched(ASKED, names.GLOBALS, context.global_addresses)
     inward = *context.from_outside, *context.to_inside, match(CT_STATUS, "dnat"), asked
     entry = Rule((*inward, jump(names.INBOUND_POLICY)), POOLS)
     policies = [_policy(context, allocation) for allocation in allocations]

@@ -8,11 +8,10 @@ the name of an interface 7 (16 bytes are copied and compared), a set of numbers 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import takewhile
 
 from nfcompile.emit import Chain, Object, Rule
 from nfcompile.emit.expressions import Bitwise, Field
-from nfcompile.emit.statements import IIFNAME, IP_DADDR, IP_SADDR, OIFNAME, Match, Statement
+from nfcompile.emit.statements import IIFNAME, IP_DADDR, IP_SADDR, OIFNAME, Match
 
 TUPLES = ("ct original ip", "ct reply ip")
 ADDRESS, PLAIN, INTERFACE, SET, LAST = range(5)
@@ -24,17 +23,20 @@ def cheapest_first(objects: Iterable[Object]) -> tuple[Object, ...]:
 
 
 def _chain(chain: Chain) -> Chain:
-    return chain._replace(rules=tuple(map(_rule, chain.rules)))
+    rules = tuple([_rule(rule) for rule in chain.rules])
+    return chain if rules == chain.rules else chain._replace(rules=rules)
 
 
 def _rule(rule: Rule) -> Rule:
-    matches = [one for one in takewhile(_is_match, rule.statements) if isinstance(one, Match)]
+    matches: list[Match] = []
+    for one in rule.statements:
+        if not isinstance(one, Match):
+            break
+        matches.append(one)
+    if len(matches) < 2:
+        return rule
     rest = rule.statements[len(matches) :]
     return rule._replace(statements=(*sorted(matches, key=_cost), *rest))
-
-
-def _is_match(one: Statement) -> bool:
-    return isinstance(one, Match)
 
 
 def _cost(one: Match) -> int:

@@ -16,6 +16,7 @@ name of the other: then what comes unasked to that port reaches the other one of
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
@@ -104,18 +105,25 @@ def port_plan(allocation: PoolAllocation) -> PortPlan | None:
     layout = allocation.layout()
     if layout.stock.by_address and shape(layout) is not None:
         return None
-    blocks = {layout.stock.block(piece.base, piece.block).first for piece in layout.pieces}
+    numbers = {piece.block for piece in layout.pieces}
+    blocks = frozenset(layout.stock.block(0, number).first for number in numbers)
     spreads = tuple(
-        spread(tuple(word for word in words if word != "icmp"), allocation.stock, size)
+        spread(tuple(word for word in words if word != "icmp"), allocation.stock._replace(globals=()), size)
         for words, size in allocation.protocol_ports
         if words != ("icmp",)
     )
     plan = PortPlan(layout, spreads, tuple(dict.fromkeys((one.base, one.bits) for one in layout.pieces)))
-    chains = {one.part(block, at) for one in spreads for block in blocks for at in range(one.parts)}
-    count = len(chains) + (0 if plan.single else len(plan.prefixes))
+    count = len(_every_part(spreads, blocks)) + (0 if plan.single else len(plan.prefixes))
     return plan if 0 < count <= MOST_CHAINS else None
 
 
+@cache
+def _every_part(spreads: tuple[Spread, ...], blocks: frozenset[int]) -> frozenset[Range]:
+    """All ports that get a chain; pools with the same settings have the same."""
+    return frozenset(part for one in spreads for block in blocks for part in _parts(block, one.size))
+
+
+@cache
 def spread(protocols: tuple[str, ...], stock: Stock, size: int) -> Spread:
     """The two largest aligned parts of each block, or the one that it is.
 
@@ -131,11 +139,12 @@ def spread(protocols: tuple[str, ...], stock: Stock, size: int) -> Spread:
     return Spread(protocols, size, max(map(len, found), default=0), smallest.bit_length() - 1)
 
 
-def _parts(block: int, size: int) -> list[Range]:
+@cache
+def _parts(block: int, size: int) -> tuple[Range, ...]:
     """Parts that are much smaller than the largest are left out."""
     parts = sorted(cidrs(Range(block, block + size - 1)), key=lambda one: -one[1])
     large = [(base, bits) for base, bits in parts[:PARTS] if bits + 2 >= parts[0][1]]
-    return [Range(base, base + (1 << bits) - 1) for base, bits in large]
+    return tuple(Range(base, base + (1 << bits) - 1) for base, bits in large)
 
 
 def computed_ports(
@@ -189,20 +198,33 @@ def _words(plan: PortPlan, spread: Spread) -> tuple[str, ...]:
 
 def _ports(pool: Pool, plan: PortPlan, spread: Spread) -> Iterator[Object]:
     """For each part a map from subscribers to the chain that puts the port there, and those chains."""
-    stock = plan.layout.stock
+    stock = plan.layout.stock._replace(globals=())
+    maps = piece_maps(plan.layout)
+    numbers = tuple(dict.fromkeys(piece.block for piece in plan.layout.pieces))
     if spread.bits:
         yield shuffle_chain(spread.bits)
     for part in range(spread.parts):
-        for one in piece_maps(plan.layout):
-            elements = []
-            for piece in one.pieces:
-                ports = spread.part(stock.block(piece.base, piece.block).first, part)
-                if ports is None:
-                    continue
-                yield port_chain(ports)
-                elements.append(one.element(piece, jump(names.port_chain(ports))))
+        chains = _chains_of_blocks(stock, spread, part, numbers)
+        leads = {block: jump(chain.name) for block, chain in chains.items()}
+        for one in maps:
+            yield from (
+                chains[block]
+                for block in dict.fromkeys(piece.block for piece in one.pieces)
+                if block in chains
+            )
+            elements = (
+                one.element(piece, leads[piece.block]) for piece in one.pieces if piece.block in leads
+            )
             name = names.pieces(pool.name, part, _words(plan, spread), one.rest)
             yield Map(name, ("ipv4_addr",), ("verdict",), pool.path, tuple(elements), one.flags)
+
+
+@cache
+def _chains_of_blocks(stock: Stock, spread: Spread, part: int, numbers: tuple[int, ...]) -> dict[int, Chain]:
+    """By the number of the block; one without such a part has none. Pools with the same settings share
+    them."""
+    found = ((number, spread.part(stock.block(0, number).first, part)) for number in numbers)
+    return {number: port_chain(ports) for number, ports in found if ports is not None}
 
 
 def _addresses(pool: Pool, plan: PortPlan) -> tuple[list[Object], Statements]:
@@ -224,12 +246,14 @@ def _addresses(pool: Pool, plan: PortPlan) -> tuple[list[Object], Statements]:
     return [table, *chains], (VerdictMap(IP_SADDR, name),)
 
 
+@cache
 def port_chain(ports: Range) -> Chain:
     """Keep the low bits of the source port, and put it among these ports; a source port there stays."""
     port = Bitwise(TH_SPORT, ports.size - 1, xor=ports.first) if ports.size > 1 else Constant(ports)
     return Chain(names.port_chain(ports), (Rule((set_field(TH_SPORT, port),), POOLS),), POOLS)
 
 
+@cache
 def shuffle_chain(bits: int) -> Chain:
     """Turn over each of the low bits of the source port, or not."""
     turned = (set_field(TH_SPORT, Bitwise(TH_SPORT, xor=1 << bit)) for bit in range(bits))

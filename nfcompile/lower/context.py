@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
+from nfcompile.allocation.shared_addresses import in_common
 from nfcompile.emit.expressions import Field
 from nfcompile.emit.statements import IIFNAME, IP_DADDR, IP_SADDR, OIFNAME, Match, concat, match, unlike
 from nfcompile.lower import names
-from nfcompile.model.ranges import EVERYWHERE
+from nfcompile.model.ranges import EVERYWHERE, Range, union
 from nfcompile.model.sides import GatewaySides, sides
 from nfcompile.model.site import Site
 from nfcompile.model.timeout_policies import held_by_host
@@ -23,7 +24,8 @@ class Context(NamedTuple):
 
     `has_hairpin`: some pool takes packets from inside for its global addresses. `shortest_entry`: seconds
     that the mapping entry, or the assignment, with the shortest time lives. `held_by_host`: protocols
-    whose timeouts are the host's.
+    whose timeouts are the host's. `in_common`: pools of which another one has an address, too.
+    `global_addresses`: those of all enabled pools, joined.
     """
 
     site: Site
@@ -32,6 +34,8 @@ class Context(NamedTuple):
     has_hairpin: bool = False
     shortest_entry: int = 0
     held_by_host: frozenset[str] = frozenset()
+    in_common: frozenset[str] = frozenset()
+    global_addresses: tuple[Range, ...] = ()
 
     @property
     def inside(self) -> tuple[str, ...]:
@@ -115,7 +119,9 @@ def lowering_context(site: Site, allocations: tuple[PoolAllocation, ...]) -> Con
     """Work out the two sides; VLAN interfaces that the site names count as inside."""
     hairpin = any(one.pool.hairpin and one.pool.translates for one in allocations)
     held = frozenset(held_by_host(site))
-    return Context(site, allocations, sides(site), hairpin, _shortest_entry(allocations), held)
+    common = in_common(site.active_pools)
+    every = union(one for allocation in allocations for one in allocation.pool.global_ranges)
+    return Context(site, allocations, sides(site), hairpin, _shortest_entry(allocations), held, common, every)
 
 
 def _shortest_entry(allocations: tuple[PoolAllocation, ...]) -> int:

@@ -36,7 +36,6 @@ from nfcompile.lower.custom_nat import left_alone
 from nfcompile.lower.partly_closed import untranslated
 from nfcompile.lower.sources import (
     gateways_own,
-    global_addresses,
     leaving,
     matched,
     origin,
@@ -60,7 +59,7 @@ def admission(context: Context) -> Contribution:
     begin with a SYN."""
     objects: list[Object] = []
     gateway: tuple[Rule, ...] = ()
-    globals_, own = global_addresses(context), gateways_own(context)
+    globals_, own = context.global_addresses, gateways_own(context)
     if globals_ or own:
         objects = [
             Counter(names.UNSOLICITED_COUNTER, POOLS),
@@ -104,7 +103,7 @@ def guard(context: Context) -> Contribution:
     outgoing += [*leaving(context), *untranslated(context)]
     if strict:
         objects += strict_objects(context)
-    if global_addresses(context):
+    if context.global_addresses:
         translated.append(_unsolicited(context, *context.from_either, *_on(context)))
     translated += _never_back(context)
     return Contribution(tuple(objects), translated=tuple(translated), outgoing=tuple(outgoing))
@@ -112,9 +111,9 @@ def guard(context: Context) -> Contribution:
 
 def before_inbound(context: Context) -> tuple[Rule, ...]:
     """`permit_invalid_flow: off` for sessions that are opened to a global address."""
-    if context.site.defaults.permit_invalid_flow or not global_addresses(context):
+    if context.site.defaults.permit_invalid_flow or not context.global_addresses:
         return ()
-    globals_ = *_not_own(context), matched(IP_DADDR, names.GLOBALS, global_addresses(context))
+    globals_ = *_not_own(context), matched(IP_DADDR, names.GLOBALS, context.global_addresses)
     return (Rule((*context.from_either, *globals_, NOT_SYN, counter(names.MIDSTREAM_COUNTER), DROP), PERMIT),)
 
 
@@ -126,7 +125,7 @@ def _not_own(context: Context) -> tuple[Match, ...]:
 
 def _unsolicited_at_gateway(context: Context, new: Match) -> tuple[Rule, ...]:
     """What is for the gateway itself, by an address of a pool: a `local` route led it here."""
-    if global_addresses(context) == (own_range(context),):
+    if context.global_addresses == (own_range(context),):
         return ()
     return (_unsolicited(context, *context.from_either, new, *_not_own(context)),)
 
@@ -149,7 +148,7 @@ def midstream_to_own(context: Context, pool: Pool) -> tuple[Rule, ...]:
 def unsolicited(context: Context) -> tuple[Rule, ...]:
     """What still goes to a global address after destination NAT has no mapping. It would be routed back
     out, or into a network that the routes know behind another interface."""
-    pools = (_unsolicited(context, *context.from_either),) if global_addresses(context) else ()
+    pools = (_unsolicited(context, *context.from_either),) if context.global_addresses else ()
     return (*pools, *_never_back(context))
 
 
@@ -172,7 +171,7 @@ def _on(context: Context) -> tuple[Match, ...]:
 
 
 def _unsolicited(context: Context, *matches: Match) -> Rule:
-    target = matched(IP_DADDR, names.GLOBALS, global_addresses(context))
+    target = matched(IP_DADDR, names.GLOBALS, context.global_addresses)
     return Rule((*matches, target, counter(names.UNSOLICITED_COUNTER), DROP), POOLS)
 
 

@@ -74,16 +74,13 @@ def over_limit(context: Context, allocation: PoolAllocation) -> list[Rule]:
 
 def block_elements(mapped: PieceMap, stock: Stock, size: int) -> Iterator[Element]:
     """Subscribers -> global prefix and the first `size` ports of their block, where it has so many."""
-    ports = [
-        Range(first, first + size - 1)
-        for number in range(stock.blocks_per_address)
-        for first in (stock.block(0, number).first,)
-    ]
-    prefixes: dict[tuple[int, int], Range] = {}
+    ports = stock.block_ports(size)
+    here, address = (-1, -1), Range(0, 0)
     masked = mapped.bits is not None
     for first, last, base, bits, number in mapped.pieces:
         if number < len(ports):
-            address = prefixes.setdefault((base, bits), prefix(base, bits))
+            if (base, bits) != here:
+                here, address = (base, bits), prefix(base, bits)
             yield Element((Range(first, first if masked else last),), (address, ports[number]))
 
 

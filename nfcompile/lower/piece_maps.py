@@ -47,13 +47,15 @@ def piece_maps(layout: Layout) -> tuple[PieceMap, ...]:
     first = layout.first
     if first is None or not _is_prefix(first, first.bits) or not first.bits:
         return (PieceMap(layout.pieces, None),)
-    alike = tuple(piece for piece in layout.pieces if _is_prefix(piece, first.bits))
     others = tuple(piece for piece in layout.pieces if not _is_prefix(piece, first.bits))
-    hashed = PieceMap(alike, first.bits)
-    return (hashed, PieceMap(others, None, True)) if others else (hashed,)
+    if not others:
+        return (PieceMap(layout.pieces, first.bits),)
+    alike = tuple(piece for piece in layout.pieces if _is_prefix(piece, first.bits))
+    return PieceMap(alike, first.bits), PieceMap(others, None, True)
 
 
 def _is_prefix(piece: Piece, bits: int) -> bool:
     """Whether a piece is a CIDR prefix of so many host bits, and its global addresses are one, too."""
+    first, last, _, host, _ = piece
     size = 1 << bits
-    return piece.bits == bits and piece.last - piece.first + 1 == size and piece.first & (size - 1) == 0
+    return host == bits and last - first + 1 == size and first & (size - 1) == 0

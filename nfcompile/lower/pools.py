@@ -35,7 +35,7 @@ from nfcompile.lower.mapping import sockets
 from nfcompile.lower.nat import deterministic_nat
 from nfcompile.lower.part import PoolPart, Statements, pool_chain, pool_rule
 from nfcompile.lower.session_limits import subscriber_limits
-from nfcompile.lower.sources import global_addresses, matched
+from nfcompile.lower.sources import matched
 from nfcompile.lower.static import static, static_sources
 from nfcompile.lower.whose_address import shared_ports
 from nfcompile.model.ranges import union
@@ -61,7 +61,7 @@ def pools(context: Context) -> Contribution:
     hairpin: list[Rule] = []
     if context.has_hairpin:
         back = *context.from_inside, *context.to_inside, match(CT_STATUS, "dnat")
-        asked = matched(Field("ct original ip daddr"), names.GLOBALS, global_addresses(context))
+        asked = matched(Field("ct original ip daddr"), names.GLOBALS, context.global_addresses)
         hairpin.append(Rule((*back, asked, jump(names.POOLS)), POOLS, "hairpin"))
     return Contribution(
         tuple(objects),

@@ -18,7 +18,7 @@ from nfcompile.lower.acl import acl_rules
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.part import pool_chain, pool_rule
-from nfcompile.lower.sources import global_addresses, matched, several
+from nfcompile.lower.sources import matched, several
 from nfcompile.model.ranges import subtract, union
 
 POOLS = ("pools",)
@@ -44,7 +44,7 @@ def reachable(context: Context) -> Contribution:
         asked, hosts = match(ASKED, *union(pool.global_ranges)), union(allocation.subscribers)
         objects += several(names.hosts(pool.name), hosts, pool.path)
         rules.append(pool_rule(pool, asked, matched(IP_DADDR, names.hosts(pool.name), hosts), goto(name)))
-    globals_ = matched(ASKED, names.GLOBALS, global_addresses(context))
+    globals_ = matched(ASKED, names.GLOBALS, context.global_addresses)
     led_on = *context.from_either, match(CT_STATUS, "dnat"), globals_
     entry = Rule((*led_on, jump(names.REACHABLE)), POOLS)
     chain = Chain(names.REACHABLE, tuple(rules), POOLS)

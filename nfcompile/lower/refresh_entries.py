@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.allocation.shared_addresses import shares
 from nfcompile.emit import Chain, Object, Rule
 from nfcompile.emit.expressions import Field
 from nfcompile.emit.statements import CT_STATUS, jump, match
@@ -51,8 +50,8 @@ def refresh_entries(context: Context, renewing: list[PoolAllocation]) -> Iterato
 
 
 def _by_address(context: Context, renewing: list[PoolAllocation], end: End) -> Iterator[Object]:
-    sharing = [one for one in renewing if shares(one.pool, context.site.active_pools)]
-    alone = (one.pool.name for one in renewing if one not in sharing)
+    sharing = [one for one in renewing if one.pool.name in context.in_common]
+    alone = (one.pool.name for one in renewing if one.pool.name not in context.in_common)
     rules = [rule for one in sharing for rule in _asked(context, one, end)]
     if chains := {pool: names.opened(end.side, pool) for pool in alone}:
         tables, look = by_global(context, f"refresh_{end.side}", end.address, chains)

@@ -85,7 +85,7 @@ def among_inside(context: Context) -> Contribution:
     """Inside hosts answer nothing that a pool has sent outside: a segment or an ICMP error of theirs that
     says so is forged, and the error would show its sender's own address. Nor does a subscriber send errors
     about what was opened to a global address with a source that is not translated, as from outside."""
-    globals_ = global_addresses(context)
+    globals_ = context.global_addresses
     if not globals_:
         return Contribution()
     among = *context.from_inside, *context.to_inside
@@ -124,11 +124,6 @@ def forged_leaving(context: Context) -> Rules:
         for name, ranges in _sets(context)
         if ranges
     )
-
-
-def global_addresses(context: Context) -> tuple[Range, ...]:
-    """All global addresses of the enabled pools, joined."""
-    return union(one for allocation in context.allocations for one in allocation.pool.global_ranges)
 
 
 def owned(context: Context) -> tuple[Range, ...]:
@@ -172,7 +167,7 @@ def partly_fake(context: Context) -> list[Pool]:
 
 def gateways_own(context: Context) -> tuple[Range, ...]:
     """Addresses of snat rules and `secondary_ips` that are no pool's."""
-    return union(subtract(own_sources(context.site), global_addresses(context)))
+    return union(subtract(own_sources(context.site), context.global_addresses))
 
 
 def origin(context: Context, name: Name) -> Path:
@@ -200,7 +195,7 @@ def unmatched(field: Field, name: Name, ranges: tuple[Range, ...]) -> tuple[Stat
 
 
 def _sets(context: Context) -> tuple[tuple[Name, tuple[Range, ...]], ...]:
-    pools = global_addresses(context)
+    pools = context.global_addresses
     return (names.GLOBALS, pools), (names.OWN, gateways_own(context))
 
 
@@ -224,7 +219,7 @@ def _hairpin(context: Context) -> Iterator[Rule]:
     if not any(allocation.pool.hairpins for allocation in context.allocations):
         return
     back = *context.from_inside, *context.to_inside, match(CT_STATUS, "dnat")
-    asked = matched(Field("ct original ip daddr"), names.GLOBALS, global_addresses(context))
+    asked = matched(Field("ct original ip daddr"), names.GLOBALS, context.global_addresses)
     for name, ranges in _sets(context):
         if ranges:
             yield Rule((*back, asked, matched(IP_SADDR, name, ranges), *FORGED), origin(context, name))

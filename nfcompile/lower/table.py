@@ -111,10 +111,14 @@ def _hooked(own: list[Object]) -> Iterator[Object]:
 def _inner(own: list[Object]) -> Iterator[Object]:
     """Everything else; a policy or chain that pools share is there once."""
     seen: set[CtTimeout | Counter | Chain] = set()
+    met: set[int] = set()
     for one in own:
         if isinstance(one, Chain) and one.hook:
             continue
         if isinstance(one, CtTimeout | Counter) or (isinstance(one, Chain) and not one.name.owner):
+            if id(one) in met:  # to compare the values of two chains takes longer
+                continue
+            met.add(id(one))
             if one._replace(origin=()) in seen:
                 continue
             seen.add(one._replace(origin=()))

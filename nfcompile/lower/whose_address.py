@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.allocation.shared_addresses import shares
 from nfcompile.emit import Element, Set
 from nfcompile.emit.expressions import Field
 from nfcompile.emit.statements import L4PROTO, PORTED, concat, match, unlike
@@ -29,7 +28,7 @@ def whose(context: Context, allocation: PoolAllocation, address: Field) -> Itera
     """
     pool = allocation.pool
     mine = match(address, *union(pool.global_ip))
-    if not shares(pool, context.site.active_pools):
+    if pool.name not in context.in_common:
         yield (mine,)
         return
     yield by_port(allocation, address)
@@ -48,7 +47,7 @@ def shared_ports(context: Context, allocation: PoolAllocation) -> list[Set]:
     """The set of a pool's addresses and ports, where another pool has one of the addresses."""
     pool = allocation.pool
     asked = pool.renews or pool.opens_to_outside
-    if not asked or not shares(pool, context.site.active_pools):
+    if not asked or pool.name not in context.in_common:
         return []
     keys = ((address, part) for address in union(pool.global_ip) for part in _ports(allocation))
     elements = tuple(Element(key) for key in keys)
