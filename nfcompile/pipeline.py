@@ -6,8 +6,6 @@ The stages up to the checks collect their problems and leave out what they canno
 of a site are found at once; nothing is compiled of a site with an error (SiteError).
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
@@ -50,7 +48,7 @@ class Compilation(NamedTuple):
     compiled: Compiled | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
 
-    def refused(self, reasons: tuple[Diagnostic, ...]) -> Compilation:
+    def refused(self, reasons: tuple[Diagnostic, ...]) -> "Compilation":
         """The same site after a stage, or the kernel, has refused it."""
         return self._replace(compiled=None, diagnostics=self.diagnostics + reasons)
 
@@ -150,12 +148,18 @@ def _read(document: Document, validated: Validated) -> ReadSite:
     return found._replace(problems=[*document.problems, *problems, *found.problems])
 
 
-def compile_site(document: Document) -> Compiled:
-    """The whole way. Raises SiteError with all problems where one of them is an error."""
+def accepted(document: Document) -> Analysis:
+    """The way up to the checks, of a site that passes them. Raises SiteError like `compile_site`."""
     if not document.node and fleet.node_names(document.data):
         raise SiteError((fleet.no_choice(document.data),))
     analysis = check(document)
     _refuse(analysis.diagnostics)
+    return analysis
+
+
+def compile_site(document: Document) -> Compiled:
+    """The whole way. Raises SiteError with all problems where one of them is an error."""
+    analysis = accepted(document)
     site, allocations, *_ = analysis.checked
     table = lower(site, allocations)
     second = npt_table(site)

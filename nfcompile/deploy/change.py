@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile import __version__
@@ -19,6 +18,7 @@ from nfcompile.records.history import Event
 from nfcompile.records.store import StateDir
 
 if TYPE_CHECKING:
+    from nfcompile.allocation.pools import PoolAllocation
     from nfcompile.kernel.apply import KnownTable, LoadResult
     from nfcompile.pipeline import Compiled
 
@@ -214,7 +214,9 @@ def known_table(state: StateDir, compiled: Compiled) -> KnownTable | None:
     generation, name = hint
     if name == _name(compiled):
         return KnownTable(compiled.text.text, generation)
-    text = _last_text(state)
+    text = store.loaded_text(state, name)
+    if text is None:
+        text = _last_text(state)
     return KnownTable(text, generation) if name == store.digest(text.encode()) else None
 
 
@@ -239,13 +241,24 @@ def _last_text(state: StateDir) -> str:
     return "" if compiled is None else compiled.text.text
 
 
-@lru_cache(maxsize=1)
 def recompiled(data: bytes, node: str) -> Compiled | None:
-    """A site of the history; a verb that compares with it and then loads another one compiles it once."""
+    """A site of the history; None where this version refuses it."""
     from nfcompile.model.fleet import NodeChoice
     from nfcompile.pipeline import compile_text
 
     return compile_text(data, LIVE, NodeChoice(node, bool(node))).compiled
+
+
+def allocated(data: bytes, node: str) -> tuple[PoolAllocation, ...] | None:
+    """What a site of the history gave to whom; None where this version refuses it."""
+    from nfcompile import pipeline
+    from nfcompile.model.fleet import NodeChoice
+
+    try:
+        parsed = pipeline.parse_text(data, LIVE, NodeChoice(node, bool(node)))
+        return pipeline.accepted(parsed.document).checked.allocations if parsed.document.complete else None
+    except SiteError:
+        return None
 
 
 def note_loaded(state: StateDir, compiled: Compiled, generation: int | None) -> None:

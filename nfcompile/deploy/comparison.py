@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nfcompile.allocation import moves
 from nfcompile.allocation.moves import Forgotten, Moves
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.deploy.change import SiteFile, recompiled
+from nfcompile.deploy.change import SiteFile, allocated
 from nfcompile.diagnostics import Path
 from nfcompile.emit import differences
 from nfcompile.emit.differences import Changed
@@ -94,5 +94,4 @@ def _live_allocations(live: SiteFile | None, nothing_live: bool) -> tuple[PoolAl
         return ()
     if live is None:
         return None
-    compiled = recompiled(live.data, live.node)
-    return None if compiled is None else compiled.allocations
+    return allocated(live.data, live.node)

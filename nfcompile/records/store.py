@@ -31,7 +31,7 @@ from nfcompile.records.history import Event, EventLog
 
 DEFAULT = "/var/lib/nfcompile"
 NAMESPACES = "netns"
-LOADED = "loaded"
+LOADED, LOADED_TEXT = "loaded", "loaded.nft"
 RESERVE_BYTES = 4096
 UNWRITABLE = frozenset((errno.EROFS, errno.ENOSPC, errno.EDQUOT))
 SO_NETNS_COOKIE = 71
@@ -178,9 +178,21 @@ def loaded(state: StateDir) -> tuple[int, str] | None:
 
 def note_loaded(state: StateDir, generation: int, text: str) -> None:
     """Remember what `loaded` says; where it cannot be written, the next `apply` lists the table."""
-    line = f"{state.kernel} {generation} {digest(text.encode())}\n"
+    data = text.encode()
+    line = f"{state.kernel} {generation} {digest(data)}\n"
     with suppress(OSError):
         _put(state.path, LOADED, line.encode())
+        _put(state.path, LOADED_TEXT, data)
+
+
+def loaded_text(state: StateDir, name: str) -> str | None:
+    """The text of ours that has this digest, if it is the one that was loaded last."""
+    try:
+        with open(os.path.join(state.path, LOADED_TEXT), "rb") as file:
+            data = file.read()
+    except OSError:
+        return None
+    return data.decode() if digest(data) == name else None
 
 
 def identity(namespace: str | None) -> str:

@@ -56,6 +56,22 @@ def test_a_note_of_another_text_is_no_answer(gateway, records):
     assert apply(gateway).stdout.endswith("applied\n")
 
 
+@pytest.mark.parametrize("damage", ["gone", "another text"])
+def test_a_change_without_the_text_that_was_loaded(gateway, records, damage):
+    """The text is only kept so that the site before need not be compiled."""
+    apply(gateway)
+    kept = records / "loaded.nft"
+    kept.unlink() if damage == "gone" else kept.write_text("table ip nfcompile {\n}\n")
+
+    assert apply(gateway, site=OTHER).stdout.endswith("applied\n")
+    changed = gateway.nft("list", "table", "ip", "nfcompile")
+    assert apply(gateway, site=OTHER).stdout == "nothing to change\n"
+
+    gateway.nft("delete", "table", "ip", "nfcompile")
+    apply(gateway, site=OTHER)
+    assert gateway.nft("list", "table", "ip", "nfcompile") == changed
+
+
 def test_nothing_is_listed_that_is_known(monkeypatch):
     old, new = site(SITE), site(OTHER)
 

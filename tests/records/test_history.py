@@ -146,6 +146,21 @@ def test_sites_are_stored_once_and_checked(tmp_path):
         store.site(path, "0" * 64)
 
 
+def test_the_text_that_was_loaded_last_is_kept(tmp_path):
+    state = store.StateDir(str(tmp_path), None, "boot/1")
+    store.note_loaded(state, 7, "table ip t {\n}\n")
+
+    generation, name = store.loaded(state)
+
+    assert generation == 7
+    assert store.loaded_text(state, name) == "table ip t {\n}\n"
+    assert store.loaded_text(state, "0" * 64) is None
+    (tmp_path / "loaded.nft").write_text("table ip t {\n\tset s { type mark; }\n}\n")
+    assert store.loaded_text(state, name) is None
+    (tmp_path / "loaded.nft").unlink()
+    assert store.loaded_text(state, name) is None
+
+
 def test_the_reserve_is_given_up_for_the_end_of_a_change(tmp_path, monkeypatch):
     path = str(tmp_path)
     with store.locked(path):
