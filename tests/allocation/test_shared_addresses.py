@@ -5,11 +5,12 @@ from __future__ import annotations
 from nfcompile.allocation.shared_addresses import in_common
 from nfcompile.pipeline import parse, read
 
+HEAD = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\nacls: {all: {10: allow ip any}}\npools:\n"
 POOL = "  {name}: {{type: {type}, acl: all, priority: {priority}, global_ip: {addresses}{more}}}\n"
 
 
 def pools(*rows: tuple[str, str, str]):
-    text = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\nacls: {all: {10: allow ip any}}\npools:\n"
+    text = HEAD
     for at, (name, kind, addresses) in enumerate(rows):
         more = f", port_range: {2048 * (at + 1)}-{2048 * (at + 2) - 1}" if kind == "cgnat" else ""
         text += POOL.format(name=name, type=kind, priority=at + 1, addresses=addresses, more=more)
