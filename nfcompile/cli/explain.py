@@ -90,7 +90,7 @@ def _answer(compiled: Compiled, question: Question, options: Options) -> Explana
     if not options.live:
         return explain_prefixes(compiled, question) if question.is_ipv6 else explain(compiled, question)
     state.examine(options)
-    from nfcompile.kernel import NOT_LOADED, KernelError, netns, nft
+    from nfcompile.kernel import NOT_LOADED, KernelError, netns, nft, one_element
     from nfcompile.verify.explain import explain_live, with_connections
 
     connections = _connections(question, options.netns)
@@ -100,7 +100,7 @@ def _answer(compiled: Compiled, question: Question, options: Options) -> Explana
             raise KernelError(NOT_LOADED)
         if question.is_ipv6:
             return with_connections(explain_prefixes(compiled, question), connections)
-        return explain_live(compiled, question, nft.element, connections)
+        return explain_live(compiled, question, one_element.element, connections)
 
     return netns.inside(options.netns, ask)
 

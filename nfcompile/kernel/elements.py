@@ -1,4 +1,4 @@
-"""The elements of our sets and maps, as the kernel has them; for one alone see `nft.element`.
+"""The elements of our sets and maps, as the kernel has them; for one alone see `one_element`.
 
 For the namespace of the calling process.
 """

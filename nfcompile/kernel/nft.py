@@ -131,7 +131,7 @@ def _table(library: Any, table: str = TABLE) -> str | None:
 def element(name: str, key: str) -> str | None:
     """Look up one element of a set or map of our table: its data, '' in a set; None where there is none.
 
-    Key and data are in nft's words ('100.64.0.1 . 5000'). Nothing is listed: a large map takes no longer.
+    Key and data are in nft's words ('100.64.0.1 . 5000'). nft reads all of the map: see `one_element`.
     """
     library = _library()
     library.set_stateless_output(True)

@@ -8,7 +8,7 @@ from functools import partial
 from nfcompile.allocation.mappings import Holding
 from nfcompile.allocation.numbering import FIRST_NUMBER
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.kernel import NOT_LOADED, KernelError, elements, netns, nft
+from nfcompile.kernel import NOT_LOADED, KernelError, elements, netns, nft, one_element
 from nfcompile.lower import names
 from nfcompile.lower.numbering import looked_up
 from nfcompile.model.parse import address
@@ -42,7 +42,7 @@ class KernelOwners:
 
         def ask() -> list[str | None]:
             text = address_text(subscriber)
-            return [nft.element(name, text) for _, name in _maps(allocation)]
+            return [one_element.element(name, text) for _, name in _maps(allocation)]
 
         said = netns.inside(self._netns, ask)
         found = list(dict.fromkeys(int(one, 16) for one in said if one is not None))
@@ -73,7 +73,7 @@ class KernelOwners:
         wanted = looked_up(allocation, number)
 
         def ask() -> bool:
-            return all(nft.element(name, _mark(key)) == data for name, key, data in wanted)
+            return all(one_element.element(name, _mark(key)) == data for name, key, data in wanted)
 
         if not wanted or not netns.inside(self._netns, ask):
             raise _differs(allocation)
@@ -123,7 +123,9 @@ def _subscribers(known: KnownSite, allocation: PoolAllocation, numbers: list[int
     pool = allocation.pool.name
     if allocation.pool.can_be_reached:
         ends = ((number, known.block(allocation, number)) for number in numbers)
-        asked = ((n, nft.element(f"owners_{pool}", address_text(end.address))) for n, end in ends if end)
+        asked = (
+            (n, one_element.element(f"owners_{pool}", address_text(end.address))) for n, end in ends if end
+        )
         return [(number, subscriber) for number, subscriber in asked if subscriber is not None]
     wanted = set(numbers)
     listed = ((int(data, 16), subscriber) for (_, subscriber), data in _assigned(allocation).items())

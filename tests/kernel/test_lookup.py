@@ -26,7 +26,7 @@ HEAD = "version: 1\ninterfaces: {inside: [lan0], outside: [wan0]}\n"
 SITE = (
     HEAD
     + """
-nat_defaults: {port_block_size: 8}
+nat_defaults: {port_block_size: 8, assignment_trial: 86400}
 acls: {homes: {10: allow ip 100.64.0.0/24}, lines: {10: allow ip 10.0.0.0/24}}
 pools:
   homes:
