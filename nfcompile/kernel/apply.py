@@ -11,15 +11,17 @@ generation after it.
 Killed at any point the table is the old one or the new one. Sessions are flushed after it: until that is
 done the set `unflushed`, made by the same transaction, holds the addresses that they may have, and the
 next apply goes on from there.
+
+Where a user may not send a first load at once, it goes in parts (`parts.py`), of which the last one counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from nfcompile.kernel import KernelError, batch, generation, netns, nft
+from nfcompile.kernel import KernelError, batch, generation, netns, nft, parts
 from nfcompile.kernel.batch import BatchLine, Elements, TableDifference
 from nfcompile.kernel.elements import listed, spelled
 from nfcompile.kernel.errors import Origin, raise_refusals
@@ -82,7 +84,10 @@ def check(text: str, origin: Origin) -> None:
 
 def _check(text: str) -> tuple[nft.Refusal, ...]:
     stand_in(text)
-    return nft.check(text)
+    try:
+        return nft.check(text)
+    except nft.TooLargeForUser:  # nothing is lost: the namespace is a scratch one
+        return parts.load(text)
 
 
 def preview(
@@ -216,6 +221,8 @@ def _load_difference(text: str, desired: ListedObjects, policy: StatePolicy | No
         for _ in range(TRIES):
             before = generation.read()
             live = _live()
+            if live is not None and parts.is_unfinished(live, desired):
+                live = None
             unflushed = None if live is None else live.pop(f"set {UNFLUSHED}", None)
             step = batch.compare(live or {}, desired)
             first = first or step
@@ -226,7 +233,7 @@ def _load_difference(text: str, desired: ListedObjects, policy: StatePolicy | No
             lines = _lines(text, live, desired, step, seen[-1], policy, unflushed)
             joined = _joined(lines)
             unless_interrupted()
-            refusals = nft.load(joined)
+            refusals = _loaded_anew(text, lines) if live is None else nft.load(joined)
             if refusals and joined == refused:
                 return _Done(LoadResult(first), tuple(_placed(refusals, lines)))
             refused = joined if refusals else ""
@@ -337,6 +344,14 @@ def _loaded(text: str) -> Loaded:
     return netns.in_scratch(lambda: _load_and_list(text))
 
 
+def _loaded_anew(text: str, lines: Sequence[BatchLine] = ()) -> tuple[nft.Refusal, ...]:
+    """Load a text where there is no table; `lines` are those of the whole batch, that of the text first."""
+    try:
+        return nft.load(_joined(list(lines)) if lines else text)
+    except nft.TooLargeForUser:
+        return parts.load(text, lines[len(text.splitlines()) :])
+
+
 def _placed(refusals: Iterable[nft.Refusal], lines: list[BatchLine]) -> Iterable[nft.Refusal]:
     """Refusals of a batch at the lines of the text that they stand for."""
     for refusal in refusals:
@@ -356,5 +371,5 @@ def load(text: str, origin: Origin, namespace: str | None = None) -> None:
 
 def _load_and_list(text: str) -> Loaded:
     stand_in(text)
-    refusals = nft.load(text)
+    refusals = _loaded_anew(text)
     return Loaded(refusals, "" if refusals else (nft.listing() or "") + nft.listing6())

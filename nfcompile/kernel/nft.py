@@ -32,6 +32,10 @@ class Refusal(NamedTuple):
     message: str
 
 
+class TooLargeForUser(KernelError):
+    """A batch that the kernel takes from the root of the machine only."""
+
+
 def load(text: str) -> tuple[Refusal, ...]:
     """Load a ruleset as one transaction; after a refusal the old one stands unchanged."""
     return _run(_library(), text)
@@ -249,7 +253,7 @@ def _raise_if_user_may_not(error: str) -> None:
     if "Operation not permitted" in error:
         raise KernelError(NOT_PERMITTED.format("nftables ruleset"))
     if "Message too long" in error:
-        raise KernelError(
+        raise TooLargeForUser(
             "the ruleset is larger than what this user may send to the kernel at once (sysctl "
             "net.core.wmem_default, with newer nft wmem_max); run as root, outside of user namespaces"
         )
