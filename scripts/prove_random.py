@@ -10,10 +10,12 @@ processor.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import itertools
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -34,6 +36,10 @@ MOST_BOXES = 20_000
 TOLD_EVERY = 50
 
 
+class TimeOver(Exception):
+    """No more sites are waited for; what there is of figures is said."""
+
+
 def main() -> int:
     """Prove; exit status 1 where a site is refused or not proved."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -45,7 +51,9 @@ def main() -> int:
     asked = parser.parse_args()
     counts, began = Counter[str](), time.monotonic()
     judge = functools.partial(judged, asked.seed, loads=not asked.unloaded)
-    with multiprocessing.get_context("fork").Pool(asked.jobs) as pool:
+    signal.signal(signal.SIGALRM, _over)
+    signal.alarm(max(1, int(asked.seconds)))
+    with contextlib.suppress(TimeOver), multiprocessing.get_context("fork").Pool(asked.jobs, _ready) as pool:
         for words, problem in pool.imap_unordered(judge, itertools.count()):
             counts.update(words)
             if problem:
@@ -53,10 +61,18 @@ def main() -> int:
             seconds = time.monotonic() - began
             if words and counts["sites"] % TOLD_EVERY == 0:
                 print(f"{_told(counts)}, {seconds:.0f} s", file=sys.stderr, flush=True)
-            if counts["sites"] >= asked.sites or seconds > asked.seconds:
+            if counts["sites"] >= asked.sites:
                 break
     print(f"seed {asked.seed}: {_told(counts)}, {time.monotonic() - began:.0f} s")
     return 1 if counts["refused"] or counts["not proved"] else 0
+
+
+def _ready() -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def _over(*_: object) -> None:
+    raise TimeOver
 
 
 def judged(seed: str, number: int, *, loads: bool) -> tuple[tuple[str, ...], str]:
