@@ -23,7 +23,8 @@ from nfcompile.model.acl import read_rule
 from nfcompile.model.parse import Fault
 from nfcompile.pipeline import compile_site, parse
 from nfcompile.source.document import SourceError
-from nfcompile.source.schema import is_valid, schema_text
+from nfcompile.source.schema import schema_text
+from nfcompile.source.schema_keywords import is_valid
 from support.command import NFCOMPILE
 
 EXAMPLES = int(os.environ.get("NFCOMPILE_FUZZ_EXAMPLES", "0"))

@@ -135,6 +135,36 @@ def test_no_room_is_above_itself():
     assert not left, f"circles among {sorted(left)}"
 
 
+def module_of(file):
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_files(tree, modules):
+    """The modules of ours that a file imports anywhere; `from a import b` is a.b where that is a file."""
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom):
+            inner = [f"{node.module}.{name}" for name in names]
+            names = [name if name in modules else node.module for name in inner]
+        yield from modules & set(names)
+
+
+def test_no_file_is_above_itself():
+    """As with rooms, imports inside functions and those for types alone included."""
+    modules = {module_of(file) for file in FILES}
+    left = {module_of(file): set(imported_files(tree, modules)) - {module_of(file)} for file, tree in trees()}
+    while free := [module for module, needed in left.items() if not needed & set(left)]:
+        for module in free:
+            del left[module]
+
+    # What is left imports a circle, or is in one: only the latter is imported by what is left.
+    while idle := set(left) - set().union(*left.values()):
+        for module in idle:
+            del left[module]
+    assert not left, f"circles among {sorted(left)}"
+
+
 def test_only_kernel_and_host_touch_the_machine():
     wrong = [
         f"{file.relative_to(ROOT)} imports {name}"

@@ -46,7 +46,8 @@ def run(options: Options) -> int:
 
 def _refuse_outputs(outputs: Sequence[str]) -> None:
     """What the unit cannot have: an unknown output, stdout, a file below the folder where it is started."""
-    from nfcompile.log.outputs import BadDestination, kind_of
+    from nfcompile.log.destination import BadDestination
+    from nfcompile.log.outputs import kind_of
 
     for one in outputs:
         try:

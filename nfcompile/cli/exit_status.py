@@ -5,11 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from nfcompile.pipeline import Compilation
+from collections.abc import Callable, Sequence
 
 OK = 0
 REFUSED = 1
@@ -24,12 +20,12 @@ class UsageProblem(Exception):
 
 
 class SiteRefused(Exception):
-    """A site has errors: exit status 1. Its diagnostics have been printed, or go into the JSON document;
+    """A site has errors: exit status 1. They have been printed, or are `diagnostics`, for the JSON document;
     `text`, where there is one, is a line after them."""
 
-    def __init__(self, compilation: Compilation, text: str = "") -> None:
+    def __init__(self, site: str, diagnostics: Sequence[object], text: str = "") -> None:
         super().__init__(text)
-        self.compilation = compilation
+        self.site, self.diagnostics = site, diagnostics
 
 
 class AnswerCut(Exception):
@@ -79,14 +75,11 @@ def _failed(problem: str, status: int, json: bool) -> int:
 
 def _site_refused(refused: SiteRefused, json: bool) -> int:
     if json:
-        from nfcompile.cli import site
-
-        name = refused.compilation.document.name
-        _document(str(refused) or f"'{name}' is refused", site.as_data(refused.compilation))
+        _document(str(refused) or f"'{refused.site}' is refused", refused.diagnostics)
     return say(str(refused), REFUSED) if str(refused) else REFUSED
 
 
-def _document(problem: str, diagnostics: list[object]) -> None:
+def _document(problem: str, diagnostics: Sequence[object]) -> None:
     from json import dumps
 
     try:

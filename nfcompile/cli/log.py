@@ -38,7 +38,8 @@ def run(options: Options) -> int:
 def _log(folder: str, options: Options) -> int:
     from nfcompile.live.follow import ScrapedSite
     from nfcompile.log.daemon import Daemon
-    from nfcompile.log.outputs import BadDestination, OutputSettings, opened
+    from nfcompile.log.destination import BadDestination, OutputSettings
+    from nfcompile.log.outputs import opened
     from nfcompile.log.process import alone, signals
 
     compilation, compiled = site.compiled_or_refused(options)

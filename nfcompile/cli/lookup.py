@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from nfcompile.cli import site
+from nfcompile.cli import lookup_answers, site
 from nfcompile.cli.ends import read_end
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note
 from nfcompile.cli.options import Options
@@ -64,9 +64,9 @@ def _computed(options: Options) -> int:
         wanted = (asked, _without_vlan(asked))
         found += [one for one in answers if "~" not in asked or one.subscriber in wanted]
     if options.is_json:
-        print(json.dumps(as_data(found)))
+        print(json.dumps(lookup_answers.as_data(found)))
     elif found:
-        print("\n\n".join(text(one) for one in found))
+        print("\n\n".join(lookup_answers.text(one) for one in found))
     elif not options.quiet:
         note(f"{all_pairs[0][0].document.name}: no binding has {asked}")
     return OK if found else REFUSED
@@ -76,25 +76,3 @@ def _without_vlan(asked: str) -> str:
     """The address of 'A~VID', as `mappings` writes a subscriber of a VLAN; other text as it is."""
     address, tilde, vid = asked.partition("~")
     return address if tilde and vid.isascii() and vid.isdigit() and ":" not in address else asked
-
-
-def as_data(found: list[Answer], certain: bool | None = None) -> dict[str, object]:
-    """The first answer as one object, the others in `also`; `certain` is of a question with a time."""
-    from nfcompile.allocation.lookup import NOBODY
-
-    more = {} if certain is None else {"certain": certain}
-    first, *others = [one._asdict() | more for one in found or [NOBODY]]
-    return first | {"also": others}
-
-
-def text(found: Answer) -> str:
-    """One binding for people."""
-    rows = [("subscriber", found.subscriber)]
-    if found.pool is not None:
-        rows.insert(0, ("pool", found.pool))
-    if found.global_ip is not None:
-        rows.append(("global address", found.global_ip))
-    if found.port_first is not None:
-        rows.append(("ports", f"{found.port_first}-{found.port_last}"))
-    rows.append(("action", found.action))
-    return "\n".join(f"{word + ':':<16}{value}" for word, value in rows)

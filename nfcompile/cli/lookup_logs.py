@@ -40,7 +40,7 @@ def opened(options: Options) -> LogReader | None:
 
 def _json_lines(options: Options) -> LogReader | None:
     from nfcompile.log.answers import LogReader
-    from nfcompile.log.archives import BadArchive
+    from nfcompile.log.archive import BadArchive
     from nfcompile.log.archives.json_lines import JsonLinesArchive, is_own
 
     if not options.log or files.STDIN in options.log:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfcompile.cli import files, lookup, lookup_logs, lookup_report, site, state
+from nfcompile.cli import files, lookup_answers, lookup_logs, lookup_report, site, state
 from nfcompile.cli.ends import read_end
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note
 from nfcompile.cli.lookup_report import AnsweredQuestion
@@ -95,9 +95,9 @@ def run(options: Options) -> int:
         lookup_report.write(asked, question, answered, options.format)
     elif options.is_json:
         certain = None if answers.moment is None and sources.log is None else not answered.doubt
-        print(json.dumps(lookup.as_data([one.answer for one in found], certain)))
+        print(json.dumps(lookup_answers.as_data([one.answer for one in found], certain)))
     elif found:
-        print("\n\n".join(lookup.text(one.answer) for one in found))
+        print("\n\n".join(lookup_answers.text(one.answer) for one in found))
     for line in () if options.quiet else _notes(asked, question, answers, sources):
         note(line)
     return OK if found else REFUSED

@@ -95,9 +95,10 @@ def compiled_or_refused(options: Options) -> tuple[Compilation, Compiled]:
 
 def refuse(compilation: Compilation, options: Options, text: str = "") -> NoReturn:
     """End the verb because of a site's errors, which are printed or go into the JSON document."""
-    if not options.is_json:
-        tell(compilation, options)
-    raise SiteRefused(compilation, text)
+    if options.is_json:
+        raise SiteRefused(compilation.document.name, as_data(compilation), text)
+    tell(compilation, options)
+    raise SiteRefused(compilation.document.name, (), text)
 
 
 def tell(compilation: Compilation, options: Options) -> None:

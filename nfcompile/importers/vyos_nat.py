@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from nfcompile.importers import values
 from nfcompile.importers.account import Accounting, Origin
@@ -22,18 +21,16 @@ from nfcompile.importers.form import (
     Unsaid,
 )
 from nfcompile.importers.values import Unreadable
+from nfcompile.importers.vyos_setup import VyosSetup
 from nfcompile.importers.vyos_tree import Leaf, Path
 from nfcompile.model.ranges import Range, intersect, union
-
-if TYPE_CHECKING:
-    from nfcompile.importers.vyos import VyosSetup
 
 REMARKS = ("description", "log")
 MANY = ("backend",)
 """Nodes that may have several values."""
 
 
-def read_rules(kind: str, leaves: list[Leaf], box: VyosSetup, ledger: Accounting) -> list[ForeignRule]:
+def read_rules(kind: str, leaves: list[Leaf], setup: VyosSetup, ledger: Accounting) -> list[ForeignRule]:
     """The rules of one list in ascending number."""
     numbered: dict[str, list[Leaf]] = {}
     for leaf in leaves:
@@ -41,7 +38,7 @@ def read_rules(kind: str, leaves: list[Leaf], box: VyosSetup, ledger: Accounting
     rules: list[ForeignRule] = []
     for number in sorted(numbered, key=lambda text: (len(text), text)):
         try:
-            rules += _Numbered(kind, number, numbered[number], box, ledger).rules()
+            rules += _Numbered(kind, number, numbered[number], setup, ledger).rules()
         except _Nothing as nothing:
             ledger.note((leaf.origin for leaf in numbered[number]), "ignored", nothing.code, nothing.reason)
     return rules
@@ -60,11 +57,11 @@ class _Numbered:
     """One numbered rule while its leaves are read."""
 
     def __init__(
-        self, kind: str, number: str, leaves: list[Leaf], box: VyosSetup, ledger: Accounting
+        self, kind: str, number: str, leaves: list[Leaf], setup: VyosSetup, ledger: Accounting
     ) -> None:
         self.kind = kind
         self.number = number
-        self.box = box
+        self.setup = setup
         self.ledger = ledger
         self.origins: list[Origin] = []
         self.said: dict[Path, tuple[str, Origin]] = {}
@@ -183,7 +180,7 @@ class _Numbered:
         )
 
     def group(self, kind: str, name: str, whole: Ranges, read: Callable[[str], Ranges]) -> Ranges:
-        members = self.box.groups.get((kind, name.lstrip("!")))
+        members = self.setup.groups.get((kind, name.lstrip("!")))
         if members is None:
             raise Unreadable("group", f"{kind} '{name.lstrip('!')}' is not in the input")
         found = union(one for text in members for one in read(text))
@@ -199,13 +196,13 @@ class _Numbered:
 
     def named(self, name: str, group: bool) -> InterfaceSet:
         if group:
-            members = self.box.groups.get(("interface-group", name))
+            members = self.setup.groups.get(("interface-group", name))
             if members is None:
                 raise Unreadable("group", f"interface-group '{name}' is not in the input")
             return InterfaceSet(frozenset(members))
         if not name.endswith(("*", "+")):
             return InterfaceSet(frozenset([name]))
-        known = frozenset(one for one in self.box.interfaces if one.startswith(name[:-1]))
+        known = frozenset(one for one in self.setup.interfaces if one.startswith(name[:-1]))
         if not known:
             raise Unreadable("interface-pattern", f"which interfaces '{name}' stands for is not known")
         return InterfaceSet(known)

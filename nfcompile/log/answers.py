@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from nfcompile.allocation.lookup import Answer
-from nfcompile.log.archives import Archive, ArchivedRecord
+from nfcompile.log.archive import Archive, ArchivedRecord
 from nfcompile.log.records import (
     BEGAN,
     RELEASED,

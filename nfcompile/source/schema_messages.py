@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from nfcompile.diagnostics import Diagnostic, Note, Path, dotted
 from nfcompile.source.nodes import clip
-from nfcompile.source.schema import Schema, kind_of, repeated
+from nfcompile.source.schema_keywords import Schema, kind_of, repeated
 
 Words = dict[str, str]
 

@@ -9,9 +9,11 @@ import pytest
 
 from nfcompile.log import archives, parquet_files
 from nfcompile.log.answers import LogReader
-from nfcompile.log.archives import BadArchive, opened_database, opened_parquet
+from nfcompile.log.archive import BadArchive
+from nfcompile.log.archives import opened_database, opened_parquet
 from nfcompile.log.archives.json_lines import JsonLinesArchive
-from nfcompile.log.outputs import OutputSettings, opened
+from nfcompile.log.destination import OutputSettings
+from nfcompile.log.outputs import opened
 from nfcompile.log.records import (
     ASSIGNED,
     BEGAN,

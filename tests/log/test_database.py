@@ -11,7 +11,8 @@ import pytest
 
 from nfcompile.log import database
 from nfcompile.log.delivery import Delivery, OutputAway
-from nfcompile.log.outputs import BadDestination, OutputSettings, opened
+from nfcompile.log.destination import BadDestination, OutputSettings
+from nfcompile.log.outputs import opened
 from nfcompile.log.records import LOST, STARTED, LogEvent
 from nfcompile.log.spool import Spool
 from support.log_records import AT, BLOCK, CONNECTION, RECORDS, RULE

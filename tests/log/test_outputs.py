@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from nfcompile.log.delivery import OutputAway, OutputEnded
-from nfcompile.log.outputs import OUTPUTS, BadDestination, json_lines, opened
+from nfcompile.log.destination import BadDestination
+from nfcompile.log.outputs import OUTPUTS, json_lines, opened
 from support.full_disk import writing
 from support.ipfix import Collector
 from support.log_records import AT, BLOCK

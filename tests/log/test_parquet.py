@@ -8,7 +8,8 @@ from pyarrow import parquet as reader
 
 from nfcompile.log import parquet_files
 from nfcompile.log.delivery import OutputAway
-from nfcompile.log.outputs import BadDestination, OutputSettings, opened, parquet
+from nfcompile.log.destination import BadDestination, OutputSettings
+from nfcompile.log.outputs import opened, parquet
 from support.full_disk import writing
 from support.log_records import AT, BLOCK, CONNECTION, RECORDS
 

@@ -17,7 +17,8 @@ from nfcompile.diagnostics import Diagnostic
 from nfcompile.model.read import read_site
 from nfcompile.model.site import Alg, Defaults, Limits, Pool, Timeouts
 from nfcompile.source.document import Document, parse
-from nfcompile.source.schema import ANNOTATIONS, KEYWORDS, defaults, is_valid, schema_text, validate
+from nfcompile.source.schema import defaults, schema_text, validate
+from nfcompile.source.schema_keywords import ANNOTATIONS, KEYWORDS, is_valid
 from nfcompile.source.schema_messages import MESSAGES
 
 SCHEMA: dict[str, Any] = json.loads(schema_text())

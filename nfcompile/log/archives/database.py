@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from nfcompile.log import database
-from nfcompile.log.archives import ArchivedRecord, BadArchive
+from nfcompile.log.archive import ArchivedRecord, BadArchive
 from nfcompile.log.database import BLOCKS, CONNECTIONS, EVENTS, LAST_PORT, Table
 from nfcompile.log.records import BlockRecord, ConnectionRecord, LogEvent
 from nfcompile.model.ranges import address_text

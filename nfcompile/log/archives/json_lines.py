@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, cast
 
-from nfcompile.log.archives import ArchivedRecord, BadArchive
+from nfcompile.log.archive import ArchivedRecord, BadArchive
 from nfcompile.log.records import BlockRecord, ConnectionRecord, LogEvent, Record, read_line
 from nfcompile.model.ranges import address_text
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from nfcompile.log import parquet_files
-from nfcompile.log.archives import ArchivedRecord, BadArchive
+from nfcompile.log.archive import ArchivedRecord, BadArchive
 from nfcompile.log.parquet_files import JOURNAL, LAST_PORT, PARQUET
 from nfcompile.log.records import (
     ASSIGNED,

@@ -3,24 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from nfcompile.log.delivery import Output
-
-
-class BadDestination(ValueError):
-    """A destination that cannot be followed."""
-
-
-class OutputSettings(NamedTuple):
-    """What outputs that hold the logs of many gateways want to know: this gateway's name, and after how many
-    days to drop records (0: never)."""
-
-    gateway: str = ""
-    keep: int = 0
-
-
-NO_SETTINGS = OutputSettings()
+from nfcompile.log.destination import NO_SETTINGS, BadDestination, OutputSettings, host_and_port
 
 
 def _json_lines(destination: str, _: OutputSettings) -> Output:
@@ -75,15 +60,3 @@ def kind_of(destination: str) -> str:
             return word
     known = ", ".join(f"{word}..." for word in OUTPUTS)
     raise BadDestination(f"'{destination}' is no destination; there are {known}")
-
-
-def host_and_port(text: str) -> tuple[str, int]:
-    """Read HOST:PORT; an IPv6 host stands in brackets. Raises BadDestination.
-
-    >>> host_and_port("[::1]:4739")
-    ('::1', 4739)
-    """
-    host, colon, port = text.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-        raise BadDestination(f"'{text}' is not HOST:PORT")
-    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from nfcompile.log.delivery import OutputAway, OutputEnded
-from nfcompile.log.outputs import BadDestination
+from nfcompile.log.destination import BadDestination
 from nfcompile.log.records import Record, line
 
 STDOUT = "-"

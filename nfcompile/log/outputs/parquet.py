@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from nfcompile.log import parquet_files
 from nfcompile.log.delivery import OutputAway
-from nfcompile.log.outputs import BadDestination, OutputSettings
+from nfcompile.log.destination import BadDestination, OutputSettings
 from nfcompile.log.parquet_files import JOURNAL, PARQUET
 from nfcompile.log.records import Record
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nfcompile.log import database
 from nfcompile.log.database import BLOCKS, CONNECTIONS, DELIVERIES, EVENTS, LAST_PORT, Table
 from nfcompile.log.delivery import OutputAway
-from nfcompile.log.outputs import BadDestination, OutputSettings
+from nfcompile.log.destination import BadDestination, OutputSettings
 from nfcompile.log.records import BlockRecord, ConnectionRecord, Record, time_text
 from nfcompile.model.ranges import address_text
 
