@@ -7,6 +7,7 @@ import stat
 import sys
 from typing import BinaryIO
 
+from nfcompile import durable
 from nfcompile.cli.exit_status import UsageProblem
 
 STDIN = "-"
@@ -64,19 +65,7 @@ def _write(name: str, data: bytes) -> None:
         with open(target, "wb") as device:
             device.write(data)
         return
-    import tempfile
-
-    descriptor, temporary = tempfile.mkstemp(prefix=".nfcompile-", dir=os.path.dirname(target))
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            os.fchmod(descriptor, stat.S_IMODE(mode))
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    durable.replace(target, data, stat.S_IMODE(mode))
 
 
 def _mode(target: str) -> int:

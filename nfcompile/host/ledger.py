@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from nfcompile import durable
 from nfcompile.host.steps import SetMtu, SetSysctl, Step, WriteLldp, as_data, from_data, target
 from nfcompile.kernel import KernelError
 
@@ -57,7 +57,7 @@ def write(folder: str, ledger: Ledger) -> None:
         if ledger.steps or ledger.before:
             before = {number: [*map(as_data, made)] for number, made in ledger.before.items()}
             data = {"identity": ledger.identity, "steps": [*map(as_data, ledger.steps)], "before": before}
-            _put(path, json.dumps(data))
+            durable.replace(path, json.dumps(data).encode())
         elif os.path.exists(path):
             os.unlink(path)
     except OSError as error:
@@ -78,22 +78,3 @@ def joined(before: Iterable[Step], made: Iterable[Step]) -> tuple[Step, ...]:
         elif isinstance(one, SetMtu | SetSysctl | WriteLldp):
             found[target(one)] = from_data({**as_data(known), "after": one.after})
     return tuple(found.values())
-
-
-def _put(path: str, text: str) -> None:
-    folder = os.path.dirname(path)
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    synced = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(synced)
-    finally:
-        os.close(synced)

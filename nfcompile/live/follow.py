@@ -5,6 +5,7 @@ The history says which one that is; where it does not, the site is the one that 
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 from nfcompile.kernel import KernelError
@@ -29,6 +30,17 @@ class FollowedSite:
 
     def __init__(self, site: ScrapedSite, root: str | None, namespace: str | None) -> None:
         self.site, self._root, self._namespace = site, root, namespace
+        folder = store.directory(root or store.DEFAULT, namespace)
+        self._file, self._stamp = os.path.join(folder, store.HISTORY), (0, 0, 0)
+
+    def history_changed(self) -> bool:
+        """Whether the file of the history is another one, or longer, than when this was asked last."""
+        try:
+            seen = os.stat(self._file)
+        except OSError:
+            return False
+        before, self._stamp = self._stamp, (seen.st_mtime_ns, seen.st_size, seen.st_ino)
+        return before != self._stamp
 
     def follow(self) -> tuple[Event | None, Event | None]:
         """Take the live site of the history. What is live in this kernel, and what is on trial; None where
@@ -44,8 +56,7 @@ class FollowedSite:
             events = store.read(state.path).events
         except KernelError:
             return None, None
-        settled = (one for one in reversed(history.settled(events)) if one.kernel == state.kernel)
-        return next(settled, None), history.trial(events, state.kernel)
+        return history.live(events, state.kernel), history.trial(events, state.kernel)
 
     def _take(self, live: Event) -> None:
         """Take the live site, unless this version rejects its text or it cannot be read."""

@@ -63,10 +63,6 @@ class Daemon:
         """Open everything. Raises KernelError."""
         self._settings, self._say = settings, say
         self._followed = FollowedSite(site, settings.root, settings.namespace)
-        self._history = os.path.join(
-            store.directory(settings.root or store.DEFAULT, settings.namespace), "history.jsonl"
-        )
-        self._stamp: object = None
         self._maps = ExpiringMaps(settings.namespace)
         self._watch = BlockWatch(self._left)
         self._packets = self._events = None
@@ -149,14 +145,8 @@ class Daemon:
 
     def _follow(self) -> None:
         """Take another site when the history has changed."""
-        try:
-            seen = os.stat(self._history)
-        except OSError:
+        if not self._followed.history_changed():
             return
-        stamp = seen.st_mtime_ns, seen.st_size, seen.st_ino
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
         before = self._followed.site
         live, _ = self._followed.follow()
         if self._followed.site is not before:

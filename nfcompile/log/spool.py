@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
+from nfcompile import durable
 from nfcompile.log.records import Record, line, read_line
 
 SEGMENT_BYTES = 16 << 20
@@ -98,12 +99,7 @@ class Spool:
         self._end_writing()
         if self._reading is not None:
             number, lines, at = self._reading
-            temporary = self._path(number) + ".new"
-            with open(temporary, "wb") as file:
-                file.write(b"".join(lines[at:]))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path(number))
+            durable.replace(self._path(number), b"".join(lines[at:]))
             self._reading = None
 
     def _begun(self, number: int) -> tuple[int, int]:

@@ -6,7 +6,6 @@ gone before their time: clients then ask for theirs again.
 
 from __future__ import annotations
 
-import os
 import select
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,6 @@ from nfcompile.pcp.rate import AskingRates
 from nfcompile.pcp.serving import Inside, ServedPools
 from nfcompile.pcp.sockets import Datagram, InsideSocket
 from nfcompile.pcp.store import ForwardingStore
-from nfcompile.records import store as records
 
 TICK = 1.0
 LOOK_EVERY = 15.0
@@ -51,10 +49,6 @@ class PcpDaemon:
         """Open everything. Raises KernelError."""
         self._settings, self._say = settings, say
         self._followed = FollowedSite(site, settings.root, settings.namespace)
-        self._history = os.path.join(
-            records.directory(settings.root or records.DEFAULT, settings.namespace), "history.jsonl"
-        )
-        self._stamp: object = None
         self._store = ForwardingStore(settings.namespace)
         self._rates = AskingRates()
         self._sockets: dict[str, InsideSocket] = {}
@@ -166,14 +160,8 @@ class PcpDaemon:
 
     def _follow(self) -> bool:
         """Take another site when the history has changed; whether it may have."""
-        try:
-            seen = os.stat(self._history)
-        except OSError:
+        if not self._followed.history_changed():
             return False
-        stamp = seen.st_mtime_ns, seen.st_size, seen.st_ino
-        if stamp == self._stamp:
-            return False
-        self._stamp = stamp
         self._followed.follow()
         compiled = self._followed.site.compiled
         self._pools = ServedPools(compiled.site, compiled.allocations)

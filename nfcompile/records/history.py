@@ -154,6 +154,11 @@ def trial(events: Iterable[Event], kernel: str) -> Event | None:
     return last if last.result == TRIAL or (last.result == LOADING and last.seconds) else None
 
 
+def live(events: Iterable[Event], kernel: str) -> Event | None:
+    """The event of what is live in that kernel and namespace; None where the history does not say."""
+    return next((one for one in reversed(settled(events)) if one.kernel == kernel), None)
+
+
 def kept(events: Iterable[Event], kernel: str | None = None) -> Event | None:
     """The last event that left a site (or, site None, no table) to stay; with `kernel`, only of that one."""
     stays = (one for one in reversed(settled(events)) if one.result in KEPT or one.result == REVERTED)

@@ -17,13 +17,13 @@ import fcntl
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
+from nfcompile import durable
 from nfcompile.kernel import KernelError, netns
 from nfcompile.records import history
 from nfcompile.records.clock import ClockReading, microseconds
@@ -31,6 +31,7 @@ from nfcompile.records.history import Event, EventLog
 
 DEFAULT = "/var/lib/nfcompile"
 NAMESPACES = "netns"
+HISTORY = "history.jsonl"
 LOADED, LOADED_TEXT = "loaded", "loaded.nft"
 RESERVE_BYTES = 4096
 UNWRITABLE = frozenset((errno.EROFS, errno.ENOSPC, errno.EDQUOT))
@@ -87,7 +88,7 @@ def read(path: str) -> EventLog:
     """The history of a state directory; empty where there is none."""
     refuse_unsafe(path)
     try:
-        with open(os.path.join(path, "history.jsonl"), "rb") as file:
+        with open(os.path.join(path, HISTORY), "rb") as file:
             return history.read(file.read())
     except FileNotFoundError:
         return EventLog(())
@@ -133,9 +134,10 @@ def keep(path: str, data: bytes) -> str:
     """Store a site, whole or not at all, and put the reserve by; its digest."""
     name = digest(data)
     try:
-        _put(path, "reserve", b"\0" * RESERVE_BYTES)
-        if not os.path.exists(os.path.join(path, "sites", name)):
-            _put(path, os.path.join("sites", name), data)
+        durable.replace(os.path.join(path, "reserve"), b"\0" * RESERVE_BYTES)
+        target = os.path.join(path, "sites", name)
+        if not os.path.exists(target):
+            durable.replace(target, data)
     except OSError as error:
         raise _unusable("write", path, error) from None
     return name
@@ -144,14 +146,14 @@ def keep(path: str, data: bytes) -> str:
 def put(path: str, name: str, data: bytes) -> None:
     """Store a file of the state directory, whole or not at all."""
     try:
-        _put(path, name, data)
+        durable.replace(os.path.join(path, name), data)
     except OSError as error:
         raise _unusable("write", path, error) from None
 
 
 def append(path: str, event: Event, reserve: bool = True) -> None:
     """Add an event, and return when it is on the disk; on a full one the reserve is given up for it."""
-    name = os.path.join(path, "history.jsonl")
+    name = os.path.join(path, HISTORY)
     try:
         try:
             _append(name, history.line(event))
@@ -181,8 +183,8 @@ def note_loaded(state: StateDir, generation: int, text: str) -> None:
     data = text.encode()
     line = f"{state.kernel} {generation} {digest(data)}\n"
     with suppress(OSError):
-        _put(state.path, LOADED, line.encode())
-        _put(state.path, LOADED_TEXT, data)
+        durable.replace(os.path.join(state.path, LOADED), line.encode())
+        durable.replace(os.path.join(state.path, LOADED_TEXT), data)
 
 
 def loaded_text(state: StateDir, name: str) -> str | None:
@@ -247,28 +249,12 @@ def _append(name: str, line: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    _sync_folder(os.path.dirname(name))
-
-
-def _put(path: str, name: str, data: bytes) -> None:
-    """Write a file beside its place, sync it, and move it there."""
-    target = os.path.join(path, name)
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".")
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    _sync_folder(os.path.dirname(target))
+    durable.sync_folder(os.path.dirname(name))
 
 
 def refuse_unsafe(path: str) -> None:
     """Raise StateError where another user could have written the history or its sites."""
-    checked = [path, os.path.join(path, "sites"), os.path.join(path, "history.jsonl")]
+    checked = [path, os.path.join(path, "sites"), os.path.join(path, HISTORY)]
     above, name = os.path.split(os.path.dirname(path))
     if name == NAMESPACES:
         checked += [above, os.path.join(above, name)]
@@ -310,14 +296,6 @@ def _lock(path: str) -> int:
         return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-def _sync_folder(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unusable(verb: str, path: str, error: OSError) -> StateError:
