@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from nfcompile.importers import values
 from nfcompile.importers.account import Accounting, Origin
 from nfcompile.importers.econat_tree import Path, Tree, Value, read_tree
+from nfcompile.importers.econat_values import (
+    DEVICE,
+    NEEDED,
+    OF_TYPE,
+    PARAMETERS,
+    TYPES,
+    NotAccepted,
+    whole_number,
+    word_of,
+)
+from nfcompile.importers.econat_values import priority as read_priority
 from nfcompile.importers.lines import SourceText
 from nfcompile.importers.reading import ImportOptions, Reading
 from nfcompile.importers.values import Unreadable
@@ -17,21 +27,6 @@ from nfcompile.source.layout import Item, LaidOutNode, Scalar, mapping, scalar, 
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}", re.ASCII)
 PRIORITY_FIRST = 100
-OF_TYPE = {
-    "global_ip": ("cgnat", "nat"),
-    "port_range": ("cgnat",),
-    "global_map": ("static",),
-    "allow_external_connect": ("nat", "static"),
-    "limits_peruser": ("cgnat",),
-}
-"""Parameters that some types of pools do not have."""
-SWITCHES = ("enable", "hairpin", "allow_external_connect", "connection_logging", "randomize_ports")
-TYPES = ("cgnat", "nat", "static", "fake")
-NEEDED = {"cgnat": "global_ip", "nat": "global_ip", "static": "global_map"}
-
-
-class _Refused(Exception):
-    """A value that a site does not accept."""
 
 
 def read(texts: tuple[SourceText, ...], options: ImportOptions, ledger: Accounting) -> Reading:
@@ -105,8 +100,8 @@ class _Site:
         for key in ("priority", NEEDED.get(kind, "")):
             try:
                 if key in branch:
-                    PARAMETERS.get(key, _priority)(branch[key].words)
-            except (Unreadable, _Refused, ValueError) as problem:
+                    PARAMETERS.get(key, read_priority)(branch[key].words)
+            except (Unreadable, NotAccepted, ValueError) as problem:
                 return f"{key} that can be read ({problem})"
         return ""
 
@@ -140,7 +135,7 @@ class _Site:
             self.ledger.guess(
                 f"pools.{name}.priority", priority, "the input does not say; EcoNAT counts in hundreds"
             )
-        items.append(Item("priority", self.one(branch, "priority", to, scalar(_number(priority)))))
+        items.append(Item("priority", self.one(branch, "priority", to, scalar(whole_number(priority)))))
         items += self.parameters(branch, kind, to)
         if kind == "cgnat":
             items.append(Item("allocation", scalar("dynamic")))
@@ -183,7 +178,7 @@ class _Site:
                     value.origins, "not-translated", "no-parameter", f"a site's pool has no '{key}'"
                 )
                 continue
-            except (Unreadable, _Refused, ValueError) as problem:
+            except (Unreadable, NotAccepted, ValueError) as problem:
                 self.ledger.note(value.origins, "not-translated", "bad-value", str(problem))
                 continue
             self.vlans = self.vlans or (key == "global_map" and any("~" in word for word in value.words))
@@ -195,8 +190,8 @@ class _Site:
         items = []
         for key, value in self.tree.branches.get(path, {}).items():
             try:
-                numbers: list[Scalar] = [_number(word) for word in value.words]
-            except _Refused as problem:
+                numbers: list[Scalar] = [whole_number(word) for word in value.words]
+            except NotAccepted as problem:
                 self.ledger.note(value.origins, "not-translated", "bad-value", str(problem))
                 continue
             self.ledger.note(value.origins, "translated", to=to)
@@ -245,38 +240,37 @@ class _Site:
 
     def defaults(self) -> LaidOutNode:
         path: Path = ("system", "nat_defaults")
-        items = []
-        for key, value in self.tree.branches.get(path, {}).items():
-            try:
-                node = scalar(_word(value.words)) if key in DEVICE else None
-            except _Refused:
-                node = None
-            if node is None:
-                reason = f"nat_defaults of a site has no such '{key}'"
-                self.ledger.note(value.origins, "not-translated", "no-parameter", reason)
-                continue
-            self.ledger.note(value.origins, "translated", to="nat_defaults")
-            items.append(Item(key, node))
+        items = [*self.device(path)]
         self.done.add(path)
         for key in ("alg", "timeouts_inactivity", "limits_peruser"):
             below = (*path, key)
             self.done.add(below)
-            if key == "alg":
-                found = [
-                    Item(name, scalar(value.words[0]))
-                    for name, value in self.tree.branches.get(below, {}).items()
-                ]
-                for value in self.tree.branches.get(below, {}).values():
-                    self.ledger.note(value.origins, "translated", to="nat_defaults")
-                node = mapping(*found, flow=True)
-            else:
-                node = self.numbers(below, "nat_defaults")
+            node = self.helpers(below) if key == "alg" else self.numbers(below, "nat_defaults")
             if node.items:
                 items.append(Item(key, node))
         if self.vlans and not any(item.key == "vlan_mode" for item in items):
             self.ledger.guess("nat_defaults.vlan_mode", "vlan", "an address names a VLAN")
             items.insert(0, Item("vlan_mode", scalar("vlan"), (" guessed: an address names a VLAN",)))
         return mapping(*items)
+
+    def device(self, path: Path) -> Iterator[Item]:
+        for key, value in self.tree.branches.get(path, {}).items():
+            try:
+                node = scalar(word_of(value.words)) if key in DEVICE else None
+            except NotAccepted:
+                node = None
+            if node is None:
+                reason = f"nat_defaults of a site has no such '{key}'"
+                self.ledger.note(value.origins, "not-translated", "no-parameter", reason)
+                continue
+            self.ledger.note(value.origins, "translated", to="nat_defaults")
+            yield Item(key, node)
+
+    def helpers(self, path: Path) -> LaidOutNode:
+        found = self.tree.branches.get(path, {})
+        for value in found.values():
+            self.ledger.note(value.origins, "translated", to="nat_defaults")
+        return mapping(*(Item(name, scalar(value.words[0])) for name, value in found.items()), flow=True)
 
     def rest(self) -> None:
         """Branches that are not NAT's."""
@@ -286,62 +280,3 @@ class _Site:
             lines: list[Origin] = [one for value in branch.values() for one in value.origins]
             reason = f"{'.'.join(path)} does not decide about translation"
             self.ledger.note([*lines, *self.tree.created.get(path, [])], "ignored", "", reason)
-
-
-def _priority(words: tuple[str, ...]) -> LaidOutNode:
-    return scalar(_number(words[0]))
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > 10:
-        raise _Refused(f"'{text}' is no number")
-    return int(text)
-
-
-def _word(words: tuple[str, ...]) -> Scalar:
-    if len(words) != 1:
-        raise _Refused("one word is needed")
-    text = words[0]
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 11 else text.strip('"')
-
-
-def _switch(words: tuple[str, ...]) -> LaidOutNode:
-    if words[0] not in ("on", "off", "enable", "disable"):
-        raise _Refused(f"'{words[0]}' is not on or off")
-    return scalar("on" if words[0] in ("on", "enable") else "off")
-
-
-def _addresses(words: tuple[str, ...]) -> LaidOutNode:
-    for word in words:
-        values.addresses(word)
-    return sequence(list(words), flow=True)
-
-
-def _port_range(words: tuple[str, ...]) -> LaidOutNode:
-    found = values.ports(words[0])
-    return scalar(f"{max(found.first, 1)}-{found.last}")
-
-
-def _map(words: tuple[str, ...]) -> LaidOutNode:
-    items = []
-    for word in words:
-        local, dash, there = word.partition("-")
-        if not dash:
-            raise _Refused(f"'{word}' is no pair of addresses")
-        values.addresses(local.partition("~")[0])
-        values.addresses(there)
-        items.append(Item(local, scalar(there)))
-    return mapping(*items)
-
-
-PARAMETERS: dict[str, Callable[[tuple[str, ...]], LaidOutNode]] = {
-    "global_ip": _addresses,
-    "global_map": _map,
-    "port_range": _port_range,
-    **dict.fromkeys(SWITCHES, _switch),
-}
-
-DEVICE = (
-    "vlan_mode", "sessions_per_translation", "udp_inbound_refresh", "l2mtu", "port_block_size",
-    "portlimit_low", "low_to_all_udp", "lldp", "lldp_hostname", "permit_invalid_flow",
-)  # fmt: skip

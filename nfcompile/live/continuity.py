@@ -2,27 +2,25 @@
 
 All of it is decided by the new site alone: an entry or a session still makes sense if the new site gives that
 subscriber that global address and port. In dynamic pools packets have decided which subscriber has which
-number, and the listed maps say so; a number still means what it meant if its element has not changed.
+number, and the listed maps say so (`live/pool_state.py`).
 
 Pure values; `kernel.apply` lists and deletes. Elements are as the kernel spells them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nfcompile.allocation.numbering import Numbering
 from nfcompile.allocation.ownership import Bindings, cover, has
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Element, Map, Set
-from nfcompile.ipalloc import Block
+from nfcompile.live import pool_state
 from nfcompile.live.snat_rules import first_of
 from nfcompile.lower import names
 from nfcompile.lower.context import lowering_context
 from nfcompile.lower.partly_closed import partly_translated
-from nfcompile.model import protocols
-from nfcompile.model.parse import address
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import Cover, Range
 from nfcompile.model.sides import sides
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
 EXPECTED = 1 << 0
 """Bit of `Flow.status` (IPS_EXPECTED): a helper chose the ports."""
 ENTRANCES = tuple(f"chain {name}" for name in (names.POSTROUTING, names.OUTBOUND, names.POOLS))
-
-Elements = Mapping[str, str]
 
 
 class SiteStatePolicy:
@@ -64,62 +60,22 @@ class SiteStatePolicy:
 
     @property
     def bindings(self) -> tuple[str, ...]:
-        return tuple(key for allocation in self.allocations for key in _assigned(allocation))
+        return tuple(key for allocation in self.allocations for key in pool_state.assigned_maps(allocation))
 
     # ---- what packets wrote
 
     def sets_to_prune(self, changes: Changes) -> tuple[str, ...]:
         """Of each pool whose blocks or subscribers may have changed: all that it remembers."""
-        return tuple(key for allocation in self._affected(changes) for key in _remembered(allocation))
+        return tuple(
+            key for allocation in self._affected(changes) for key in pool_state.state_keys(allocation)
+        )
 
     def stale(self, changes: Changes, listed: Listed) -> Listed:
-        """Elements without sense, by pool: assignments first, since the others follow from them."""
-        found: dict[str, Elements] = {}
+        """Elements without sense, by pool."""
+        found: dict[str, pool_state.Elements] = {}
         for allocation in self._affected(changes):
-            held: dict[int, list[Block]] = {}
-            if allocation.pool.is_dynamic:
-                gone, held = self._assignments(allocation, changes, listed)
-                found |= gone
-            given = Bindings(allocation, held)
-            for key, inside_first in _sockets(allocation):
-                found[key] = {
-                    k: data
-                    for k, data in listed.get(key, {}).items()
-                    if not _mapped(given, k, data, inside_first)
-                }
-            found |= _closed(allocation, found, listed)
+            found |= pool_state.stale_state(allocation, changes, listed)
         return found
-
-    def _assignments(
-        self, allocation: PoolAllocation, changes: Changes, listed: Listed
-    ) -> tuple[dict[str, Elements], dict[int, list[Block]]]:
-        """What goes of a dynamic pool, and the blocks that its subscribers keep."""
-        name, served = allocation.pool.name, Bindings(allocation)
-        meant = _meant(allocation, changes)
-        gone: dict[str, Elements] = {}
-        freed: set[int] = set()
-        for key in _assigned(allocation):
-            gone[key] = {
-                subscriber: mark
-                for subscriber, mark in listed.get(key, {}).items()
-                if meant(mark) is None or not served.serves(address(subscriber))
-            }
-            freed |= {int(mark, 16) for mark in gone[key].values()}
-        taken = listed.get(f"set taken_{name}", {})
-        gone[f"set taken_{name}"] = {
-            mark: "" for mark in taken if int(mark, 16) in freed or meant(mark) is None
-        }
-        held = _held(served, listed, meant)
-        if any(gone.values()):  # those subscribers come back at once
-            counted = f"set {names.newcomers(name)}"
-            gone[counted] = listed.get(counted, {})
-        given = Bindings(allocation, held)
-        gone[f"map owners_{name}"] = {
-            key: data
-            for key, data in listed.get(f"map owners_{name}", {}).items()
-            if not given.address(address(data), address(key))
-        }
-        return gone, held
 
     def _affected(self, changes: Changes) -> Iterator[PoolAllocation]:
         """Pools that change, or that come after a pool which now asks for other packets; all of them where
@@ -166,10 +122,12 @@ class SiteStatePolicy:
                 yield Range(self.site.gateway.primary_ip, self.site.gateway.primary_ip)
 
     def _bindings(self, allocation: PoolAllocation, listed: Listed) -> Bindings:
-        if not _assigned(allocation):
+        if not pool_state.assigned_maps(allocation):
             return Bindings(allocation)
         numbering = Numbering(allocation.stock)
-        held = _held(Bindings(allocation), listed, lambda mark: numbering.block(int(mark, 16)))
+        held = pool_state.held_blocks(
+            Bindings(allocation), listed, lambda mark: numbering.block(int(mark, 16))
+        )
         return Bindings(allocation, held)
 
     def untranslated_flows(self) -> Callable[[Flow], bool]:
@@ -213,83 +171,6 @@ def _ends(flow: Flow, watched: Cover[None]) -> Iterator[tuple[int, int, int]]:
         yield flow.src, flow.reply_dst, flow.reply_dport
     if flow.dst != flow.reply_src and has(watched, flow.dst):
         yield flow.reply_src, flow.dst, flow.dport
-
-
-def _held(served: Bindings, listed: Listed, meant: Callable[[str], Block | None]) -> dict[int, list[Block]]:
-    """The blocks of each subscriber by the listed assignments of a dynamic pool."""
-    blocks: dict[int, list[Block]] = {}
-    for key in _assigned(served.allocation):
-        for text, mark in listed.get(key, {}).items():
-            block, subscriber = meant(mark), address(text)
-            if block is not None and served.serves(subscriber):
-                blocks.setdefault(subscriber, []).append(block)
-    return blocks
-
-
-def _mapped(given: Bindings, key: str, data: str, inside_first: bool) -> bool:
-    """Whether a mapping entry, 'protocol . address . port' to 'address . port', still makes sense."""
-    protocol, _, end = key.partition(" . ")
-    inside, outside = (end, data) if inside_first else (data, end)
-    source, global_ip = (address(text.partition(" . ")[0]) for text in (inside, outside))
-    return given.gives(protocols.NUMBERS[protocol], source, global_ip, int(outside.partition(" . ")[2]))
-
-
-def _closed(allocation: PoolAllocation, gone: Listed, listed: Listed) -> dict[str, Elements]:
-    """Ports that a subscriber has opened and whose entry goes, or is gone: the next owner has not."""
-    if not allocation.pool.keeps_forwardings:
-        return {}
-    opened, eif = f"set {names.forwarded(allocation.pool.name)}", f"map {names.eif(allocation.pool.name)}"
-    kept = listed.get(eif, {}).keys() - gone[eif].keys()
-    return {opened: {key: "" for key in listed.get(opened, {}) if key not in kept}}
-
-
-def _assigned(allocation: PoolAllocation) -> list[str]:
-    if not allocation.pool.is_dynamic:
-        return []
-    slots, pool = range(1, allocation.blocks_each + 1), allocation.pool.name
-    return [f"map {name}" for slot in slots for name in names.assignments(slot, pool)]
-
-
-def _sockets(allocation: PoolAllocation) -> Iterator[tuple[str, bool]]:
-    """Maps of mapping entries, and whether the inside is the key."""
-    if allocation.pool.keeps_mapping_entries:
-        yield f"map {names.eim(allocation.pool.name)}", True
-        yield f"map {names.eif(allocation.pool.name)}", False
-
-
-def _remembered(allocation: PoolAllocation) -> list[str]:
-    """The sets and maps in which a pool remembers what its subscribers have."""
-    found = _assigned(allocation)
-    if found:
-        name = allocation.pool.name
-        found += (f"set taken_{name}", f"map owners_{name}", f"set {names.newcomers(name)}")
-    if allocation.pool.keeps_forwardings:
-        found.append(f"set {names.forwarded(allocation.pool.name)}")
-    return [*found, *(key for key, _ in _sockets(allocation))]
-
-
-def _meant(allocation: PoolAllocation, changes: Changes) -> Callable[[str], Block | None]:
-    """What a number means, if it means the same as before: the element for its address is the one of before,
-    and so is the element for its block."""
-    name, numbering = allocation.pool.name, Numbering(allocation.stock)
-    blocks = f"map {names.blocks(name)}"
-    others = _changed(changes, f"map {names.addresses(name)}")
-    ports = _changed(changes, blocks)
-    # Where a map of blocks is new, or there is none any more, the bits are counted otherwise.
-    anew = blocks in changes.objects and blocks not in changes.elements
-
-    def meant(mark: str) -> Block | None:
-        number = int(mark, 16)
-        same = number & ~numbering.block_mask not in others and number & numbering.block_mask not in ports
-        return numbering.block(number) if same and not anew else None
-
-    return meant
-
-
-def _changed(changes: Changes, key: str) -> set[int]:
-    """The keys of a map of numbers whose elements have changed."""
-    found = changes.elements.get(key, frozenset())
-    return {int(one, 16) for one in found if one.startswith("0x") and "-" not in one}
 
 
 def _range(element: Element) -> Range:

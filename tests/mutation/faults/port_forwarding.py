@@ -30,5 +30,5 @@ FAULTS = (
     Fault("pcp/serving.py", "one.destination == EVERYWHERE and ", "", DECISIONS),
     Fault("pcp/wire.py", "elif code <= _MANDATORY_LAST:", "elif False:", kernel("pcp")),
     Fault("pcp/wire.py", "if end > len(data):", "if False:", kernel("pcp")),
-    Fault("live/continuity.py", "if key not in kept}", "if False}", CONTINUITY),
+    Fault("live/pool_state.py", "if key not in kept}", "if False}", CONTINUITY),
 )
