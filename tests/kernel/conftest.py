@@ -3,6 +3,7 @@ NFCOMPILE_REQUIRE_KERNEL set that is a failure, since a ruleset that no kernel h
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from support.bare_gateway import Namespace
 from support.holder import Unavailable
 from support.lab import Lab, cannot
 from support.operator import Operator
+from support.two_processors import Processors
 
 HERE = Path(__file__).parent
 TOOLS = ("ip", "nft", "conntrack")
@@ -69,3 +71,15 @@ def gateway() -> Iterator[Namespace]:
 def operator(gateway: Namespace, tmp_path: Path) -> Operator:
     """An operator of the gateway, with an empty history."""
     return Operator(gateway, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def processors(lab: Lab) -> Iterator[Processors]:
+    numbers = sorted(os.sched_getaffinity(0))[:2]
+    if len(numbers) < 2:
+        cannot("only one processor")
+    made = Processors(lab, numbers)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -27,7 +27,10 @@ FAULTS = (
         (*DYNAMIC, *kernel("packets_reload")),
     ),
     Fault(
-        "lower/search.py", "(free, token, goto(keep))", "(token, goto(keep))", (*DYNAMIC, *kernel("stress"))
+        "lower/search.py",
+        "(free, token, goto(keep))",
+        "(token, goto(keep))",
+        (*DYNAMIC, *kernel("stress_blocks")),
     ),
     Fault("lower/search.py", "bit * (step & -step)", "bit", DYNAMIC),
     Fault(
@@ -66,7 +69,10 @@ FAULTS = (
         DYNAMIC,
     ),
     Fault(
-        "lower/dynamic.py", '        (jump(chain(f"wait{slot}x{WAIT_LOOKS}")),),\n', "", (*kernel("stress"),)
+        "lower/dynamic.py",
+        '        (jump(chain(f"wait{slot}x{WAIT_LOOKS}")),),\n',
+        "",
+        (*kernel("stress_blocks"),),
     ),
     Fault("lower/dynamic.py", "if not allocation.pool.connection_logging:", "if False:", kernel("logging")),
     Fault(
@@ -86,7 +92,7 @@ FAULTS = (
         "lower/search.py",
         "add(names.claimed(pool.name), META_MARK, ONCE)",
         "add(names.claimed(pool.name), META_MARK)",
-        kernel("stress"),
+        kernel("stress_blocks"),
     ),
     Fault(
         "lower/search.py",

@@ -16,7 +16,7 @@ FAULTS = (
         "lower/mapping.py",
         'SetUpdate("add", eif, outside, INSIDE, CLAIM)',
         'SetUpdate("add", eif, outside, INSIDE)',
-        (*MAPPING, *kernel("stress")),
+        (*MAPPING, *kernel("stress_sockets")),
     ),
     Fault(
         "lower/mapping.py",
@@ -50,7 +50,7 @@ FAULTS = (
         "lower/mapping.py",
         "add(asking, inside, CLAIM), counter(race), DROP)",
         "add(asking, inside))",
-        kernel("stress"),
+        kernel("stress_sockets"),
     ),
     Fault(
         "lower/mapping.py",

@@ -1,0 +1,165 @@
+"""First packets on two processors at once: a socket gets one port, and a port one socket.
+
+The checker is tried too: with each claim of the ruleset replaced by what one would write first, a look-up
+and then an add, the same storm has to end in a fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import pytest
+
+from support.contended_pools import (
+    ADDRESSES,
+    BLOCKS_EACH,
+    SERVERS,
+    SUBSCRIBERS,
+    connections,
+    counted,
+    dynamic,
+    elements,
+    homes,
+    replaced,
+)
+from support.frames import ICMP, TCP, UDP, Packet
+from support.lab import Lab
+from support.sites import site
+from support.two_processors import TURNS, Meeting, Processors, storm, summary
+
+STATIC = """
+interfaces: {inside: [lan0, lan1], outside: [wan0]}
+nat_defaults: {port_block_size: 128}
+acls: {homes: {10: allow ip 100.64.0.0/26}}
+pools:
+  homes:
+    type: cgnat
+    acl: homes
+    priority: 100
+    global_ip: [203.0.113.0/29]
+    limits_peruser: {portlimit_tcp: 128, portlimit_udp: 128}
+    hairpin: on
+"""
+
+
+def without_sockets(text: str) -> str:
+    """A new socket's port is written down, whoever else does so for it."""
+    claim = r"(add @asking_homes \{ meta l4proto \. ct original [^}]*?) limit [^}]*\} .* drop"
+    return replaced(text, claim, r"\1 }")
+
+
+def without_ports(text: str) -> str:
+    """The owner of a port is written down, whoever else owns it."""
+    text = re.sub(r"\t\tmeta l4proto [^@]* add @asking_\w+ \{ meta l4proto \. ct reply .* drop.*\n", "", text)
+    return replaced(text, r"(add @eif_\w+ \{[^}]*?) limit rate over [^}:]*?packets([^}]*\}) .* drop", r"\1\2")
+
+
+class SocketFaults(NamedTuple):
+    """What must not be in mapping entries; all zero where both claims hold."""
+
+    sockets_of_two: int
+    shared_ports: int
+    entries_apart: int
+
+
+NO_SOCKET_FAULTS = SocketFaults(0, 0, 0)
+HOMES, SOCKETS, ROUNDS_OF_SOCKETS = 60, 16, 3
+ON_DEMAND = 16, 8, 128
+"""Addresses, blocks on each and ports of a block."""
+
+
+def static() -> str:
+    return site(STATIC).text.text
+
+
+def on_demand() -> str:
+    return dynamic(*ON_DEMAND, hairpin="on")
+
+
+def learn(
+    lab: Lab, processors: Processors, halves: Sequence[Sequence[Packet]], tries: int = 30
+) -> SocketFaults:
+    """What is wrong with the mapping entries of sockets that are new to both processors at once."""
+    processors.met = Meeting()
+    seen = storm(processors, halves, tries)
+    ends_of, sockets_of = defaultdict(set), defaultdict(set)
+    for packet in (p for half in halves for p in half if p.token in seen.ends):
+        ends_of[packet[1:3]].add(seen.ends[packet.token])
+        sockets_of[seen.ends[packet.token]].add(packet[1:3])
+    word = {TCP: "tcp", UDP: "udp"}[halves[0][0].protocol]
+    outside = {(key[1:], end) for key, end in elements(lab, "map", "eim_homes") if key[0] == word}
+    inside = {(socket, key[1:]) for key, socket in elements(lab, "map", "eif_homes") if key[0] == word}
+    # Of two packets of one socket that claim a port each, the second uses the first one's; the other port is
+    # the socket's too, for the life of its entry.
+    spare = {(socket, end) for socket, end in inside - outside if socket in dict(outside)}
+    found = SocketFaults(
+        sum(len(found) > 1 for found in ends_of.values()),
+        sum(len(found) > 1 for found in sockets_of.values()),
+        len(outside ^ (inside - spare)),
+    )
+    print(f"{summary(seen, halves)}, {found}, conflicts: {counted(lab, 'conflict')}, {processors.met}")
+    if not any(found):
+        assert seen.lost == 0
+        assert len(outside) == len({p[1:3] for half in halves for p in half})
+    return found
+
+
+def same_sockets(lab: Lab, seed: int, protocol: int = UDP) -> list[list[Packet]]:
+    """Each socket on both processors, towards a server each."""
+    return [connections(lab, homes(HOMES, seed), SOCKETS, 5000, far, protocol) for far in SERVERS]
+
+
+def other_sockets(lab: Lab, processors: Processors, seed: int, protocol: int) -> list[list[Packet]]:
+    """Two sockets of each subscriber, one on each processor, and a block that has just as many ports.
+
+    The block is assigned before, by a packet of a protocol that has no mapping entries.
+    """
+    everybody = homes(SUBSCRIBERS, seed)
+    first = [connections(lab, everybody[side::2], 1, 9000, protocol=ICMP) for side in (0, 1)]
+    assert storm(processors, first).lost == 0
+    return [
+        connections(lab, everybody, 1, port, far, protocol)
+        for port, far in zip((5000, 6000), SERVERS, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("protocol", [UDP, TCP])
+@pytest.mark.parametrize("pool", [static, on_demand])
+def test_every_socket_one_port(
+    lab: Lab, processors: Processors, pool: Callable[[], str], protocol: int
+) -> None:
+    """RFC 4787 REQ-1 for a socket's first two packets at once: one port for it, and for nobody else."""
+    for seed in range(ROUNDS_OF_SOCKETS):
+        lab.load(pool())
+        assert learn(lab, processors, same_sockets(lab, seed, protocol)) == NO_SOCKET_FAULTS
+
+
+@pytest.mark.parametrize("protocol", [UDP, TCP])
+def test_every_port_one_socket(lab: Lab, processors: Processors, protocol: int) -> None:
+    """Two sockets that choose between the same two ports at once: one owner of each, in both directions."""
+    for seed in range(ROUNDS_OF_SOCKETS):
+        lab.load(dynamic(ADDRESSES, BLOCKS_EACH, 2, "on"))
+        assert learn(lab, processors, other_sockets(lab, processors, seed, protocol), 60) == NO_SOCKET_FAULTS
+
+
+def test_the_storm_finds_two_ports_of_a_socket(lab: Lab, processors: Processors) -> None:
+    """Without the claim of the socket, both processors give it a port."""
+
+    def found(seed: int) -> int:
+        lab.load(without_sockets(on_demand()))
+        return learn(lab, processors, same_sockets(lab, seed), 3).sockets_of_two
+
+    assert any(map(found, range(TURNS)))
+
+
+def test_the_storm_finds_a_shared_port(lab: Lab, processors: Processors) -> None:
+    """Without the claim of the port, two sockets that go to two servers share it."""
+
+    def found(seed: int) -> int:
+        lab.load(without_ports(dynamic(ADDRESSES, BLOCKS_EACH, 2, "on")))
+        return learn(lab, processors, other_sockets(lab, processors, seed, UDP), 3).shared_ports
+
+    assert any(map(found, range(TURNS)))
