@@ -23,7 +23,7 @@ COLORS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[1;36m"}
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 
 
-class _Placed(NamedTuple):
+class _PlacedDiagnostic(NamedTuple):
     """A diagnostic whose place is known, or None; its notes with theirs."""
 
     diagnostic: Diagnostic
@@ -46,7 +46,7 @@ def render(
     return FORMATS[format](placed, name)
 
 
-def _placed(diagnostic: Diagnostic, document: Document | None) -> _Placed:
+def _placed(diagnostic: Diagnostic, document: Document | None) -> _PlacedDiagnostic:
     place = diagnostic.place
     if place is None and document is not None:
         place = document.place(diagnostic.path, diagnostic.key, diagnostic.span)
@@ -56,10 +56,10 @@ def _placed(diagnostic: Diagnostic, document: Document | None) -> _Placed:
         (note, document.place(note.path, note.key, note.span) if document else None)
         for note in diagnostic.notes
     )
-    return _Placed(diagnostic, place, notes)
+    return _PlacedDiagnostic(diagnostic, place, notes)
 
 
-def _text(placed: list[_Placed], lines: list[str], name: str, color: bool) -> Iterator[str]:
+def _text(placed: list[_PlacedDiagnostic], lines: list[str], name: str, color: bool) -> Iterator[str]:
     for one, place, notes in placed:
         message = f"{visible(one.message)} [{one.code}]"
         yield from _finding(name, place, one.severity, message, lines, color)
@@ -139,7 +139,7 @@ def _columns(place: Place | None) -> dict[str, int]:
     return {"line": line, "column": column, "end_column": end_column}
 
 
-def _json(placed: list[_Placed], name: str) -> str:
+def _json(placed: list[_PlacedDiagnostic], name: str) -> str:
     found = [
         {
             "code": one.code,
@@ -162,7 +162,7 @@ def _dumped(value: Any) -> str:
     return json.dumps(value, indent=2) + "\n"
 
 
-def _github(placed: list[_Placed], name: str) -> str:
+def _github(placed: list[_PlacedDiagnostic], name: str) -> str:
     """Workflow commands: https://docs.github.com/actions/reference/workflow-commands-for-github-actions"""
     out = ""
     for one, place, _ in placed:
@@ -182,7 +182,7 @@ def _property(text: str) -> str:
     return _escaped(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _sarif(placed: list[_Placed], name: str) -> str:
+def _sarif(placed: list[_PlacedDiagnostic], name: str) -> str:
     """SARIF 2.1.0, for code scanning: one run, one rule a code."""
     codes = sorted({one.diagnostic.code for one in placed})
     results = []
@@ -214,7 +214,7 @@ def _location(name: str, place: Place | None) -> dict[str, Any]:
     return {"physicalLocation": {"artifactLocation": {"uri": quote(name)}, "region": region}}
 
 
-FORMATS: dict[str, Callable[[list[_Placed], str], str]] = {
+FORMATS: dict[str, Callable[[list[_PlacedDiagnostic], str], str]] = {
     "json": _json,
     "github": _github,
     "sarif": _sarif,

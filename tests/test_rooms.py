@@ -212,6 +212,17 @@ def test_module_names_say_what_is_in_them():
     assert not [str(file) for file in CODE.rglob("*") if file.stem in VAGUE]
 
 
+def test_class_names_have_one_meaning():
+    """A class that is one file's own has no other one's name either."""
+    homes = {}
+    for file, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name.lstrip("_"), []).append(f"{file.relative_to(ROOT)} {node.name}")
+
+    assert [found for found in homes.values() if len(found) > 1] == []
+
+
 def test_every_module_says_what_it_is_for():
     assert not [str(file.relative_to(ROOT)) for file, tree in trees() if not ast.get_docstring(tree)]
 

@@ -76,6 +76,16 @@ class Plan(NamedTuple):
     prefix_pairs: int = 0
 
     @property
+    def is_dynamic(self) -> bool:
+        """Whether the kernel gives the blocks away."""
+        return self.allocation == "dynamic"
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether the blocks are computed."""
+        return self.allocation is not None and not self.is_dynamic
+
+    @property
     def free(self) -> int | None:
         """How many more subscribers fit; negative where too many are there."""
         if self.capacity is None or self.subscribers is None:

@@ -103,9 +103,9 @@ def _tell(plans: tuple[Plan, ...], color: bool) -> None:
 
 
 def _row(one: Plan) -> tuple[str, ...]:
-    kind = f"{one.type} dynamic" if one.allocation == "dynamic" else one.type
+    kind = f"{one.type} dynamic" if one.is_dynamic else one.type
     used = ""
-    if one.capacity and one.subscribers is not None and one.allocation != "dynamic":
+    if one.capacity and one.subscribers is not None and not one.is_dynamic:
         used = f"{100 * one.subscribers / one.capacity:.0f}%"
     return (
         _name(one),
@@ -115,7 +115,7 @@ def _row(one: Plan) -> tuple[str, ...]:
         str(one.ports_each or ""),
         *("" if number is None else str(number) for number in (one.per_address, one.capacity)),
         used,
-        "" if one.free is None or one.allocation == "dynamic" else str(one.free),
+        "" if one.free is None or one.is_dynamic else str(one.free),
     )
 
 
@@ -128,12 +128,12 @@ def _sentences(one: Plan) -> Iterator[str]:
         yield f"no block of {one.ports_each} ports fits into the {one.ports} of an address"
     elif one.missing:
         yield f"{_addresses(one.missing)} missing for {-(one.free or 0)} of its subscribers"
-    elif one.allocation == "deterministic":
+    elif one.is_deterministic:
         yield from _room(one)
     if one.left_over and one.per_address:
         share = 100 * one.left_over / (one.ports or 1)
         yield f"{one.left_over} ports of each address ({share:.1f}%) make no whole block"
-    if one.allocation == "dynamic" and one.capacity is not None:
+    if one.is_dynamic and one.capacity is not None:
         yield f"{one.capacity} subscribers at once with a block each{_at_limit(one)}; others are dropped"
     if one.largest and one.ports_each and one.largest.ports_each != one.ports_each:
         yield f"today's subscribers fit with blocks of up to {_sized(one.largest)}"

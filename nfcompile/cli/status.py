@@ -148,7 +148,7 @@ def _pool_row(pool: PoolUsage, opens: bool) -> tuple[str, ...]:
     """A pool's row; `opens`: with its open ports, which only some sites have."""
     return _cells(
         pool.pool,
-        f"{pool.type}, dynamic" if pool.allocation == "dynamic" else pool.type,
+        f"{pool.type}, dynamic" if pool.is_dynamic else pool.type,
         _part(pool.active_subscribers, pool.subscribers),
         _part(pool.blocks_assigned, pool.blocks),
         _part(pool.addresses_used, pool.addresses),

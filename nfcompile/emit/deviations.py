@@ -42,7 +42,7 @@ class Deviation(NamedTuple):
     family: str = FAMILY
 
 
-class _Side(NamedTuple):
+class _WrittenObject(NamedTuple):
     """An object as it was written, and its normal form."""
 
     written: Object
@@ -81,7 +81,7 @@ def as_compiled(site: Table, kernel: Table) -> Table:
     return _renamed(kernel._replace(objects=objects), {str(one.name): one.name for one in site.objects})
 
 
-def _as_compiled(site: _Side | None, kernel: _Side) -> Object:
+def _as_compiled(site: _WrittenObject | None, kernel: _WrittenObject) -> Object:
     if site is None:
         return kernel.written
     if site.normal == kernel.normal:
@@ -96,17 +96,17 @@ def _as_compiled(site: _Side | None, kernel: _Side) -> Object:
     return kernel.written._replace(rules=rules, origin=site.written.origin)
 
 
-def _sides(table: Table) -> dict[str, _Side]:
+def _sides(table: Table) -> dict[str, _WrittenObject]:
     """Objects by kind and name."""
     simple = {_label(one): one for one in normal(table).objects}
-    return {_label(one): _Side(one, simple[_label(one)]) for one in table.objects}
+    return {_label(one): _WrittenObject(one, simple[_label(one)]) for one in table.objects}
 
 
 def _label(one: Object) -> str:
     return f"{KINDS[type(one)]} {one.name}"
 
 
-def _contents(one: _Side) -> Iterator[Spot]:
+def _contents(one: _WrittenObject) -> Iterator[Spot]:
     """All that an object has which the site lacks."""
     if isinstance(one.written, Chain):
         yield from _rules(one.written._replace(rules=()), (), one.written, one.written.rules)
@@ -114,7 +114,7 @@ def _contents(one: _Side) -> Iterator[Spot]:
         yield from _elements(one.normal._replace(elements=()), one.normal)
 
 
-def _spots(site: _Side, kernel: _Side) -> Iterator[Spot]:
+def _spots(site: _WrittenObject, kernel: _WrittenObject) -> Iterator[Spot]:
     for field in site.normal._fields:
         mine, theirs = getattr(site.normal, field), getattr(kernel.normal, field)
         if field not in NO_FIELDS and mine != theirs:

@@ -58,7 +58,7 @@ def validate(table: Table) -> None:
         raise InvalidTable("\n".join(faults))
 
 
-class _Index(NamedTuple):
+class _ObjectIndex(NamedTuple):
     """A table's objects by name space and name."""
 
     objects: dict[tuple[str, Name], Object]
@@ -84,7 +84,7 @@ def _faults(table: Table) -> Iterator[str]:
     yield from _unreachable(table, index)
 
 
-def _rule(index: _Index, rule: Rule) -> Iterator[str]:
+def _rule(index: _ObjectIndex, rule: Rule) -> Iterator[str]:
     last = len(rule.statements) - 1
     for at, statement in enumerate(rule.statements):
         if isinstance(statement, Match):
@@ -99,7 +99,7 @@ def _rule(index: _Index, rule: Rule) -> Iterator[str]:
             yield "statements after a verdict"
 
 
-def _statement(index: _Index, statement: Statement) -> Iterator[str]:
+def _statement(index: _ObjectIndex, statement: Statement) -> Iterator[str]:
     if isinstance(statement, VerdictMap):
         if isinstance(statement.source, Name):
             yield from _keyed(index, statement.source, statement.key, ("verdict",))
@@ -125,7 +125,7 @@ def _statement(index: _Index, statement: Statement) -> Iterator[str]:
         yield f"there is no {statement.kind} {statement.name}"
 
 
-def _value(index: _Index, value: Expression, allowed: list[tuple[str, ...]]) -> Iterator[str]:
+def _value(index: _ObjectIndex, value: Expression, allowed: list[tuple[str, ...]]) -> Iterator[str]:
     """An expression whose data must be of one of these types."""
     if isinstance(value, Lookup):
         if isinstance(value.source, Name):
@@ -141,7 +141,7 @@ def _value(index: _Index, value: Expression, allowed: list[tuple[str, ...]]) -> 
 
 
 def _keyed(
-    index: _Index,
+    index: _ObjectIndex,
     name: Name,
     key: Field | Concat | Expression,
     data: tuple[str, ...] | None = None,
@@ -157,7 +157,7 @@ def _keyed(
         yield f"data of type {' . '.join(data)} in {name}, which has other data"
 
 
-def _elements(index: _Index, one: Set | Map) -> Iterator[str]:
+def _elements(index: _ObjectIndex, one: Set | Map) -> Iterator[str]:
     """Keys and data have the parts that the types say; verdicts lead to chains."""
     parts, data_parts = len(one.key), len(one.data) if isinstance(one, Map) else 0
     for key, data, _ in one.elements:
@@ -170,7 +170,7 @@ def _elements(index: _Index, one: Set | Map) -> Iterator[str]:
             yield f"data of {len(data)} parts"
 
 
-def _targets(index: _Index, statement: Statement, follow: bool = True) -> set[Name]:
+def _targets(index: _ObjectIndex, statement: Statement, follow: bool = True) -> set[Name]:
     """Chains that a statement can lead to; `follow` those of a named verdict map as well."""
     if isinstance(statement, Verdict):
         return set() if statement.chain is None else {statement.chain}
@@ -186,14 +186,14 @@ def _targets(index: _Index, statement: Statement, follow: bool = True) -> set[Na
     return {chain for _, chain in verdicts if chain is not None}
 
 
-def _unreachable(table: Table, index: _Index) -> Iterator[str]:
+def _unreachable(table: Table, index: _ObjectIndex) -> Iterator[str]:
     reached = _reached(table, index)
     for one in table.objects:
         if isinstance(one, Chain) and one.name not in reached:
             yield f"nothing leads to chain {one.name}"
 
 
-def _reached(table: Table, index: _Index) -> set[Name]:
+def _reached(table: Table, index: _ObjectIndex) -> set[Name]:
     """Chains that packets can get to."""
     chains = {one.name: one for one in table.objects if isinstance(one, Chain)}
     waiting = [name for name, chain in chains.items() if chain.hook]
@@ -229,5 +229,5 @@ def pruned(table: Table) -> Table:
     return table._replace(objects=tuple(one for one in table.objects if kept(one)))
 
 
-def _index(table: Table) -> _Index:
-    return _Index({(NAMESPACES[type(one)], one.name): one for one in table.objects})
+def _index(table: Table) -> _ObjectIndex:
+    return _ObjectIndex({(NAMESPACES[type(one)], one.name): one for one in table.objects})

@@ -96,7 +96,7 @@ class Account(NamedTuple):
         }
 
 
-class _Note(NamedTuple):
+class _LineFate(NamedTuple):
     fate: str
     to: tuple[str, ...]
     code: str
@@ -110,7 +110,7 @@ class Accounting:
     def __init__(self, texts: Sequence[SourceText]) -> None:
         self.texts = texts
         self.guesses: list[Guess] = []
-        self._notes: list[list[_Note | None]] = [[None] * len(text.lines) for text in texts]
+        self._notes: list[list[_LineFate | None]] = [[None] * len(text.lines) for text in texts]
         self._ends: list[dict[int, int]] = [{} for _ in texts]
         self._later: list[tuple[tuple[Origin, ...], tuple[str, str, str]]] = []
 
@@ -124,7 +124,7 @@ class Accounting:
     ) -> None:
         """Say what became of lines. Of two fates the later one of FATES stays; names of entries add up."""
         for origin in origins:
-            new = _Note(fate, (to,) if to else (), code, reason, origin.column)
+            new = _LineFate(fate, (to,) if to else (), code, reason, origin.column)
             notes = self._notes[origin.file]
             for line in range(origin.line, origin.end_line + 1):
                 notes[line - 1] = _merged(notes[line - 1], new)
@@ -183,7 +183,7 @@ TO_MOST = 5
 """So many entries of the site are named for one line; a jump may lead to thousands."""
 
 
-def _merged(old: _Note | None, new: _Note) -> _Note:
+def _merged(old: _LineFate | None, new: _LineFate) -> _LineFate:
     if old is None:
         return new
     first, second = (old, new) if FATES.index(old.fate) >= FATES.index(new.fate) else (new, old)
@@ -197,7 +197,7 @@ def _named(to: tuple[str, ...]) -> str:
     return ", ".join(to[:TO_MOST]) + (" and more" if len(to) > TO_MOST else "")
 
 
-def _blank(line: str) -> _Note:
+def _blank(line: str) -> _LineFate:
     if line.strip():
-        return _Note("unknown", (), "unread", "this is not understood", 1)
-    return _Note("ignored", (), "", "empty line", 1)
+        return _LineFate("unknown", (), "unread", "this is not understood", 1)
+    return _LineFate("ignored", (), "", "empty line", 1)

@@ -32,7 +32,7 @@ PRIORITY_FIRST = 100
 def read(texts: tuple[SourceText, ...], options: ImportOptions, ledger: Accounting) -> Reading:
     """Read the files of one device."""
     tree = read_tree(texts, ledger)
-    site = _Site(tree, ledger)
+    site = _Sections(tree, ledger)
     pools, acls, defaults = site.pools(), site.acls(), site.defaults()
     sections = {"nat_defaults": defaults, "acls": acls, "pools": pools}
     site.rest()
@@ -42,7 +42,7 @@ def read(texts: tuple[SourceText, ...], options: ImportOptions, ledger: Accounti
     )
 
 
-class _Site:
+class _Sections:
     """The sections, while they are made."""
 
     def __init__(self, tree: Tree, ledger: Accounting) -> None:

@@ -37,7 +37,7 @@ def write(
     ledger: Accounting,
 ) -> str:
     """The site; notes the fate of every line of the rules and pools."""
-    names = _Names()
+    names = _EntryNames()
     sections: list[tuple[str, LaidOutNode]] = list(reading.sections.items())
     written = [(pool, pool.name) for pool in pools]
     for pool, name in written:
@@ -103,11 +103,11 @@ def _guessed(guess: Guess | None) -> str | None:
 
 def named(pools: Sequence[FoundPool]) -> tuple[FoundPool, ...]:
     """Pools with the names that they have in the site."""
-    names = _Names()
+    names = _EntryNames()
     return tuple(pool._replace(name=names.free("pools", pool.name)) for pool in pools)
 
 
-class _Names:
+class _EntryNames:
     """Names of entries: a letter and up to 30 more characters, each once in its section."""
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ def _name(text: str) -> str:
 
 
 def _stage(
-    stage: str, rules: list[ForeignRule], gateway: GuessedGateway, names: _Names, ledger: Accounting
+    stage: str, rules: list[ForeignRule], gateway: GuessedGateway, names: _EntryNames, ledger: Accounting
 ) -> LaidOutNode | None:
     items: list[Item] = []
     waiting: list[str | None] = []

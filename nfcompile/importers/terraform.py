@@ -58,7 +58,7 @@ def read_terraform(text: SourceText) -> HclBlock:
     source = "\n".join(text.lines) + "\n"
     try:
         tree = hcl2.parses_to_tree(source)
-        return _Source(source).body((), tree.children[0], 1, len(text.lines))
+        return _HclReader(source).body((), tree.children[0], 1, len(text.lines))
     except (LarkError, RecursionError) as error:
         line = getattr(error, "line", 0)
         where = f"line {line}: " if isinstance(line, int) and line > 0 else ""
@@ -97,7 +97,7 @@ RESOLVE_MOST = 10
 """Variables that stand for variables."""
 
 
-class _Source:
+class _HclReader:
     """Turns the tree of the library into blocks."""
 
     def __init__(self, text: str) -> None:

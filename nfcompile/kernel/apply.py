@@ -72,7 +72,7 @@ class LoadResult(NamedTuple):
     generation: int | None = None
 
 
-class _Done(NamedTuple):
+class _LoadAttempt(NamedTuple):
     result: LoadResult
     refusals: tuple[nft.Refusal, ...] = ()
 
@@ -213,7 +213,7 @@ def _load_change(text: str, known: KnownTable, policy: StatePolicy | None) -> Lo
         return LoadResult(step, flushed, generation.after(known.generation, 1 + changes))
 
 
-def _load_difference(text: str, desired: ListedObjects, policy: StatePolicy | None) -> _Done:
+def _load_difference(text: str, desired: ListedObjects, policy: StatePolicy | None) -> _LoadAttempt:
     with exclusive():
         first: TableDifference | None = None
         seen: list[Changes] = []
@@ -228,14 +228,14 @@ def _load_difference(text: str, desired: ListedObjects, policy: StatePolicy | No
             first = first or step
             if live is not None and not step.all:
                 flushed, changes = _settle(policy, seen, unflushed)
-                return _Done(LoadResult(first, flushed, generation.after(before, changes)))
+                return _LoadAttempt(LoadResult(first, flushed, generation.after(before, changes)))
             seen.append(_changes(live or {}, desired, step))
             lines = _lines(text, live, desired, step, seen[-1], policy, unflushed)
             joined = _joined(lines)
             unless_interrupted()
             refusals = _loaded_anew(text, lines) if live is None else nft.load(joined)
             if refusals and joined == refused:
-                return _Done(LoadResult(first), tuple(_placed(refusals, lines)))
+                return _LoadAttempt(LoadResult(first), tuple(_placed(refusals, lines)))
             refused = joined if refusals else ""
         raise KernelError(
             f"another program keeps changing table {nft.TABLE}: after {TRIES} tries it differs from the site"

@@ -30,7 +30,7 @@ _FIRST, _SECOND, _THIRD = (
 )
 
 
-class Ends(NamedTuple):
+class FlowEnds(NamedTuple):
     """What `Flow` says of a connection with ports, without what it takes time to find."""
 
     src: int
@@ -46,7 +46,7 @@ class Ends(NamedTuple):
     status: int
 
 
-def ends() -> Iterator[conntrack.Flow | Ends]:
+def ends() -> Iterator[conntrack.Flow | FlowEnds]:
     """Every connection of our own namespace. Raises KernelError."""
     with netlink.opened(None) as link:
         try:
@@ -57,7 +57,7 @@ def ends() -> Iterator[conntrack.Flow | Ends]:
                     and data.startswith(_THIRD, start + 2 * _TUPLE_SIZE)
                 )
                 if usual and data[start + _PROTOCOL_AT] in TRACKED_BY_PORTS:
-                    yield Ends._make(_USUAL.unpack_from(data, start))
+                    yield FlowEnds._make(_USUAL.unpack_from(data, start))
                 else:
                     yield conntrack.read_flow(data, start, end)
         except OSError as error:

@@ -18,7 +18,7 @@ from nfcompile.allocation.numbering import Numbering
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Map, Name, Set
 from nfcompile.kernel.conntrack import DESTINATION_NAT, SEEN_REPLY, SOURCE_NAT, Flow
-from nfcompile.kernel.ends import Ends
+from nfcompile.kernel.ends import FlowEnds
 from nfcompile.kernel.filling import Filled, Values
 from nfcompile.live.continuity import EXPECTED
 from nfcompile.lower import names
@@ -56,11 +56,13 @@ class Rebuilt(NamedTuple):
     clashes: int
 
 
-def rebuilt(compiled: Compiled, flows: Iterable[Flow | Ends], copy: Iterable[CopiedBlock] = ()) -> Rebuilt:
+def rebuilt(
+    compiled: Compiled, flows: Iterable[Flow | FlowEnds], copy: Iterable[CopiedBlock] = ()
+) -> Rebuilt:
     """Work all of it out from connections, which are read once."""
-    pools = [_Pool(compiled, one) for one in compiled.allocations if one.pool.renews]
+    pools = [_LearnedPool(compiled, one) for one in compiled.allocations if one.pool.renews]
     owners = {pool.name: pool for pool in pools}
-    owner = _Owners(pools).owner
+    owner = _PoolsOfAddresses(pools).owner
     count = 0
     for flow in flows if pools else ():
         count += 1
@@ -80,15 +82,15 @@ def rebuilt(compiled: Compiled, flows: Iterable[Flow | Ends], copy: Iterable[Cop
     )
 
 
-class _Owners:
+class _PoolsOfAddresses:
     """Which pool has a global address and port; the pools of an address are searched for once."""
 
-    def __init__(self, pools: list[_Pool]) -> None:
+    def __init__(self, pools: list[_LearnedPool]) -> None:
         self._pools = pools
-        self._known: dict[int, list[_Pool]] = {}
-        self._alone: dict[int, _Pool | None] = {}
+        self._known: dict[int, list[_LearnedPool]] = {}
+        self._alone: dict[int, _LearnedPool | None] = {}
 
-    def owner(self, address: int, port: int) -> _Pool | None:
+    def owner(self, address: int, port: int) -> _LearnedPool | None:
         """The only pool of an address, or of several the one whose ports are asked for."""
         if address in self._alone:
             return self._alone[address]
@@ -102,7 +104,7 @@ class _Owners:
         return next((pool for pool, run in ranges if run.first <= port <= run.last), found[0])
 
 
-class _Pool:
+class _LearnedPool:
     """One pool, and what has been learned of it.
 
     taken     number -> the subscriber that has it
@@ -133,7 +135,7 @@ class _Pool:
     def has(self, address: int) -> bool:
         return any(run.first <= address <= run.last for run in self.pool.global_ranges)
 
-    def learn(self, flow: Flow | Ends, source: int, port: int, address: int, global_port: int) -> None:
+    def learn(self, flow: Flow | FlowEnds, source: int, port: int, address: int, global_port: int) -> None:
         """Take one end of a connection in. A port that a helper chose lies outside the block."""
         if flow.status & EXPECTED:
             return
@@ -150,7 +152,7 @@ class _Pool:
             else:
                 self.inside.setdefault(inside, outside)
 
-    def _assign(self, flow: Flow | Ends, source: int, address: int, port: int) -> bool:
+    def _assign(self, flow: Flow | FlowEnds, source: int, address: int, port: int) -> bool:
         """False where another subscriber has the block."""
         assert self.numbering is not None
         stock = self.allocation.stock

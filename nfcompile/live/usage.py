@@ -70,6 +70,11 @@ class PoolUsage(NamedTuple):
     sessions: int | None
     subscribers_by_sessions: tuple[int, ...] | None
 
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether the kernel gives the blocks away."""
+        return self.allocation == "dynamic"
+
 
 class RuleUse(NamedTuple):
     """One snat rule that translates; None where the connections were not walked through."""

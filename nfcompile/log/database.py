@@ -32,7 +32,7 @@ LAST_PORT = 65535
 """A whole address is the ports 0 to 65535 in a table, so that one condition finds both kinds of blocks."""
 
 
-class Table(NamedTuple):
+class LogTable(NamedTuple):
     """One kind of records: its columns in the order in which they are written, and its indexes."""
 
     name: str
@@ -46,7 +46,7 @@ class Table(NamedTuple):
 
 
 _HEAD = ("time timestamptz NOT NULL", "event text NOT NULL", "gateway text NOT NULL")
-BLOCKS = Table(
+BLOCKS = LogTable(
     "nfcompile_blocks",
     (
         *_HEAD,
@@ -56,7 +56,7 @@ BLOCKS = Table(
     ),
     ("global_ip, port_first, port_last, time", "subscriber, time"),
 )
-CONNECTIONS = Table(
+CONNECTIONS = LogTable(
     "nfcompile_connections",
     (
         *_HEAD,
@@ -68,7 +68,7 @@ CONNECTIONS = Table(
     ),
     ("global_ip, global_port, time", "subscriber, time"),
 )
-EVENTS = Table("nfcompile_events", (*_HEAD, "source text", "count bigint"), ("time",))
+EVENTS = LogTable("nfcompile_events", (*_HEAD, "source text", "count bigint"), ("time",))
 TABLES = (BLOCKS, CONNECTIONS, EVENTS)
 DROP_WAITS = "2s"
 """For readers of a partition that is to go; meanwhile nothing is written."""
@@ -134,7 +134,7 @@ def prepare(connection: Connection) -> None:
         connection.execute(_sql(f"CREATE TABLE IF NOT EXISTS {DELIVERIES} ({columns})"))
 
 
-def add_days(connection: Connection, table: Table, days: Iterable[date]) -> None:
+def add_days(connection: Connection, table: LogTable, days: Iterable[date]) -> None:
     """Make the partitions of these days where they are missing. Raises psycopg.Error."""
     for day in days:
         name = f"{table.name}_{day:%Y%m%d}"

@@ -45,7 +45,7 @@ PROPERTY = re.compile(r"\s*([&!][^\s,\[\]{}]*)")
 """An anchor or a tag."""
 
 
-class _Unreadable(Exception):
+class _SyntaxStop(Exception):
     """The rest of the text cannot be read."""
 
 
@@ -74,7 +74,7 @@ class Loader:
             from nfcompile.source.syntax_errors import syntax_error
 
             self.problems.append(syntax_error(error, self.lines))
-        except _Unreadable:
+        except _SyntaxStop:
             pass
         return None
 
@@ -128,7 +128,7 @@ class Loader:
         if depth > NESTING_LIMIT:
             place = mark_place(branch.start_mark)
             self.problems.append(Diagnostic("yaml-nesting", TOO_DEEP, path, place=place))
-            raise _Unreadable
+            raise _SyntaxStop
         if isinstance(value, dict):
             self.fill_mapping(branch, value, path, depth)
         else:
@@ -181,7 +181,7 @@ class Loader:
         place = mark_place(event.start_mark)
         message = "a key must be one word"
         self.problems.append(Diagnostic("yaml-key", message, path, place=place, hint=hint))
-        raise _Unreadable
+        raise _SyntaxStop
 
     def without_merge(self, key: Any, following: Any, path: Path) -> Any:
         """Refuse a merge key; the alias that follows is the same mistake and gets no message of its own."""
@@ -234,7 +234,7 @@ class Loader:
     def problem(self, one: Diagnostic) -> None:
         self.problems.append(one)
         if len(self.problems) == PROBLEMS_LIMIT:
-            raise _Unreadable
+            raise _SyntaxStop
 
     def refuse(self, code: str, message: str, path: Path, event: Any, hint: str = "", *notes: Note) -> None:
         place = stretch(self.lines, event, None)

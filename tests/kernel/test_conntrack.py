@@ -11,7 +11,7 @@ import pytest
 
 from nfcompile.kernel import KernelError, conntrack, ends
 from nfcompile.kernel.conntrack import Flow
-from nfcompile.kernel.ends import Ends
+from nfcompile.kernel.ends import FlowEnds
 from nfcompile.model.parse import address
 from support.frames import ACK, ECHO, GRE, ICMP, SYN, TCP, UDP, Packet
 from support.lab import Lab
@@ -92,14 +92,14 @@ def test_what_is_read_in_a_hurry_is_the_same(lab: Lab) -> None:
 
     assert len(hurried) == len(flows) >= len(plain) + len(others)
     for one, flow in zip(hurried, flows, strict=True):
-        read = {name: getattr(one, name) for name in Ends._fields if name != "reply_protocol"}
+        read = {name: getattr(one, name) for name in FlowEnds._fields if name != "reply_protocol"}
         assert read == {name: getattr(flow, name) for name in read}
-    usual = {(one.protocol, one.src, one.sport) for one in hurried if isinstance(one, Ends)}
+    usual = {(one.protocol, one.src, one.sport) for one in hurried if isinstance(one, FlowEnds)}
     assert {(one.protocol, one.source, one.source_port) for one in plain} <= usual
     assert {(one.protocol, one.source, one.source_port) for one in others} & usual == set()
 
 
-def _both_ways() -> tuple[list[Flow | Ends], list[Flow]]:
+def _both_ways() -> tuple[list[Flow | FlowEnds], list[Flow]]:
     key = attrgetter("protocol", "src", "sport", "dst", "dport", "reply_dport")
     return sorted(ends.ends(), key=key), sorted(conntrack.flows(), key=key)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from nfcompile.log import database
 from nfcompile.log.archive import ArchivedRecord, BadArchive
-from nfcompile.log.database import BLOCKS, CONNECTIONS, EVENTS, LAST_PORT, Table
+from nfcompile.log.database import BLOCKS, CONNECTIONS, EVENTS, LAST_PORT, LogTable
 from nfcompile.log.records import BlockRecord, ConnectionRecord, LogEvent
 from nfcompile.model.ranges import address_text
 from nfcompile.records.clock import EPOCH
@@ -54,7 +54,7 @@ class DatabaseArchive:
         """As `Archive.events`."""
         return [*map(_event, self._rows(EVENTS, "true", []))]
 
-    def _rows(self, table: Table, where: str, values: list[Any]) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, table: LogTable, where: str, values: list[Any]) -> Iterator[tuple[Any, ...]]:
         if self._gateway is not None:
             where, values = f"({where}) AND gateway = %s", [*values, self._gateway]
         columns = table.names

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from nfcompile.log import database
-from nfcompile.log.database import BLOCKS, CONNECTIONS, DELIVERIES, EVENTS, LAST_PORT, Table
+from nfcompile.log.database import BLOCKS, CONNECTIONS, DELIVERIES, EVENTS, LAST_PORT, LogTable
 from nfcompile.log.delivery import OutputAway
 from nfcompile.log.destination import BadDestination, OutputSettings
 from nfcompile.log.records import BlockRecord, ConnectionRecord, Record, time_text
@@ -124,16 +124,16 @@ class PostgresqlOutput:
             self._connection = None
 
 
-def _by_table(records: Sequence[Record], gateway: str) -> dict[Table, list[str]]:
+def _by_table(records: Sequence[Record], gateway: str) -> dict[LogTable, list[str]]:
     """The lines that COPY reads, in order."""
-    found: dict[Table, list[str]] = {}
+    found: dict[LogTable, list[str]] = {}
     for one in records:
         head = f"{time_text(one.at)}\t{one.event}\t{gateway}"
         found.setdefault(_table(one), []).append(f"{head}\t{_rest(one)}\n")
     return found
 
 
-def _table(record: Record) -> Table:
+def _table(record: Record) -> LogTable:
     if isinstance(record, BlockRecord):
         return BLOCKS
     return CONNECTIONS if isinstance(record, ConnectionRecord) else EVENTS

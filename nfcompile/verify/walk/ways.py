@@ -64,7 +64,7 @@ def walk(program: Program, packet: Packet, route: Route, state: State = NOTHING)
     """
     start = WalkWay(Pause(first_flight(packet, route)))
     found = []
-    for way in _Walk(program, state, route).ways(start):
+    for way in _RoutedWalk(program, state, route).ways(start):
         found.append(outcome(way.verdict, way.pause, way.steps, state))
         if len(found) > WAYS:
             raise ValueError(f"more than {WAYS} ways through the ruleset")
@@ -85,7 +85,7 @@ def outcome(verdict: str, pause: Pause, steps: tuple[Step, ...] = (), state: Sta
     return Outcome(verdict, flight.left, flight.towards, flight.ct_mark, dnat, snat, steps, left)
 
 
-class _Walk:
+class _RoutedWalk:
     """A ruleset and the routes around it, walked by one packet or box."""
 
     def __init__(self, program: Program, state: State, route: Route) -> None:
