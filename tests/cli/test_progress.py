@@ -1,8 +1,5 @@
 """Long work shows a line on a terminal, and nothing in a pipe; it leaves the terminal as it was."""
 
-import os
-import pty
-import signal
 import subprocess
 import sys
 import time
@@ -10,7 +7,7 @@ import time
 import pytest
 
 from support.sites import GOOD, HEAD, ROOT
-from support.terminal import AT_ONCE, HIDE, SHOW, VERB, verb_on_terminal
+from support.terminal import AT_ONCE, HIDE, SHOW, VERB, on_terminal, verb_on_terminal
 
 WORK = """
 import sys, time
@@ -28,29 +25,14 @@ sys.exit(guarded(work))
 """
 
 
-def on_terminal(seconds=0.1, quiet=False, rows=False, stdout=None, interrupt=False, at_once=False):
-    """What a terminal on stderr (and on stdout) got, and the exit status."""
-    terminal, end = pty.openpty()
+def work(seconds=0.1, quiet=False, rows=False, stdout=None, interrupt=b"", at_once=False):
+    """What a terminal on stderr (and on stdout) got of some work, and the exit status."""
     program = WORK.format(seconds=seconds, quiet=quiet, rows=rows, at_once=AT_ONCE if at_once else "")
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=end if stdout is None else stdout, stderr=end
-    )
-    os.close(end)
-    got = b""
-    while True:
-        try:
-            got += os.read(terminal, 1024)
-        except OSError:
-            break
-        if interrupt and b"proving" in got:
-            process.send_signal(signal.SIGINT)
-            interrupt = False
-    os.close(terminal)
-    return got, process.wait()
+    return on_terminal([sys.executable, "-c", program], interrupt, stdout=stdout)
 
 
 def test_a_line_appears_and_vanishes():
-    got, code = on_terminal(at_once=True)
+    got, code = work(at_once=True)
 
     assert code == 0
     assert b"proving [bold]site.yaml" in got
@@ -59,7 +41,7 @@ def test_a_line_appears_and_vanishes():
 
 
 def test_an_interrupt_leaves_the_cursor():
-    got, code = on_terminal(seconds=60, interrupt=True)
+    got, code = work(seconds=60, interrupt=b"proving")
 
     assert code == 130
     assert got.rfind(SHOW) > got.rfind(HIDE)
@@ -68,11 +50,11 @@ def test_an_interrupt_leaves_the_cursor():
 
 @pytest.mark.parametrize("options", [{"seconds": 0.0}, {"quiet": True}, {"rows": True}])
 def test_short_work_quiet_and_rows_on_a_terminal_show_nothing(options):
-    assert on_terminal(**{"seconds": 0.3, **options}) == (b"", 0)
+    assert work(**{"seconds": 0.3, **options}) == (b"", 0)
 
 
 def test_rows_into_a_file_show_the_line():
-    got, _ = on_terminal(rows=True, stdout=subprocess.DEVNULL, at_once=True)
+    got, _ = work(rows=True, stdout=subprocess.DEVNULL, at_once=True)
 
     assert b"proving" in got
 

@@ -33,9 +33,16 @@ def verb_on_terminal(
 
     `before` are words before the command; `stdout` is where the answer goes.
     """
-    terminal, end = pty.openpty()
     command = [*before, sys.executable, "-c", program, *map(str, arguments)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=end)
+    return on_terminal(command, interrupt, stdin=subprocess.DEVNULL, stdout=stdout)
+
+
+def on_terminal(
+    command: list[str], interrupt: bytes = b"", stdin: int | None = None, stdout: int | None = None
+) -> tuple[bytes, int]:
+    """The same of any command; with `stdout` None the terminal gets its answer too."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(command, stdin=stdin, stdout=end if stdout is None else stdout, stderr=end)
     os.close(end)
     got = b""
     while True:
