@@ -124,3 +124,18 @@ def test_every_page_is_in_the_navigation():
     named = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
     pages = {str(file.relative_to(ROOT)) for file in DOCUMENTS}
     assert named == pages - {"docs/performance/README.md"}
+
+
+NAMED_FILE = re.compile(r"`([\w.*/-]+/[\w.*-]+\.py)(?:::(\w+))?`")
+
+
+def test_files_and_tests_that_documents_name_are_there():
+    """By their path from the root, from nfcompile/ or from tests/; a test by its function, too."""
+    missing = []
+    for file in DOCUMENTS:
+        for path, test in NAMED_FILE.findall(file.read_text(encoding="utf-8")):
+            there = [one for folder in ("", "nfcompile/", "tests/") for one in ROOT.glob(folder + path)]
+            if not any(f"def {test}(" in one.read_text(encoding="utf-8") if test else True for one in there):
+                missing.append(f"{file.relative_to(ROOT)}: {path} {test}".rstrip())
+
+    assert missing == []

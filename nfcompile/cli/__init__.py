@@ -62,7 +62,7 @@ def through_typer() -> int:
             raise
         context = getattr(problem, "ctx", None)
         where = f"; see '{context.command_path} --help'" if context else ""
-        text = str(message()).rstrip(".")
+        text = str(message()).rstrip(".").replace(". Did you mean", "; did you mean").removesuffix("?")
         raise UsageProblem(text[:1].lower() + text[1:] + where) from None
     return status if isinstance(status, int) else 0
 

@@ -43,7 +43,7 @@ def laid_out(read: Document) -> str:
     text = layout.render(comments.tree(read))
     again = document.parse(text.encode(), read.name)
     if json.dumps(again.data) != json.dumps(read.data):
-        raise AssertionError("the canonical layout says something else")
+        raise AssertionError("the canonical layout changes the site's data")
     return text
 
 

@@ -38,7 +38,9 @@ def _refuse_nonsense(options: Options) -> None:
     if not options.words and options.bulk is None:
         raise UsageProblem("missing argument: ADDR[:PORT] or --bulk FILE")
     if options.live and (options.log or (options.at or options.db or options.bulk) is not None):
-        raise UsageProblem("--live asks the kernel of now; it does not go with --at, --log, --db or --bulk")
+        raise UsageProblem(
+            "--live answers from the kernel as it is now; it does not go with --at, --log, --db or --bulk"
+        )
     if options.log and options.db is not None:
         raise UsageProblem("one log at a time: --log or --db")
     if options.netns is not None and not (options.live or (options.at or options.bulk) is not None):

@@ -37,7 +37,7 @@ def run(options: Options) -> int:
             cli_site.tell(compilation, options)
         return REFUSED
     if options.netns is not None and not options.live:
-        raise UsageProblem("--netns is for --live: without it no kernel is asked")
+        raise UsageProblem("--netns needs --live: without it no kernel is read")
     live = None
     try:
         live = held.compared(compilation.compiled, options.netns) if options.live else None

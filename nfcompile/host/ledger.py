@@ -47,7 +47,7 @@ def read(folder: str, identity: str) -> Ledger:
     except OSError as error:
         raise KernelError(f"cannot read '{path}': {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise KernelError(f"'{path}' is damaged: it cannot be told what 'host apply' has done") from None
+        raise KernelError(f"'{path}' is damaged, so what 'host apply' has done is not known") from None
 
 
 def write(folder: str, ledger: Ledger) -> None:

@@ -48,7 +48,7 @@ def observe(interface: str) -> CloudSeen | None:
 def instance() -> Instance:
     """This instance. Raises KernelError where this is none."""
     if not is_instance():
-        raise KernelError("this machine is no instance of AWS; say which one with --instance and --region")
+        raise KernelError("this machine is not an AWS instance; name one with --instance and --region")
     document: Any = json.loads(_get("dynamic/instance-identity/document"))
     return Instance(document["instanceId"], document["region"])
 

@@ -44,7 +44,7 @@ def read(texts: tuple[SourceText, ...], options: ImportOptions, ledger: Accounti
         if policy.gateway == gateway:
             rules += _rules(policy, options, ledger)
         else:
-            reason = f"it belongs to gateway '{policy.gateway}'; one site is one gateway (say --gateway)"
+            reason = f"it belongs to gateway '{policy.gateway}'; one site is one gateway (use --gateway)"
             ledger.note(policy.where, "not-translated", "other-gateway", reason)
     if len(gateways) > 1:
         ledger.guess("gateway", gateway, f"the first of {len(gateways)} that have policies", "--gateway")
@@ -117,7 +117,7 @@ def _match(
         match = match.having(**{side: InterfaceSet(frozenset([name]))})
     else:
         reason = f"which interface leads to connection '{connection}' is not in the input"
-        doubt = Unsaid("needs-connection", reason, hint=f"say --map-connection '{connection}=IF'")
+        doubt = Unsaid("needs-connection", reason, hint=f"use --map-connection '{connection}=IF'")
     for key, (field, read_set) in FIELDS.items():
         text = given.get(key)
         if text is None:
@@ -145,7 +145,7 @@ FIELDS: dict[str, tuple[str, Callable[[str], Ranges]]] = {
 
 def _mark(text: str) -> ForeignMark:
     if not (text.isascii() and text.isdigit()) or len(text) > 10 or not 0 < int(text) <= MARK_LAST:
-        raise Unreadable("bad-mark", f"'{text}' is no mark")
+        raise Unreadable("bad-mark", f"'{text}' is not a mark")
     return ForeignMark(int(text))
 
 

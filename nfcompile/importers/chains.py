@@ -34,7 +34,7 @@ class Return(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """One line of a chain. `doubt` is a condition that the site has no word for; without a verdict the
+    """One line of a chain. `doubt` is a condition that a site cannot express; without a verdict the
     packet goes on."""
 
     match: PacketSet

@@ -207,7 +207,7 @@ class _Sections:
             self.done.add(path)
             if not NAME.fullmatch(name):
                 lines = [one for value in self.tree.branches.get(path, {}).values() for one in value.origins]
-                reason = f"'{name}' is no name that a site accepts"
+                reason = f"'{name}' is not a name that a site accepts"
                 lines += self.tree.created.get(path, [])
                 self.ledger.note(lines, "not-translated", "bad-value", reason)
                 continue
@@ -227,7 +227,7 @@ class _Sections:
             text = " ".join(value.words)
             try:
                 if not number.isdigit() or not int(number):
-                    raise Fault("acl-syntax", f"'{number}' is no number of a rule", 0, 0)
+                    raise Fault("acl-syntax", f"'{number}' is not a rule number", 0, 0)
                 rule = read_rule(text, int(number), ())
             except Fault as fault:
                 self.ledger.note(value.origins, "not-translated", "acl-rule", fault.message)

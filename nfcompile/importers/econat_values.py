@@ -32,7 +32,7 @@ def priority(words: tuple[str, ...]) -> LaidOutNode:
 def whole_number(text: str) -> int:
     """A whole number of at most ten digits. Raises NotAccepted."""
     if not (text.isascii() and text.isdigit()) or len(text) > 10:
-        raise NotAccepted(f"'{text}' is no number")
+        raise NotAccepted(f"'{text}' is not a number")
     return int(text)
 
 
@@ -66,7 +66,7 @@ def _map(words: tuple[str, ...]) -> LaidOutNode:
     for word in words:
         local, dash, there = word.partition("-")
         if not dash:
-            raise NotAccepted(f"'{word}' is no pair of addresses")
+            raise NotAccepted(f"'{word}' is not a pair of addresses")
         values.addresses(local.partition("~")[0])
         values.addresses(there)
         items.append(Item(local, scalar(there)))

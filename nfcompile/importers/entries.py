@@ -183,7 +183,7 @@ def _leaving(match: PacketSet, gateway: GuessedGateway) -> Fields:
 def _accepted(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if not INTERFACE.fullmatch(name):
-            raise Unsayable("bad-interface", f"'{name}' is no name of an interface")
+            raise Unsayable("bad-interface", f"'{name}' is not the name of an interface")
     return names
 
 

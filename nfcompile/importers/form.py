@@ -156,7 +156,7 @@ class Exclude(NamedTuple):
 
 
 class Unsaid(NamedTuple):
-    """What the site has no word for. The rule's match is then at least what it may match;
+    """What a site cannot express. The rule's match is then at least what it may match;
     `instead` is what it would do."""
 
     code: str

@@ -112,7 +112,7 @@ def _other_line(line: str, section: str, origin: Origin, ledger: Accounting) -> 
     elif re.match(r"(\[\d+:\d+\]\s+)?[-:]", line):
         ledger.note([origin], "ignored", "", _of_table(section))
     else:
-        ledger.note([origin], "unknown", "syntax", "this is no line of iptables-save")
+        ledger.note([origin], "unknown", "syntax", "this is not a line of iptables-save")
 
 
 def _nat_line(raw: str, origin: Origin, prefix: str, ledger: Accounting, table: SavedTable) -> None:

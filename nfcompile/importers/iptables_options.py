@@ -1,6 +1,6 @@
 """The options of an iptables rule, and how each narrows what the rule matches.
 
-A condition that the site has no word for becomes the rule's doubt.
+A condition that a site cannot express becomes the rule's doubt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Surroundings(NamedTuple):
 
 
 class RuleWords:
-    """A rule while its words are read; `doubt` is a condition that the site has no word for."""
+    """A rule while its words are read; `doubt` is a condition that a site cannot express."""
 
     def __init__(self, around: Surroundings) -> None:
         self.around = around
@@ -96,7 +96,7 @@ def _module(rule: RuleWords, given: list[Token], negated: bool) -> None:
     if name == "set":
         rule.doubtful("ipset", "the addresses of an ipset are not in the input", given[0].column)
     elif name not in KNOWN_MODULES:
-        rule.doubtful("no-match", f"the site has no word for '-m {name}'", given[0].column)
+        rule.doubtful("no-match", f"a site cannot express '-m {name}'", given[0].column)
 
 
 def _jump(goto: bool) -> Option:
@@ -113,7 +113,7 @@ def _state(rule: RuleWords, given: list[Token], negated: bool) -> None:
     if negated:
         states = {"NEW", "RELATED", "ESTABLISHED", "INVALID", "UNTRACKED"} - states
     if translated:
-        rule.doubtful("no-match", f"the site has no word for the state {given[0].text}", given[0].column)
+        rule.doubtful("no-match", f"a site cannot express the state {given[0].text}", given[0].column)
     elif "NEW" in states:
         rule.notes.append("nat sees first packets only, which are NEW")
     elif "RELATED" in states:
@@ -126,7 +126,7 @@ def _state(rule: RuleWords, given: list[Token], negated: bool) -> None:
 
 def _syn(rule: RuleWords, given: list[Token], negated: bool) -> None:
     if negated or (len(given) == 2 and [one.text for one in given] != ["FIN,SYN,RST,ACK", "SYN"]):
-        rule.doubtful("no-match", "the site has no word for TCP flags", given[0].column if given else 1)
+        rule.doubtful("no-match", "a site cannot express TCP flags", given[0].column if given else 1)
     else:
         rule.notes.append("a TCP connection begins with SYN")
 
@@ -144,11 +144,11 @@ def _address_type(field: str) -> Option:
     def narrow(rule: RuleWords, given: list[Token], negated: bool) -> None:
         if given[0].text.upper() != "LOCAL":
             rule.doubtful(
-                "no-match", f"the site has no word for addresses of type {given[0].text}", given[0].column
+                "no-match", f"a site cannot express addresses of type {given[0].text}", given[0].column
             )
         elif not rule.around.addresses:
             reason = "which addresses are the gateway's own is not in the input"
-            rule.doubtful("needs-address", reason, given[0].column, "say --address IF=A for each")
+            rule.doubtful("needs-address", reason, given[0].column, "use --address IF=A for each")
         else:
             own = [Range(one, one) for one in rule.around.addresses.values()]
             rule.narrow(field, ADDRESSES, union([*own, Range(0x7F000000, 0x7FFFFFFF)]), negated)
@@ -172,7 +172,7 @@ def _comment(rule: RuleWords, given: list[Token], negated: bool) -> None:
 
 def _no_word(what: str) -> Callable[[RuleWords, list[Token], bool], None]:
     def doubt(rule: RuleWords, given: list[Token], negated: bool) -> None:
-        rule.doubtful("no-match", f"the site has no word for {what}", given[0].column if given else 1)
+        rule.doubtful("no-match", f"a site cannot express {what}", given[0].column if given else 1)
 
     return doubt
 

@@ -52,7 +52,7 @@ def change(tokens: list[Token], origin: Origin, prefix: str, ledger: Accounting,
     elif verb in ("-P", "--policy", "-L", "-S", "--list", "--list-rules"):
         ledger.note([origin], "ignored", "", "changes no rule")
     else:
-        raise Unreadable("syntax", f"'{verb}' is no command that adds a rule")
+        raise Unreadable("syntax", f"'{verb}' is not a command that adds a rule")
 
 
 def _flush(verb: str, chain: str, origin: Origin, ledger: Accounting, table: SavedTable) -> None:

@@ -36,7 +36,7 @@ def verdict_of(
         return None, None
     target = TARGETS.get(name)
     if target is None:
-        return Unsaid("no-target", f"the site has no word for the target '{name}'", rule.target.column), None
+        return Unsaid("no-target", f"a site cannot express the target '{name}'", rule.target.column), None
     try:
         return target(rule, match), None
     except Unreadable as problem:
@@ -52,7 +52,7 @@ def _to(rule: RuleWords, *options: str) -> tuple[Range | None, Range | None]:
         raise Unreadable("syntax", f"'{options[0]}' is needed once, not {len(given)} times")
     found = TO.fullmatch(given[0])
     if found is None:
-        raise Unreadable("ipv6", f"'{given[0]}' is no IPv4 address")
+        raise Unreadable("ipv6", f"'{given[0]}' is not an IPv4 address")
     addresses = values.addresses(found[1]) if found[1] else None
     ports = _port_range(found[2]) if found[2] else None
     return addresses, ports
@@ -60,7 +60,7 @@ def _to(rule: RuleWords, *options: str) -> tuple[Range | None, Range | None]:
 
 def _port_range(text: str) -> Range:
     if "/" in text:
-        raise Unreadable("no-target", f"the site has no word for the shifted ports '{text}'")
+        raise Unreadable("no-target", f"a site cannot express the shifted ports '{text}'")
     found = values.ports(text)
     return Range(max(found.first, 1), found.last)
 

@@ -98,7 +98,7 @@ def _unknown(rule: RuleWords, tokens: list[Token], at: int) -> int:
     if rule.target is None and (module is None or module in KNOWN_MODULES):
         raise Unreadable("syntax", f"column {token.column}: option '{token.text}' is not known")
     if rule.target is None:
-        rule.doubtful("no-match", f"the site has no word for '-m {module}'", token.column)
+        rule.doubtful("no-match", f"a site cannot express '-m {module}'", token.column)
     index = at + 1
     while index < len(tokens) and not re.match(r"!$|-{1,2}[A-Za-z]", tokens[index].text):
         index += 1

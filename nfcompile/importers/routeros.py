@@ -212,7 +212,7 @@ class _RouterosLine:
                 "ipsec-policy", "none", "the export has no IPsec policy, so every packet has none"
             )
             return match
-        raise Unreadable("no-match", f"the site has no word for {key}")
+        raise Unreadable("no-match", f"a site cannot express {key}")
 
     def interfaces(self, match: PacketSet, key: str, text: str, negated: bool) -> PacketSet | None:
         names = InterfaceSet(frozenset([_renamed(text, self.box.renamed)]))
@@ -233,7 +233,7 @@ class _RouterosLine:
 
     def address_type(self, match: PacketSet, key: str, text: str, negated: bool) -> PacketSet | None:
         if text != "local":
-            raise Unreadable("no-match", f"the site has no word for addresses of type {text}")
+            raise Unreadable("no-match", f"a site cannot express addresses of type {text}")
         if not self.box.addresses:
             raise Unreadable("needs-address", "which addresses are the router's own is not in the input")
         own = union(
@@ -268,7 +268,7 @@ class _RouterosLine:
             return Translate(
                 None if to is None else values.addresses(to), port_range, prefix=action == "netmap"
             )
-        return Unsaid("no-target", f"the site has no word for action={action}")
+        return Unsaid("no-target", f"a site cannot express action={action}")
 
 
 def _ports(text: str) -> Range:

@@ -51,7 +51,7 @@ def read_commands(texts: tuple[SourceText, ...], ledger: Accounting) -> list[Com
                 reason = "this is a script: run it, and import what '/ip firewall nat export' shows then"
                 ledger.note([origin], "not-translated", "shell", reason)
             else:
-                ledger.note([origin], "unknown", "syntax", "this is no command of an export")
+                ledger.note([origin], "unknown", "syntax", "this is not a command of an export")
     return commands
 
 

@@ -62,7 +62,7 @@ def read_terraform(text: SourceText) -> HclBlock:
     except (LarkError, RecursionError) as error:
         line = getattr(error, "line", 0)
         where = f"line {line}: " if isinstance(line, int) and line > 0 else ""
-        raise Unreadable("syntax", f"{where}this is no Terraform") from None
+        raise Unreadable("syntax", f"{where}this is not Terraform") from None
 
 
 class Variables:

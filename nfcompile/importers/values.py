@@ -50,9 +50,9 @@ def address(text: str) -> int:
 
 def _no_address(text: str) -> Unreadable:
     if ":" in text:
-        return Unreadable("ipv6", f"'{text}' is no IPv4 address")
+        return Unreadable("ipv6", f"'{text}' is not an IPv4 address")
     if re.fullmatch(r"[\d./-]+", text, re.ASCII) or not text:
-        return Unreadable("bad-address", f"'{text}' is no address")
+        return Unreadable("bad-address", f"'{text}' is not an address")
     return Unreadable("host-name", f"'{text}' is a name; the site needs its address")
 
 
@@ -81,8 +81,8 @@ def _prefix_length(text: str, whole: str) -> int:
         host = ~address(text) & ADDRESS_LAST
         if host & (host + 1) == 0:
             return 32 - host.bit_length()
-        raise Unreadable("bad-address", f"'{text}' is no contiguous mask")
-    raise Unreadable("bad-address", f"'{whole}' is no prefix")
+        raise Unreadable("bad-address", f"'{text}' is not a contiguous mask")
+    raise Unreadable("bad-address", f"'{whole}' is not a prefix")
 
 
 def address_set(text: str) -> Ranges:
@@ -96,7 +96,7 @@ def port(text: str, last: int = PORT_LAST) -> int:
         return int(text)
     if text.lower() in SERVICES:
         return SERVICES[text.lower()]
-    raise Unreadable("bad-port", f"'{text}' is no port")
+    raise Unreadable("bad-port", f"'{text}' is not a port")
 
 
 def ports(text: str) -> Range:
@@ -130,7 +130,7 @@ def protocol_set(text: str) -> Ranges:
     if number is None and NUMBER.fullmatch(word) and int(word) < 256:
         number = int(word)
     if number is None:
-        raise Unreadable("no-protocol", f"'{text}' is no protocol")
+        raise Unreadable("no-protocol", f"'{text}' is not a protocol")
     return (Range(number, number),)
 
 

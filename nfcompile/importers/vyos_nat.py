@@ -114,7 +114,7 @@ class _Numbered:
         """What the rule says beside the words that are known."""
         for path in self.said:
             if path[0] not in KNOWN:
-                self.doubtful("no-match", f"the site has no word for '{' '.join(path)}'", path)
+                self.doubtful("no-match", f"a site cannot express '{' '.join(path)}'", path)
             elif path[0] == "load-balance":
                 self.doubtful(
                     "load-balance", "a site translates to one address or range, without weights", path
@@ -167,7 +167,7 @@ class _Numbered:
                 found = intersect(found, self.group(kind, name, ADDRESSES, values.address_set))
         for kind in ("domain-group", "mac-group", "dynamic-address-group"):
             if self.value(end, "group", kind) is not None:
-                raise Unreadable("group", f"the site has no word for a {kind}")
+                raise Unreadable("group", f"a site cannot express a {kind}")
         return found
 
     def ports(self, end: str) -> Ranges:

@@ -61,7 +61,7 @@ def _commands(text: SourceText, file: int, ledger: Accounting, before: list[Leaf
             continue
         path = tuple(_words(command[2]))
         if not path or len(path) > WORDS_MOST:
-            ledger.note([origin], "unknown", "syntax", "this is no path of a configuration")
+            ledger.note([origin], "unknown", "syntax", "this is not a path of a configuration")
         elif command[1] == "set":
             leaves.append(Leaf(path, origin))
         else:
@@ -78,7 +78,7 @@ def _no_command(line: str, origin: Origin, ledger: Accounting) -> None:
     elif SESSION.fullmatch(line):
         ledger.note([origin], "ignored", "", "sets nothing")
     else:
-        ledger.note([origin], "unknown", "syntax", "this is no line of a configuration")
+        ledger.note([origin], "unknown", "syntax", "this is not a line of a configuration")
 
 
 def _delete(path: Path, origin: Origin, leaves: list[Leaf], ledger: Accounting) -> list[Leaf]:
@@ -123,7 +123,7 @@ def _curly(text: SourceText, file: int, ledger: Accounting) -> list[Leaf]:
         elif stack and ('"' in line or not re.search("[{}]", line)):
             leaves.append(Leaf((*stack[-1], *_words(line)), origin))
         else:
-            ledger.note([origin], "unknown", "syntax", "this is no line of a configuration")
+            ledger.note([origin], "unknown", "syntax", "this is not a line of a configuration")
     return leaves
 
 

@@ -89,7 +89,7 @@ def parameters(url: str) -> dict[str, Any]:
     try:
         return WAITS | conninfo_to_dict(url)
     except ProgrammingError:
-        raise BadDatabase(f"'{public(url)}' is no URL of a PostgreSQL database") from None
+        raise BadDatabase(f"'{public(url)}' is not the URL of a PostgreSQL database") from None
 
 
 def public(url: str) -> str:

@@ -174,7 +174,7 @@ class PcpDaemon:
         self._sides = sides(site)
         try:
             if self._store.read(self._pools, self._looked):
-                self._say("mappings are gone before their time: clients are told")
+                self._say("mappings went before their lifetime ended: clients get an announcement")
                 self._begin_anew(self._looked)
         except KernelError as error:
             self._say_once(str(error))

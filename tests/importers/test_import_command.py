@@ -39,7 +39,7 @@ def test_both_go_to_files_where_they_are_named(here):
     assert "snat:" in Path("site.yaml").read_text()
     account = Path("account.txt").read_text().splitlines()
     assert account[1].startswith("rules.v4:2: translated: -A POSTROUTING -s 10.0.0.0/24")
-    assert account[2].endswith(": the site has no word for '-m owner' [no-match]")
+    assert account[2].endswith(": a site cannot express '-m owner' [no-match]")
     assert account[-1] == "iptables: 4 lines: 1 translated, 2 ignored, 1 not-translated"
 
 

@@ -384,7 +384,7 @@ def test_a_line_that_cannot_be_read_is_warned_of(past, tmp_path):
 @pytest.mark.parametrize(
     ("source", "status", "text"),
     [
-        (["--db", "mysql://h/d"], 1, "'mysql://h/d' is no URL as postgresql://HOST/DATABASE"),
+        (["--db", "mysql://h/d"], 1, "'mysql://h/d' is not a URL like postgresql://HOST/DATABASE"),
         (["--db", "postgresql:///d?host=/nowhere"], 1, "postgresql:///d?host=/nowhere: connection is bad"),
         (["--db", "postgresql://h/d", "--log", "x"], 2, "one log at a time"),
         (["--log", "no-such-file"], 2, "cannot read 'no-such-file': No such file"),

@@ -56,7 +56,7 @@ def read_number(text: str) -> int:
         return int(text, 0)
     parts = [int(part) for part in text.split(".")]
     if len(parts) != 4 or any(not 0 <= part <= 255 for part in parts):
-        raise ValueError(f"'{text}' is no address")
+        raise ValueError(f"'{text}' is not an address")
     number = int.from_bytes(bytes(parts), "big")
     assert number <= ADDRESS_LAST
     return number

@@ -94,7 +94,7 @@ def key(listed: Any, types: Sequence[str]) -> Key:
     """A key or data of these types. Raises UnknownListing."""
     parts = listed["concat"] if isinstance(listed, dict) and "concat" in listed else [listed]
     if len(parts) != len(types):
-        raise UnknownListing(listed, f"has not the type {' . '.join(types)}")
+        raise UnknownListing(listed, f"does not have the type {' . '.join(types)}")
     return tuple(value(part, datatype) for part, datatype in zip(parts, types, strict=True))
 
 

@@ -21,7 +21,7 @@ class DatabaseArchive:
 
     def __init__(self, url: str, gateway: str | None) -> None:
         if not url.startswith(database.URLS):
-            raise BadArchive(f"'{database.public(url)}' is no URL as postgresql://HOST/DATABASE")
+            raise BadArchive(f"'{database.public(url)}' is not a URL like postgresql://HOST/DATABASE")
         self.name = database.public(url)
         self._gateway = gateway
         try:

@@ -59,4 +59,4 @@ def kind_of(destination: str) -> str:
         if destination.startswith(word) and destination != word:
             return word
     known = ", ".join(f"{word}..." for word in OUTPUTS)
-    raise BadDestination(f"'{destination}' is no destination; there are {known}")
+    raise BadDestination(f"'{destination}' is not a destination; destinations are {known}")

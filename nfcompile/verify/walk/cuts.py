@@ -12,7 +12,7 @@ from nfcompile.verify.walk.program import Program
 
 def cuts(program: Program, field: str) -> list[int]:
     """The first numbers of the stretches between which all packets meet the same matches of that field,
-    ascending, 0 not among them. A mask that is no prefix (`ct mark & 0xf`) cuts no stretches and is left
+    ascending, 0 not among them. A mask that is not a prefix (`ct mark & 0xf`) cuts no stretches and is left
     out."""
     found: set[int] = set()
     for line in (line for lines in program.chains.values() for line in lines):

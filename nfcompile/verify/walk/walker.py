@@ -489,7 +489,7 @@ def _data(entry: Element) -> Key:
 
 def _range(value: Value) -> Range:
     if not isinstance(value, Range):
-        raise UnknownStatement(f"'{value}' is no number")
+        raise UnknownStatement(f"'{value}' is not a number")
     return value
 
 
