@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nfcompile.cli.options import Options
 
 if TYPE_CHECKING:
-    from rich.status import Status
+    from rich.live import Live
 
 DELAY_SECONDS = 0.7
 """Work that ends sooner shows nothing."""
@@ -43,25 +43,31 @@ class _Line:
 
         self._text, self._color = text, color
         self._lock, self._ended = Lock(), False
-        self._status: Status | None = None
+        self._live: Live | None = None
         self._timer = Timer(DELAY_SECONDS, self._appear)
         self._timer.daemon = True
         self._timer.start()
 
     def _appear(self) -> None:
         from rich.console import Console
+        from rich.live import Live
+        from rich.spinner import Spinner
         from rich.text import Text
 
         with self._lock:
             if not self._ended:
                 console = Console(stderr=True, no_color=not self._color)
-                self._status = console.status(Text(self._text))
-                self._status.start()
+                # Otherwise what the verb prints, maybe into a file, would go to the terminal with the line.
+                spinner = Spinner("dots", Text(self._text), style="status.spinner")
+                self._live = Live(
+                    spinner, console=console, refresh_per_second=12.5, transient=True, redirect_stdout=False
+                )
+                self._live.start()
 
     def end(self) -> None:
         """Take it away."""
         self._timer.cancel()
         with self._lock:
             self._ended = True
-            if self._status is not None:
-                self._status.stop()
+            if self._live is not None:
+                self._live.stop()

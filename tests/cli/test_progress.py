@@ -118,6 +118,27 @@ def test_ctrl_c_ends_each_verb_at_work(verb, files):
     assert not (files / "new.yaml").exists()
 
 
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("lookup", "small.yaml", "--bulk", "few.csv"),
+        ("mappings", "small.yaml"),
+        ("mappings", "small.yaml", "--format", "json"),
+    ],
+    ids=["lookup", "csv", "json"],
+)
+def test_rows_go_to_stdout_while_the_line_is_shown(arguments, kind, files):
+    (files / "small.yaml").write_text(GOOD)
+    (files / "few.csv").write_text("addr,port\n203.0.113.1,3100\n")
+    with open("rows", "wb") as rows:
+        got, code = on_terminal([sys.executable, "-c", VERB, *arguments], stdout=rows.fileno(), kind=kind)
+
+    assert code == 0
+    assert b"100.64.0." in (files / "rows").read_bytes()
+    assert b"100.64.0." not in got
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("diff", "small.yaml", "isp.yaml"), ("mappings", "small.yaml"), ("import", "iptables", "small.v4")],

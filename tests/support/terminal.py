@@ -38,11 +38,21 @@ def verb_on_terminal(
 
 
 def on_terminal(
-    command: list[str], interrupt: bytes = b"", stdin: int | None = None, stdout: int | None = None
+    command: list[str],
+    interrupt: bytes = b"",
+    stdin: int | None = None,
+    stdout: int | None = None,
+    kind: str = "xterm",
 ) -> tuple[bytes, int]:
-    """The same of any command; with `stdout` None the terminal gets its answer too."""
+    """The same of any command; with `stdout` None the terminal gets its answer too. `kind` is the TERM."""
     terminal, end = pty.openpty()
-    process = subprocess.Popen(command, stdin=stdin, stdout=end if stdout is None else stdout, stderr=end)
+    process = subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=end if stdout is None else stdout,
+        stderr=end,
+        env=os.environ | {"TERM": kind},
+    )
     os.close(end)
     got = b""
     while True:
