@@ -92,7 +92,8 @@ def among_inside(context: Context) -> Contribution:
     of_a_pool = matched(Field("ct reply ip daddr"), names.GLOBALS, globals_)
     rules = [Rule((match(CT_DIRECTION, "reply"), SENT_OUTSIDE, *among, of_a_pool, *FORGED), POOLS)]
     subscribers = owned(context)
-    if subscribers and any(allocation.pool.can_be_reached for allocation in context.allocations):
+    reached = any(one.pool.can_be_reached or one.pool.opens_to_outside for one in context.allocations)
+    if subscribers and reached:
         to_one = match(CT_STATE, "related"), match(CT_DIRECTION, "original"), LED_INSIDE
         source = matched(IP_SADDR, names.OWNED, subscribers)
         rules.append(Rule((*to_one, *among, source, *FORGED), POOLS))

@@ -264,3 +264,23 @@ def test_addresses_of_rules_never_loop(lab: Lab) -> None:
     stray = Packet(TCP, PEER, 80, address("172.32.0.201"), 4242, RST)
     echo = Packet(ICMP, PEER, 7, address("172.32.0.203"), 0, 0)
     assert lab.flight([("wan0", stray), ("wan0", echo)]) == [(), ()]
+
+
+def test_nor_does_one_about_a_socket_that_the_outside_reached(lab: Lab) -> None:
+    """A mapping entry lets any host outside in, and the error of another subscriber went through."""
+    compiled = site(
+        """
+acls: {homes: {10: allow ip 100.64.0.0/28}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 1, global_ip: [203.0.113.0/28], filtering: endpoint_independent}
+"""
+    )
+    (opened,) = check(lab, compiled, "udp 100.64.0.7:5000 > 198.18.0.1:53 -> pool homes")
+    mapped = opened.out[0].packet
+    (outcome,) = lab.exchange([("wan0", Packet(UDP, PEER, 999, mapped.source, mapped.source_port))])
+    assert [seen.packet.destination for seen in outcome.out] == [VICTIM]
+    answer = outcome.back[0].packet
+    assert answer.source == mapped.source
+    forged = Packet(ICMP, ATTACKER, 0, answer.source, 0, UNREACHABLE, answer.token, quoted=datagram(answer))
+    assert lab.flight([("lan0", forged)]) == [()]
+    assert lab.flight([("wan0", forged._replace(source=PEER))]) != [()]
