@@ -77,7 +77,7 @@ class Operator:
 
     def left_over(self) -> list[str]:
         """Files of the state directory that no change should leave."""
-        known = {"history.jsonl", "sites", "reserve", "lock", "loaded"}
+        known = {"history.jsonl", "sites", "reserve", "lock", store.LOADED, store.LOADED_TEXT}
         return sorted(set(os.listdir(self.path)) - known) if os.path.isdir(self.path) else []
 
 
