@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 
+BEGUN = ".nfcompile-"
+"""How the names of files begin that are still being written."""
+
 
 def replace(target: str, data: bytes, mode: int = 0o600) -> None:
     """Put a file in the place of the last one, on the disk when this returns. Raises OSError."""
     import tempfile
 
     folder = os.path.dirname(target)
-    descriptor, temporary = tempfile.mkstemp(prefix=".nfcompile-", dir=folder)
+    descriptor, temporary = tempfile.mkstemp(prefix=BEGUN, dir=folder)
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
@@ -22,6 +25,17 @@ def replace(target: str, data: bytes, mode: int = 0o600) -> None:
         os.unlink(temporary)
         raise
     sync_folder(folder)
+
+
+def sweep(folder: str) -> None:
+    """Remove the files that killed processes had begun to write in a directory; only while nothing else may
+    write there. What cannot be removed stays."""
+    from contextlib import suppress
+
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(BEGUN):
+                os.unlink(os.path.join(folder, name))
 
 
 def sync_folder(path: str) -> None:

@@ -111,15 +111,19 @@ def site(path: str, name: str) -> bytes:
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Wait until no other process makes a change, and make the directory."""
+    """Wait until no other process makes a change, and make the directory; what a killed one had begun to
+    write is removed."""
     refuse_unsafe(path)
+    sites = os.path.join(path, "sites")
     try:
-        _make(os.path.join(path, "sites"))
+        _make(sites)
         descriptor = _lock(path)
     except OSError as error:
         raise _unusable("write", path, error) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for folder in (path, sites):
+            durable.sweep(folder)
         yield
     finally:
         os.close(descriptor)
