@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from nfcompile.cli import held
+from nfcompile.cli import held, later_packets
 from nfcompile.cli import site as cli_site
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, say
 from nfcompile.cli.options import Options
@@ -76,6 +76,13 @@ def _text(compiled: Compiled, proof: Proof) -> Iterator[str]:
         f"{ways} out of pools, in every state that earlier packets can leave: none with a private source",
         f"{len(proof.leaks):,} of {ways} out of pools",
         [_leak(one) for one in proof.leaks[:SHOWN]],
+    )
+    many = _many(proof.later_boxes, "box", "boxes")
+    yield from _told(
+        "later",
+        f"{many} of second packets, answers and ICMP errors, in all of them the ruleset agrees with the site",
+        f"in {len(proof.later):,} of {many} of second packets, answers and ICMP errors the ruleset disagrees",
+        [line for one in proof.later[:SHOWN] for line in later_packets.as_text(compiled, one)],
     )
     yield from _told(
         "sharing",
@@ -208,6 +215,10 @@ def _as_data(compiled: Compiled, proof: Proof) -> dict[str, Any]:
                 {"packet": spelled(one.box.one()), "pool": one.pool, "source": range_text(one.way.now.source)}
                 for one in proof.leaks
             ],
+        },
+        "later": {
+            "boxes": proof.later_boxes,
+            "different": [later_packets.as_data(compiled, one) for one in proof.later],
         },
         "sharing": {
             "subscribers": proof.sharing.subscribers,

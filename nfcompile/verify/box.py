@@ -1,4 +1,4 @@
-"""Boxes of packets: the space of all first packets of a connection, cut until no question needs a cut."""
+"""Boxes of packets: the space of all packets of connections, cut until no question needs a cut."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect
 from nfcompile.verify.boxes import LOCAL, Names, Packet
 from nfcompile.verify.chosen_values import CHOSEN, Blocks
 from nfcompile.verify.field_values import FieldValues, Ranges, Split
+from nfcompile.verify.moments import FIRST
 from nfcompile.verify.narrowing import Cut, narrowed_range
 
 ELSEWHERE = "*"
@@ -23,7 +24,12 @@ Answer = TypeVar("Answer")
 class Box(NamedTuple):
     """Packets that have one of the values of each field; interfaces are where they arrive, and where the
     routes lead: `towards` to the destination as it came, `out` to another one that the gateway puts in its
-    place, `home` to the source."""
+    place, `home` to the source.
+
+    `moment` says which packet of a connection it is (moments.py). Of one that is not the first, the fields
+    above are those of the connection's first packet; the others are what it was translated to (`status`:
+    which of its ends, in the kernel's bits), where answers and ICMP errors arrive, and who sends the latter.
+    """
 
     protocol: int
     opens: bool
@@ -37,12 +43,20 @@ class Box(NamedTuple):
     chosen: Ranges = (EVERYWHERE,)
     chosen_port: Ranges = (PORTS,)
     home: frozenset[str] = frozenset({ELSEWHERE})
+    moment: str = FIRST
+    status: int = 0
+    given: Ranges = (EVERYWHERE,)
+    given_port: Ranges = (PORTS,)
+    host: Ranges = (EVERYWHERE,)
+    host_port: Ranges = (PORTS,)
+    back: frozenset[str] = frozenset({ELSEWHERE})
+    sender: Ranges = (EVERYWHERE,)
 
     @property
     def packet(self) -> Packet:
         """All packets of the box as one."""
         return Packet(
-            _names(self.interface, "interface"),
+            names_of(self.interface, "interface"),
             self.protocol,
             FieldValues.whole("source", self.source),
             FieldValues.whole("source_port", self.source_port),
@@ -55,10 +69,10 @@ class Box(NamedTuple):
     def route(self, address: Range) -> str | Names:
         """The gateway's routes: any whatever."""
         if isinstance(address, FieldValues) and address.field == "source":
-            return _names(self.home, "home")
+            return names_of(self.home, "home")
         if address == FieldValues.whole("destination", self.destination):
-            return _names(self.towards, "towards")
-        return _names(self.out, "out")
+            return names_of(self.towards, "towards")
+        return names_of(self.out, "out")
 
     def cut(self, split: Split) -> list[Box]:
         """The boxes that make up this one."""
@@ -122,5 +136,5 @@ def _first(value: Any) -> Any:
     return (Range(value[0].first, value[0].first),) if isinstance(value, tuple) else value
 
 
-def _names(names: frozenset[str], field: str) -> str | Names:
+def names_of(names: frozenset[str], field: str) -> str | Names:
     return next(iter(names)) if len(names) == 1 else Names(names, field)

@@ -35,6 +35,8 @@ from nfcompile.verify.reference_site import ANY_PORT, Gateway, is_inside, is_out
 
 MULTICAST = Range(0xE0000000, 0xEFFFFFFF)
 VRRP = NUMBERS["vrrp"]
+UNSOLICITED = "unsolicited"
+"""Why packets to a global address are dropped that lead to no host."""
 Route = Callable[[Range], str | Names]
 """The gateway's routing table: the interface behind which an address is."""
 
@@ -115,7 +117,7 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     if from_either and is_global(gate, probe.destination):
         own = gate.own.holds(probe.destination) and one_of((LOCAL,), route(probe.destination))
         if not own:
-            return dropped("unsolicited")
+            return dropped(UNSOLICITED)
 
     def forwarded(sources: Range, ports: Range, reason: str, pool: str | None = None) -> Fate:
         return Fate("forward", sources, ports, destinations, destination_ports, reason, pool)
@@ -124,7 +126,7 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     out = route(probe.destination)
     to_outside = is_outside(gate, out, probe.destination)
     if from_either and to_outside and gate.sources.own.holds(probe.destination):
-        return dropped("unsolicited")
+        return dropped(UNSOLICITED)
     led_on = from_either and probe.destination != original.destination
     if led_on and is_global(gate, original.destination) and not one_of((LOCAL,), out):
         for served in gate.limited:

@@ -34,10 +34,13 @@ def first_dnat(gate: Gateway, probe: Packet, towards: str | Names) -> DnatRule |
     return None
 
 
-def first_snat(gate: Gateway, probe: Packet, mark: int, out: str | Names) -> SnatRule | None:
-    """A rule without interfaces is for what goes outside, one that names some for all that leaves there."""
+def first_snat(gate: Gateway, probe: Packet, mark: int | None, out: str | Names) -> SnatRule | None:
+    """A rule without interfaces is for what goes outside, one that names some for all that leaves there.
+    `mark` is None for a packet without a connection: no rule that asks for a mark takes it."""
     for rule in gate.site.snat:
-        if rule.mark is not None and any(one.is_in(mark) for one in rule.mark.values) == rule.mark.negated:
+        if rule.mark is not None and (
+            mark is None or any(one.is_in(mark) for one in rule.mark.values) == rule.mark.negated
+        ):
             continue
         if not one_of(rule.match.interfaces(sorted(gate.outside)), out):
             continue

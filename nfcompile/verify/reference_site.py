@@ -10,6 +10,7 @@ from nfcompile.model.protocols import TCP, UDP
 from nfcompile.model.ranges import PORT_LAST, Range, subtract
 from nfcompile.model.site import Pool, Site
 from nfcompile.model.sources import named_sources, own_sources
+from nfcompile.model.vlans import shared_addresses
 from nfcompile.verify.boxes import Names, RangeTable, one_of
 from nfcompile.verify.candidates import Candidates, FirstMatch
 from nfcompile.verify.sources import Sources, sources
@@ -43,12 +44,17 @@ class Served(NamedTuple):
     def pool(self) -> Pool:
         return self.allocation.pool
 
+    def has_trial(self, site: Site) -> bool:
+        """Whether an assignment that nothing has answered ends early."""
+        return self.pool.is_dynamic and site.defaults.assignment_trial < self.pool.timeouts.longest
+
 
 class Gateway(NamedTuple):
     """A site, and what follows from it for every packet: its two sides, whose addresses are global, and which
     is the gateway's own as well. In a pair the gate may be closed.
 
-    `shared` interfaces are on both sides; there addresses in `networks` are inside.
+    `shared` interfaces are on both sides; there addresses in `networks` are inside. `tells_vlans_apart`: two
+    VLANs have the same addresses.
     """
 
     site: Site
@@ -65,6 +71,19 @@ class Gateway(NamedTuple):
     limited: tuple[Served, ...]
     sources: Sources
     is_closed: bool = False
+    tells_vlans_apart: bool = False
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether a host that no pool translates may open connections to a subscriber of some pool: one
+        outside, or one inside where an address is a subscriber's alone."""
+        return any(one.pool.can_be_reached or one.pool.opens_to_outside for one in self.pools)
+
+    @property
+    def guards(self) -> bool:
+        """Whether there is a source that must not leave as it is: otherwise a gateway only forwards."""
+        rules = any(not rule.exclude for rule in self.site.snat)
+        return bool(self.pools or rules or self.sources.own.ranges or self.sources.named is not None)
 
 
 def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool = False) -> Gateway:
@@ -90,6 +109,7 @@ def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool =
         tuple(one for one in tables if one.pool.acl is not None and one.pool.is_reached_by_acl),
         sources(site, allocations),
         is_closed,
+        bool(shared_addresses(site)),
     )
 
 

@@ -18,11 +18,13 @@ from nfcompile.verify.boxes import RangeTable
 
 class Sources(NamedTuple):
     """own      addresses of snat rules and `secondary_ips`
+    owned    subscribers: of a connection that no rule has translated, nothing leaves with their addresses
     closed   subscribers of which every packet is translated, so that their own addresses cannot be reached
     partly   by pool the subscribers of which it translates some packets: those cannot be turned round
     named    with `strict_sources`, all that may leave; else None"""
 
     own: RangeTable
+    owned: RangeTable
     closed: RangeTable
     partly: Mapping[str, RangeTable]
     named: RangeTable | None
@@ -36,7 +38,8 @@ def sources(site: Site, allocations: Sequence[PoolAllocation]) -> Sources:
     whole = [*closed, *excluded, *_passed(allocations)]
     partly = {one.pool.name: list(subtract(_some(one.pool), whole)) for one in allocations}
     tables = {name: RangeTable.of(ranges) for name, ranges in partly.items() if ranges}
-    return Sources(RangeTable.of(own_sources(site)), RangeTable.of(closed), tables, named)
+    owned = RangeTable.of(_owned(allocations))
+    return Sources(RangeTable.of(own_sources(site)), owned, RangeTable.of(closed), tables, named)
 
 
 def _some(pool: Pool) -> Iterable[Range]:
@@ -57,6 +60,16 @@ def _passed(allocations: Sequence[PoolAllocation]) -> Iterator[Range]:
 def _sources(rule: SnatRule) -> tuple[Range, ...]:
     asked = rule.match.src_cidr
     return (EVERYWHERE,) if asked is None or asked.negated else asked.values
+
+
+def _owned(allocations: Sequence[PoolAllocation]) -> Iterator[Range]:
+    """What translating pools take, less what fake pools in front of them pass whole."""
+    passed: list[Range] = []
+    for allocation in allocations:
+        if allocation.pool.translates:
+            yield from subtract(allocation.taken, passed)
+        else:
+            passed += allocation.taken
 
 
 def _closed(allocations: Sequence[PoolAllocation]) -> list[Range]:

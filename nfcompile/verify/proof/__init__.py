@@ -1,6 +1,6 @@
-"""Proof of a compiled site: what holds for every first packet of a connection, and whom it does not hold for.
+"""Proof of a compiled site: what holds for every packet, and whom it does not hold for.
 
-    Compiled -> boxes (box.py) -> agreement, leaks, sharing;  allocations -> stability
+    Compiled -> boxes (box.py) -> agreement, leaks, connections, sharing;  allocations -> stability
 
 All packets are examined, not samples: as boxes, cut where a question needs it (boxes.py).
 """
@@ -13,16 +13,19 @@ from typing import NamedTuple
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.box import Box
 from nfcompile.verify.proof.agreement import Compared, compared, fates, opened
+from nfcompile.verify.proof.connections import Connections, Followed, following
 from nfcompile.verify.proof.leaks import Leak, leaks
 from nfcompile.verify.proof.prefixes import prefixes
 from nfcompile.verify.proof.sharing import Rectangle, Shared, Sharing, rectangles, sharing
 from nfcompile.verify.proof.stability import Grown, grown
+from nfcompile.verify.reference_site import gateway
 from nfcompile.verify.walk import read
 
 __all__ = [
     "MOST_BOXES",
     "Box",
     "Compared",
+    "Followed",
     "Grown",
     "Leak",
     "Proof",
@@ -52,10 +55,13 @@ class Proof(NamedTuple):
     moved: tuple[Grown, ...]
     prefix_boxes: int = 0
     prefixes: tuple[Compared, ...] = ()
+    later_boxes: int = 0
+    later: tuple[Followed, ...] = ()
 
     @property
     def holds(self) -> bool:
-        return not (self.different or self.leaks or self.sharing.found or self.moved or self.prefixes)
+        of_first = self.different or self.leaks or self.sharing.found
+        return not (of_first or self.later or self.moved or self.prefixes)
 
 
 def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
@@ -68,6 +74,8 @@ def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
     count, different = 0, list[Compared]()
     leaving: dict[int, set[Rectangle]] = {}
     ways, leaking = 0, list[Leak]()
+    gate = gateway(site, compiled.allocations)
+    known = Connections(gate)
     for is_closed in (False, True) if site.pair is not None else (False,):
         said = list(islice(fates(compiled, program, is_closed), most_boxes + 1))
         for one in compared(program, said, opened(compiled, is_closed)):
@@ -77,9 +85,17 @@ def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
             if not one.agree:
                 different.append(one)
             leaving.setdefault(one.box.protocol, set()).update(rectangles(site, pools, one))
-        for many, found in leaks(site, program, said):
-            ways += many
-            leaking += found
+        for found in leaks(site, program, said):
+            ways += found.out_of_pools
+            leaking += found.leaks
+            known.add(found.passed)
+    followed = 0
+    unlike: list[Followed] = []
+    protocols = sorted({box.protocol for box, _ in said})
+    for later in following(gate, program, known, protocols):
+        followed += 1
+        if not later.agree:
+            unlike.append(later)
     lists = list(grown(compiled.allocations))
     of_prefixes = list(prefixes(compiled))
     return Proof(
@@ -92,4 +108,6 @@ def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
         tuple(one for one in lists if one.moved),
         len(of_prefixes),
         tuple(one for one in of_prefixes if not one.agree),
+        followed,
+        tuple(unlike),
     )

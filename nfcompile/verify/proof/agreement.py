@@ -18,7 +18,7 @@ from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.reference import Fate
 from nfcompile.verify.reference_site import ANY_PORT
 from nfcompile.verify.walk import NOTHING, Outcome, Program, State, Together, gate_open
-from nfcompile.verify.walk.cuts import cuts
+from nfcompile.verify.walk.cuts import patterns
 from nfcompile.verify.walk.packet import Flight
 from nfcompile.verify.walk.ways import outcome
 
@@ -45,7 +45,7 @@ def fates(compiled: Compiled, program: Program, is_closed: bool = False) -> Iter
     gate = reference_site.gateway(compiled.site, compiled.allocations, is_closed)
     named = {name for match in _matches(compiled.site) if match.interface for name in match.interface.values}
     interfaces = gate.inside | gate.outside | named
-    every = everything(interfaces, _protocols(compiled, cuts(program, "meta l4proto")))
+    every = everything(interfaces, _protocols(compiled, patterns(program, "meta l4proto")))
     return explored(every, lambda box: reference.fate(gate, box.packet, box.route))
 
 
@@ -139,14 +139,20 @@ def _computed(port: Range) -> bool:
     return isinstance(port, Scrambled | DrawnNumber) or port.first == port.last
 
 
-def _protocols(compiled: Compiled, points: list[int]) -> Iterator[int]:
+def _protocols(compiled: Compiled, asked: set[Range]) -> Iterator[int]:
     """One of every group of protocols that neither side tells apart."""
     site = compiled.site
     named = {rule.protocol for acl in site.acls for rule in acl.rules}
     named |= {number for match in _matches(site) if match.protocol for number in match.protocol.values}
     named |= IN_BLOCK
-    starts = {0, *points, *named, *(one + 1 for one in named)}
-    return iter(sorted(start for start in starts if 0 <= start < PROTOCOL_NUMBERS))
+    edges = {edge for one in asked for edge in (one.first, one.last + 1)}
+    starts = {0, *edges, *named, *(one + 1 for one in named)}
+    alike: dict[tuple[object, ...], int] = {}
+    for start in sorted(starts):
+        if 0 <= start < PROTOCOL_NUMBERS:
+            held = tuple(one for one in asked if one.first <= start <= one.last)
+            alike.setdefault((start if start in named else None, held), start)
+    return iter(alike.values())
 
 
 def _matches(site: Site) -> list[Qualifiers]:

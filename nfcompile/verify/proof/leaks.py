@@ -16,7 +16,7 @@ from nfcompile.verify.box import Box
 from nfcompile.verify.boxes import within
 from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.proof.agreement import by_protocol, part_of
-from nfcompile.verify.reference import Fate
+from nfcompile.verify.reference import UNSOLICITED, Fate
 from nfcompile.verify.walk import Program, Together
 from nfcompile.verify.walk.packet import STATUS, Flight
 from nfcompile.verify.walk.state import ANYHOW
@@ -30,22 +30,41 @@ class Leak(NamedTuple):
     way: Flight
 
 
-def leaks(
-    site: Site, program: Program, boxes: Iterable[tuple[Box, Fate]]
-) -> Iterator[tuple[int, list[Leak]]]:
-    """Of the boxes whose packets a pool translates: how many ways they can go, and the leaks among them."""
+class Ways(NamedTuple):
+    """Ways that packets can go out of pools, the leaks among them, and every way on which a packet passes,
+    with what the site says of its box."""
+
+    out_of_pools: int
+    leaks: tuple[Leak, ...]
+    passed: tuple[tuple[Fate, Flight], ...]
+
+
+def leaks(site: Site, program: Program, boxes: Iterable[tuple[Box, Fate]]) -> Iterator[Ways]:
+    """The ways of packets that a pool translates, and of those that a rule or an element that packets have
+    made may translate."""
     globals_ = {pool.name: _globals(pool) for pool in site.active_pools if pool.translates}
     together = Together(program, ANYHOW)
-    mine = [(box, fate) for box, fate in boxes if fate.pool in globals_ and fate.action != "drop"]
+    mine = [(box, fate) for box, fate in boxes if fate.pool in globals_ or _may_be_translated(box, fate)]
     for alike in by_protocol(mine):
         left = together.walk([(box.packet, box.route) for box, _ in alike])
         ways = list(dict.fromkeys(pause.flight for pause in left.passed))
-        found = []
+        count, found = 0, []
         for way in ways:
             box, fate = alike[way.start]
+            if fate.pool not in globals_ or fate.action == "drop":
+                continue
+            count += 1
             if fate.pool and _leaks(way, globals_[fate.pool]):
                 found.append(Leak(part_of(box, way), fate.pool, way))
-        yield len(ways), found
+        yield Ways(count, tuple(found), tuple((alike[way.start][1], way) for way in ways))
+
+
+def _may_be_translated(box: Box, fate: Fate) -> bool:
+    """Whether a rule translates packets, or would if earlier ones had made an element for them."""
+    if fate.action == "drop":
+        return fate.reason == UNSOLICITED
+    packet = box.packet
+    return (fate.sources, fate.destinations) != (packet.source, packet.destination)
 
 
 def _leaks(way: Flight, mine: Callable[[Range], bool]) -> bool:

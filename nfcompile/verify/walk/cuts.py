@@ -10,17 +10,17 @@ from nfcompile.model.ranges import Range
 from nfcompile.verify.walk.program import Program
 
 
-def cuts(program: Program, field: str) -> list[int]:
-    """The first numbers of the stretches between which all packets meet the same matches of that field,
-    ascending, 0 not among them. A mask that is not a prefix (`ct mark & 0xf`) cuts no stretches and is left
-    out."""
-    found: set[int] = set()
-    for line in (line for lines in program.chains.values() for line in lines):
-        for statement in line.statements:
-            for look in _looks(statement):
-                for start, end in _asked(program, look, field):
-                    found |= {start, end}
-    return sorted(found - {0})
+def patterns(program: Program, field: str) -> set[Range]:
+    """What a ruleset compares a field with: packets that lie in the same of these ranges meet the same
+    matches of it. A mask that is no prefix (`ct mark & 0xf`) makes no ranges and is left out."""
+    return {
+        Range(start, end - 1)
+        for lines in program.chains.values()
+        for line in lines
+        for statement in line.statements
+        for look in _looks(statement)
+        for start, end in _asked(program, look, field)
+    }
 
 
 def _asked(program: Program, look: Match | VerdictMap | Lookup, field: str) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""A connection's first packet on its way through the gateway, field by field as nft names them."""
+"""A packet of a connection on its way through the gateway, field by field as nft names them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from nfcompile.emit.expressions import number, symbol
 from nfcompile.emit.statements import ICMP, PORTED
 from nfcompile.model.ranges import Range
 from nfcompile.verify.boxes import LOCAL, Names, Packet, among
+from nfcompile.verify.moments import ANSWERED, BACK, FIRST, SEEN_REPLY, STATES, Later
 from nfcompile.verify.narrowing import Cut, narrowed, narrowed_packet, narrowed_range
 from nfcompile.verify.walk.values import UnknownStatement, Value
 
@@ -28,7 +29,8 @@ class Flight(NamedTuple):
 
     `first` is where the routes lead to the destination as it came, `towards` to the destination as it is,
     `home` to the source. `start` is the number of the box that it is of, where several are walked
-    together.
+    together. `later` is None for the first packet of a connection; `original` of others is what the first
+    one was, `first` and `home` where their own routes lead.
     """
 
     original: Packet
@@ -43,6 +45,7 @@ class Flight(NamedTuple):
     status: int = 0
     start: int = 0
     written: tuple[tuple[str, Range], ...] = ()
+    later: Later | None = None
 
     def field(self, name: str) -> Value:
         """The value of a field; `th` of a packet without ports is an error of the ruleset."""
@@ -72,6 +75,7 @@ class Flight(NamedTuple):
             self.status,
             self.start,
             tuple((name, narrowed_range(value, field, kept)) for name, value in self.written),
+            self.later and _narrowed_later(self.later, field, kept),
         )
 
     def with_field(self, name: str, value: Range) -> Flight:
@@ -95,13 +99,45 @@ class Flight(NamedTuple):
 
     def route(self, route: Callable[[Range], str | Names]) -> str | Names:
         """Where the packet goes on."""
-        same = self.now.destination == self.original.destination
+        same = self.later is not None or self.now.destination == self.original.destination
         return self.first if same else route(self.now.destination)
 
     @property
     def tracked(self) -> bool:
         """Whether connection tracking sees the packet; nat chains do not without it."""
         return not self.status & UNTRACKED
+
+    @property
+    def moment(self) -> str:
+        """Which packet of a connection it is."""
+        return FIRST if self.later is None else self.later.moment
+
+    @property
+    def meets_nat(self) -> bool:
+        """Whether it meets the chains of type nat: only what begins a connection does."""
+        return self.tracked and self.later is None
+
+    @property
+    def answer(self) -> Packet:
+        """The packet that answers the first one, as connection tracking expects it."""
+        if self.later is not None:
+            return self.later.answer
+        now = self.now
+        ends = now.destination, now.destination_port, now.source, now.source_port
+        return Packet(now.interface, now.protocol, *ends)
+
+    def passed_by(self, hook: str) -> Flight:
+        """What has gone past the place of nat chains: connection tracking has put in what it knows.
+
+        The kernel does so at all four hooks as soon as a table has one such chain (nf_nat_proto.c)."""
+        if self.later is None or hook == "forward":
+            return self
+        now, sent = self.now, self.later.sent
+        if hook == "prerouting":
+            now = now._replace(destination=sent.destination, destination_port=sent.destination_port)
+        else:
+            now = now._replace(source=sent.source, source_port=sent.source_port)
+        return self._replace(now=now)
 
     def rewritten(self, name: str, address: Range) -> Flight:
         """The packet with an address written into it, without connection tracking."""
@@ -147,23 +183,36 @@ VALUES: dict[str, Callable[[Flight], Value]] = {
     "meta l4proto": lambda flight: number(flight.now.protocol),
     "meta mark": lambda flight: flight.mark,
     "ct mark": lambda flight: flight.ct_mark,
-    "ct state": lambda flight: number(symbol("ct_state", "new" if flight.tracked else "untracked")),
-    "ct status": lambda flight: number(flight.status & ~UNTRACKED),
-    "ct direction": lambda flight: number(0),
+    "ct state": lambda flight: number(symbol("ct_state", _state(flight))),
+    "ct status": lambda flight: number(_status(flight)),
+    "ct direction": lambda flight: number(int(flight.moment in BACK)),
     "ct original zone": lambda flight: flight.zone,
     "ct original ip saddr": lambda flight: flight.original.source,
     "ct original ip daddr": lambda flight: flight.original.destination,
     "ct original proto-src": lambda flight: flight.original.source_port,
     "ct original proto-dst": lambda flight: flight.original.destination_port,
-    "ct reply ip saddr": lambda flight: flight.now.destination,
-    "ct reply ip daddr": lambda flight: flight.now.source,
-    "ct reply proto-src": lambda flight: flight.now.destination_port,
-    "ct reply proto-dst": lambda flight: flight.now.source_port,
+    "ct reply ip saddr": lambda flight: flight.answer.source,
+    "ct reply ip daddr": lambda flight: flight.answer.destination,
+    "ct reply proto-src": lambda flight: flight.answer.source_port,
+    "ct reply proto-dst": lambda flight: flight.answer.destination_port,
     "fib daddr type": lambda flight: number(LOCAL_TYPE if is_local(flight.towards) else UNICAST),
     "fib daddr oifname": lambda flight: flight.towards,
     "fib saddr oifname": lambda flight: flight.home,
 }
-"""Every field that rules ask for, of a connection's first packet."""
+"""Every field that rules ask for."""
+
+
+def _state(flight: Flight) -> str:
+    return STATES[flight.moment] if flight.tracked else "untracked"
+
+
+def _status(flight: Flight) -> int:
+    return flight.status & ~UNTRACKED | (SEEN_REPLY if flight.moment in ANSWERED else 0)
+
+
+def _narrowed_later(later: Later, field: str, kept: Cut) -> Later:
+    came, sent, answer = (narrowed_packet(one, field, kept) for one in later[1:])
+    return Later(later.moment, came, sent, answer)
 
 
 def is_local(out: str | Names) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nfcompile.emit import Name
 from nfcompile.lower import names
+from nfcompile.lower.tokens import FIRST_TOKEN, TOKENS
 from nfcompile.model.ranges import Range
 from nfcompile.verify.chosen_values import DrawnNumber
 from nfcompile.verify.field_values import FieldValues
@@ -45,6 +46,11 @@ class State(NamedTuple):
         part = key[0]
         count = part.many if isinstance(part, DrawnNumber) else part.size if isinstance(part, Range) else 0
         return () if len(key) == 1 and count and there >= count else None
+
+    def may_hold(self, name: Name, key: Key) -> bool:
+        """Whether packets may have left an element that is not known. Tokens that are young are tokens."""
+        tokens = Range(FIRST_TOKEN, FIRST_TOKEN | (TOKENS - 1))
+        return self.unknown and (name != names.RECENT_TOKENS or within(key[0], tokens) is not False)
 
     def perhaps(self, name: Name, key: Key) -> list[Key]:
         """The data of elements of other packets of the box: a packet has one of these keys, or none."""

@@ -54,19 +54,25 @@ class Together:
         self.reads: dict[int, Reads] = {}
         self.same: dict[frozenset[object], Learned] = {}
         self.known: dict[tuple[Name, frozenset[Flight]], Ends] = {}
+        self.may_meet = False
+        """Whether the last rule can have made packets equal: it has changed one, or gone two ways."""
 
     def walk(self, starts: Sequence[tuple[Packet, Route]]) -> Left:
         """Send the first packets of connections through, boxes of one protocol with their routes.
 
         Raises what walk() raises, but Split.
         """
+        flights = [first_flight(*start)._replace(start=at) for at, start in enumerate(starts)]
+        return self.sent(flights, [route for _, route in starts])
+
+    def sent(self, flights: Sequence[Flight], routes: Sequence[Route] = ()) -> Left:
+        """Send packets through that are equal in protocol and moment. Later ones know their routes."""
         self.known.clear()
         self.same.clear()
-        flights = (first_flight(*start)._replace(start=at) for at, start in enumerate(starts))
         arrived = self.hook("prerouting", [Pause(flight) for flight in flights])
         received: Pauses = []
         forwarded: Pauses = []
-        for pause, out in _routed(arrived.accepted, starts):
+        for pause, out in _routed(arrived.accepted, routes):
             here = is_local(out)
             flight = pause.flight._replace(towards=out, out="" if here else out)
             (received if here else forwarded).append(pause._replace(flight=flight))
@@ -79,13 +85,17 @@ class Together:
     def hook(self, name: str, pauses: Pauses) -> Ends:
         """The base chains of a hook; `accept`, translations and the end of a chain lead to the next one."""
         dropped: Pauses = []
-        for base in self.program.hooks.get(name, ()):
-            seen = [pause for pause in pauses if pause.flight.tracked or base not in self.program.nat]
-            past = [pause for pause in pauses if not pause.flight.tracked and base in self.program.nat]
+        bases = self.program.hooks.get(name, ())
+        if name == "postrouting" and self.program.nat.isdisjoint(bases):
+            pauses = _passed_by(name, pauses)
+        for base in bases:
+            is_nat = base in self.program.nat
+            seen = [pause for pause in pauses if not is_nat or pause.flight.meets_nat]
+            past = _passed_by(name, [pause for pause in pauses if is_nat and not pause.flight.meets_nat])
             ends = self.chain(base, seen)
             pauses = [*ends.through, *ends.accepted, *past]
             dropped += ends.dropped
-        return Ends([], pauses, dropped)
+        return Ends([], _passed_by(name, pauses), dropped)
 
     def chain(self, name: Name, pauses: Pauses) -> Ends:
         """A chain, with the chains that it calls. A search calls the same one many times."""
@@ -93,7 +103,8 @@ class Together:
             return self.walked(name, pauses)
         key = name, frozenset(pause.flight for pause in pauses)
         if key not in self.known:
-            self.known[key] = self.walked(name, self.joined(pauses))
+            alone = len(key[1]) == len(pauses)
+            self.known[key] = self.walked(name, pauses if alone else self.joined(pauses))
         return self.known[key]
 
     def walked(self, name: Name, here: Pauses) -> Ends:
@@ -113,9 +124,11 @@ class Together:
                     accepted += ends.accepted
                     dropped += ends.dropped
                     (here if verdict.kind == "jump" else through).extend(ends.through)
+                    self.may_meet = True
                 else:
                     (accepted if verdict.kind == "accept" else through).extend(those)
-            here = self.joined(here)
+            if self.may_meet:
+                here = self.joined(here)
         return Ends(self.joined([*through, *here]), self.joined(accepted), dropped)
 
     def joined(self, pauses: Pauses) -> Pauses:
@@ -130,6 +143,7 @@ class Together:
         groups: dict[object, Pauses] = {}
         for pause in here:
             groups.setdefault(asked.of(pause), []).append(pause)
+        self.may_meet = False
         going: dict[Verdict | None, Pauses] = {}
         for members in groups.values():
             for verdict, done in self.done(rule, members, asked.dynamic):
@@ -151,6 +165,8 @@ class Together:
                     waiting.append((there.narrowed(split.field, kept), (*cuts, (split.field, kept))))
                 continue
             waiting += [(other, cuts) for other in self.walker.others]
+            if waiting or self.walker.flight is not pause.flight:
+                self.may_meet = True
             after = Pause(self.walker.flight, self.learned())
             if len(members) == 1:
                 yield verdict, [after]
@@ -188,14 +204,19 @@ def _likewise(members: Pauses, cuts: tuple[tuple[str, Cut], ...], after: Pause, 
     return done
 
 
-def _routed(
-    pauses: Iterable[Pause], starts: Sequence[tuple[Packet, Route]]
-) -> Iterator[tuple[Pause, str | Names]]:
+def _passed_by(hook: str, pauses: Pauses) -> Pauses:
+    """Packets of known connections behind the place of the nat chains. Those of one moment come together."""
+    if not pauses or pauses[0].flight.later is None:
+        return pauses
+    return [pause._replace(flight=pause.flight.passed_by(hook)) for pause in pauses]
+
+
+def _routed(pauses: Iterable[Pause], routes: Sequence[Route]) -> Iterator[tuple[Pause, str | Names]]:
     """Where packets go by their destination; parts of a box apart that are for the gateway itself."""
     waiting = list(pauses)
     while waiting:
         pause = waiting.pop()
-        out = pause.flight.route(starts[pause.flight.start][1])
+        out = pause.flight.route(routes[pause.flight.start]) if routes else pause.flight.first
         try:
             is_local(out)
         except Split as split:

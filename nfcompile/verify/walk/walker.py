@@ -50,6 +50,7 @@ from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.verify.boxes import Names
 from nfcompile.verify.chosen_values import INTERFACE_ADDRESS, Blocks, DrawnNumber, Scrambled, taken
 from nfcompile.verify.field_values import FieldValues
+from nfcompile.verify.moments import UNKNOWN
 from nfcompile.verify.narrowing import Cut, narrowed
 from nfcompile.verify.value_arithmetic import inverted, joined, masked, netmapped
 from nfcompile.verify.walk.packet import REWRITTEN, UNTRACKED, WRITABLE, Flight
@@ -250,7 +251,7 @@ class Walker:
         data = state.data(name, key)
         if data is None and (others := state.perhaps(name, key)):
             return [None, *others][self.choose(len(others) + 1)]
-        if data is None and self.state.unknown and (name, key) not in self.learned:
+        if data is None and self.state.may_hold(name, key) and (name, key) not in self.learned:
             data = self.program.sources[name].anything if self.choose(2) else None
             if certain(key):
                 self.learn(name, key, data)
@@ -316,11 +317,14 @@ class Walker:
         return joined(inverted(masked(value, expression.mask), expression.xor), expression.bits)
 
     def field(self, name: str) -> Value:
-        """The value of a field; another protocol than its own ends the rule."""
+        """The value of a field; another protocol than its own, and no connection, end the rule."""
         if name in OF_PROTOCOL:
             protocol, name = OF_PROTOCOL[name]
             if self.flight.now.protocol != protocol:
                 raise _Stop
+        later = self.flight.later
+        if later is not None and later.moment in UNKNOWN and name.startswith("ct ") and name != "ct state":
+            raise _Stop
         return self.flight.field(name)
 
     def number(self, expression: Expression) -> Range:

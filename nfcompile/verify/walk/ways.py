@@ -14,7 +14,7 @@ from nfcompile.model.ranges import Range
 from nfcompile.verify.boxes import Names, Packet
 from nfcompile.verify.walk.packet import STATUS, Flight, is_local
 from nfcompile.verify.walk.program import Program
-from nfcompile.verify.walk.state import NOTHING, State
+from nfcompile.verify.walk.state import ANYHOW, NOTHING, State
 from nfcompile.verify.walk.walker import Pause, Step, Walker
 
 Route = Callable[[Range], str | Names]
@@ -56,6 +56,11 @@ class WalkWay(NamedTuple):
         """The way on from the routing decision."""
         return self._replace(pause=self.pause._replace(flight=flight), hooks=hooks)
 
+    def passed_by(self, hook: str, bases: tuple[Name, ...]) -> WalkWay:
+        """The way on from the place of the nat chains."""
+        past = self.pause._replace(flight=self.pause.flight.passed_by(hook))
+        return self._replace(pause=past, bases=bases)
+
 
 def walk(program: Program, packet: Packet, route: Route, state: State = NOTHING) -> tuple[Outcome, ...]:
     """Send the first packet of a connection through; the outcomes of all ways that it can take.
@@ -69,6 +74,16 @@ def walk(program: Program, packet: Packet, route: Route, state: State = NOTHING)
         if len(found) > WAYS:
             raise ValueError(f"more than {WAYS} ways through the ruleset")
     return tuple(found)
+
+
+def walk_later(program: Program, flight: Flight) -> Iterator[Outcome]:
+    """Send one packet of a known connection through, in every state that earlier ones can have left."""
+
+    def nowhere(_: Range) -> str | Names:
+        raise AssertionError("a later packet knows where it goes")
+
+    for way in _RoutedWalk(program, ANYHOW, nowhere).ways(WalkWay(Pause(flight))):
+        yield outcome(way.verdict, way.pause, way.steps)
 
 
 def first_flight(packet: Packet, route: Route) -> Flight:
@@ -133,16 +148,19 @@ class _RoutedWalk:
 
     def arrive(self, way: WalkWay) -> WalkWay:
         """The next base chain, the next hook, the routing decision, or the end."""
-        if way.bases and way.bases[0] in self.program.nat and not way.pause.flight.tracked:
-            return way._replace(bases=way.bases[1:])
+        if way.bases and way.bases[0] in self.program.nat and not way.pause.flight.meets_nat:
+            return way.passed_by("prerouting" if ROUTING in way.hooks else "postrouting", way.bases[1:])
         if way.bases:
             return way._replace(bases=way.bases[1:], stack=((way.bases[0], 0),))
         if not way.hooks:
-            return way._replace(verdict="accept")
+            return way.passed_by("postrouting", ())._replace(verdict="accept")
         hook, *later = way.hooks
+        bases = self.program.hooks.get(hook, ())
+        if hook == "postrouting" and self.program.nat.isdisjoint(bases):
+            way = way.passed_by(hook, bases)
         if hook != ROUTING:
-            return way._replace(hooks=tuple(later), bases=self.program.hooks.get(hook, ()))
-        flight = way.pause.flight
+            return way._replace(hooks=tuple(later), bases=bases)
+        flight = way.pause.flight.passed_by("prerouting")
         out = flight.route(self.route)
         if is_local(out):
             return way.routed(flight._replace(towards=out), RECEIVED)

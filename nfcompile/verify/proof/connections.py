@@ -1,0 +1,242 @@
+"""The packets after the first: second packets, answers, ICMP errors, and what no rule of ours has translated.
+
+The connections that are known are those that first packets leave behind, in any state of the sets (`leaks`
+walks them), and all that a gateway may find when it loads its ruleset: with any ends, from anywhere to
+anywhere, untranslated. Boxes of the former are joined by what their packets meet, which does not depend on
+which of their ends belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from nfcompile.model.protocols import ICMP, WITH_PORTS
+from nfcompile.model.ranges import EVERYWHERE, Range, intersect, union
+from nfcompile.verify.box import ELSEWHERE, NOTHING, PORTS, Box, explored
+from nfcompile.verify.boxes import LOCAL, Names
+from nfcompile.verify.field_values import FieldValues, Ranges
+from nfcompile.verify.later_reference import later_fate
+from nfcompile.verify.moments import (
+    AGAIN,
+    BACK,
+    ERROR,
+    ERRORS,
+    INVALID,
+    LATER,
+    OF_A_CONNECTION,
+    UNTRACKED,
+    Later,
+)
+from nfcompile.verify.reference import UNSOLICITED, Fate
+from nfcompile.verify.reference_site import Gateway
+from nfcompile.verify.walk import Program, Together
+from nfcompile.verify.walk.later import later_flight
+from nfcompile.verify.walk.packet import STATUS, Flight
+from nfcompile.verify.walk.state import ANYHOW
+from nfcompile.verify.walk.ways import Outcome, outcome
+
+TRANSLATED = STATUS["snat"] | STATUS["dnat"]
+Marked = tuple[Box, Range | None]
+"""A box, and the mark of its connections: None is any, where rules have translated them."""
+
+
+class Followed(NamedTuple):
+    """What both sides say of packets after the first."""
+
+    box: Box
+    fate: Fate
+    outcome: Outcome
+
+    @property
+    def agree(self) -> bool:
+        """Whether they are dropped, or leave with the very ends that their connection has."""
+        fate, left = self.fate, self.outcome.packet
+        if self.outcome.verdict == "drop" or fate.action == "drop":
+            return self.outcome.verdict == fate.action
+        ends = fate.sources, fate.source_ports, fate.destinations, fate.destination_ports
+        return ends == tuple(left[2:6])
+
+
+class Joined(NamedTuple):
+    """What connections have in common whose packets meet the same. `mark`: None is any."""
+
+    protocol: int
+    status: int
+    mark: Range | None
+    interface: frozenset[str]
+    towards: frozenset[str]
+    home: frozenset[str]
+
+
+class Connections:
+    """The connections that first packets leave behind."""
+
+    def __init__(self, gate: Gateway) -> None:
+        self.gate = gate
+        self.ends: dict[Joined, tuple[set[Ranges], ...]] = {}
+        self.marks: set[Range] = set()
+
+    def add(self, passed: Iterable[tuple[Fate, Flight]]) -> None:
+        """First packets that have passed. Where an element that packets have made leads them, the routes lead
+        inside."""
+        for fate, flight in passed:
+            status = flight.status & TRANSLATED
+            mark = None if flight.ct_mark.size > 1 else Range(*flight.ct_mark)
+            if not status:
+                self.marks.add(mark or Range(0, 0xFFFFFFFF))
+                continue
+            came, now = flight.original, flight.now
+            towards = _names(flight.towards)
+            if fate.reason == UNSOLICITED or (status == STATUS["dnat"] and mark is None):
+                towards &= self.gate.inside
+                if not towards:
+                    continue
+            joined = Joined(now.protocol, status, mark, _names(came.interface), towards, _names(flight.home))
+            ends = self.ends.setdefault(joined, tuple(set() for _ in range(8)))
+            values = *came[2:6], *now[2:6]
+            for known, value in zip(ends, values, strict=True):
+                known.add(_numbers(value))
+
+    def boxes(self, interfaces: frozenset[str]) -> Iterator[Marked]:
+        """Their packets after the first. What the gateway itself answers is not forwarded."""
+        for joined, ends in self.ends.items():
+            source, source_port, destination, destination_port, *others = (
+                union(one for ranges in known for one in ranges) for known in ends
+            )
+            box = Box(
+                joined.protocol,
+                False,
+                joined.interface,
+                source,
+                source_port,
+                destination,
+                destination_port,
+                joined.towards,
+                joined.towards,
+                home=joined.home,
+                status=joined.status,
+                given=others[0],
+                given_port=others[1],
+                host=others[2],
+                host_port=others[3],
+                back=interfaces,
+            )
+            known_here = (AGAIN, LATER, ERROR) if joined.towards == {LOCAL} else OF_A_CONNECTION
+            for moment in known_here:
+                yield box._replace(moment=moment), joined.mark
+
+
+def untranslated(
+    protocols: Iterable[int], interfaces: frozenset[str], marks: Iterable[Range]
+) -> Iterator[Marked]:
+    """Every packet of a connection that nothing has translated, with a mark that such connections can have,
+    and those that have no connection."""
+    routes = interfaces | {LOCAL}
+    for protocol in protocols:
+        ports = PORTS if protocol in WITH_PORTS else NOTHING
+        ids = PORTS if protocol == ICMP else ports
+        ends = (EVERYWHERE,), (ids,), (EVERYWHERE,), (ports,)
+        box = Box(protocol, False, interfaces, *ends, routes, routes, home=routes, back=interfaces)
+        for moment in (*OF_A_CONNECTION, INVALID, UNTRACKED):
+            if moment not in ERRORS or protocol == ICMP:
+                for mark in {Range(0, 0), *marks} if moment in OF_A_CONNECTION else {Range(0, 0)}:
+                    yield box._replace(moment=moment), mark
+
+
+def following(
+    gate: Gateway, program: Program, known: Connections, protocols: Iterable[int]
+) -> Iterator[Followed]:
+    """All packets after the first, in boxes of which both sides say one thing each."""
+    interfaces = gate.inside | gate.outside | {ELSEWHERE}
+    foreign = untranslated(protocols, interfaces, known.marks)
+    return followed(gate, program, [*known.boxes(interfaces), *foreign])
+
+
+def followed(gate: Gateway, program: Program, boxes: Iterable[Marked]) -> Iterator[Followed]:
+    """What both sides say of packets after the first, in every state that earlier ones can have left."""
+    groups: dict[tuple[object, ...], list[tuple[Box, Range | None, Fate]]] = {}
+    for box, mark in boxes:
+        for part, fate in explored([box], lambda one: _said(gate, one, mark)):  # noqa: B023
+            protocol = ICMP if box.moment in ERRORS else box.protocol
+            groups.setdefault((box.moment, protocol), []).append((part, mark, fate))
+    together = Together(program, ANYHOW)
+    for alike in groups.values():
+        yield from _compared(gate, together, alike)
+
+
+def _said(gate: Gateway, box: Box, mark: Range | None) -> Fate:
+    flight = later_flight(box)
+    assert flight.later is not None
+    snat, dnat = (bool(box.status & STATUS[kind]) for kind in ("snat", "dnat"))
+    value = mark.first if mark is not None else 0
+    return later_fate(gate, flight.later, flight.original.destination, snat, dnat, flight.first, value)
+
+
+def _compared(
+    gate: Gateway, together: Together, alike: list[tuple[Box, Range | None, Fate]]
+) -> Iterator[Followed]:
+    left = together.sent([later_flight(box, at, mark) for at, (box, mark, _) in enumerate(alike)])
+    passing: dict[int, list[Later]] = {}
+    for pause in left.passed:
+        assert pause.flight.later is not None
+        passing.setdefault(pause.flight.start, []).append(pause.flight.later)
+    for verdict, pauses in (("accept", left.passed), ("drop", [*left.dropped, *left.early])):
+        for pause in pauses:
+            flight = pause.flight
+            box, _, fate = alike[flight.start]
+            assert flight.later is not None
+            if fate.action != "drop":
+                sent = flight.later.sent
+                fate = Fate("forward", *sent[2:6], reason=fate.reason)
+            ends = verdict == "drop" and may_end(gate, box)
+            others = passing.get(flight.start, []) if ends else []
+            if any(_meet(flight.later, other) for other in others):
+                continue
+            found = Followed(box, fate, outcome(verdict, pause))
+            yield found if found.agree else found._replace(box=part_of(box, flight))
+
+
+def may_end(gate: Gateway, box: Box) -> bool:
+    """Whether some of these packets are dropped, which depends on what the sets hold: a limit that was
+    reached meanwhile, or an assignment whose trial is over before anything has answered."""
+    if box.moment == AGAIN:
+        return True
+    trials = [one for pool in gate.pools if pool.has_trial(gate.site) for one in pool.pool.global_ip]
+    theirs = box.given if box.status & STATUS["snat"] else box.destination
+    return bool(box.status and intersect(trials, theirs))
+
+
+def _meet(one: Later, other: Later) -> bool:
+    """Whether two parts of a box have packets in common."""
+    return all(
+        not (isinstance(a, FieldValues) and isinstance(b, FieldValues)) or bool(intersect(a.domain, b.domain))
+        for mine, theirs in zip(one[1:], other[1:], strict=True)
+        for a, b in zip(mine[2:6], theirs[2:6], strict=True)
+    )
+
+
+def part_of(box: Box, flight: Flight) -> Box:
+    """The packets of a box that have gone a way."""
+    assert flight.later is not None
+    found: dict[str, object] = {}
+    packets = flight.original, *flight.later[1:]
+    for value in (value for packet in packets for value in packet[2:6]):
+        if isinstance(value, FieldValues):
+            found[value.field] = value.domain
+    back = box.moment in BACK
+    found["home" if back else "towards"] = _names(flight.first)
+    arrived = "back" if back or box.moment in ERRORS else "interface"
+    found[arrived] = _names(flight.later.came.interface)
+    return box._replace(**found)  # type: ignore[arg-type]
+
+
+def _names(value: str | Names) -> frozenset[str]:
+    return value.names if isinstance(value, Names) else frozenset([value])
+
+
+def _numbers(value: Range) -> Ranges:
+    """The numbers that a value has in a box."""
+    if not isinstance(value, FieldValues):
+        return (Range(*value),)
+    return tuple(Range(one.first + one.shift, one.last + one.shift) for one in value.pieces)
