@@ -122,6 +122,8 @@ def proved(drawn: RandomSite) -> tuple[str, str]:
         "leaks": len(found.leaks),
         "sharing": len(found.sharing.found),
         "appending": len(found.moved),
+        "prefixes": len(found.prefixes),
+        "later": len(found.later),
     }
     return "not proved", ", ".join(f"{word} {count}" for word, count in words.items() if count)
 

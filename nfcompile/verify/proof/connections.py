@@ -1,9 +1,9 @@
 """The packets after the first: second packets, answers, ICMP errors, and what no rule of ours has translated.
 
-The connections that are known are those that first packets leave behind, in any state of the sets (`leaks`
-walks them), and all that a gateway may find when it loads its ruleset: with any ends, from anywhere to
-anywhere, untranslated. Boxes of the former are joined by what their packets meet, which does not depend on
-which of their ends belong together.
+The connections that are known are those that first packets leave behind (`leaks` walks them in any state of
+the sets), those to which an element that packets have made leads (any of them), and all that a gateway may
+find when it loads its ruleset: with any ends, from anywhere to anywhere, untranslated. Boxes of the first are
+joined by what their packets meet, which does not depend on which of their ends belong together.
 """
 
 from __future__ import annotations
@@ -11,32 +11,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from nfcompile.model.protocols import ICMP, WITH_PORTS
-from nfcompile.model.ranges import EVERYWHERE, Range, intersect, union
+from nfcompile.model.protocols import ICMP, TCP, UDP, WITH_PORTS
+from nfcompile.model.ranges import EVERYWHERE, Range, intersect, subtract, union
 from nfcompile.verify.box import ELSEWHERE, NOTHING, PORTS, Box, explored
 from nfcompile.verify.boxes import LOCAL, Names
 from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.later_reference import later_fate
 from nfcompile.verify.moments import (
     AGAIN,
+    ANSWER,
     BACK,
     ERROR,
     ERRORS,
     INVALID,
     LATER,
     OF_A_CONNECTION,
+    UNKNOWN,
     UNTRACKED,
     Later,
 )
-from nfcompile.verify.reference import UNSOLICITED, Fate
+from nfcompile.verify.reference import Fate
 from nfcompile.verify.reference_site import Gateway
 from nfcompile.verify.walk import Program, Together
+from nfcompile.verify.walk.deciding import deciding
 from nfcompile.verify.walk.later import later_flight
 from nfcompile.verify.walk.packet import STATUS, Flight
 from nfcompile.verify.walk.state import ANYHOW
 from nfcompile.verify.walk.ways import Outcome, outcome
 
 TRANSLATED = STATUS["snat"] | STATUS["dnat"]
+FROM_OUTSIDE = (LATER, STATUS["dnat"]), (ANSWER, STATUS["snat"])
+"""What is sent to a global address, in connections of which the other end is outside."""
 Marked = tuple[Box, Range | None]
 """A box, and the mark of its connections: None is any, where rules have translated them."""
 
@@ -77,10 +82,9 @@ class Connections:
         self.ends: dict[Joined, tuple[set[Ranges], ...]] = {}
         self.marks: set[Range] = set()
 
-    def add(self, passed: Iterable[tuple[Fate, Flight]]) -> None:
-        """First packets that have passed. Where an element that packets have made leads them, the routes lead
-        inside."""
-        for fate, flight in passed:
+    def add(self, passed: Iterable[Flight]) -> None:
+        """First packets that have passed. The routes lead to subscribers inside."""
+        for flight in passed:
             status = flight.status & TRANSLATED
             mark = None if flight.ct_mark.size > 1 else Range(*flight.ct_mark)
             if not status:
@@ -88,7 +92,7 @@ class Connections:
                 continue
             came, now = flight.original, flight.now
             towards = _names(flight.towards)
-            if fate.reason == UNSOLICITED or (status == STATUS["dnat"] and mark is None):
+            if status == STATUS["dnat"] and mark is None:
                 towards &= self.gate.inside
                 if not towards:
                     continue
@@ -127,6 +131,42 @@ class Connections:
                 yield box._replace(moment=moment), joined.mark
 
 
+def led_by_elements(gate: Gateway, protocols: Iterable[int], interfaces: frozenset[str]) -> Iterator[Marked]:
+    """Packets of connections to a global address for which packets have made an element: from outside, or
+    from an inside host that no pool translates (DNAT alone), or from another subscriber. They lead inside;
+    first packets with a global source are forged on either side."""
+    entries = [
+        one
+        for one in gate.pools
+        if (one.pool.keeps_mapping_entries or one.pool.is_dynamic)
+        and (one.pool.hairpins or one.pool.opens_to_outside)
+    ]
+    for trial in (False, True):
+        some = (one.pool for one in entries if one.has_trial(gate.site) is trial)
+        asked = union(one for pool in some for one in pool.global_ranges)
+        if asked:
+            yield from _led_to(gate, asked, protocols, interfaces)
+
+
+def _led_to(
+    gate: Gateway, asked: Ranges, protocols: Iterable[int], interfaces: frozenset[str]
+) -> Iterator[Marked]:
+    source = subtract((EVERYWHERE,), [*gate.globals.ranges, *gate.sources.own.ranges])
+    host = tuple(gate.networks.ranges) if gate.shared else source
+    given = union(one for pool in gate.pools if pool.pool.translates for one in pool.pool.global_ranges)
+    both = STATUS["snat"] | STATUS["dnat"]
+    for protocol in protocols:
+        ports = PORTS if protocol in WITH_PORTS else NOTHING
+        ids = PORTS if protocol == ICMP else ports
+        ends = source, (ids,), asked, (ports,)
+        for status, arrive in ((STATUS["dnat"], gate.inside | gate.outside), (both, gate.inside)):
+            box = Box(protocol, False, arrive, *ends, gate.inside, gate.inside, home=interfaces | {LOCAL})
+            box = box._replace(status=status, given=given, given_port=(ids,), host=host, host_port=(ports,))
+            for moment in OF_A_CONNECTION:
+                if moment not in ERRORS or protocol == TCP:
+                    yield box._replace(moment=moment, back=interfaces), None
+
+
 def untranslated(
     protocols: Iterable[int], interfaces: frozenset[str], marks: Iterable[Range]
 ) -> Iterator[Marked]:
@@ -149,8 +189,9 @@ def following(
 ) -> Iterator[Followed]:
     """All packets after the first, in boxes of which both sides say one thing each."""
     interfaces = gate.inside | gate.outside | {ELSEWHERE}
+    led = led_by_elements(gate, protocols, interfaces)
     foreign = untranslated(protocols, interfaces, known.marks)
-    return followed(gate, program, [*known.boxes(interfaces), *foreign])
+    return followed(gate, program, [*known.boxes(interfaces), *led, *foreign])
 
 
 def followed(gate: Gateway, program: Program, boxes: Iterable[Marked]) -> Iterator[Followed]:
@@ -160,7 +201,7 @@ def followed(gate: Gateway, program: Program, boxes: Iterable[Marked]) -> Iterat
         for part, fate in explored([box], lambda one: _said(gate, one, mark)):  # noqa: B023
             protocol = ICMP if box.moment in ERRORS else box.protocol
             groups.setdefault((box.moment, protocol), []).append((part, mark, fate))
-    together = Together(program, ANYHOW)
+    together = Together(deciding(program), ANYHOW)
     for alike in groups.values():
         yield from _compared(gate, together, alike)
 
@@ -169,7 +210,7 @@ def _said(gate: Gateway, box: Box, mark: Range | None) -> Fate:
     flight = later_flight(box)
     assert flight.later is not None
     snat, dnat = (bool(box.status & STATUS[kind]) for kind in ("snat", "dnat"))
-    value = mark.first if mark is not None else 0
+    value = None if box.moment in UNKNOWN else mark.first if mark is not None else 0
     return later_fate(gate, flight.later, flight.original.destination, snat, dnat, flight.first, value)
 
 
@@ -199,8 +240,10 @@ def _compared(
 
 def may_end(gate: Gateway, box: Box) -> bool:
     """Whether some of these packets are dropped, which depends on what the sets hold: a limit that was
-    reached meanwhile, or an assignment whose trial is over before anything has answered."""
-    if box.moment == AGAIN:
+    reached meanwhile, an assignment whose trial is over before anything has answered, a mapping that no
+    packet from inside keeps alive, of what the outside sends to it (`udp_inbound_refresh: off`)."""
+    is_silent = not gate.site.defaults.udp_inbound_refresh and box.protocol == UDP
+    if box.moment == AGAIN or (is_silent and (box.moment, box.status) in FROM_OUTSIDE):
         return True
     trials = [one for pool in gate.pools if pool.has_trial(gate.site) for one in pool.pool.global_ip]
     theirs = box.given if box.status & STATUS["snat"] else box.destination

@@ -16,7 +16,7 @@ from nfcompile.verify.box import Box
 from nfcompile.verify.boxes import within
 from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.proof.agreement import by_protocol, part_of
-from nfcompile.verify.reference import UNSOLICITED, Fate
+from nfcompile.verify.reference import Fate
 from nfcompile.verify.walk import Program, Together
 from nfcompile.verify.walk.packet import STATUS, Flight
 from nfcompile.verify.walk.state import ANYHOW
@@ -31,20 +31,18 @@ class Leak(NamedTuple):
 
 
 class Ways(NamedTuple):
-    """Ways that packets can go out of pools, the leaks among them, and every way on which a packet passes,
-    with what the site says of its box."""
+    """Ways that packets can go out of pools, the leaks among them, and every way on which a packet passes."""
 
     out_of_pools: int
     leaks: tuple[Leak, ...]
-    passed: tuple[tuple[Fate, Flight], ...]
+    passed: tuple[Flight, ...]
 
 
 def leaks(site: Site, program: Program, boxes: Iterable[tuple[Box, Fate]]) -> Iterator[Ways]:
-    """The ways of packets that a pool translates, and of those that a rule or an element that packets have
-    made may translate."""
+    """The ways of packets that a pool or a rule translates."""
     globals_ = {pool.name: _globals(pool) for pool in site.active_pools if pool.translates}
     together = Together(program, ANYHOW)
-    mine = [(box, fate) for box, fate in boxes if fate.pool in globals_ or _may_be_translated(box, fate)]
+    mine = [(box, fate) for box, fate in boxes if fate.pool in globals_ or _is_translated(box, fate)]
     for alike in by_protocol(mine):
         left = together.walk([(box.packet, box.route) for box, _ in alike])
         ways = list(dict.fromkeys(pause.flight for pause in left.passed))
@@ -56,15 +54,14 @@ def leaks(site: Site, program: Program, boxes: Iterable[tuple[Box, Fate]]) -> It
             count += 1
             if fate.pool and _leaks(way, globals_[fate.pool]):
                 found.append(Leak(part_of(box, way), fate.pool, way))
-        yield Ways(count, tuple(found), tuple((alike[way.start][1], way) for way in ways))
+        yield Ways(count, tuple(found), tuple(ways))
 
 
-def _may_be_translated(box: Box, fate: Fate) -> bool:
-    """Whether a rule translates packets, or would if earlier ones had made an element for them."""
-    if fate.action == "drop":
-        return fate.reason == UNSOLICITED
+def _is_translated(box: Box, fate: Fate) -> bool:
+    """Whether a rule translates packets."""
     packet = box.packet
-    return (fate.sources, fate.destinations) != (packet.source, packet.destination)
+    changed = (fate.sources, fate.destinations) != (packet.source, packet.destination)
+    return changed and fate.action != "drop"
 
 
 def _leaks(way: Flight, mine: Callable[[Range], bool]) -> bool:
