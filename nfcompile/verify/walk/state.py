@@ -12,7 +12,7 @@ from nfcompile.lower.tokens import FIRST_TOKEN, TOKENS
 from nfcompile.model.ranges import Range
 from nfcompile.verify.chosen_values import DrawnNumber
 from nfcompile.verify.field_values import FieldValues
-from nfcompile.verify.walk.values import Key, certain, within
+from nfcompile.verify.walk.values import Key, Value, certain, within
 
 Ask = Callable[[Name, Key], Key | None]
 """The data of one element of a set or map by name ((): it has none); None where there is no such element."""
@@ -71,12 +71,20 @@ def gate_open(interfaces: Iterable[str]) -> State:
 
 
 def _may_meet(key: Key, other: Key) -> bool:
-    pairs = list(zip(key, other, strict=True))
     boxed = any(isinstance(part, FieldValues) for part in (*key, *other))
-    return boxed and all(
-        a.first <= b.last and b.first <= a.last if isinstance(a, Range) and isinstance(b, Range) else a == b
-        for a, b in pairs
-    )
+    return boxed and all(_share(a, b) for a, b in zip(key, other, strict=True))
+
+
+def _share(a: Value, b: Value) -> bool:
+    """Whether two parts of keys may be the same value. A box may lack numbers between its first and last."""
+    if not isinstance(a, Range) or not isinstance(b, Range):
+        return a == b
+    if a.first > b.last or b.first > a.last:
+        return False
+    for part, other in ((a, b), (b, a)):
+        if isinstance(part, FieldValues) and not isinstance(other, FieldValues):
+            return 0 in part.divided([Range(*other)])
+    return True
 
 
 NOTHING = State()
