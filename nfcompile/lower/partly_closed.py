@@ -40,7 +40,7 @@ Partly = tuple[tuple[PoolAllocation, tuple[Range, ...]], ...]
 
 def partly_translated(context: Context) -> Partly:
     """The pools that translate sources for some of their packets only, and those sources."""
-    passed = [*closed(context), *excluded_sources(context)]
+    passed = [*closed(context), *excluded_sources(context), *context.global_addresses]
     for allocation in context.allocations:
         passed += () if allocation.pool.translates else _allowed(allocation.pool)
     found = []

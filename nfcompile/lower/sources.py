@@ -128,7 +128,8 @@ def forged_leaving(context: Context) -> Rules:
 
 
 def owned(context: Context) -> tuple[Range, ...]:
-    """Sources that must always be translated: those a translating pool takes before any fake pool does."""
+    """Sources that must always be translated: those a translating pool takes before any fake pool does. An
+    acl that allows any source takes no global address: what has one is forged, or answers from it."""
     found: list[Range] = []
     passed: list[Range] = []
     for allocation in context.allocations:
@@ -136,7 +137,7 @@ def owned(context: Context) -> tuple[Range, ...]:
             passed += subtract(allocation.taken, found)
         else:
             found += subtract(allocation.taken, passed)
-    return union(found)
+    return union(subtract(found, context.global_addresses))
 
 
 def closed(context: Context) -> tuple[Range, ...]:

@@ -34,11 +34,12 @@ def sources(site: Site, allocations: Sequence[PoolAllocation]) -> Sources:
     """Read a site once for many packets."""
     named = RangeTable.of(named_sources(site)) if site.defaults.strict_sources else None
     excluded = [one for rule in site.snat if rule.exclude for one in _sources(rule)]
-    closed = subtract(_closed(allocations), excluded)
-    whole = [*closed, *excluded, *_passed(allocations)]
+    globals_ = [one for pool in site.active_pools for one in pool.global_ranges]
+    closed = subtract(_closed(allocations), [*excluded, *globals_])
+    whole = [*closed, *excluded, *globals_, *_passed(allocations)]
     partly = {one.pool.name: list(subtract(_some(one.pool), whole)) for one in allocations}
     tables = {name: RangeTable.of(ranges) for name, ranges in partly.items() if ranges}
-    owned = RangeTable.of(_owned(allocations))
+    owned = RangeTable.of(subtract(_owned(allocations), globals_))
     return Sources(RangeTable.of(own_sources(site)), owned, RangeTable.of(closed), tables, named)
 
 

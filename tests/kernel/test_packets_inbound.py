@@ -116,3 +116,21 @@ def test_a_connection_to_a_block_leaves_no_mapping_entry(lab: Lab) -> None:
     answer = Packet(TCP, arrived.packet.destination, 1500, asked.source, 53, SYN | ACK)
     assert lab.flight([("lan0", answer)]) != [()]
     assert "elements" not in lab.must("nft", "list", "map", "ip", "nfcompile", "eif_p")
+
+
+def test_any_subscriber_is_reached_by_a_mapping_and_not_by_its_own_address(lab: Lab) -> None:
+    """An acl that allows any source took the global addresses as well, and closed them to the outside."""
+    compiled = site(
+        """
+acls: {all: {10: allow ip any}}
+pools:
+  p: {type: cgnat, acl: all, priority: 1, allocation: dynamic, global_ip: [203.0.113.0/30], hairpin: off,
+      filtering: endpoint_independent}
+"""
+    )
+    (opened,) = check(lab, compiled, "udp 100.64.0.7:5000 > 198.18.0.1:53 -> from 203.0.113.0/30:1-65535")
+    mapped, peer = opened.out[0].packet, address("198.18.0.2")
+    (outcome,) = lab.exchange([("wan0", Packet(UDP, peer, 999, mapped.source, mapped.source_port))])
+    assert [seen.packet.destination for seen in outcome.out] == [address("100.64.0.7")]
+    assert outcome.back[0].packet.source == mapped.source
+    assert lab.flight([("wan0", Packet(UDP, peer, 999, address("100.64.0.7"), 5000))]) == [()]

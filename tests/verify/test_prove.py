@@ -121,6 +121,11 @@ acls: {a: {10: allow icmp src 10.1.0.0/28, 20: allow gre src any~101}}
 pools: {p: {type: nat, acl: a, priority: 1, allocation: deterministic, subscribers: [10.1.0.0/28],
             global_ip: [203.1.0.0/28]}}
 """,
+    "any subscriber, and mapping entries that the outside may use": """
+acls: {a: {10: allow ip any}}
+pools: {p: {type: cgnat, acl: a, priority: 1, allocation: dynamic, global_ip: [203.0.113.0/31],
+            port_range: 1024-2047, filtering: endpoint_independent}}
+""",
     "some destinations of a subscriber, and mapping entries that the outside may use": """
 acls: {a: {10: allow tcp src 10.1.0.0/31 dst 198.51.100.0/24, 20: allow udp src 10.1.0.0/31 any}}
 pools: {p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/31], port_range: 1024-2047,
