@@ -43,6 +43,7 @@ from nfcompile.lower.sources import (
     partly_fake,
     several,
     strict_objects,
+    taken_before,
 )
 from nfcompile.lower.vlans import shared_vids
 from nfcompile.model.ranges import Range, intersect
@@ -177,6 +178,12 @@ def _unsolicited(context: Context, *matches: Match) -> Rule:
 
 def _leak(context: Context) -> tuple[Rule, ...]:
     """A subscriber's own address on its way out, in an answer too: a connection that was open before the pool
-    was loaded. What an snat rule excludes and what a fake pool passes may go."""
-    passed = (Rule((jump(names.pool_chain(pool.name)),), pool.path) for pool in partly_fake(context))
-    return (*left_alone(context), *passed, Rule((counter(names.LEAK_COUNTER), DROP), POOLS))
+    was loaded. What an snat rule excludes and what a fake pool passes may go, unless a pool before that one
+    takes the source."""
+    drop = counter(names.LEAK_COUNTER), DROP
+    passed: list[Rule] = []
+    for pool in partly_fake(context):
+        if before := taken_before(context, pool):
+            passed.append(Rule((match(IP_SADDR, *before), *drop), pool.path))
+        passed.append(Rule((jump(names.pool_chain(pool.name)),), pool.path))
+    return (*left_alone(context), *passed, Rule(drop, POOLS))

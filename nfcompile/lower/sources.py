@@ -167,6 +167,20 @@ def partly_fake(context: Context) -> list[Pool]:
     return found
 
 
+def taken_before(context: Context, pool: Pool) -> tuple[Range, ...]:
+    """Sources that translating pools in front of a fake one take whole; fake ones before these leave them."""
+    found: list[Range] = []
+    passed: list[Range] = []
+    for allocation in context.allocations:
+        if allocation.pool == pool:
+            break
+        if allocation.pool.translates:
+            found += subtract(allocation.taken, passed)
+        elif allocation.pool.acl:
+            passed += (rule.source for rule in allocation.pool.acl.rules if rule.allow)
+    return union(subtract(found, context.global_addresses))
+
+
 def gateways_own(context: Context) -> tuple[Range, ...]:
     """Addresses of snat rules and `secondary_ips` that are no pool's."""
     return union(subtract(own_sources(context.site), context.global_addresses))

@@ -121,6 +121,16 @@ acls: {a: {10: allow icmp src 10.1.0.0/28, 20: allow gre src any~101}}
 pools: {p: {type: nat, acl: a, priority: 1, allocation: deterministic, subscribers: [10.1.0.0/28],
             global_ip: [203.1.0.0/28]}}
 """,
+    "an entry of a static pool that a fake pool would pass": """
+acls:
+  s: {10: allow ip any}
+  f: {10: allow ip any, 20: allow tcp any dport 443}
+  c: {10: allow ip 10.2.0.0/29}
+pools:
+  s: {type: static, acl: s, priority: 1, global_map: {10.0.0.1: 203.0.113.9}}
+  f: {type: fake, acl: f, priority: 2}
+  c: {type: cgnat, acl: c, priority: 3, global_ip: [203.0.113.0]}
+""",
     "any subscriber, and mapping entries that the outside may use": """
 acls: {a: {10: allow ip any}}
 pools: {p: {type: cgnat, acl: a, priority: 1, allocation: dynamic, global_ip: [203.0.113.0/31],
