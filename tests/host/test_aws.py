@@ -213,5 +213,5 @@ def test_a_machine_of_ones_own_asks_no_service(monkeypatch, tmp_path):
     monkeypatch.setattr(metadata, "_get", lambda path: pytest.fail("something was sent"))
 
     assert metadata.observe("lo") is None
-    with pytest.raises(KernelError, match="say which one with --instance and --region"):
+    with pytest.raises(KernelError, match="name one with --instance and --region"):
         metadata.instance()

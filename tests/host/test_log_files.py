@@ -58,7 +58,7 @@ def test_back_to_ulogd_takes_the_old_files_away(tmp_path):
     ("text", "output", "said"),
     [
         (GOOD, "json:/x", "this site logs nothing"),
-        (DYNAMIC, "file:/x", "'file:/x' is no destination"),
+        (DYNAMIC, "file:/x", "'file:/x' is not a destination"),
         (DYNAMIC, "json:log.jsonl", "a unit needs a path from / on"),
         (DYNAMIC, "json:-", "a unit needs a path from / on"),
         (DYNAMIC, "json:/x\nExecStartPre=/bin/evil", "not printable"),

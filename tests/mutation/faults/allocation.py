@@ -26,14 +26,14 @@ FAULTS = (
     ),
     Fault(
         "ipalloc.py",
-        "last = min(run.last, run.first + (1 << bits) - 1)",
-        "last = min(run.last, run.first + (1 << bits))",
+        "last = first + (1 << bits) - 1",
+        "last = first + (1 << bits)",
         ALLOCATION,
     ),
     Fault(
         "ipalloc.py",
-        "free += _left_over(base, bits, run.first, last)",
-        "free += _left_over(base, bits, run.first, last)[:1]",
+        "free += _left_over(base, bits, first, last)",
+        "free += _left_over(base, bits, first, last)[:1]",
         ALLOCATION,
     ),
     Fault("ipalloc.py", "return parts[::-1]", "return parts", ALLOCATION),

@@ -32,7 +32,12 @@ FAULTS = (
         SCRAPE,
     ),
     Fault("records/store.py", "(trial.seconds or 0) - uptime()", "(trial.seconds or 0)", SCRAPE),
-    Fault("live/follow.py", " if one.kernel == state.kernel)", ")", SCRAPE),
+    Fault(
+        "records/history.py",
+        "reversed(settled(events)) if one.kernel == kernel), None)",
+        "reversed(settled(events))), None)",
+        SCRAPE,
+    ),
     Fault("live/scrape.py", "not found.missing and (live", "(live", SCRAPE),
     # What the reference expects.
     Fault(

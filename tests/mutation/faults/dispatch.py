@@ -52,8 +52,8 @@ FAULTS = (
     ),
     Fault(
         "lower/guard.py",
-        "globals_ = *_not_own(context), matched(IP_DADDR, names.GLOBALS, global_addresses(context))",
-        "globals_ = (matched(IP_DADDR, names.GLOBALS, global_addresses(context)),)",
+        "globals_ = *_not_own(context), matched(IP_DADDR, names.GLOBALS, context.global_addresses)",
+        "globals_ = (matched(IP_DADDR, names.GLOBALS, context.global_addresses),)",
         OWN,
     ),
     # An ACL in both directions.

@@ -109,7 +109,7 @@ FAULTS = (
     ),
     Fault(
         "lower/pools.py",
-        'asked = matched(Field("ct original ip daddr"), names.GLOBALS, global_addresses(context))',
+        'asked = matched(Field("ct original ip daddr"), names.GLOBALS, context.global_addresses)',
         'asked = match(Field("ct state"), "new")',
         GUARD,
     ),

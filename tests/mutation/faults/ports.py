@@ -7,12 +7,12 @@ from mutation.faults.fault import CGNAT, INBOUND, MAPPING, STATIC, Fault, kernel
 FAULTS = (
     # The map of a piece.
     Fault("lower/piece_maps.py", "ADDRESS_LAST >> self.bits << self.bits", "ADDRESS_LAST", CGNAT),
-    Fault("lower/piece_maps.py", "== size and piece.first & (size - 1) == 0", "== size", CGNAT),
+    Fault("lower/piece_maps.py", "== size and first & (size - 1) == 0", "== size", CGNAT),
     Fault("lower/piece_maps.py", "piece.last if self.bits is None else piece.first", "piece.first", CGNAT),
     Fault(
         "lower/piece_maps.py",
-        "return (hashed, PieceMap(others, None, True)) if others else (hashed,)",
-        "return (hashed,)",
+        "return PieceMap(alike, first.bits), PieceMap(others, None, True)",
+        "return (PieceMap(alike, first.bits),)",
         CGNAT,
     ),
     # `fill: address`.

@@ -6,12 +6,12 @@ from mutation.faults.fault import ALLOCATION, CGNAT, MAPPING, STATIC, Fault
 
 FAULTS = (
     # Deterministic cgnat and nat.
-    Fault("lower/low_ports.py", "Range(first, first + size - 1)", "Range(first, first + size)", CGNAT),
+    Fault("ipalloc.py", "Range(first, first + size - 1) for", "Range(first, first + size) for", CGNAT),
     Fault("lower/low_ports.py", "LOW_PORTS = Range(0, 1023)", "LOW_PORTS = Range(0, 1024)", CGNAT),
     Fault(
-        "lower/low_ports.py",
-        "for number in range(stock.blocks_per_address)",
-        "for number in range(stock.blocks_per_address + 1)",
+        "ipalloc.py",
+        "ports.last - block_size + 2, block_size)",
+        "ports.last + 2, block_size)",
         CGNAT,
     ),
     Fault(
@@ -34,8 +34,8 @@ FAULTS = (
     ),
     Fault(
         "ipalloc.py",
-        "(piece.base, piece.bits) == (base, bits):",
-        "piece.bits == bits:",
+        "end + 1 and base == of_run and bits == size_of_run:",
+        "end + 1 and bits == size_of_run:",
         (*ALLOCATION, *CGNAT),
     ),
     Fault(
