@@ -1,7 +1,7 @@
 """A rule asks what costs little before what costs much, and never what depends on another match before it."""
 
-from nfcompile.emit import Chain, Rule
-from nfcompile.emit.expressions import Field, Name, Numgen
+from nfcompile.emit import Chain, Hook, Rule, Set
+from nfcompile.emit.expressions import Element, Field, Name, Numgen
 from nfcompile.emit.statements import (
     CT_STATUS,
     DROP,
@@ -59,5 +59,57 @@ def test_what_follows_a_statement_that_is_no_match_is_left_alone():
         done,
         match(OIFNAME, "wan0"),
         match(IP_DADDR, ONE),
+        DROP,
+    ]
+
+
+def in_base_chain(*statements, hook="prerouting", addresses=(), flags=("interval",)):
+    elements = tuple(Element((one,)) for one in addresses)
+    known = Set(MANY, ("ipv4_addr",), (), elements, flags)
+    chain = Chain(Name("c"), (Rule(statements, ()),), (), Hook("nat", hook, "dstnat"))
+    return list(cheapest_first([known, chain])[1].rules[0].statements)
+
+
+APART = Range(0x0A000010, 0x0A00001F), Range(0x0A000030, 0x0A000037)
+AROUND = Range(0x0A000000, 0x0A00003F)
+
+
+def test_a_base_chain_asks_for_the_prefix_around_a_set_before_it_looks_an_address_up():
+    inside, known = match(IIFNAME, "lan0", "wan0"), match(IP_DADDR, MANY)
+
+    found = in_base_chain(inside, known, DROP, addresses=APART)
+
+    assert found == [match(IP_DADDR, AROUND), inside, known, DROP]
+
+
+def test_the_prefix_holds_every_address_of_the_set_and_no_smaller_one_does():
+    (first, *_) = in_base_chain(match(IP_SADDR, MANY), DROP, addresses=APART)
+    assert first == match(IP_SADDR, AROUND)
+
+    across = Range(0x7FFFFFFF, 0x7FFFFFFF), Range(0x80000000, 0x80000000)
+    assert in_base_chain(match(IP_SADDR, MANY), DROP, addresses=across) == [match(IP_SADDR, MANY), DROP]
+
+
+def test_two_comparisons_with_a_range_come_behind_the_one_with_its_prefix():
+    some, block = (
+        match(IP_SADDR, Range(0x0A000011, 0x0A00001E)),
+        match(IP_SADDR, Range(0x0A000010, 0x0A00001F)),
+    )
+
+    assert in_base_chain(some, DROP) == [block, some, DROP]
+    assert in_base_chain(block, DROP) == [block, DROP]
+
+
+def test_no_prefix_where_it_would_be_wrong_or_tell_nothing():
+    known = match(IP_DADDR, MANY)
+    negated, both = unlike(IP_DADDR, MANY), match(concat(IIFNAME, IP_DADDR), MANY)
+
+    assert in_base_chain(known, DROP, addresses=APART, flags=("dynamic",)) == [known, DROP]
+    assert in_base_chain(known, DROP) == [known, DROP]
+    assert in_base_chain(negated, DROP, addresses=APART) == [negated, DROP]
+    assert in_base_chain(both, DROP, addresses=APART) == [both, DROP]
+    assert in_base_chain(known, DROP, addresses=APART, hook="forward") == [known, DROP]
+    assert ordered(match(IP_SADDR, Range(0x0A000011, 0x0A00001E)), DROP) == [
+        match(IP_SADDR, Range(0x0A000011, 0x0A00001E)),
         DROP,
     ]

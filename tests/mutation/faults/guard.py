@@ -10,6 +10,12 @@ FORGED = kernel("packets_forged")
 
 FAULTS = (
     # The guard.
+    Fault(
+        "lower/cheapest_first.py",
+        "low = (1 << (first ^ last).bit_length()) - 1",
+        "low = (1 << (first ^ last).bit_length() - 1) - 1",
+        ("lower/test_cheapest_first.py",),
+    ),
     Fault("lower/sources.py", "rules.insert(0, Rule((*TRANSLATED_BACK, RETURN), POOLS))", "pass", GUARD),
     Fault("lower/sources.py", "    rules = list(forged_leaving(context))\n", "    rules = []\n", GUARD),
     Fault(
