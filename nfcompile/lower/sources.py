@@ -62,12 +62,15 @@ def sources(context: Context) -> Contribution:
     if private:
         name = names.OWNED if private == owned(context) else names.CLOSED
         target = matched(IP_DADDR, name, private)
+        # Any source: so are the gateway's own addresses, which are not its subscribers'.
+        takes_any = any(pool.takes_any_source for pool in context.site.active_pools)
+        not_ours = (unlike(Field("fib daddr type"), "local"),) if takes_any else ()
         prerouting += [
             *(
                 Rule((*context.from_inside, target, *elsewhere, *FORGED), POOLS)
                 for elsewhere in context.routed_outside
             ),
-            Rule((*context.from_outside, target, counter(names.PRIVATE_COUNTER), DROP), POOLS),
+            Rule((*context.from_outside, target, *not_ours, counter(names.PRIVATE_COUNTER), DROP), POOLS),
         ]
         if not context.sides.shared:
             inside = match(Field("fib saddr oifname"), *context.inside)

@@ -10,7 +10,7 @@ from nfcompile.diagnostics import Path
 from nfcompile.model.npt import NptPool
 from nfcompile.model.pair import Node, Pair
 from nfcompile.model.protocols import ANY_PROTOCOL
-from nfcompile.model.ranges import Range
+from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.model.rules import DnatRule, SnatRule
 
 
@@ -285,6 +285,14 @@ class Pool(NamedTuple):
         """Whether subscribers may open ports. Those with a whole address have all of them open, unless the
         outside opens nothing there."""
         return self.port_forwarding and self.opens_to_outside
+
+    @property
+    def takes_any_source(self) -> bool:
+        """Whether the ACL allows any source and `subscribers` does not say which: the gateway's own addresses
+        are among those."""
+        asks = self.allocates and self.subscribers is None
+        rules = self.acl.rules if self.acl and asks else ()
+        return any(rule.allow and rule.only_source and rule.source == EVERYWHERE for rule in rules)
 
     @property
     def is_reached_by_acl(self) -> bool:

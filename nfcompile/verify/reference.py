@@ -74,9 +74,9 @@ def fate(gate: Gateway, probe: Packet, route: Route) -> Fate:
     if from_outside and is_own(gate, probe.source):
         return dropped("forged")
     if from_either and gate.sources.closed.holds(probe.destination):
-        if from_outside:
+        if from_outside and not (gate.takes_any and one_of((LOCAL,), route(probe.destination))):
             return dropped("a subscriber's own address")
-        if is_outside(gate, route(probe.source), probe.source):
+        if from_inside and is_outside(gate, route(probe.source), probe.source):
             return dropped("forged")
     answered = from_either and would_be_translated(gate, turned(probe, route(probe.destination)))
     if answered and (from_outside or is_outside(gate, route(probe.source), probe.source)):

@@ -74,6 +74,11 @@ class Gateway(NamedTuple):
     tells_vlans_apart: bool = False
 
     @property
+    def takes_any(self) -> bool:
+        """Whether an ACL's `any` holds the gateway's own addresses too, which remain reachable."""
+        return any(pool.takes_any_source for pool in self.site.active_pools)
+
+    @property
     def is_reached(self) -> bool:
         """Whether a host that no pool translates may open connections to a subscriber of some pool: one
         outside, or one inside where an address is a subscriber's alone."""

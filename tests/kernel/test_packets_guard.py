@@ -12,6 +12,7 @@ from support.frames import ACK, FIN, ICMP, RST, SYN, TCP, UDP, UNREACHABLE, Pack
 from support.lab import Lab, Seen
 from support.packet_table import check, predicted, probe, send
 from support.sites import site
+from support.waiting import PATIENCE
 from support.wires import GATEWAY, GATEWAY_ADDRESS, WIRE
 
 HOMES = """
@@ -239,9 +240,18 @@ def test_what_is_not_a_subscribers_is_untouched(lab: Lab) -> None:
     )
 
 
-@pytest.mark.parametrize("text", [STRICT, "snat: {all: {snat_ip: 172.32.0.1}}"], ids=["pools", "snat"])
+ANY = """
+acls: {all: {10: allow ip any}}
+pools:
+  p: {type: nat, acl: all, priority: 1, allocation: dynamic, global_ip: [203.0.113.0/30]}
+"""
+
+
+@pytest.mark.parametrize(
+    "text", [STRICT, "snat: {all: {snat_ip: 172.32.0.1}}", ANY], ids=["pools", "snat", "any source"]
+)
 def test_the_gateways_own_traffic_is_untouched(lab: Lab, text: str) -> None:
-    """Both ways: a resolver on the gateway, and its management."""
+    """Both ways: a resolver on the gateway, and its management; where an acl allows any source, too."""
     lab.load(site(text).text.text)
     gateway = address(GATEWAY_ADDRESS)
     with lab.socket(GATEWAY, socket.SOCK_DGRAM, (GATEWAY_ADDRESS, 5353)) as own:
@@ -253,6 +263,7 @@ def test_the_gateways_own_traffic_is_untouched(lab: Lab, text: str) -> None:
         ]
         for wire, source in (("wan0", "198.18.0.9"), ("lan0", "100.64.0.9")):
             lab.flight([(wire, Packet(UDP, address(source), 7, gateway, 5353))])
+            own.settimeout(PATIENCE)
             assert own.recvfrom(100)[1] == (source, 7)
 
 
