@@ -85,10 +85,16 @@ def _asked(sources: tuple[Range, ...]) -> tuple[Statement, ...]:
 
 
 def _allowed(pool: Pool) -> Sequence[Range]:
-    """Sources of which a pool takes some packets, perhaps all."""
+    """Sources of which a pool takes some packets, perhaps all; none that a rule in front denies whole."""
     if pool.is_static:
         return [entry.local for entry in pool.global_map if entry.vid is None]
-    allowed = [rule.source for rule in (pool.acl.rules if pool.acl else ()) if rule.allow]
+    allowed: list[Range] = []
+    denied: list[Range] = []
+    for rule in pool.acl.rules if pool.acl else ():
+        if rule.allow:
+            allowed += subtract([rule.source], denied)
+        elif rule.only_source:
+            denied.append(rule.source)
     return allowed if pool.subscribers is None else intersect(allowed, pool.subscribers)
 
 

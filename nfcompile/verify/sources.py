@@ -47,15 +47,23 @@ def _some(pool: Pool) -> Iterable[Range]:
     """Sources that a translating pool may take; not those of static entries with a VLAN."""
     if pool.is_static:
         return [entry.local for entry in pool.global_map if entry.vid is None]
-    rules = pool.acl.rules if pool.acl and pool.translates else ()
-    sources = [rule.source for rule in rules if rule.allow]
+    sources = list(_may_hit(pool)) if pool.translates else []
     return sources if pool.subscribers is None else intersect(sources, pool.subscribers)
 
 
 def _passed(allocations: Sequence[PoolAllocation]) -> Iterator[Range]:
     for pool in (one.pool for one in allocations):
-        if not pool.translates and pool.acl:
-            yield from (rule.source for rule in pool.acl.rules if rule.allow)
+        if not pool.translates:
+            yield from _may_hit(pool)
+
+
+def _may_hit(pool: Pool) -> Iterator[Range]:
+    """Sources of the allow rules, less those that a deny in front takes whole."""
+    rules = pool.acl.rules if pool.acl else ()
+    for at, rule in enumerate(rules):
+        if rule.allow:
+            denied = [one.source for one in rules[:at] if one.only_source and not one.allow]
+            yield from subtract([rule.source], denied)
 
 
 def _sources(rule: SnatRule) -> tuple[Range, ...]:

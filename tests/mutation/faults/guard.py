@@ -32,7 +32,7 @@ FAULTS = (
     ),
     Fault(
         "lower/sources.py",
-        "Rule((*context.from_outside, target, counter(names.PRIVATE_COUNTER), DROP), POOLS),",
+        "Rule((*context.from_outside, target, *not_ours, counter(names.PRIVATE_COUNTER), DROP), POOLS),",
         "",
         GUARD,
     ),
