@@ -89,7 +89,7 @@ def test_what_is_open_outlives_apply(lab: Lab, tmp_path: Path) -> None:
         made.site(moved)
         lab.must(*apply)
         gone = arrives(lab, told.address, told.port, far=FURTHER)
-        until(lambda: "gone before their time" in made.said(), made.said)
+        until(lambda: "before their lifetime ended" in made.said(), made.said)
         heard.settimeout(PATIENCE)
         epoch = read(heard.recv(2048)).epoch
         again = Client(lab, "100.64.0.1").map(UDP, 6000)
