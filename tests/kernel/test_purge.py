@@ -14,6 +14,7 @@ from support.command import NFCOMPILE
 from support.frames import SYN, TCP, UDP, Packet
 from support.lab import Lab
 from support.sites import site
+from support.waiting import until
 
 SITE = """version: 1
 interfaces: {inside: [lan0], outside: [wan0]}
@@ -71,6 +72,19 @@ def sessions(lab: Lab, path: Path, *arguments: str) -> int:
     return len(json.loads(told))
 
 
+def served(lab: Lab, host: str) -> list[str]:
+    """Where a packet of a subscriber comes out. A port that another one has asked for within the last second
+    is not given again, so the first packet may be dropped."""
+    places: list[str] = []
+
+    def tried() -> bool:
+        places[:] = [seen.wire for seen in lab.flight([sent(host)])[0]]
+        return bool(places)
+
+    until(tried)
+    return places
+
+
 def test_everything_goes_and_every_block_is_free_at_once(lab: Lab, gateway: Path) -> None:
     assert elements(lab) == dict(zip(MAPS, (4, 4, 2, 2, 2, 2), strict=True))
     assert not any(lab.flight([sent("10.0.0.3"), sent("192.168.7.3")]))  # full
@@ -81,8 +95,7 @@ def test_everything_goes_and_every_block_is_free_at_once(lab: Lab, gateway: Path
     assert elements(lab) == dict.fromkeys(MAPS, 0)
     # Other subscribers: what was refused a moment ago is refused again, with errors that have a rate.
     hosts = "10.0.0.4", "10.0.0.5", "192.168.7.4", "192.168.7.5"
-    served = lab.flight([sent(host) for host in hosts])
-    assert [[seen.wire for seen in places] for places in served] == [["wan0"]] * len(hosts)
+    assert [served(lab, host) for host in hosts] == [["wan0"]] * len(hosts)
 
 
 def test_one_subscriber(lab: Lab, gateway: Path) -> None:
@@ -94,8 +107,7 @@ def test_one_subscriber(lab: Lab, gateway: Path) -> None:
     left = elements(lab)
     assert (left["ontrial1_blocks"], left["eim_blocks"], left["ontrial1_lines"]) == (1, 1, 2)
     assert (left["eim_homes"], left["eif_homes"]) == (4, 4)
-    (moved,) = lab.flight([sent("10.0.0.9")])
-    assert moved
+    assert served(lab, "10.0.0.9") == ["wan0"]
 
 
 def test_one_pool_and_one_address(lab: Lab, gateway: Path) -> None:
