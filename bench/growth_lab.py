@@ -32,7 +32,7 @@ class GrowthLab(NamedTuple):
 
 
 def gateway(where: GrowthLab, name: str, site: str, plain: str = "") -> Gateway:
-    """A gateway with the ruleset of a site, or with a plain one; no events, which nobody reads here."""
+    """A gateway with the ruleset of a site, or with a plain one; no events: the bench reads none."""
     folder, number = where.folder, len(where.made)
     text = folder / f"{number}.nft"
     if plain:

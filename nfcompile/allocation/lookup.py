@@ -50,7 +50,7 @@ class Index:
     """The pools of a site, ready for many questions: each costs O(log pieces) for each pool.
 
     Of the snat rules those matter that give the address of the interface, since it is in no pool, and those
-    that map one to one: the others leave open who of their sources has an address.
+    that map one to one: the others do not say which of their sources has an address.
     """
 
     __slots__ = ("_layouts", "_masquerade", "_one_to_one", "_snat", "_statics", "_subscribers", "allocations")

@@ -117,7 +117,7 @@ def _too_many(allocation: PoolAllocation) -> Diagnostic:
 
 
 def _at_both(pool: Pool, message: str, hint: str) -> Diagnostic:
-    """At the addresses, with a note at what says who the subscribers are."""
+    """At the addresses, with a note at the key that names the subscribers."""
     notes: tuple[Note, ...] = ()
     if "subscribers" in pool.given:
         notes = (Note("its subscribers are given here", (*pool.path, "subscribers")),)
