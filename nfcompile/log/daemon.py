@@ -187,7 +187,8 @@ class Daemon:
             for name in pool.maps
             for element in self._maps.every(name)
         ]
-        at = _now()  # later than any message about what was listed
+        time.sleep(GATHER)  # the kernel holds messages back for less, so those about what was listed are here
+        at = _now()
         held = ((self._reader.held(pool, at, one.key, one.number), one.left) for pool, one in listed)
         late = list(self._assignments())  # of what came while the maps were read: these have the exact time
         found = [(record, left * 1000) for record, left in held if record is not None]

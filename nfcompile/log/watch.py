@@ -15,6 +15,9 @@ from nfcompile.log.records import HELD, RELEASED, BlockRecord
 FIRST_LOOK = 1_000_000
 """Microseconds from an assignment to the first look at its element."""
 
+DELIVERY = 1_000_000
+"""Microseconds within which a message of an assignment is read, on a busy machine too."""
+
 Look = Callable[[BlockRecord], int | None]
 """The microseconds that the element of a block has left; None where there is no such element."""
 Key = tuple[str, int]
@@ -87,5 +90,8 @@ class BlockWatch:
 
 
 def _same_and_later(before: BlockRecord, record: BlockRecord) -> bool:
-    """Whether a block was found in the kernel before the message of its assignment was read."""
-    return before.event == HELD and before[4:] == record[4:] and record.at <= before.at
+    """Whether a block was found in the kernel before the message of its assignment was read.
+
+    A message without the kernel's own time has that of its reading.
+    """
+    return before.event == HELD and before[4:] == record[4:] and record.at <= before.at + DELIVERY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,24 @@ def test_what_was_assigned_before_the_log_began_is_held(lab: Lab, tmp_path: Path
     assert {one["subscriber"] for one in held} == {address_text(HOME + n) for n in range(5)}
     assert {one["global_ip"] for one in held} == {address_text(end[0]) for end in ends if end}
     assert [one["subscriber"] for one in assigned] == [address_text(HOME + 5)]
+
+
+def test_what_is_assigned_while_the_log_begins_is_told_once(lab: Lab, tmp_path: Path) -> None:
+    """A block that is found in the kernel, and of which a message is still on its way."""
+    many = LASTING.replace("1024-1151", "1024-9215")
+    lab.load(site(many).text.text)
+    log = LogCommand(lab, tmp_path, many)
+    with ThreadPoolExecutor() as beside:
+        running = beside.submit(log.run, "--to", f"json:{log.file}", "--only", "blocks")
+        sent = 0
+        while not log.lines() or sent % 100:
+            send(lab, range(sent, sent + 10))
+            sent += 10
+        running.result()
+    log.waits(lambda: len(log.events("block_assigned", "block_held")) >= sent)
+    log.stop()
+    assert log.events("block_released") == []
+    assert len(log.events("block_assigned", "block_held")) == sent
 
 
 def test_a_block_that_is_taken_out_is_released(lab: Lab, tmp_path: Path) -> None:

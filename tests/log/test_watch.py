@@ -116,3 +116,22 @@ def test_a_message_about_a_block_that_was_found_already(kernel):
     kernel.now = SECOND
     kernel.reconcile(late._replace(event=HELD, at=START + SECOND))
     assert said(kernel.watch.assigned(late, kernel.now)) == [(ASSIGNED, 0, 7, 1)]
+
+
+def test_a_message_without_the_kernels_time_about_a_block_that_was_found_already(kernel):
+    """It has the time at which it was read, which is later."""
+    found = kernel.assign(7, 1, 100 * SECOND, HELD)
+    kernel.reconcile(found)
+    kernel.now = SECOND // 2
+    read = kernel.assign(7, 1, 100 * SECOND)
+    assert said(kernel.watch.assigned(read, kernel.now)) == [(ASSIGNED, SECOND // 2, 7, 1)]
+
+
+def test_the_same_block_again_long_after_it_was_found(kernel):
+    kernel.reconcile(kernel.assign(7, 1, SECOND, HELD))
+    kernel.now = 3 * SECOND
+    again = kernel.assign(7, 1, 100 * SECOND)
+    assert said(kernel.watch.assigned(again, kernel.now)) == [
+        (RELEASED, 3 * SECOND, 7, 1),
+        (ASSIGNED, 3 * SECOND, 7, 1),
+    ]
