@@ -85,7 +85,9 @@ def main() -> int:
         numbers = [range(asked.only, asked.only + 1)]
     slices = [Asked(asked.seed, some, began + asked.seconds) for some in numbers]
     ran, found = Counter[tuple[str, str]](), 0
-    with multiprocessing.get_context("fork").Pool(asked.jobs, _ready) as pool:
+    fork = multiprocessing.get_context("fork")
+    # A process for each slice: what a verb leaves behind goes with it.
+    with fork.Pool(asked.jobs, _ready, maxtasksperchild=1) as pool:
         for one in pool.imap_unordered(_fuzzed, slices):
             ran += one.ran
             found += len(one.problems)

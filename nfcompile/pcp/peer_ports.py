@@ -45,13 +45,16 @@ class PeerPorts:
         self._ask, self._clock = ask, clock
         self._wanted = Event()
         self._copy: PortsCopy | None = None
-        Thread(target=self._keep, daemon=True).start()
+        self._thread: Thread | None = None
 
     def wanted(self, is_standby: bool) -> None:
         """Begin or end to ask. What was copied in an earlier time as a standby counts no more."""
         if is_standby and not self._wanted.is_set():
             self._copy = None
             self._wanted.set()
+            if self._thread is None:
+                self._thread = Thread(target=self._keep, daemon=True)
+                self._thread.start()
         elif not is_standby:
             self._wanted.clear()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -96,3 +97,11 @@ def test_a_pool_gives_what_its_subscriber_has() -> None:
     assert not gives(block.address, block.last + 1)
     assert not gives(block.address + 1, block.first)
     assert not served.gives(inside._replace(address=subscriber + (1 << 20)), (block.address, block.first), [])
+
+
+def test_a_gateway_that_never_stands_by_has_no_thread() -> None:
+    before = threading.active_count()
+    peer = PeerPorts(lambda: None, time.monotonic)
+    assert threading.active_count() == before
+    peer.wanted(True)
+    assert threading.active_count() == before + 1
