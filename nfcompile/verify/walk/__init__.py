@@ -7,12 +7,12 @@ both ways. A statement that it does not know is an error, never skipped. Knows n
 """
 
 from nfcompile.verify.boxes import LOCAL, Packet
+from nfcompile.verify.walk.effects import Effect, Step
 from nfcompile.verify.walk.packet import one
 from nfcompile.verify.walk.program import Program, read
 from nfcompile.verify.walk.state import NOTHING, State, gate_open
 from nfcompile.verify.walk.together import Together
 from nfcompile.verify.walk.values import UnknownStatement, Value
-from nfcompile.verify.walk.walker import Effect, Step
 from nfcompile.verify.walk.ways import Outcome, Route, walk
 
 __all__ = [

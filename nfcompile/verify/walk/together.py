@@ -165,9 +165,9 @@ class Together:
                     waiting.append((there.narrowed(split.field, kept), (*cuts, (split.field, kept))))
                 continue
             waiting += [(other, cuts) for other in self.walker.others]
-            if waiting or self.walker.flight is not pause.flight:
+            if waiting or self.walker.packet.flight is not pause.flight:
                 self.may_meet = True
-            after = Pause(self.walker.flight, self.learned())
+            after = Pause(self.walker.packet.flight, self.learned())
             if len(members) == 1:
                 yield verdict, [after]
             else:
@@ -175,7 +175,7 @@ class Together:
 
     def learned(self) -> Learned:
         """What the walker knows now; the same object for the same knowledge, which Reads counts on."""
-        learned = NOTHING.learned if self.forgets else self.walker.learned
+        learned = NOTHING.learned if self.forgets else self.walker.packet.learned
         return self.same.setdefault(frozenset(learned.items()), learned) if learned else NOTHING.learned
 
 

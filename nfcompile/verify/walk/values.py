@@ -23,6 +23,13 @@ class UnknownStatement(Exception):
     """A rule has something that the walker does not know; the message names it."""
 
 
+def number_of(value: Value) -> Range:
+    """A value that must be a number; UnknownStatement where it is a name."""
+    if not isinstance(value, Range):
+        raise UnknownStatement(f"'{value}' is not a number")
+    return value
+
+
 def certain(key: Key) -> bool:
     """Whether the kernel has no choice: every part is a name, one number, or what a packet of a box has."""
     return all(

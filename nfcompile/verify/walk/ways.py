@@ -12,10 +12,11 @@ from typing import NamedTuple
 from nfcompile.emit import Name
 from nfcompile.model.ranges import Range
 from nfcompile.verify.boxes import Names, Packet
+from nfcompile.verify.walk.effects import Step
 from nfcompile.verify.walk.packet import STATUS, Flight, is_local
 from nfcompile.verify.walk.program import Program
 from nfcompile.verify.walk.state import ANYHOW, NOTHING, State
-from nfcompile.verify.walk.walker import Pause, Step, Walker
+from nfcompile.verify.walk.walker import Pause, Walker
 
 Route = Callable[[Range], str | Names]
 """The interface behind which an address is, LOCAL for the gateway's own."""
@@ -132,7 +133,7 @@ class _RoutedWalk:
         self.waiting += [way._replace(pause=other) for other in walker.others]
         steps, end = way.steps, ""
         if walker.effects:
-            steps = (*steps, Step(name, rule, walker.origin or rule.origin, tuple(walker.effects)))
+            steps = (*steps, Step(name, rule, walker.packet.origin or rule.origin, tuple(walker.effects)))
         if verdict is None:
             stack = (*stack[:-1], (name, index + 1))
         elif verdict.chain is not None:
@@ -144,7 +145,8 @@ class _RoutedWalk:
             stack = ()
         else:
             end = "drop"
-        return WalkWay(Pause(walker.flight, walker.learned), way.hooks, way.bases, stack, steps, end)
+        after = Pause(walker.packet.flight, walker.packet.learned)
+        return WalkWay(after, way.hooks, way.bases, stack, steps, end)
 
     def arrive(self, way: WalkWay) -> WalkWay:
         """The next base chain, the next hook, the routing decision, or the end."""
