@@ -17,8 +17,8 @@ from nfcompile.diagnostics import Diagnostic, SiteError
 from nfcompile.pipeline import Compilation, Compiled
 
 if TYPE_CHECKING:
-    from nfcompile.deploy.change import SiteFile
     from nfcompile.deploy.comparison import Comparison
+    from nfcompile.deploy.site_file import SiteFile
     from nfcompile.host.change import Change
     from nfcompile.kernel.apply import LoadResult
 
@@ -95,16 +95,17 @@ def _tell_of_gate(compiled: Compiled, done: ApplyResult, options: Options) -> No
 def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
     """Show the change, ask, load; or learn what the kernel refuses."""
     from nfcompile.cli.comparison import as_text
-    from nfcompile.deploy import change, comparison, guards
+    from nfcompile.deploy import change, comparison, guards, live_site
+    from nfcompile.deploy.site_file import SiteFile
     from nfcompile.host import own_address, timeouts
 
     found = host = None
     state.examine(options)
     try:
         events_seen = change.event_count(options.state_dir, options.netns)
-        live = change.live_site(options.state_dir, options.netns)
+        live = live_site.read(options.state_dir, options.netns)
         with working("comparing with the kernel", options):
-            known = change.known_here(compiled, options.state_dir, options.netns)
+            known = live_site.known_here(compiled, options.state_dir, options.netns)
             found = comparison.with_kernel(compiled, live, options.netns, known)
         if found.lines and not options.is_json and not options.quiet:
             sys.stdout.writelines(f"{line}\n" for line in as_text(found, options.color))
@@ -121,7 +122,7 @@ def _applied(data: bytes, compiled: Compiled, options: Options) -> ApplyResult:
         if options.dry_run or not confirmed(lambda: "load this into the kernel?", unasked):
             return planned
         name = options.site if options.site == files.STDIN else os.path.abspath(options.site)
-        file = change.SiteFile(data, files.shown(name), node_name(compiled))
+        file = SiteFile(data, files.shown(name), node_name(compiled))
         with working("loading", options):
             if options.host:
                 return _both(file, compiled, options, planned, events_seen)
@@ -174,7 +175,7 @@ def _load(
     file: SiteFile, compiled: Compiled, options: Options, found: Comparison, events_seen: int
 ) -> LoadResult | None:
     """Make a site live and record it; None where it is live already."""
-    from nfcompile.deploy import change
+    from nfcompile.deploy import change, live_site
     from nfcompile.records import history, store
 
     differs = bool(found.lines)
@@ -191,7 +192,7 @@ def _load(
     if not differs:
         if writable is not None:
             change.record_live(writable, file, events_seen)
-            change.note_loaded(writable, compiled, found.generation)
+            live_site.note_loaded(writable, compiled, found.generation)
         return None
     if writable is None:
         return change.load_site(compiled, options.netns)

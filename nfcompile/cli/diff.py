@@ -60,10 +60,10 @@ def _compared(
     """The other site, where it is known, and the difference; None, with diagnostics printed, where the other
     site is refused."""
     if other is None and options.git is None:
-        from nfcompile.deploy import change
+        from nfcompile.deploy import live_site
 
         state.examine(options)
-        live = change.live_site(options.state_dir, options.netns)
+        live = live_site.read(options.state_dir, options.netns)
         before: Side | None = None
         if live is not None and options.html is not None:
             loaded = site.compiled_text(live.data, live.file, options).compiled

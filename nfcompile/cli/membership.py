@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nfcompile.cli.options import Options
-from nfcompile.deploy import change, takeover
+from nfcompile.deploy import live_site, takeover
 from nfcompile.deploy.pair import Membership
 from nfcompile.kernel import KernelError
 from nfcompile.model.fleet import NodeChoice
@@ -14,7 +14,7 @@ from nfcompile.records import store
 def membership(options: Options) -> Membership:
     """The site that is live, compiled. Raises KernelError where the history has none, or it is of no pair."""
     store.state_dir(options.state_dir, options.netns)
-    live = change.live_site(options.state_dir, options.netns)
+    live = live_site.read(options.state_dir, options.netns)
     if live is None:
         raise KernelError("the history does not say which site is live; apply it first")
     name = options.node or live.node

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile.deploy import change, host_half, trial
-from nfcompile.deploy.change import SiteFile
+from nfcompile.deploy.site_file import SiteFile
 from nfcompile.kernel import KernelError
 from nfcompile.records import history, store
 from nfcompile.records.store import StateDir

@@ -11,6 +11,8 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile import __version__
+from nfcompile.deploy import live_site
+from nfcompile.deploy.site_file import SiteFile
 from nfcompile.diagnostics import SiteError
 from nfcompile.kernel import KernelError, interrupts
 from nfcompile.records import history, store
@@ -18,24 +20,13 @@ from nfcompile.records.history import Event
 from nfcompile.records.store import StateDir
 
 if TYPE_CHECKING:
-    from nfcompile.allocation.pools import PoolAllocation
     from nfcompile.kernel.apply import KnownTable, LoadResult
     from nfcompile.pipeline import Compiled
 
 NO_TABLE = "table {0}\ndelete table {0}\n"
 TIMER = "import sys; sys.path[:0] = [{0!r}]; from nfcompile.deploy.trial import main; main(sys.argv[1:])"
-LIVE = "kernel"
-"""What problems of the site that is live would call it."""
 TOO_LATE = "interrupted when the site was loaded already; 'nfcompile rollback' takes it back"
 MEANWHILE = "another change was made in the meantime; look at the difference again"
-
-
-class SiteFile(NamedTuple):
-    """A site as it was given: its bytes, the name of its file, and the node of its fleet that is meant."""
-
-    data: bytes
-    file: str
-    node: str = ""
 
 
 class AppliedChange(NamedTuple):
@@ -64,19 +55,6 @@ def writable(root: str | None, netns: str | None) -> tuple[StateDir | None, str]
         return None, str(error)
 
 
-def live_site(root: str | None, netns: str | None) -> SiteFile | None:
-    """The site that is live; None where the history does not say, or not to this user."""
-    try:
-        state = store.state_dir(root, netns)
-        settled = history.settled(store.read(state.path).events)
-        last = next((event for event in reversed(settled) if event.kernel == state.kernel), None)
-        if last is None or not last.site:
-            return None
-        return SiteFile(store.site(state.path, last.site), last.file or "", last.node)
-    except KernelError:
-        return None
-
-
 def apply_and_record(
     state: StateDir,
     site: SiteFile,
@@ -101,7 +79,7 @@ def apply_and_record(
             raise KernelError(MEANWHILE)
         back = _way_back(state, events) if seconds is not None else None
         event = _event(state, _next(events), history.LOADING, site, seconds, back)
-        known = known_table(state, compiled)
+        known = live_site.known_table(state, compiled)
         unrecorded = _begin(state, site, event, required)
         if unrecorded:
             _refuse_without_record(events, state, event, unrecorded)
@@ -109,7 +87,7 @@ def apply_and_record(
             _start_timer(state, event)
         with interrupts.held(TOO_LATE):
             loaded = _load_or_refuse(state, compiled, event, known, recorded=not unrecorded)
-            note_loaded(state, compiled, loaded.generation)
+            live_site.note_loaded(state, compiled, loaded.generation)
             event = stamped(event._replace(result=history.TRIAL if seconds is not None else result))
             return AppliedChange(event, loaded, _end(state, event, required))
 
@@ -202,73 +180,6 @@ def refuse_during_trial(state: StateDir, events: tuple[Event, ...]) -> None:
         f"'{trial.file}' is on trial{f' for {left} s' if left > 0 else ''}; 'nfcompile confirm' keeps it, "
         "'nfcompile rollback --trial' goes back, 'apply --confirm' puts another site on trial"
     )
-
-
-def known_table(state: StateDir, compiled: Compiled) -> KnownTable | None:
-    """The text that is loaded, where the records say so: that of this site, or of the one before."""
-    from nfcompile.kernel.apply import KnownTable
-
-    hint = store.loaded(state)
-    if hint is None:
-        return None
-    generation, name = hint
-    if name == _name(compiled):
-        return KnownTable(compiled.text.text, generation)
-    text = store.loaded_text(state, name)
-    if text is None:
-        text = _last_text(state)
-    return KnownTable(text, generation) if name == store.digest(text.encode()) else None
-
-
-def known_here(compiled: Compiled, root: str | None, netns: str | None) -> KnownTable | None:
-    """The same for a state directory; None where this user may not read it."""
-    try:
-        return known_table(store.state_dir(root, netns), compiled)
-    except KernelError:
-        return None
-
-
-def _last_text(state: StateDir) -> str:
-    """The ruleset of the site that the history says is live; '' where it does not."""
-    try:
-        settled = history.settled(store.read(state.path).events)
-        last = next((event for event in reversed(settled) if event.kernel == state.kernel), None)
-        if last is None or not last.site:
-            return ""
-        compiled = recompiled(store.site(state.path, last.site), last.node)
-    except KernelError:
-        return ""
-    return "" if compiled is None else compiled.text.text
-
-
-def recompiled(data: bytes, node: str) -> Compiled | None:
-    """A site of the history; None where this version refuses it."""
-    from nfcompile.model.fleet import NodeChoice
-    from nfcompile.pipeline import compile_text
-
-    return compile_text(data, LIVE, NodeChoice(node, bool(node))).compiled
-
-
-def allocated(data: bytes, node: str) -> tuple[PoolAllocation, ...] | None:
-    """What a site of the history gave to whom; None where this version refuses it."""
-    from nfcompile import pipeline
-    from nfcompile.model.fleet import NodeChoice
-
-    try:
-        parsed = pipeline.parse_text(data, LIVE, NodeChoice(node, bool(node)))
-        return pipeline.accepted(parsed.document).checked.allocations if parsed.document.complete else None
-    except SiteError:
-        return None
-
-
-def note_loaded(state: StateDir, compiled: Compiled, generation: int | None) -> None:
-    """Remember that the kernel has a site's table, if no other program has touched the ruleset meanwhile."""
-    if generation is not None and store.loaded(state) != (generation, _name(compiled)):
-        store.note_loaded(state, generation, compiled.text.text)
-
-
-def _name(compiled: Compiled) -> str:
-    return store.digest(compiled.text.text.encode())
 
 
 def load_site(compiled: Compiled, netns: str | None, known: KnownTable | None = None) -> LoadResult:

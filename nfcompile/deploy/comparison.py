@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from nfcompile.allocation import moves
 from nfcompile.allocation.moves import Forgotten, Moves
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.deploy.change import SiteFile, allocated
+from nfcompile.deploy.live_site import allocated
+from nfcompile.deploy.site_file import SiteFile
 from nfcompile.diagnostics import Path
 from nfcompile.emit import differences
 from nfcompile.emit.differences import Changed

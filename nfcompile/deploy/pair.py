@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from nfcompile.deploy import takeover
-from nfcompile.deploy.change import SiteFile
+from nfcompile.deploy.site_file import SiteFile
 from nfcompile.host import conntrackd, peer
 from nfcompile.kernel import NOT_LOADED, KernelError, netns, nft
 from nfcompile.live.owners import KernelOwners

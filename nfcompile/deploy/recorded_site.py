@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nfcompile.deploy.change import SiteFile
+from nfcompile.deploy.site_file import SiteFile
 from nfcompile.kernel import KernelError
 from nfcompile.model.fleet import NodeChoice
 from nfcompile.pipeline import Compilation, Compiled, compile_text

@@ -8,9 +8,8 @@ Where the caller knows the text that is loaded, and the ruleset's generation say
 a table since, nothing is listed: two texts of ours are compared, and what is sent is proved by the
 generation after it.
 
-Killed at any point the table is the old one or the new one. Sessions are flushed after it: until that is
-done the set `unflushed`, made by the same transaction, holds the addresses that they may have, and the
-next apply goes on from there.
+Killed at any point the table is the old one or the new one. Sessions are flushed after it (`orphans.py`):
+until that is done a set made by the same transaction holds their addresses, and the next apply goes on there.
 
 Where a user may not send a first load at once, it goes in parts (`parts.py`), of which the last one counts.
 """
@@ -21,22 +20,19 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from nfcompile.kernel import KernelError, batch, generation, netns, nft, parts
-from nfcompile.kernel.batch import BatchLine, Elements, TableDifference
-from nfcompile.kernel.elements import listed, spelled
+from nfcompile.kernel import KernelError, batch, generation, netns, nft, orphans, parts
+from nfcompile.kernel.batch import BatchLine, TableDifference
+from nfcompile.kernel.elements import spelled
 from nfcompile.kernel.errors import Origin, raise_refusals
 from nfcompile.kernel.interrupts import unless_interrupted
 from nfcompile.kernel.listing import difference
 from nfcompile.kernel.lock import exclusive
 from nfcompile.kernel.objects import ListedObject, ListedObjects, parse_objects
 from nfcompile.kernel.stand_ins import stand_in
-from nfcompile.kernel.state_policy import Changes, Listed, StatePolicy
-from nfcompile.model.parse import addresses
-from nfcompile.model.ranges import range_text, union
+from nfcompile.kernel.state_policy import Changes, StatePolicy
 
 TRIES = 5
 """How often a batch is made again because another program changed the table meanwhile."""
-UNFLUSHED = "unflushed"
 
 
 class Loaded(NamedTuple):
@@ -115,9 +111,9 @@ def _foreseen(text: str, known: KnownTable, policy: StatePolicy | None) -> Previ
     live, desired = _taken_apart(known.text), _taken_apart(text)
     step = batch.compare(live, desired)
     changed = _changes(live, desired, step)
-    if nft.check(_joined(_lines(text, live, desired, step, changed, policy, None))):
+    if nft.check(batch.text_of(_lines(text, live, desired, step, changed, policy, None))):
         return None
-    sessions = None if policy is None else _losing(live, desired, step, policy, None)
+    sessions = None if policy is None else orphans.orphan_count(live, changed, policy, None)
     return Preview(difference(live, desired, nft.TABLE), step, sessions, known.generation)
 
 
@@ -127,42 +123,16 @@ def _taken_apart(text: str) -> ListedObjects:
     return parse_objects(text)
 
 
-def _joined(lines: list[BatchLine]) -> str:
-    return "\n".join(line.text for line in lines) + "\n"
-
-
 def _preview(desired: ListedObjects, policy: StatePolicy | None) -> Preview:
     now = generation.read()
     live = _live()
-    unflushed = (live or {}).get(f"set {UNFLUSHED}")
+    unflushed = (live or {}).get(f"set {orphans.UNFLUSHED}")
     step = batch.compare(live or {}, desired)
-    sessions = None if policy is None else _losing(live or {}, desired, step, policy, unflushed)
+    sessions = None
+    if policy is not None:
+        changed = _changes(live or {}, desired, step)
+        sessions = orphans.orphan_count(live or {}, changed, policy, unflushed)
     return Preview(difference(live, desired, nft.TABLE), step, sessions, now)
-
-
-def _losing(
-    live: ListedObjects,
-    desired: ListedObjects,
-    step: TableDifference,
-    policy: StatePolicy,
-    unflushed: ListedObject | None,
-) -> int | None:
-    """How many sessions would lose their translation."""
-    changed = _changes(live, desired, step)
-    if not step.all or not (unflushed or policy.may_orphan_sessions(changed)):
-        return 0
-    from nfcompile.kernel.sessions import losing
-
-    stale = _stale(policy, [changed])
-    kept = {
-        key: {one: data for one, data in elements.items() if one not in stale.get(key, ())}
-        for key, elements in listed(policy.bindings).items()
-    }
-    try:
-        previous_globals = tuple(map(addresses, _previous_globals(live.get(policy.addresses), unflushed)))
-        return sum(1 for _ in losing(policy, previous_globals, kept))
-    except KernelError:
-        return None
 
 
 def load_difference(
@@ -200,16 +170,16 @@ def _load_change(text: str, known: KnownTable, policy: StatePolicy | None) -> Lo
         if not step.all:
             return LoadResult(step, 0, known.generation)
         changed = _changes(live, desired, step)
-        joined = _joined(_lines(text, live, desired, step, changed, policy, None))
+        joined = batch.text_of(_lines(text, live, desired, step, changed, policy, None))
         unless_interrupted()
         refused = nft.load(joined)
         if refused or generation.read() != known.generation + 1:
             return None
         unflushed = None
         if policy is not None and policy.may_orphan_sessions(changed):
-            marked = tuple(_previous_globals(live.get(policy.addresses)))
-            unflushed = ListedObject("set", UNFLUSHED, (), marked, False, (), 0)
-        flushed, changes = _settle(policy, [changed], unflushed)
+            marked = orphans.elements_of(live.get(policy.addresses))
+            unflushed = ListedObject("set", orphans.UNFLUSHED, (), marked, False, (), 0)
+        flushed, changes = orphans.settle(policy, [changed], unflushed)
         return LoadResult(step, flushed, generation.after(known.generation, 1 + changes))
 
 
@@ -223,15 +193,15 @@ def _load_difference(text: str, desired: ListedObjects, policy: StatePolicy | No
             live = _live()
             if live is not None and parts.is_unfinished(live, desired):
                 live = None
-            unflushed = None if live is None else live.pop(f"set {UNFLUSHED}", None)
+            unflushed = None if live is None else live.pop(f"set {orphans.UNFLUSHED}", None)
             step = batch.compare(live or {}, desired)
             first = first or step
             if live is not None and not step.all:
-                flushed, changes = _settle(policy, seen, unflushed)
+                flushed, changes = orphans.settle(policy, seen, unflushed)
                 return _LoadAttempt(LoadResult(first, flushed, generation.after(before, changes)))
             seen.append(_changes(live or {}, desired, step))
             lines = _lines(text, live, desired, step, seen[-1], policy, unflushed)
-            joined = _joined(lines)
+            joined = batch.text_of(lines)
             unless_interrupted()
             refusals = _loaded_anew(text, lines) if live is None else nft.load(joined)
             if refusals and joined == refused:
@@ -255,7 +225,7 @@ def _lines(
     if live is None:
         lines = [BatchLine(line, number) for number, line in enumerate(text.splitlines(), 1)]
     else:
-        stale = _stale(policy, [changed])
+        stale = orphans.stale_elements(policy, [changed])
         remade = batch.rebuilt(live, desired, step)
         carried = [key for key in remade if batch.carried(live[key], desired[key])]
         contents = {key: spelled(listing) for key, listing in nft.contents(carried).items()}
@@ -263,52 +233,7 @@ def _lines(
     if policy is None or not (unflushed or policy.may_orphan_sessions(changed)):
         return lines
     previous_globals = live.get(policy.addresses) if live else None
-    return lines + _mark(previous_globals, unflushed)
-
-
-def _previous_globals(*sets: ListedObject | None) -> list[str]:
-    return [one for thing in sets if thing for one in thing.elements]
-
-
-def _mark(previous_globals: ListedObject | None, unflushed: ListedObject | None) -> list[BatchLine]:
-    """The set of addresses whose sessions are to be looked at after this transaction."""
-    spelled = ", ".join(
-        range_text(one) for one in union(map(addresses, _previous_globals(previous_globals, unflushed)))
-    )
-    lines = [f"delete set {nft.TABLE} {UNFLUSHED}"] if unflushed else []
-    lines.append(f"add set {nft.TABLE} {UNFLUSHED} {{ type ipv4_addr; flags interval; }}")
-    if spelled:
-        lines.append(f"add element {nft.TABLE} {UNFLUSHED} {{ {spelled} }}")
-    return [BatchLine(line) for line in lines]
-
-
-def _settle(
-    policy: StatePolicy | None, seen: list[Changes], unflushed: ListedObject | None
-) -> tuple[int, int]:
-    """After the table: what packets wrote between listing and load, then the sessions. How many of them were
-    flushed, and how many transactions that took."""
-    if policy is None:
-        return 0, 0
-    flushed = changes = 0
-    for key, elements in _stale(policy, seen).items():
-        lines = batch.without(nft.TABLE, key.partition(" ")[2], elements)
-        changes += not nft.load(_joined(list(lines)))
-    if unflushed is not None:
-        from nfcompile.kernel.sessions import flush
-
-        flushed = flush(policy, tuple(map(addresses, unflushed.elements)), listed(policy.bindings))
-        changes += not nft.load(f"delete set {nft.TABLE} {UNFLUSHED}\n")
-    return flushed, changes
-
-
-def _stale(policy: StatePolicy | None, seen: Iterable[Changes]) -> Listed:
-    """Elements written by packets that these changes leave without sense."""
-    found: dict[str, Elements] = {}
-    for changed in seen if policy is not None else ():
-        assert policy is not None
-        if keys := policy.sets_to_prune(changed):
-            found |= policy.stale(changed, listed(keys))
-    return {key: elements for key, elements in found.items() if elements}
+    return lines + orphans.marking_lines(previous_globals, unflushed)
 
 
 def _changes(live: ListedObjects, desired: ListedObjects, step: TableDifference) -> Changes:
@@ -347,7 +272,7 @@ def _loaded(text: str) -> Loaded:
 def _loaded_anew(text: str, lines: Sequence[BatchLine] = ()) -> tuple[nft.Refusal, ...]:
     """Load a text where there is no table; `lines` are those of the whole batch, that of the text first."""
     try:
-        return nft.load(_joined(list(lines)) if lines else text)
+        return nft.load(batch.text_of(lines) if lines else text)
     except nft.TooLargeForUser:
         return parts.load(text, lines[len(text.splitlines()) :])
 

@@ -8,7 +8,7 @@ not in the batch, so it keeps all its state. Knows objects and their words, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nfcompile.kernel.objects import TABLE6, ListedObject, ListedObjects
@@ -45,6 +45,11 @@ class BatchLine(NamedTuple):
 
     text: str
     origin: int = 0
+
+
+def text_of(lines: Iterable[BatchLine]) -> str:
+    """A batch as nft reads it."""
+    return "\n".join(line.text for line in lines) + "\n"
 
 
 def compare(live: ListedObjects, desired: ListedObjects) -> TableDifference:

@@ -16,7 +16,7 @@ STOPPED = f'''
 import os, signal
 from nfcompile.cli import main, progress
 from nfcompile.deploy import change
-from nfcompile.kernel import apply, nft
+from nfcompile.kernel import batch, nft
 {AT_ONCE}
 def then_interrupt(work):
     def done(*words):
@@ -32,7 +32,7 @@ COMMAND = os.getpid()
 begin = change._begin
 def begun(*words):
     if "WHEN" == "before":
-        apply._joined = then_interrupt(apply._joined)
+        batch.text_of = then_interrupt(batch.text_of)
     else:
         nft.load = then_interrupt(nft.load)
     return begin(*words)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nfcompile.deploy import both_halves
-from nfcompile.deploy.change import SiteFile
+from nfcompile.deploy.site_file import SiteFile
 from nfcompile.host import doing
 from nfcompile.host.planning import plan
 from nfcompile.host.steps import Step

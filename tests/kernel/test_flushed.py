@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from nfcompile.kernel import apply
+from nfcompile.kernel import orphans
 from nfcompile.kernel.conntrack import Flow
 from nfcompile.model.parse import address
 from support.applied_site import bring, bring_here, elements, empty, flows, in_gateway, listing
@@ -259,7 +259,7 @@ def test_killed_before_the_flush_the_next_apply_does_it(lab: Lab) -> None:
 def killed_before_the_flush(text: str) -> int:
     child = os.fork()
     if child == 0:
-        apply._settle = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        orphans.settle = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
         try:
             bring_here(text)
         finally:
