@@ -46,6 +46,13 @@ def lookups(
     return Index(allocations, snat).lookups(address, port, proto)
 
 
+def is_in_vlan(answer: Answer, address: int, vid: int | None) -> bool:
+    """Whether a binding is that of the subscriber with an address in a VLAN; with None, of any. Where the
+    binding names no VLAN, the address alone is the subscriber."""
+    text = address_text(address)
+    return vid is None or answer.subscriber in (text, f"{text}~{vid}")
+
+
 class Index:
     """The pools of a site, ready for many questions: each costs O(log pieces) for each pool.
 

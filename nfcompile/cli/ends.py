@@ -1,4 +1,7 @@
-"""An address of the command line or of a file of questions, with its port: A:P, and of IPv6 [A]:P."""
+"""An address of the command line or of a file of questions, with its port: A:P, and of IPv6 [A]:P.
+
+A subscriber of a VLAN is A~VID[:P], as `mappings` writes it.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,38 @@ from typing import NamedTuple
 
 from nfcompile.cli.exit_status import UsageProblem
 
-_IPV4 = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?", re.ASCII)
+_IPV4 = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(?:~(\d{1,4}))?(?::(\d{1,5}))?", re.ASCII)
 _IPV6 = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([0-9A-Fa-f:.]+))", re.ASCII)
 
 
 class WrittenEnd(NamedTuple):
-    """An address as a number, and its port (None: not given)."""
+    """An address as a number, its port and its VLAN (None: not given)."""
 
     address: int
     port: int | None = None
     is_ipv6: bool = False
+    vid: int | None = None
 
 
 def read_end(text: str) -> WrittenEnd:
     """Read ADDR[:PORT]. Raises UsageProblem.
 
-    >>> read_end("0.0.1.2:80"), read_end("[::1]:80")
-    (WrittenEnd(address=258, port=80, is_ipv6=False), WrittenEnd(address=1, port=80, is_ipv6=True))
+    >>> read_end("0.0.1.2:80")
+    WrittenEnd(address=258, port=80, is_ipv6=False, vid=None)
+    >>> read_end("[::1]:80")
+    WrittenEnd(address=1, port=80, is_ipv6=True, vid=None)
+    """
+    found = read_end_in_vlan(text)
+    if found.vid is not None:
+        raise UsageProblem(f"'{text}' is not an address, or an address:port")
+    return found
+
+
+def read_end_in_vlan(text: str) -> WrittenEnd:
+    """Read ADDR[~VID][:PORT]. Raises UsageProblem.
+
+    >>> read_end_in_vlan("0.0.1.2~102")
+    WrittenEnd(address=258, port=None, is_ipv6=False, vid=102)
     """
     found = _ipv6(text) if text.count(":") > 1 else _ipv4(text)
     if found is None or (found.port is not None and not 1 <= found.port <= 65535):
@@ -47,7 +65,8 @@ def _ipv4(text: str) -> WrittenEnd | None:
     octets = [int(octet) for octet in match[1].split(".")] if match else []
     if not match or max(octets) > 255:
         return None
-    return WrittenEnd(int.from_bytes(octets, "big"), int(match[2]) if match[2] else None)
+    vid, port = (int(one) if one else None for one in match.groups()[1:])
+    return WrittenEnd(int.from_bytes(octets, "big"), port, vid=vid)
 
 
 def _ipv6(text: str) -> WrittenEnd | None:

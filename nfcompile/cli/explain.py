@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from nfcompile.cli import site, state
-from nfcompile.cli.ends import read_end
+from nfcompile.cli.ends import WrittenEnd, read_end_in_vlan
 from nfcompile.cli.exit_status import OK, UsageProblem
 from nfcompile.cli.options import Options
 from nfcompile.diagnostics import dotted
@@ -50,7 +50,7 @@ def read(options: Options) -> Question:
     for option, value in (("--src", options.src), ("--dst", options.dst)):
         if not value:
             raise UsageProblem(f"missing option: {option}; a packet has a source and a destination")
-    source, destination = read_end(options.src), read_end(options.dst)
+    source, destination = _end(options.src), _end(options.dst)
     if source.is_ipv6 != destination.is_ipv6:
         raise UsageProblem("--src and --dst are of different IP versions")
     spelled = options.proto or ""
@@ -67,6 +67,16 @@ def read(options: Options) -> Question:
         out=options.out,
         is_ipv6=source.is_ipv6,
     )
+
+
+def _end(text: str) -> WrittenEnd:
+    """An end of the packet. Its VLAN is that of the interface at which it arrives."""
+    end = read_end_in_vlan(text)
+    if end.vid is not None:
+        raise UsageProblem(
+            f"'~{end.vid}' in '{text}' is not part of a packet's address; name its interface with --in"
+        )
+    return end
 
 
 def _protocol(spelled: str, is_ipv6: bool) -> int:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from nfcompile.cli import lookup_answers, site
-from nfcompile.cli.ends import read_end
+from nfcompile.cli.ends import read_end_in_vlan
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note
 from nfcompile.cli.options import Options
 from nfcompile.cli.progress import working
@@ -53,7 +53,7 @@ def _computed(options: Options) -> int:
     from nfcompile.allocation.prefix_lookup import prefix_lookups
 
     asked = options.words[-1]
-    end = read_end(_without_vlan(asked))
+    end = read_end_in_vlan(asked)
     named = options.words[0] if len(options.words) == 2 else "site.yaml"
     all_pairs = site.each_compiled(named, options._replace(quiet=True))
     found: list[Answer] = []
@@ -63,8 +63,7 @@ def _computed(options: Options) -> int:
             continue
         snat = compiled.site.snat
         answers = lookup.lookups(compiled.allocations, end.address, end.port, options.proto, snat)
-        wanted = (asked, _without_vlan(asked))
-        found += [one for one in answers if "~" not in asked or one.subscriber in wanted]
+        found += [one for one in answers if lookup.is_in_vlan(one, end.address, end.vid)]
     if options.is_json:
         print(json.dumps(lookup_answers.as_data(found)))
     elif found:
@@ -72,9 +71,3 @@ def _computed(options: Options) -> int:
     elif not options.quiet:
         note(f"{all_pairs[0][0].document.name}: no binding has {asked}")
     return OK if found else REFUSED
-
-
-def _without_vlan(asked: str) -> str:
-    """The address of 'A~VID', as `mappings` writes a subscriber of a VLAN; other text as it is."""
-    address, tilde, vid = asked.partition("~")
-    return address if tilde and vid.isascii() and vid.isdigit() and ":" not in address else asked

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nfcompile.cli import files, lookup_report
-from nfcompile.cli.ends import read_end, with_port
+from nfcompile.cli.ends import read_end_in_vlan, with_port
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, to_stderr
 from nfcompile.cli.lookup_logs import at_line, open_text
 from nfcompile.cli.lookup_report import AnsweredQuestion
@@ -82,6 +82,6 @@ def _question(
     addr, port, proto, time = spelled
     if proto not in PROTOCOLS:
         raise ValueError(f"'{proto}' is not tcp, udp or icmp")
-    end = read_end(with_port(addr, port))
+    end = read_end_in_vlan(with_port(addr, port))
     when = moment(time) if time else at
-    return spelled, BindingQuestion(end.address, end.port, proto or None, when, end.is_ipv6)
+    return spelled, BindingQuestion(end.address, end.port, proto or None, when, end.is_ipv6, end.vid)

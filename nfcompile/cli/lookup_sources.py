@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from nfcompile.allocation import lookup
 from nfcompile.cli import files, lookup_answers, lookup_logs, lookup_report, site, state
-from nfcompile.cli.ends import read_end
+from nfcompile.cli.ends import read_end_in_vlan
 from nfcompile.cli.exit_status import OK, REFUSED, UsageProblem, note
 from nfcompile.cli.lookup_report import AnsweredQuestion
 from nfcompile.cli.options import Options
@@ -53,6 +54,11 @@ class LookupSources(NamedTuple):
     def find(self, question: BindingQuestion) -> Answers:
         """The site that was named answers a question without a time, the history every other one; beside
         it the log, which answers alone where there is no history."""
+        answers = self._by_address(question)
+        asked = question.address, question.vid
+        return answers._replace(found=[one for one in answers.found if lookup.is_in_vlan(one.answer, *asked)])
+
+    def _by_address(self, question: BindingQuestion) -> Answers:
         asked = question if question.at else question._replace(at=store.now())
         if self.log is not None:
             self.log.statement(asked)  # `owners` reads it, so that the log is asked once
@@ -81,9 +87,9 @@ class LookupSources(NamedTuple):
 def run(options: Options) -> int:
     """Answer one question."""
     asked = options.words[-1]
-    end = read_end(asked)
+    end = read_end_in_vlan(asked)
     at = None if options.at is None else moment(options.at)
-    question = BindingQuestion(end.address, end.port, options.proto, at, end.is_ipv6)
+    question = BindingQuestion(end.address, end.port, options.proto, at, end.is_ipv6, end.vid)
     named = options.words[0] if len(options.words) == 2 else None if at else "site.yaml"
     sources = opened_sources(options, named, timed=at is not None)
     answers = sources.find(question)

@@ -22,13 +22,15 @@ from nfcompile.records.timeline import LiveSite, Timeline
 
 
 class BindingQuestion(NamedTuple):
-    """An address, a port or id, a protocol, and a moment (as `history.Event.at`); None is not given."""
+    """An address, a port or id, a protocol, a moment (as `history.Event.at`), and the VLAN of a subscriber;
+    None is not given."""
 
     address: int
     port: int | None = None
     proto: str | None = None
     at: str | None = None
     is_ipv6: bool = False
+    vid: int | None = None
 
 
 class Configuration(NamedTuple):

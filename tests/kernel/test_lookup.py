@@ -105,6 +105,9 @@ def test_from_the_live_maps(lab: Lab, file: str, tmp_path: Path) -> None:
         address_text(subscriber) for (at, _), subscriber in owners.items() if at == address("203.0.113.4")
     }
     assert asked(lab, file, f"203.0.113.4:{free_port(owners)}", "--live") == []
+    in_vlan = asked(lab, file, f"{address_text(HOMES[2])}~102", "--live")
+    assert in_vlan == asked(lab, file, address_text(HOMES[2]), "--live") != []
+    assert asked(lab, file, "203.0.113.4~102", "--live") == []
     (idle,) = asked(lab, file, "100.64.0.99", "--live")
     assert (idle["pool"], idle["global_ip"], idle["action"]) == ("homes", None, "translate")
     other = tmp_path / "other.yaml"

@@ -38,8 +38,8 @@ def past(tmp_path):
     return path
 
 
-def asked(past, *arguments):
-    return nfcompile("lookup", *arguments, "--state-dir", past)
+def asked(past, *arguments, stdin=None):
+    return nfcompile("lookup", *arguments, "--state-dir", past, input=stdin)
 
 
 def test_the_site_that_was_live_answers(past):
@@ -176,6 +176,45 @@ def test_bulk_without_times_asks_the_site(tmp_path):
     assert (ran.returncode, ran.stderr) == (0, "")
     (row,) = csv.DictReader(io.StringIO(ran.stdout))
     assert (row["subscriber"], row["live_since"]) == ("100.64.0.9", "")
+
+
+VLANS = "{192.168.1.2~102: 203.0.113.8, 192.168.1.2~103: 203.0.113.9, 192.168.1.4: 203.0.113.10}"
+OF_VLANS = {
+    "192.168.1.2~102": ["203.0.113.8"],
+    "192.168.1.2~103": ["203.0.113.9"],
+    "192.168.1.2~104": [],
+    "192.168.1.2": ["203.0.113.8", "203.0.113.9"],
+    "192.168.1.4~102": ["203.0.113.10"],
+    "203.0.113.8~102": [],
+}
+"""A subscriber as `mappings` writes it, and its global addresses; an entry without a VLAN is for any."""
+
+
+def test_a_subscriber_of_a_vlan_is_found_in_every_form(tmp_path):
+    text = "nat_defaults: {vlan_mode: vlan}\n" + STATIC.replace("{MAP}", VLANS)
+    here, state = tmp_path / "site.yaml", str(tmp_path / "state")
+    here.write_text(text)
+    with store.locked(state):
+        kept = store.keep(state, text.encode())
+    event = history.Event(1, JANUARY, "applied", kept, "s.yaml", "ann", 0, "gw", "0.1", "b1/1", 1.0)
+    store.append(state, event)
+    at = ("--at", FEBRUARY)
+    forms = [(str(here),), (str(here), "--report"), at, (*at, "--report")]
+
+    for words, wanted in OF_VLANS.items():
+        for site_, *options in [form if form[0] == str(here) else ("", *form) for form in forms]:
+            ran = asked(state, *filter(None, (site_, words)), *options, "--format", "json")
+            found = json.loads(ran.stdout)
+            rows = found["answers"] if "answers" in found else [found, *found["also"]]
+            assert [row["global_ip"] for row in rows if row["global_ip"]] == wanted, (words, options)
+            assert ran.returncode == (0 if wanted else 1)
+    lines = "".join(f"{words},{port}\n" for words in OF_VLANS for port in ("", "4000"))
+    bulk = asked(state, "--bulk", "-", *at, stdin=f"addr,port\n{lines}")
+    given = {(words, port): [] for words in OF_VLANS for port in ("", "4000")}
+    for row in csv.DictReader(io.StringIO(bulk.stdout)):
+        given[row["addr"], row["port"]] += [row["global_ip"]] if row["global_ip"] else []
+    assert given == {(words, port): wanted for words, wanted in OF_VLANS.items() for port in ("", "4000")}
+    assert (bulk.returncode, bulk.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("header", ["", "a,b", "addr,addr", "addr,colour", "port,time"])

@@ -386,6 +386,7 @@ def test_text_shows_place_and_source_line() -> None:
         (("--src", "100.64.0.1:5", "--dst", "x"), "'x' is not an address"),
         (("--src", "100.64.0.1:5", "--dst", "1.2.3.4:0"), "'1.2.3.4:0' is not an address"),
         (("--src", "100.64.0.1", "--dst", "1.2.3.4:5", "--proto", "icmp"), "has no ports"),
+        (("--src", "100.64.0.1~102", "--dst", "1.2.3.4:5"), "name its interface with --in"),
         (("--src", "100.64.0.1", "--dst", "1.2.3.4", "--proto", "256"), "'256' is not a protocol"),
         (("--src", "100.64.0.1", "--dst", "1.2.3.4", "--proto", "quic"), "'quic' is not a protocol"),
         (("--src", "100.64.0.1", "--dst", "198.18.0.1"), "depends on a port"),
