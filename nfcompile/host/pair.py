@@ -37,10 +37,10 @@ def pair_plan(site: Site) -> PairPlan | None:
 
 def _instances(site: Site, pair: Pair, node: Node, other: Node) -> Iterator[VrrpInstance]:
     moving = list(_moving(site, pair))
-    for at, interface in enumerate(pair.interfaces):
+    for interface, router_id in zip(pair.interfaces, pair.router_ids, strict=True):
         yield VrrpInstance(
             interface,
-            pair.virtual_router_id + at,
+            router_id,
             _on(node, interface),
             _on(other, interface),
             tuple(one.text for one in pair.virtual if one.interface == interface),

@@ -59,6 +59,11 @@ class Pair(NamedTuple):
         """Interfaces with a virtual address, each once."""
         return tuple(dict.fromkeys(one.interface for one in self.virtual))
 
+    @property
+    def router_ids(self) -> tuple[int, ...]:
+        """VRRP's number on each of these interfaces."""
+        return tuple(range(self.virtual_router_id, self.virtual_router_id + len(self.interfaces)))
+
     def peer(self, node: Node) -> Node | None:
         """The other node of the pair."""
         return next((one for one in self.nodes if one.name != node.name), None)
