@@ -111,6 +111,14 @@ def test_every_room_is_in_the_table():
     assert not unknown, f"say in ROOMS what {sorted(unknown)} may import"
 
 
+def test_the_page_of_the_architecture_has_a_line_for_every_room():
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    described = {name for row in rows for name in re.findall(r"`(\w+)(?:/|\.py)`", row)}
+
+    assert described == {*ROOMS, "cli"} - {"__init__", "pipeline"}, "`pipeline` is above the table"
+
+
 def test_rooms_import_what_the_table_allows():
     wrong = []
     for file, tree in trees():
