@@ -4,14 +4,16 @@ a traceback, more than five seconds of processor time, an exit status that is no
     scripts/in-namespaces .venv/bin/python scripts/fuzz.py [--inputs 20000] [--seconds 60] [--seed 1]
 
 A third of the sites are right, the others have something wrong in them. What fails is printed with its
-number; the same seed and `--only NUMBER` do it again. One process for each processor, with files of its own;
-all in a network namespace that vanishes with them.
+number; the same seed and `--only NUMBER` do it again. One process for each processor (`--jobs`: more do not
+wait for the kernel together), with files and a network namespace of its own, new for each slice: what one has
+loaded holds up no other, and nothing gathers.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import functools
 import io
 import json
@@ -35,6 +37,7 @@ sys.path[:0] = [str(HERE), str(HERE / "tests")]
 import typer.main  # noqa: E402
 
 from nfcompile.cli import main as nfcompile  # noqa: E402
+from nfcompile.kernel.netns import CLONE_NEWNET  # noqa: E402
 from support.command_lines import BULK, FOREIGN, command_line, torn  # noqa: E402
 from support.wide_sites import wide, wrong  # noqa: E402
 
@@ -104,7 +107,9 @@ def main() -> int:
 
 
 def _ready() -> None:
-    """A process of its own: the timer, and typer's commands, which cost 70 ms to make, once."""
+    """A process with its namespace, the timer, and typer's commands, which cost 70 ms to make, once."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "no network namespace")
     for kind in (signal.SIGVTALRM, signal.SIGALRM):
         signal.signal(kind, _too_long)
     typer.main.get_command = functools.cache(typer.main.get_command)
@@ -143,7 +148,10 @@ def _write(dice: Random) -> None:
 
 def _run(line: list[str]) -> tuple[object, str]:
     """Run a command line: its exit status, and what is wrong with what came of it."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="surrogateescape") for _ in range(2))
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=lost)  # as Python's own
+        for lost in ("strict", "backslashreplace")
+    )
     sys.argv = ["nfcompile", *line]
     status: object = None
     signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)

@@ -23,7 +23,7 @@ ODD = (
         "0.0.0.0",
         "255.255.255.255:65535",
     ),
-    *("right.yaml", "nonsense", "\ud800", "a" * 300, "10.0.0.0/33", "1e9", "nan"),
+    *("right.yaml", "nonsense", "\udcff", "a" * 300, "10.0.0.0/33", "1e9", "nan"),
 )
 WORDS: dict[str, tuple[str, ...]] = {
     "site": SITES,
