@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from prometheus_client.registry import Collector, CollectorRegistry
 
     from nfcompile.live.scrape import ScrapeReading
-    from nfcompile.live.usage import Drop, PoolUsage, Usage
+    from nfcompile.live.usage import Drop, PoolUsage, RuleUse, Usage
 
 POOL_GAUGES = (
     "subscribers",
@@ -81,25 +81,27 @@ def families(found: Usage) -> Iterator[Metric]:
     """All metrics of one reading; what was not counted has no sample."""
     yield gauge("connections", found.connections)
     yield gauge("connections_limit", found.connections_limit)
-    for field in POOL_GAUGES:
-        of_pools = gauge(f"pool_{field}")
-        for pool in found.pools:
-            if (value := getattr(pool, field)) is not None:
-                of_pools.add_metric([pool.pool], value)
-        yield of_pools
+    yield from _of_each("pool", POOL_GAUGES, [(pool.pool, pool) for pool in found.pools])
     yield _spread(found.pools)
-    for field in RULE_GAUGES:
-        of_rules = gauge(f"snat_{field}")
-        for rule in found.rules:
-            if (value := getattr(rule, field)) is not None:
-                of_rules.add_metric([rule.rule], value)
-        yield of_rules
+    yield from _of_each("snat", RULE_GAUGES, [(rule.rule, rule) for rule in found.rules])
     given = counter("pool_assignments")
     for pool in found.pools:
         if pool.assignments is not None:
             given.add_metric([pool.pool], pool.assignments)
     yield given
     yield from _drops(found.drops)
+
+
+def _of_each(
+    what: str, fields: Sequence[str], used: Sequence[tuple[str, PoolUsage | RuleUse]]
+) -> Iterator[Metric]:
+    """A gauge for each field, with a sample for each pool or rule that has it."""
+    for field in fields:
+        metric = gauge(f"{what}_{field}")
+        for name, usage in used:
+            if (value := getattr(usage, field)) is not None:
+                metric.add_metric([name], value)
+        yield metric
 
 
 def _drops(drops: tuple[Drop, ...]) -> Iterator[Metric]:

@@ -7,7 +7,6 @@ pools.
 
 from __future__ import annotations
 
-import errno
 import struct
 import time
 from typing import NamedTuple
@@ -66,17 +65,14 @@ class ConnectionEvents:
         """At most so many events that have arrived, without waiting."""
         found: list[ConnectionEvent] = []
         now = time.time_ns() // 1000
-        try:
-            for data, kind, start, end in netlink.received(self.link, most):
-                if kind in (_NEW, _DESTROY) and data[start - 4] == _IPV4:
-                    began, stopped = _times(data, start, end)
-                    ended = kind == _DESTROY
-                    at = (stopped if ended else began) or now
-                    found.append(ConnectionEvent(at, ended, began, conntrack.read_flow(data, start, end)))
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            self.overruns += 1
+        messages, overrun = netlink.received(self.link, most)
+        self.overruns += overrun
+        for data, kind, start, end in messages:
+            if kind in (_NEW, _DESTROY) and data[start - 4] == _IPV4:
+                began, stopped = _times(data, start, end)
+                ended = kind == _DESTROY
+                at = (stopped if ended else began) or now
+                found.append(ConnectionEvent(at, ended, began, conntrack.read_flow(data, start, end)))
         return found
 
     def leave(self) -> None:

@@ -6,21 +6,12 @@ for each one again whenever its time is over.
 
 from __future__ import annotations
 
-import errno
-import struct
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfcompile.kernel import KernelError, netlink
-from nfcompile.kernel.netlink import NESTED, attribute
-from nfcompile.kernel.tally import TABLE
-
-_GET_ELEMENTS = 10 << 8 | 13
-_TABLE, _SET, _ELEMENTS = 1, 2, 3
-_KEY, _DATA, _EXPIRATION = 1, 2, 5
-_VALUE = 1
-_LENGTH = struct.Struct("=H")
+from nfcompile.kernel import KernelError, netlink, set_elements
+from nfcompile.kernel.set_elements import DATA, KEY
 
 
 class Expiring(NamedTuple):
@@ -40,40 +31,23 @@ class ExpiringMaps:
     def every(self, name: str) -> Iterator[Expiring]:
         """All elements of a map; none where there is no such map. Raises KernelError."""
         try:
-            for data, start, end in netlink.dump(self._link, _GET_ELEMENTS, _of(name)):
-                yield from _elements(netlink.attributes(data[start:end]))
+            yield from map(_expiring, set_elements.every(self._link, name))
         except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise _problem(error) from None
+            raise _problem(error) from None
 
     def one(self, name: str, key: int) -> Expiring | None:
         """The element with that key. Raises KernelError."""
-        inner = attribute(_VALUE, key.to_bytes(4, "big"))
-        element = attribute(1 | NESTED, attribute(_KEY | NESTED, inner))
-        asked = _of(name) + attribute(_ELEMENTS | NESTED, element)
         try:
-            found = netlink.ask(self._link, _GET_ELEMENTS, asked)
+            found = set_elements.one(self._link, name, key.to_bytes(4, "big"))
         except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise _problem(error) from None
-            return None
-        return next(_elements(found), None)
+            raise _problem(error) from None
+        return None if found is None else _expiring(found)
 
 
-def _of(name: str) -> bytes:
-    return attribute(_TABLE, TABLE) + attribute(_SET, name.encode() + b"\0")
-
-
-def _elements(answer: dict[int, bytes]) -> Iterator[Expiring]:
-    listed = answer.get(_ELEMENTS, b"")
-    at = 0
-    while at < len(listed):
-        (length,) = _LENGTH.unpack_from(listed, at)
-        one = netlink.attributes(listed[at + 4 : at + length])
-        key, number = (netlink.attributes(one[kind])[_VALUE] for kind in (_KEY, _DATA))
-        left = int.from_bytes(one.get(_EXPIRATION, b""), "big")
-        yield Expiring(int.from_bytes(key, "big"), int.from_bytes(number, sys.byteorder), left)
-        at += (length + 3) & ~3
+def _expiring(element: dict[int, bytes]) -> Expiring:
+    key, number = (set_elements.value(element, kind) or b"" for kind in (KEY, DATA))
+    left = set_elements.left(element)
+    return Expiring(int.from_bytes(key, "big"), int.from_bytes(number, sys.byteorder), left)
 
 
 def _problem(error: OSError) -> KernelError:

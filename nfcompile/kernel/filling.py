@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nfcompile.kernel import NOT_LOADED, NOT_PERMITTED, KernelError, netlink
 from nfcompile.kernel.netlink import NESTED, attribute
-from nfcompile.kernel.tally import TABLE
+from nfcompile.kernel.set_elements import DATA, ELEMENT, KEY, LIST_ELEMENTS, TIMEOUT, VALUE, of_set
 
 if TYPE_CHECKING:
     from socket import socket
@@ -28,8 +28,6 @@ NEW_ELEMENTS, DELETE_ELEMENTS = 10 << 8 | 12, 10 << 8 | 14
 _ACK, _CREATE = 0x4, 0x400
 _MESSAGE = struct.Struct("=IHHIIBBH")
 _ATTRIBUTE = struct.Struct("=HH")
-_LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
-_KEY, _DATA, _TIMEOUT, _ELEMENT, _VALUE = 1, 2, 4, 1, 1
 _PER_MESSAGE = 48 << 10
 """Bytes of elements in one message: an attribute cannot be longer than 64 KiB."""
 _SEND_BUFFER = 32
@@ -78,7 +76,7 @@ def transact(link: socket, bodies: Sequence[tuple[int, bytes]]) -> None:
 
 def _messages(filled: Filled) -> Iterator[tuple[int, bytes]]:
     """What empties a set, and what fills it."""
-    target = attribute(_LIST_TABLE, TABLE) + attribute(_LIST_SET, filled.name.encode() + b"\0")
+    target = of_set(filled.name)
     yield DELETE_ELEMENTS, target
     waiting: list[bytes] = []
     size = 0
@@ -86,10 +84,10 @@ def _messages(filled: Filled) -> Iterator[tuple[int, bytes]]:
         waiting.append(element)
         size += len(element)
         if size > _PER_MESSAGE:
-            yield NEW_ELEMENTS, target + attribute(_LIST_ELEMENTS | NESTED, b"".join(waiting))
+            yield NEW_ELEMENTS, target + attribute(LIST_ELEMENTS | NESTED, b"".join(waiting))
             waiting, size = [], 0
     if waiting:
-        yield NEW_ELEMENTS, target + attribute(_LIST_ELEMENTS | NESTED, b"".join(waiting))
+        yield NEW_ELEMENTS, target + attribute(LIST_ELEMENTS | NESTED, b"".join(waiting))
 
 
 def _elements(filled: Filled) -> Iterator[bytes]:
@@ -97,18 +95,18 @@ def _elements(filled: Filled) -> Iterator[bytes]:
     pack_key, pack_data = _packing(filled.key), _packing(filled.data)
     key_size = len(pack_key((0,) * len(filled.key) if "ifname" not in filled.key else ("",)))
     data_size = len(pack_data((0,) * len(filled.data)))
-    before_key = _headers(_KEY, key_size)
-    before_data = _headers(_DATA, data_size) if data_size else b""
+    before_key = _headers(KEY, key_size)
+    before_data = _headers(DATA, data_size) if data_size else b""
     for key, data, seconds in filled.elements:
         inner = before_key + pack_key(key) + before_data + pack_data(data)
         if seconds:
-            inner += attribute(_TIMEOUT, struct.pack(">Q", seconds * 1000))
-        yield _ATTRIBUTE.pack(4 + len(inner), _ELEMENT | NESTED) + inner
+            inner += attribute(TIMEOUT, struct.pack(">Q", seconds * 1000))
+        yield _ATTRIBUTE.pack(4 + len(inner), ELEMENT | NESTED) + inner
 
 
 def _headers(kind: int, size: int) -> bytes:
     """The headers of a value of that size."""
-    return _ATTRIBUTE.pack(size + 8, kind | NESTED) + _ATTRIBUTE.pack(size + 4, _VALUE)
+    return _ATTRIBUTE.pack(size + 8, kind | NESTED) + _ATTRIBUTE.pack(size + 4, VALUE)
 
 
 def _packing(kinds: tuple[str, ...]) -> Callable[[Values], bytes]:

@@ -98,12 +98,24 @@ def ask(link: socket, kind: int, asked: bytes = b"") -> dict[int, bytes]:
     return attributes(data[_START:length])
 
 
-def received(link: socket, most: int) -> Iterator[tuple[bytes, int, int, int]]:
+def received(link: socket, most: int) -> tuple[list[tuple[bytes, int, int, int]], bool]:
     """What has arrived so far, at most so many datagrams, without waiting: for each message the bytes
-    received, its kind, and where its attributes start and end in them.
+    received, its kind, and where its attributes start and end in them; then, whether the kernel had no room
+    for others in the socket. Raises OSError."""
+    import errno
 
-    Raises OSError with ENOBUFS where the kernel had no room for messages before those.
-    """
+    found: list[tuple[bytes, int, int, int]] = []
+    try:
+        for one in _received(link, most):
+            found.append(one)
+    except OSError as error:
+        if error.errno != errno.ENOBUFS:
+            raise
+        return found, True
+    return found, False
+
+
+def _received(link: socket, most: int) -> Iterator[tuple[bytes, int, int, int]]:
     import socket
 
     for _ in range(most):

@@ -10,17 +10,15 @@ from __future__ import annotations
 import errno
 import sys
 
-from nfcompile.kernel import NOT_PERMITTED, KernelError, netlink, nft
-from nfcompile.kernel.netlink import NESTED, attribute
-from nfcompile.kernel.tally import TABLE
+from nfcompile.kernel import NOT_PERMITTED, KernelError, netlink, nft, set_elements
+from nfcompile.kernel.netlink import attribute
+from nfcompile.kernel.set_elements import DATA, TABLE
 from nfcompile.model.parse import Fault, address
 from nfcompile.model.protocols import NUMBERS
 from nfcompile.model.ranges import address_text
 
-_GET_SET, _GET_ELEMENTS = 10 << 8 | 10, 10 << 8 | 13
+_GET_SET = 10 << 8 | 10
 _SET_TABLE, _SET_NAME, _SET_FLAGS, _SET_KEY_TYPE, _SET_DATA_TYPE = 1, 2, 3, 4, 6
-_LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
-_ELEMENT, _VALUE, _KEY, _DATA = 1, 1, 1, 2
 _INTERVAL = 0x4
 _TYPE_BITS = 6
 """So many bits of a concatenation's type are each part's (nft's datatype.h)."""
@@ -45,18 +43,16 @@ def element(name: str, key: str) -> str | None:
             flags = int.from_bytes(told.get(_SET_FLAGS, b""), "big")
             if written is None or flags & _INTERVAL or not _READ.issuperset(data_types):
                 return nft.element(name, key)
-            inner = attribute(_KEY | NESTED, attribute(_VALUE, written))
-            asked = attribute(_LIST_ELEMENTS | NESTED, attribute(_ELEMENT | NESTED, inner))
-            of_list = attribute(_LIST_TABLE, TABLE) + attribute(_LIST_SET, name.encode() + b"\0")
-            answer = netlink.ask(link, _GET_ELEMENTS, of_list + asked)
+            found = set_elements.one(link, name, written)
         except OSError as error:
             if error.errno == errno.ENOENT:
                 return None
             if error.errno == errno.EPERM:
                 raise KernelError(NOT_PERMITTED.format("nftables ruleset")) from None
             raise KernelError(f"looking up an element of '{name}' failed: {error.strerror}") from None
-    found = netlink.attributes(netlink.attributes(answer[_LIST_ELEMENTS])[_ELEMENT])
-    return _read(netlink.attributes(found[_DATA])[_VALUE], data_types) if data_types else ""
+    if found is None:
+        return None
+    return _read(set_elements.value(found, DATA) or b"", data_types) if data_types else ""
 
 
 def _types(told: dict[int, bytes], kind: int) -> tuple[int, ...]:

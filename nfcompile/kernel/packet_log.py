@@ -64,16 +64,9 @@ class PacketLog:
 
     def read(self, most: int) -> list[LoggedPacket]:
         """The messages of at most so many datagrams, without waiting; counts what is missing."""
-        found: list[LoggedPacket] = []
-        try:
-            for data, kind, start, end in netlink.received(self.link, most):
-                if kind == _PACKET:
-                    found.append(self._packet(data[start:end]))
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            self.overruns += 1
-        return found
+        messages, overrun = netlink.received(self.link, most)
+        self.overruns += overrun
+        return [self._packet(data[start:end]) for data, kind, start, end in messages if kind == _PACKET]
 
     def leave(self) -> None:
         """Take no more messages; those that the kernel still holds back arrive now."""

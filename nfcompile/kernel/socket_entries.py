@@ -13,18 +13,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from nfcompile.kernel import netlink
+from nfcompile.kernel import netlink, set_elements
 from nfcompile.kernel.filling import DELETE_ELEMENTS, NEW_ELEMENTS, problem, transact
 from nfcompile.kernel.netlink import NESTED, attribute
-from nfcompile.kernel.tally import TABLE
+from nfcompile.kernel.set_elements import DATA, KEY, TIMEOUT, USERDATA, VALUE
 
-_GET_ELEMENTS = 10 << 8 | 13
-_LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
-_ELEMENT, _VALUE = 1, 1
-_KEY, _DATA, _TIMEOUT, _EXPIRATION, _USERDATA = 1, 2, 4, 5, 6
 _COMMENT = 0
 """Type of the comment in an element's user data (libnftnl/udata.h)."""
-_LENGTH = struct.Struct("=H")
 _SOCKET, _END = struct.Struct(">BxxxIHxx"), struct.Struct(">IHxx")
 PATIENCE = 10.0
 """Seconds that the kernel may take for one answer."""
@@ -94,25 +89,18 @@ class SocketEntries:
 
     def one(self, name: str, key: Socket) -> SocketElement | None:
         """The element with that key; None where there is none, or no such set. Raises KernelError."""
-        inner = attribute(_KEY | NESTED, attribute(_VALUE, socket_bytes(key)))
-        element = attribute(_ELEMENT | NESTED, inner)
-        asked = _of(name) + attribute(_LIST_ELEMENTS | NESTED, element)
         try:
-            found = netlink.ask(self._link, _GET_ELEMENTS, asked)
+            found = set_elements.one(self._link, name, socket_bytes(key))
         except OSError as error:
-            if error.errno == errno.ENOENT:
-                return None
             raise problem(error) from None
-        return next(_elements(found), None)
+        return None if found is None else _socket_element(found)
 
     def every(self, name: str) -> Iterator[SocketElement]:
         """All elements; none where there is no such set. Raises KernelError."""
         try:
-            for data, start, end in netlink.dump(self._link, _GET_ELEMENTS, _of(name)):
-                yield from _elements(netlink.attributes(data[start:end]))
+            yield from map(_socket_element, set_elements.every(self._link, name))
         except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise problem(error) from None
+            raise problem(error) from None
 
     def holds_any(self, name: str) -> bool:
         """Whether a small set, whatever its keys are, has elements; False where there is no such set.
@@ -120,12 +108,9 @@ class SocketEntries:
         Raises KernelError.
         """
         try:
-            listed = [*netlink.dump(self._link, _GET_ELEMENTS, _of(name))]
+            return len([*set_elements.every(self._link, name)]) > 0  # to the end, since the socket goes on
         except OSError as error:
-            if error.errno == errno.ENOENT:
-                return False
             raise problem(error) from None
-        return any(netlink.attributes(data[start:end]).get(_LIST_ELEMENTS) for data, start, end in listed)
 
     def put(self, elements: Iterable[NewElement]) -> bool:
         """Make elements, or give those that are there a new lifetime and comment; all of them or none.
@@ -171,35 +156,23 @@ class SocketEntries:
             self._link.settimeout(PATIENCE)
 
 
-def _of(name: str) -> bytes:
-    return attribute(_LIST_TABLE, TABLE) + attribute(_LIST_SET, name.encode() + b"\0")
-
-
 def _body(one: NewElement) -> bytes:
-    inner = attribute(_KEY | NESTED, attribute(_VALUE, one.key))
+    inner = set_elements.key_attribute(one.key)
     if one.data:
-        inner += attribute(_DATA | NESTED, attribute(_VALUE, one.data))
+        inner += attribute(DATA | NESTED, attribute(VALUE, one.data))
     if one.seconds:
-        inner += attribute(_TIMEOUT, struct.pack(">Q", one.seconds * 1000))
+        inner += attribute(TIMEOUT, struct.pack(">Q", one.seconds * 1000))
     if one.comment:
         text = one.comment.encode() + b"\0"
-        inner += attribute(_USERDATA, bytes((_COMMENT, len(text))) + text)
-    element = attribute(_ELEMENT | NESTED, inner)
-    return _of(one.name) + attribute(_LIST_ELEMENTS | NESTED, element)
+        inner += attribute(USERDATA, bytes((_COMMENT, len(text))) + text)
+    return set_elements.of_set(one.name) + set_elements.listed(inner)
 
 
-def _elements(answer: dict[int, bytes]) -> Iterator[SocketElement]:
-    listed = answer.get(_LIST_ELEMENTS, b"")
-    at = 0
-    while at < len(listed):
-        (length,) = _LENGTH.unpack_from(listed, at)
-        one = netlink.attributes(listed[at + 4 : at + length])
-        key = Socket(*_SOCKET.unpack(netlink.attributes(one[_KEY])[_VALUE]))
-        data = netlink.attributes(one.get(_DATA, b"")).get(_VALUE)
-        left = int.from_bytes(one.get(_EXPIRATION, b""), "big")
-        end = None if data is None else _END.unpack(data)
-        yield SocketElement(key, end, left, _comment(one.get(_USERDATA, b"")))
-        at += (length + 3) & ~3
+def _socket_element(element: dict[int, bytes]) -> SocketElement:
+    key = Socket(*_SOCKET.unpack(set_elements.value(element, KEY) or b""))
+    data = set_elements.value(element, DATA)
+    end = None if data is None else _END.unpack(data)
+    return SocketElement(key, end, set_elements.left(element), _comment(element.get(USERDATA, b"")))
 
 
 def _comment(data: bytes) -> str:

@@ -10,20 +10,18 @@ import errno
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfcompile.kernel import NOT_LOADED, NOT_PERMITTED, KernelError, netlink
+from nfcompile.kernel import NOT_LOADED, NOT_PERMITTED, KernelError, netlink, set_elements
+from nfcompile.kernel.set_elements import GET_ELEMENTS, TABLE
 
 if TYPE_CHECKING:
     from socket import socket
 
-TABLE = b"nfcompile\0"
-
 _NFTABLES = 10 << 8
-_GET_TABLE, _GET_SET, _GET_ELEMENTS, _GET_OBJECT = (_NFTABLES | kind for kind in (1, 10, 13, 19))
+_GET_TABLE, _GET_SET, _GET_OBJECT = (_NFTABLES | kind for kind in (1, 10, 19))
 _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA = 2, 3, 4
 _COUNTER = struct.pack(">I", 1)
 _COUNTER_BYTES, _COUNTER_PACKETS = 1, 2
 _SET_NAME, _SET_COUNT = 2, 20
-_ELEMENTS_SET, _ELEMENTS = 2, 3
 
 
 class Count(NamedTuple):
@@ -79,16 +77,9 @@ def _elements(link: socket) -> dict[str, int | None]:
 
 
 def _walked(link: socket, name: str) -> int:
-    asked = netlink.attribute(1, TABLE) + netlink.attribute(_ELEMENTS_SET, name.encode() + b"\0")
-    total = 0
-    for data, start, end in netlink.dump(link, _GET_ELEMENTS, asked):
-        listed = netlink.attributes(data[start:end]).get(_ELEMENTS, b"")
-        at = 0
-        while at < len(listed):
-            (length,) = struct.unpack_from("=H", listed, at)
-            at += (length + 3) & ~3
-            total += 1
-    return total
+    answers = netlink.dump(link, GET_ELEMENTS, set_elements.of_set(name))
+    parts = (netlink.attributes(data[start:end]) for data, start, end in answers)
+    return sum(1 for answer in parts for _ in set_elements.pieces(answer))
 
 
 def _name(value: bytes) -> str:
