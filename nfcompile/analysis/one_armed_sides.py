@@ -47,7 +47,7 @@ from nfcompile.model.ranges import EVERYWHERE, Range, intersect, range_text, sub
 from nfcompile.model.rules import Qualifier, SnatRule
 from nfcompile.model.sides import GatewaySides, sides
 
-NAME_INTERFACE = "name the interface in the rule: then it is for all that leaves there"
+NAME_INTERFACE = "add 'interface' to the rule: then it matches all packets that leave there"
 
 
 def check(checked: CheckInput) -> Iterator[Diagnostic]:

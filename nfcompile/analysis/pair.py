@@ -141,7 +141,7 @@ def _nodes(pair: Pair) -> Iterator[Diagnostic]:
     if first.priority == second.priority:
         message = f"'{first.name}' and '{second.name}' have the same priority, {first.priority}"
         note = Note(f"pair '{pair.name}' is here", pair.path, key=True)
-        hint = "give the node that begins as master a higher one"
+        hint = "give the node that begins as master the higher one"
         yield Diagnostic("pair-incomplete", message, (*second.path, "priority"), hint=hint, notes=(note,))
     if first.sync and second.sync and first.sync.address == second.sync.address:
         message = f"'{first.name}' and '{second.name}' have the same address on the sync link"
@@ -190,7 +190,8 @@ def _lost(site: Site) -> Iterator[Diagnostic]:
         if pool.is_dynamic:
             yield Diagnostic(
                 "pair-idle",
-                f"an idle subscriber of '{pool.name}' keeps its block in a failover only by the last copy",
+                f"an idle subscriber of '{pool.name}' keeps its block in a failover only if the last copy "
+                "has it",
                 (*pool.path, "allocation"),
                 hint="run nfcompile-ha-copy.timer of the bundle on both nodes",
                 severity="warning",

@@ -29,7 +29,7 @@ def run(options: Options) -> int:
     if options.stats:
         return _show(folder, options)
     if not options.to:
-        raise UsageProblem("nowhere to log to; name an output with --to, such as --to json:FILE")
+        raise UsageProblem("missing option: --to OUTPUT, such as --to json:FILE")
     if options.keep and not any(one.startswith("postgresql://") for one in options.to):
         raise UsageProblem("--keep is for --to postgresql://...; files are yours to delete")
     return _log(folder, options)

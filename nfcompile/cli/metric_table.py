@@ -85,13 +85,13 @@ CONNECTIONS = MetricGroup(
         _gauge(
             "connections_limit",
             "connections",
-            "Connections that there is room for (nf_conntrack_max); 0 where the kernel does not say",
+            "Limit of tracked connections (nf_conntrack_max); 0 where it cannot be read",
         ),
     ),
 )
 POOLS = MetricGroup(
     "Pools",
-    "One series for each enabled pool; none where the pool has no such thing, or it was not counted.",
+    "One series for each enabled pool; none where the pool lacks the feature, or the value was not counted.",
     (
         _gauge("pool_subscribers", "subscribers", "Subscribers that the pool serves; absent: any", "pool"),
         _gauge("pool_active_subscribers", "subscribers", "Subscribers with a session", "pool"),
@@ -104,14 +104,15 @@ POOLS = MetricGroup(
         _gauge(
             "pool_blocks_assigned",
             "blocks",
-            "Blocks or addresses that are not free: of a deterministic pool computed, of a dynamic one live, "
-            "with those that rest after their subscriber has lost them",
+            "Blocks or addresses that are not free: computed for a deterministic pool, "
+            "read from the kernel for a dynamic one, "
+            "including those that wait before another subscriber gets them",
             "pool",
         ),
         _gauge("pool_addresses", "addresses", "Global addresses of the pool", "pool"),
         _gauge("pool_addresses_used", "addresses", "Global addresses with a session", "pool"),
         _gauge("pool_mapping_entries", "sockets", "Sockets with a mapping entry, of tcp and udp", "pool"),
-        _gauge("pool_mapping_limit", "sockets", "Mapping entries that there is room for", "pool"),
+        _gauge("pool_mapping_limit", "sockets", "Limit of mapping entries", "pool"),
         _gauge("pool_open_ports", "ports", "Ports that subscribers have opened by PCP or NAT-PMP", "pool"),
         _gauge("pool_sessions", "sessions", "Sessions of the pool", "pool"),
         _counter("pool_assignments", "blocks", "Blocks given away since the ruleset was loaded", "pool"),
@@ -140,7 +141,7 @@ DROPS = MetricGroup(
         _counter(
             "dropped_bytes",
             "bytes",
-            "Bytes dropped; absent for what conntrack counts",
+            "Bytes dropped; absent for drops that conntrack counts",
             "pool",
             "reason",
         ),

@@ -60,7 +60,7 @@ COMMON = (
 """What every verb takes."""
 
 NODE = VerbOption(
-    "node", ("--node",), "Of a fleet, that node (this machine's host name, where it is one).", "NAME"
+    "node", ("--node",), "Node of a fleet; default: this machine's host name, if a node has it.", "NAME"
 )
 NETNS = VerbOption("netns", ("--netns",), "Network namespace (name or path).", "NAME")
 NETNS_LIVE = NETNS._replace(help="With --live: network namespace (name or path).")
@@ -120,7 +120,9 @@ VERBS = (
             VerbOption(
                 "routed", ("--routed",), "With --bundle: routers outside route global addresses here."
             ),
-            TO._replace(help="With --bundle: `nfcompile log` to OUTPUT, instead of ulogd2; may be repeated."),
+            TO._replace(
+                help="With --bundle: `nfcompile log` writes to OUTPUT instead of ulogd2; may be repeated."
+            ),
             TEXT_JSON,
         ),
     ),
@@ -349,11 +351,13 @@ VERBS = (
             VerbOption(
                 "log",
                 ("--log",),
-                "Read the log of `log` (JSON lines, Parquet), or ulogd2's; may be repeated.",
+                "Read a log that `log` (JSON lines, Parquet) or ulogd2 wrote; may be repeated.",
                 "FILE",
                 many=True,
             ),
-            VerbOption("db", ("--db",), "Read the log of `log` in a database: postgresql://...", "URL"),
+            VerbOption(
+                "db", ("--db",), "Read a log that `log` wrote into a database: postgresql://...", "URL"
+            ),
             VerbOption("bulk", ("--bulk",), "Answer a csv file of addr,port,proto,time, in csv.", "FILE"),
             VerbOption("report", ("--report",), "Add the question and the configuration behind the answer."),
             NETNS,
@@ -446,10 +450,10 @@ VERBS = (
             VerbOption(
                 "only",
                 ("--only",),
-                "Read nothing but blocks, or connections.",
+                "Log only blocks, or only connections.",
                 choices=("blocks", "connections"),
             ),
-            VerbOption("begins", ("--begins",), "Log the begin of each connection, too."),
+            VerbOption("begins", ("--begins",), "Log the beginning of each connection, too."),
             VerbOption(
                 "buffer",
                 ("--buffer",),
@@ -462,7 +466,7 @@ VERBS = (
             VerbOption(
                 "spool",
                 ("--spool",),
-                "Room on the disk for each output that is away.",
+                "Disk space for the records of each output that does not answer.",
                 "MIB",
                 default=1024,
                 value_type=int,
@@ -471,13 +475,13 @@ VERBS = (
             VerbOption(
                 "keep",
                 ("--keep",),
-                "postgresql: drop days that are longer ago; 0 drops none.",
+                "postgresql: drop days older than that; 0 drops none.",
                 "DAYS",
                 default=0,
                 value_type=int,
                 least=0,
             ),
-            VerbOption("stats", ("--stats",), "Print the figures of the log that runs, and end."),
+            VerbOption("stats", ("--stats",), "Print the figures of the running log, and exit."),
             NETNS,
             STATE_DIR,
             _format("text", "json", "prometheus"),

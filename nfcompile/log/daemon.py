@@ -93,7 +93,7 @@ class Daemon:
             self._killed.append((made, killed))
             self._say(
                 f"the last log was killed: at most {mark.left} records for {output.name} were in memory and "
-                "are lost, and what the kernel had sent and was not read"
+                "are lost, as are messages of the kernel that were not read yet"
             )
         return made
 

@@ -91,7 +91,7 @@ def exposition(figures: LogFigures) -> str:
 
     for field, text in (
         ("read", "Messages read from the kernel"),
-        ("lost", "Messages that did not get from the kernel to the daemon"),
+        ("lost", "Messages of the kernel that did not reach the daemon"),
         ("overruns", "How often the kernel had no room for messages"),
     ):
         samples = [("source", one.name, int(getattr(one, field))) for one in figures.sources]
@@ -100,7 +100,7 @@ def exposition(figures: LogFigures) -> str:
         ("delivered", "counter", "Records delivered"),
         ("waiting", "gauge", "Records in memory"),
         ("spooled", "gauge", "Bytes of records on the disk"),
-        ("lost", "counter", "Records for which neither memory nor disk had room"),
+        ("lost", "counter", "Records lost because memory and disk were full"),
     ):
         name = f"output_{field}" + ("_total" if kind == "counter" else "_bytes" if field == "spooled" else "")
         family(name, kind, text, [("output", one.name, int(getattr(one, field))) for one in figures.outputs])

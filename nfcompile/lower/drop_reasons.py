@@ -23,7 +23,9 @@ DROP_REASONS = {
     "full_sessions": DropReason("sockets_full", "the set that counts the sessions of sockets is full"),
     "exhausted": DropReason("exhausted", "no free block in the pool, or none found in time"),
     "rate": DropReason("new_assignments", "over the rate of new assignments of the inside interface"),
-    "trial_over": DropReason("trial_over", "nothing has answered the subscriber, whose block is free again"),
+    "trial_over": DropReason(
+        "trial_over", "no answer to the subscriber arrived in time, so its block is free again"
+    ),
     "waiting": DropReason("waiting", "the subscriber's block is just being assigned"),
     "conflict": DropReason("conflict", "the global port belongs to another socket's mapping entry"),
     "race": DropReason("race", "second of two first packets of one socket at the same instant"),
@@ -35,8 +37,10 @@ DROP_REASONS = {
     "npt_dropped_unsolicited": DropReason("npt_unsolicited", "no route leads to the prefix of IPv6 inside"),
     "dropped_gate": DropReason("gate", "the gate is closed: this node is not the master of its pair"),
     "acl": DropReason("acl", "the pool's ACL leaves the remote side out"),
-    "dropped_silent": DropReason("silent", "udp from outside to a socket that has been silent too long"),
-    "dropped_forged": DropReason("forged", "such a source cannot be where the packet comes from"),
+    "dropped_silent": DropReason("silent", "udp from outside to a socket that has sent nothing for too long"),
+    "dropped_forged": DropReason(
+        "forged", "the source address does not belong to the interface where the packet arrived"
+    ),
     "dropped_private": DropReason("private", "a subscriber's own address is not reached from outside"),
     "dropped_unnamed": DropReason("unnamed", "the site does not name the source (strict_sources)"),
     "refused_sessions": DropReason("session_limit", "over the limit of sessions per socket"),

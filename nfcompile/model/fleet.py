@@ -64,7 +64,11 @@ def no_choice(data: Data) -> Diagnostic:
     """What is wrong where one node's site is asked for, and none is chosen."""
     names = ", ".join(node_names(data))
     return Diagnostic(
-        "fleet-name", "the site is a fleet's, and no node is chosen", ("nodes",), True, hint=f"choose {names}"
+        "fleet-name",
+        "the site describes a fleet, and no node is chosen",
+        ("nodes",),
+        True,
+        hint=f"choose {names}",
     )
 
 

@@ -43,7 +43,7 @@ def ending(scene: Scene) -> Iterator[Reason]:
     elif is_left_alone(scene):
         return
     elif outcome.out == LOCAL:
-        yield Reason(("gateway",), "the packet is for the gateway itself: it is not touched")
+        yield Reason(("gateway",), "the packet is for the gateway itself: not translated")
     elif taken is not None:
         yield Reason(taken.path, f"{range_text(asked.source)} outside keeps its address")
     elif comes_from_outside(scene.compiled, asked):

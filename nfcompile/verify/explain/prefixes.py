@@ -145,7 +145,7 @@ def _unchanged(compiled: Compiled, asked: Packet, outcome: Outcome) -> Reason:
     """Why a packet keeps its addresses."""
     interfaces = compiled.site.interfaces
     if outcome.out == LOCAL:
-        return Reason(("gateway",), "the packet is for the gateway itself: it is not touched")
+        return Reason(("gateway",), "the packet is for the gateway itself: not translated")
     if asked.interface in interfaces.outside and asked.interface not in interfaces.inside:
         text = "what comes from outside to no global prefix is forwarded as it is"
         return Reason(("interfaces", "outside"), text)
