@@ -189,6 +189,7 @@ class Record:
     def __init__(self, kills: int, seconds: float) -> None:
         self.kills, self.done, self.bad = kills, Counter[tuple[str, str]](), Counter(dict.fromkeys(BAD, 0))
         self.broken: list[BaseException] = []
+        self.was_signalled = False
         self._began, self._lock, self._stopped = time.monotonic(), threading.Lock(), threading.Event()
         self._ends = self._began + seconds
 
@@ -206,9 +207,20 @@ class Record:
             self.broken.append(error)
             self.stop()
 
-    def stop(self, *_: object) -> None:
+    def stop(self) -> None:
         """Begin no more rounds."""
         self._stopped.set()
+
+    def signalled(self, *_: object) -> None:
+        """The same by a signal. To all of this group it ends what the rounds wait for, too, perhaps first:
+        how they break off then says nothing."""
+        self.was_signalled = True
+        self.stop()
+
+    @property
+    def fault(self) -> BaseException | None:
+        """Why a round could not be finished, where no signal is the reason."""
+        return self.broken[0] if self.broken and not self.was_signalled else None
 
     def add(self, operation: str, name: str, was_killed: bool, found: Counter[str]) -> None:
         """A round: a line for each fault, and now and then one that says how far it is. A round that a signal
@@ -236,7 +248,7 @@ def main() -> int:
     wish = parser.parse_args()
     record = Record(wish.kills, wish.seconds)
     for kind in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(kind, record.stop)
+        signal.signal(kind, record.signalled)
     seeds = [random.Random(f"{wish.seed}/{number}") for number in range(wish.gateways)]
     threads = [threading.Thread(target=_worked, args=(record, dice)) for dice in seeds]
     for one in threads:
@@ -244,8 +256,8 @@ def main() -> int:
     for one in threads:
         one.join()
     _tell(wish.seed, record)
-    if record.broken:
-        raise record.broken[0]
+    if record.fault is not None:
+        raise record.fault
     return 1 if any(record.bad.values()) or record.count < wish.kills else 0
 
 

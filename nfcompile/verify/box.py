@@ -96,6 +96,15 @@ class Box(NamedTuple):
         return Box(*(_first(value) for value in self))
 
 
+class TooManyBoxes(Exception):
+    """There are more boxes than were to be looked at; nothing is known of the rest."""
+
+    @classmethod
+    def than(cls, most: int, what: str = "packets") -> TooManyBoxes:
+        """The words for it."""
+        return cls(f"more than {most} boxes of {what}")
+
+
 FIELDS = {CHOSEN[1]: "chosen_port"}
 
 

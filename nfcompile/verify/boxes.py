@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from nfcompile.model.ranges import Range, union
-from nfcompile.verify.chosen_values import Blocks
+from nfcompile.verify.chosen_values import Blocks, Scrambled
 from nfcompile.verify.field_values import FieldValues, Ranges, Split, range_within
 from nfcompile.verify.value_arithmetic import moved
 
@@ -140,6 +140,8 @@ def within(value: Range, pattern: Range) -> bool | None:
     """
     if (answer := range_within(value, pattern)) is not None:
         return answer
+    if isinstance(value, Scrambled):
+        value = value.ranges
     if isinstance(value, Blocks):
         return value.within(pattern)
     return _part_within(value, pattern) if isinstance(value, FieldValues) else None

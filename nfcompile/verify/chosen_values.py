@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from nfcompile.model.ranges import Range, intersect, union
-from nfcompile.verify.field_values import FieldValues, Ranges, Split, range_within
+from nfcompile.verify.field_values import FieldValues, Ranges, Row, Split, range_within
 from nfcompile.verify.value_arithmetic import WORD, inverted, joined, masked
 
 CHOSEN = ("chosen", "chosen port")
 """The fields of a box for what the kernel takes of a dnat rule's addresses and ports."""
 
 
+Bases = tuple[tuple[Range, int], ...]
+"""Ascending values of a field, and what a computed number is turned over by where the field has them."""
+
+
 class Scrambled(Range):
-    """`field & mask ^ bits`, of the packets of a box: each has one number; as a Range all of them."""
+    """`field & mask ^ bits`, of the packets of a box: each has one number; as a Range all of them.
 
-    of: tuple[str, int, int]
+    Where there are several `bits`, a packet has taken one of them, at the same place in all values of it.
+    `by` are another field and what the number is turned over by besides, which depends on that one.
+    """
 
-    def __new__(cls, field: str, mask: int, bits: int) -> Scrambled:
-        made = super().__new__(cls, bits & ~mask, bits | mask)
-        made.of = field, mask, bits
+    of: tuple[str, int, tuple[int, ...], tuple[str, Bases] | None]
+
+    def __new__(cls, field: str, mask: int, *bits: int, by: tuple[str, Bases] | None = None) -> Scrambled:
+        if by is not None:
+            base, rows = by[1][0][1], list[tuple[Range, int]]()
+            for where, turned in by[1]:
+                if rows and rows[-1][0].last + 1 == where.first and rows[-1][1] == turned ^ base:
+                    rows[-1] = Range(rows[-1][0].first, where.last), turned ^ base
+                else:
+                    rows.append((where, turned ^ base))
+            by = (by[0], tuple(rows)) if any(turned for _, turned in rows) else None
+            bits = tuple(one ^ base for one in bits)
+        bases = {0} if by is None else {turned for _, turned in by[1]}
+        every = {one ^ base for one in bits for base in bases}
+        made = super().__new__(cls, min(one & ~mask for one in every), max(one | mask for one in every))
+        made.of = field, mask, bits if len(set(bits)) > 1 else bits[:1], by
         return made
 
     def __eq__(self, other: object) -> bool:
@@ -32,10 +51,31 @@ class Scrambled(Range):
     def __hash__(self) -> int:
         return hash(self.of)
 
+    @property
+    def ranges(self) -> Range:
+        """All numbers that it can be, for each value of the field that it depends on besides."""
+        field, mask, bits, by = self.of
+        if by is None:
+            return Range(*self)
+        numbers = ((where, Scrambled(field, mask, *(one ^ base for one in bits))) for where, base in by[1])
+        return Blocks.of(by[0], ((where, Range(*one)) for where, one in numbers))
+
     def turned(self, mask: int, bits: int) -> Scrambled:
         """`& mask ^ bits` of that."""
-        field, mine, old = self.of
-        return Scrambled(field, mine & mask, (old & mask) ^ bits)
+        field, mine, old, by = self.of
+        if by is not None:
+            by = by[0], tuple((where, base & mask) for where, base in by[1])
+        return Scrambled(field, mine & mask, *((one & mask) ^ bits for one in old), by=by)
+
+    def narrowed(self, field: str, kept: Ranges) -> Range:
+        """That of packets in which a field has only some values."""
+        mine, mask, bits, by = self.of
+        if by is not None and by[0] == field:
+            by = field, tuple(_kept(by[1], kept))
+        if mine == field and len(kept) == 1 and kept[0].size == 1:
+            bits, mask = tuple(one ^ (kept[0].first & mask) for one in bits), 0
+        made = Scrambled(mine, mask, *bits, by=by)
+        return made if made.of[1] or made.first < made.last else Range(*made)
 
 
 class DrawnNumber(Range):
@@ -129,7 +169,9 @@ class Blocks(Range):
         return made
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Blocks) and (self.field, self.rows) == (other.field, other.rows)
+        if not isinstance(other, Blocks) or type(other) is not type(self):
+            return False
+        return (self.field, self.rows) == (other.field, other.rows)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -140,16 +182,7 @@ class Blocks(Range):
     @lru_cache(1 << 12)  # noqa: B019 (values, as many as there are pools)
     def narrowed(self, kept: Ranges) -> Range:
         """The numbers of some values of the field."""
-        found, at = [], 0
-        for where, numbers in self.rows:
-            while at < len(kept) and kept[at].last < where.first:
-                at += 1
-            index = at
-            while index < len(kept) and kept[index].first <= where.last:
-                first, last = max(where.first, kept[index].first), min(where.last, kept[index].last)
-                found.append((Range(first, last), numbers))
-                index += 1
-        return Blocks.of(self.field, found)
+        return type(self).of(self.field, _kept(self.rows, kept))
 
     def within(self, pattern: Range) -> bool | None:
         """Whether the numbers lie in a pattern; None where the kernel chooses. Raises Split."""
@@ -159,6 +192,49 @@ class Blocks(Range):
         if len(answers) > 1:
             raise Split(self.field, (union(where) for where in answers.values()))
         return next(iter(answers))
+
+
+class DrawnBlocks(Blocks):
+    """Numbers that a ruleset has drawn for each packet, others for each value of a field."""
+
+    @staticmethod
+    def of(field: str, rows: Iterable[tuple[Range, Range]]) -> Range:
+        """The same as one drawn number where all values have the same."""
+        made = Blocks.of(field, rows)
+        if not isinstance(made, Blocks):
+            return DrawnNumber(*made)
+        drawn = Range.__new__(DrawnBlocks, *made)
+        drawn.field, drawn.rows, drawn._hash = made.field, made.rows, made._hash
+        return drawn
+
+    def changed(self, mask: int, bits: int) -> Range:
+        """`& mask ^ bits` of that."""
+        rows = ((where, DrawnNumber(*numbers).changed(mask, bits)) for where, numbers in self.rows)
+        return DrawnBlocks.of(self.field, ((where, Range(*numbers)) for where, numbers in rows))
+
+
+def either(one: Range, other: Range) -> Range | None:
+    """What a packet has one of, two numbers that depend on the same field. None if they do not."""
+    one, other = (value.ranges if isinstance(value, Scrambled) else value for value in (one, other))
+    if not isinstance(one, Blocks) or not isinstance(other, Blocks) or one.field != other.field:
+        return None
+    if [where for where, _ in one.rows] != [where for where, _ in other.rows]:
+        return None
+    rows = zip(one.rows, other.rows, strict=True)
+    hulls = ((a[0], Range(min(a[1].first, b[1].first), max(a[1].last, b[1].last))) for a, b in rows)
+    return DrawnBlocks.of(one.field, hulls)
+
+
+def _kept(rows: Iterable[tuple[Range, Row]], kept: Ranges) -> Iterator[tuple[Range, Row]]:
+    """Rows of values of a field, of those that are kept."""
+    at = 0
+    for where, row in rows:
+        while at < len(kept) and kept[at].last < where.first:
+            at += 1
+        index = at
+        while index < len(kept) and kept[index].first <= where.last:
+            yield Range(max(where.first, kept[index].first), min(where.last, kept[index].last)), row
+            index += 1
 
 
 def taken(given: Range, chosen: tuple[Ranges, Ranges] | None, which: int) -> tuple[Range, Range]:

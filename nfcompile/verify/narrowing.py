@@ -54,15 +54,10 @@ def _ranges(value: Range, field: str, kept: Ranges) -> Range:
         return FieldValues(field, [piece for piece, _ in value.over(rows)], value.grain)
     if isinstance(value, Blocks):
         return value.narrowed(kept) if value.field == field else value
-    if isinstance(value, Scrambled) and value.of[0] == field and _single(kept):
-        _, mask, bits = value.of
-        return Range(*[(kept[0].first & mask) ^ bits] * 2)
+    if isinstance(value, Scrambled):
+        return value.narrowed(field, kept)
     return value
 
 
 def _named(value: Names, kept: frozenset[str]) -> str | Names:
     return next(iter(kept)) if len(kept) == 1 else value._replace(names=kept)
-
-
-def _single(kept: Ranges) -> bool:
-    return len(kept) == 1 and kept[0].first == kept[0].last

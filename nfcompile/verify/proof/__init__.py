@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from nfcompile.pipeline import Compiled
-from nfcompile.verify.box import Box
+from nfcompile.verify.box import Box, TooManyBoxes
 from nfcompile.verify.proof.agreement import Compared, compared, fates, opened
 from nfcompile.verify.proof.connections import Connections, Followed, following
 from nfcompile.verify.proof.leaks import Leak, leaks
@@ -36,11 +36,8 @@ __all__ = [
 ]
 
 MOST_BOXES = 200_000
-"""More boxes than this are not looked at: a minute or two."""
-
-
-class TooManyBoxes(Exception):
-    """A site has more boxes than were to be looked at; nothing is known of the rest."""
+"""More boxes than this of first packets, more ways of them at once and more boxes of later packets are not
+looked at: a minute or two."""
 
 
 class Proof(NamedTuple):
@@ -78,21 +75,23 @@ def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
     known = Connections(gate)
     for is_closed in (False, True) if site.pair is not None else (False,):
         said = list(islice(fates(compiled, program, is_closed), most_boxes + 1))
-        for one in compared(program, said, opened(compiled, is_closed)):
+        if len(said) > most_boxes:
+            raise TooManyBoxes.than(most_boxes)
+        for one in compared(program, said, opened(compiled, is_closed), most_boxes):
             count += 1
             if count > most_boxes:
-                raise TooManyBoxes(f"more than {most_boxes} boxes of packets")
+                raise TooManyBoxes.than(most_boxes)
             if not one.agree:
                 different.append(one)
             leaving.setdefault(one.box.protocol, set()).update(rectangles(site, pools, one))
-        for found in leaks(site, program, said):
+        for found in leaks(site, program, said, most_boxes):
             ways += found.out_of_pools
             leaking += found.leaks
             known.add(found.passed)
     followed = 0
     unlike: list[Followed] = []
     protocols = sorted({box.protocol for box, _ in said})
-    for later in following(gate, program, known, protocols):
+    for later in following(gate, program, known, protocols, most_boxes):
         followed += 1
         if not later.agree:
             unlike.append(later)

@@ -13,8 +13,9 @@ from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference, reference_site
 from nfcompile.verify.box import Box, everything, explored
 from nfcompile.verify.boxes import Names, within
-from nfcompile.verify.chosen_values import DrawnNumber, Scrambled
+from nfcompile.verify.chosen_values import Blocks, DrawnBlocks, DrawnNumber, Scrambled
 from nfcompile.verify.field_values import FieldValues, Ranges
+from nfcompile.verify.narrowing import narrowed_range
 from nfcompile.verify.reference import Fate
 from nfcompile.verify.reference_site import ANY_PORT
 from nfcompile.verify.walk import NOTHING, Outcome, Program, State, Together, gate_open
@@ -50,10 +51,10 @@ def fates(compiled: Compiled, program: Program, is_closed: bool = False) -> Iter
 
 
 def compared(
-    program: Program, boxes: Iterable[tuple[Box, Fate]], state: State = NOTHING
+    program: Program, boxes: Iterable[tuple[Box, Fate]], state: State = NOTHING, most: int | None = None
 ) -> Iterator[Compared]:
-    """Every packet, in boxes of which both sides say one thing each."""
-    together = Together(program, state)
+    """Every packet, in boxes of which both sides say one thing each. Raises TooManyBoxes."""
+    together = Together(program, state, most)
     for alike in by_protocol(boxes):
         left = together.walk([(box.packet, box.route) for box, _ in alike])
         ends = (("accept", left.passed, True), ("drop", left.dropped, True), ("drop", left.early, False))
@@ -128,7 +129,7 @@ def agrees(outcome: Outcome, fate: Fate) -> bool:
         return outcome.verdict == fate.action
     left = outcome.packet
     source_ports = fate.source_ports if fate.source_ports != ANY_PORT else left.source_port
-    if _computed(left.source_port) and within(left.source_port, fate.source_ports):
+    if _computed(left.source_port) and _is_in(left.source_port, fate.source_ports):
         source_ports = left.source_port
     ends = (left.source, left.source_port, left.destination, left.destination_port)
     return ends == (fate.sources, source_ports, fate.destinations, fate.destination_ports)
@@ -136,7 +137,15 @@ def agrees(outcome: Outcome, fate: Fate) -> bool:
 
 def _computed(port: Range) -> bool:
     """Whether the ruleset has made one port for each packet, where the site lets it have any of a block."""
-    return isinstance(port, Scrambled | DrawnNumber) or port.first == port.last
+    return isinstance(port, Scrambled | DrawnNumber | DrawnBlocks) or port.first == port.last
+
+
+def _is_in(port: Range, block: Range) -> bool:
+    """Whether a port is in the block of each subscriber."""
+    if not isinstance(block, Blocks):
+        return within(Range(*port), block) is True
+    of_each = ((numbers, narrowed_range(port, block.field, (where,))) for where, numbers in block.rows)
+    return all(within(Range(*mine), numbers) for numbers, mine in of_each)
 
 
 def _protocols(compiled: Compiled, asked: set[Range]) -> Iterator[int]:

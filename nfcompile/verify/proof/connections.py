@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from nfcompile.model.protocols import ICMP, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, Range, intersect, subtract, union
-from nfcompile.verify.box import ELSEWHERE, NOTHING, PORTS, Box, explored
+from nfcompile.verify.box import ELSEWHERE, NOTHING, PORTS, Box, TooManyBoxes, explored
 from nfcompile.verify.boxes import LOCAL, Names
 from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.later_reference import later_fate
@@ -185,25 +185,36 @@ def untranslated(
 
 
 def following(
-    gate: Gateway, program: Program, known: Connections, protocols: Iterable[int]
+    gate: Gateway, program: Program, known: Connections, protocols: Iterable[int], most: int | None = None
 ) -> Iterator[Followed]:
-    """All packets after the first, in boxes of which both sides say one thing each."""
+    """All packets after the first, in boxes of which both sides say one thing each. Raises TooManyBoxes."""
     interfaces = gate.inside | gate.outside | {ELSEWHERE}
     led = led_by_elements(gate, protocols, interfaces)
     foreign = untranslated(protocols, interfaces, known.marks)
-    return followed(gate, program, [*known.boxes(interfaces), *led, *foreign])
+    return followed(gate, program, [*known.boxes(interfaces), *led, *foreign], most)
 
 
-def followed(gate: Gateway, program: Program, boxes: Iterable[Marked]) -> Iterator[Followed]:
+def followed(
+    gate: Gateway, program: Program, boxes: Iterable[Marked], most: int | None = None
+) -> Iterator[Followed]:
     """What both sides say of packets after the first, in every state that earlier ones can have left."""
+    count = 0
     groups: dict[tuple[object, ...], list[tuple[Box, Range | None, Fate]]] = {}
     for box, mark in boxes:
         for part, fate in explored([box], lambda one: _said(gate, one, mark)):  # noqa: B023
             protocol = ICMP if box.moment in ERRORS else box.protocol
             groups.setdefault((box.moment, protocol), []).append((part, mark, fate))
-    together = Together(deciding(program), ANYHOW)
+            count += 1
+            if most is not None and count > most:
+                raise TooManyBoxes.than(most, "later packets")
+    together = Together(deciding(program), ANYHOW, most)
+    count = 0
     for alike in groups.values():
-        yield from _compared(gate, together, alike)
+        for found in _compared(gate, together, alike):
+            count += 1
+            if most is not None and count > most:
+                raise TooManyBoxes.than(most, "later packets")
+            yield found
 
 
 def _said(gate: Gateway, box: Box, mark: Range | None) -> Fate:

@@ -38,10 +38,12 @@ class Ways(NamedTuple):
     passed: tuple[Flight, ...]
 
 
-def leaks(site: Site, program: Program, boxes: Iterable[tuple[Box, Fate]]) -> Iterator[Ways]:
-    """The ways of packets that a pool or a rule translates."""
+def leaks(
+    site: Site, program: Program, boxes: Iterable[tuple[Box, Fate]], most: int | None = None
+) -> Iterator[Ways]:
+    """The ways of packets that a pool or a rule translates. Raises TooManyBoxes."""
     globals_ = {pool.name: _globals(pool) for pool in site.active_pools if pool.translates}
-    together = Together(program, ANYHOW)
+    together = Together(program, ANYHOW, most)
     mine = [(box, fate) for box, fate in boxes if fate.pool in globals_ or _is_translated(box, fate)]
     for alike in by_protocol(mine):
         left = together.walk([(box.packet, box.route) for box, _ in alike])

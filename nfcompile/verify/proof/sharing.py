@@ -14,7 +14,7 @@ from nfcompile.model.protocols import IN_BLOCK
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, union
 from nfcompile.model.site import Pool, Site
 from nfcompile.verify.box import Box
-from nfcompile.verify.chosen_values import Blocks
+from nfcompile.verify.chosen_values import Blocks, Scrambled
 from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.proof.agreement import Compared
 
@@ -111,8 +111,9 @@ def _rectangles(one: Compared, pool: Pool, site: Site) -> Iterator[Rectangle]:
     left = one.outcome.packet
     if one.outcome.verdict == "drop":
         return
-    every = Range(*left.source_port) if pool.shares_addresses else ALL_PORTS
-    for addresses, behind, ports in _moved(left.source, box.source, left.source_port):
+    ports_left = left.source_port.ranges if isinstance(left.source_port, Scrambled) else left.source_port
+    every = Range(*ports_left) if pool.shares_addresses else ALL_PORTS
+    for addresses, behind, ports in _moved(left.source, box.source, ports_left):
         vlan = "" if behind is None else _vlan(site, pool, box, addresses.first + behind)
         mine = ports if pool.shares_addresses and ports else every
         yield Rectangle(addresses, mine, Owner(pool.name, vlan, behind))
@@ -136,8 +137,11 @@ def _moved(source: Range, came: Ranges, ports: Range) -> Iterator[tuple[Range, i
         rows = ports.rows if isinstance(ports, Blocks) else ((EVERYWHERE, None),)
         for (first, last, shift), mine in source.over(rows):
             yield Range(first + shift, last + shift), -shift, mine
+    elif isinstance(ports, Blocks) and ports.field == "source":
+        for where, mine in ports.rows:
+            yield Range(*source), where.first - source.first if where.size == 1 else None, mine
     else:
-        alone = len(came) == 1 and came[0].first == came[0].last
+        alone = len(came) == 1 and came[0].size == 1
         yield Range(*source), came[0].first - source.first if alone else None, None
 
 

@@ -26,7 +26,7 @@ from nfcompile.emit.expressions import Key as EmitKey
 from nfcompile.emit.statements import META_MARK, TCP, UDP, Match, VerdictMap
 from nfcompile.model.ranges import Range
 from nfcompile.verify.boxes import Names
-from nfcompile.verify.chosen_values import DrawnNumber, Scrambled
+from nfcompile.verify.chosen_values import DrawnBlocks, DrawnNumber, Scrambled
 from nfcompile.verify.field_values import FieldValues
 from nfcompile.verify.moments import UNKNOWN
 from nfcompile.verify.value_arithmetic import inverted, joined, masked
@@ -34,6 +34,7 @@ from nfcompile.verify.walk.packet import Flight
 from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits, ranged
 from nfcompile.verify.walk.state import NOTHING, Learned, State
 from nfcompile.verify.walk.values import Key, Value, apart, certain, hull, number_of
+from nfcompile.verify.walk.writing import kind, writes
 
 OF_PROTOCOL = {
     "tcp flags": (TCP, "tcp flags"),
@@ -99,10 +100,14 @@ class Evaluation:
             return False
         return bool(met) and (sure or self.choose(2) == 0)
 
-    def vmap(self, vmap: VerdictMap) -> Verdict:
+    def vmap(self, vmap: VerdictMap) -> Verdict | list[Hit]:
+        """The verdict of a map; its elements where the packets of a box go to several chains, each of which
+        writes a field."""
         key = self.key(vmap.key)
-        met, sure = self.look(vmap.source, key, lambda entry: entry.data)
+        met, sure = self.look(vmap.source, key, lambda entry: kind(self.program, entry))
         found = dict.fromkeys(hit.entry.data for hit in met)
+        if len(found) > 1 and met[0].field and writes(self.program, met[0].entry.data):
+            return met
         verdicts = [one for one in found if isinstance(one, Verdict)]
         if len(verdicts) > 1 and not any(isinstance(part, FieldValues | Names) for part in key):
             verdicts = self.program.either(verdicts)
@@ -182,10 +187,13 @@ class Evaluation:
 
     def computed(self, expression: Bitwise) -> Value:
         """A field with some of its bits, and others put in."""
-        value = number_of(self.field(expression.field.name))
+        return self.changed(expression, number_of(self.field(expression.field.name)))
+
+    def changed(self, expression: Bitwise, value: Range) -> Value:
+        """The same of a value of that field."""
         if isinstance(value, Scrambled):
             return value.turned(*_flipped(expression))
-        if isinstance(value, DrawnNumber):
+        if isinstance(value, DrawnNumber | DrawnBlocks):
             return value.changed(*_flipped(expression))
         if isinstance(value, FieldValues) and value.first < value.last and _scrambles(expression, value):
             return Scrambled(value.field, *_flipped(expression))

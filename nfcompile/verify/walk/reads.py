@@ -10,6 +10,7 @@ from nfcompile.emit.expressions import Bitwise, Concat, Constant, Expression, Fi
 from nfcompile.emit.statements import Mangle, Match, Nat, Notrack, SetUpdate, Statement, VerdictMap
 from nfcompile.verify.walk.program import Program
 from nfcompile.verify.walk.walker import Pause
+from nfcompile.verify.walk.writing import writes
 
 WHERE: dict[str, str] = {
     "iifname": "now.interface",
@@ -74,12 +75,23 @@ def reads(rule: Rule, program: Program) -> Reads:
                     places.add(WHERE[name])
                 if name in WRITTEN:
                     places.add("written")
+        for mangle in _written(statement, program):
+            places |= {WHERE[name] for name in _fields(mangle.value)} | {"written"}
         dynamic = dynamic or any(program.sources[name].dynamic for name in _objects(statement))
         if isinstance(statement, Notrack):
             places.add("status")
         if isinstance(statement, Nat):
             places |= NAT[statement.kind]
     return Reads(places, dynamic)
+
+
+def _written(statement: Statement, program: Program) -> Iterator[Mangle]:
+    """What a map of verdicts makes of the packet itself, by the chains that it leads to."""
+    if isinstance(statement, VerdictMap):
+        for entry in program.entries(statement.source):
+            mangle = writes(program, entry.data)
+            if mangle is not None:
+                yield mangle
 
 
 def _expressions(statement: Statement) -> Iterator[Expression]:

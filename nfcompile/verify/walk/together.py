@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 from nfcompile.emit import Name, Rule
 from nfcompile.emit.expressions import Verdict
+from nfcompile.verify.box import TooManyBoxes
 from nfcompile.verify.boxes import Names, Packet
 from nfcompile.verify.field_values import Split
 from nfcompile.verify.narrowing import Cut
+from nfcompile.verify.walk.alternatives import alike
 from nfcompile.verify.walk.packet import Flight, is_local
 from nfcompile.verify.walk.program import Program
 from nfcompile.verify.walk.reads import Reads, reads
@@ -45,10 +47,11 @@ class Left(NamedTuple):
 
 
 class Together:
-    """A ruleset in a state, for many boxes."""
+    """A ruleset in a state, for many boxes; TooManyBoxes where there are more than `most` at one rule."""
 
-    def __init__(self, program: Program, state: State) -> None:
+    def __init__(self, program: Program, state: State, most: int | None = None) -> None:
         self.program = program
+        self.most = most
         self.walker = Walker(program, state)
         self.forgets = state.unknown
         self.reads: dict[int, Reads] = {}
@@ -129,11 +132,16 @@ class Together:
                     (accepted if verdict.kind == "accept" else through).extend(those)
             if self.may_meet:
                 here = self.joined(here)
-        return Ends(self.joined([*through, *here]), self.joined(accepted), dropped)
+            if self.most is not None and max(len(here), len(accepted), len(through)) > self.most:
+                raise TooManyBoxes.than(self.most)
+        return Ends(self.joined([*through, *here]), self.joined(accepted), self.joined(dropped))
 
     def joined(self, pauses: Pauses) -> Pauses:
-        """Packets that are equal, once, where nothing else is known of them."""
-        return list({pause.flight: pause for pause in pauses}.values()) if self.forgets else pauses
+        """Packets that are equal, once, where nothing else is known of them; else ways that differ in
+        computed ports only, as one."""
+        if self.forgets:
+            return list({pause.flight: pause for pause in pauses}.values())
+        return [pause._replace(learned=self.once(pause.learned)) for pause in alike(pauses)]
 
     def outcomes(self, rule: Rule, here: Pauses) -> dict[Verdict | None, Pauses]:
         """What one rule makes of packets."""
@@ -175,7 +183,9 @@ class Together:
 
     def learned(self) -> Learned:
         """What the walker knows now; the same object for the same knowledge, which Reads counts on."""
-        learned = NOTHING.learned if self.forgets else self.walker.packet.learned
+        return NOTHING.learned if self.forgets else self.once(self.walker.packet.learned)
+
+    def once(self, learned: Learned) -> Learned:
         return self.same.setdefault(frozenset(learned.items()), learned) if learned else NOTHING.learned
 
 

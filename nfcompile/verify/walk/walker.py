@@ -29,17 +29,19 @@ from nfcompile.emit.statements import (
     Use,
     VerdictMap,
 )
+from nfcompile.model.ranges import Range, union
 from nfcompile.verify.boxes import Names
-from nfcompile.verify.chosen_values import DrawnNumber, Scrambled
-from nfcompile.verify.field_values import FieldValues
+from nfcompile.verify.chosen_values import DrawnBlocks, DrawnNumber, Scrambled, either
+from nfcompile.verify.field_values import FieldValues, Ranges, Split
 from nfcompile.verify.narrowing import Cut, narrowed
 from nfcompile.verify.walk.effects import Effect
 from nfcompile.verify.walk.evaluation import Evaluation, RuleEnds
 from nfcompile.verify.walk.packet import REWRITTEN, UNTRACKED, WRITABLE, Flight
-from nfcompile.verify.walk.program import Program
+from nfcompile.verify.walk.program import Hit, Program
 from nfcompile.verify.walk.state import NOTHING, Learned, State
 from nfcompile.verify.walk.translation import translate
 from nfcompile.verify.walk.values import Key, UnknownStatement, Value, certain, hull, number_of
+from nfcompile.verify.walk.writing import together, writes
 
 
 class Pause(NamedTuple):
@@ -121,7 +123,10 @@ class Walker:
             self.effects.append(translate(self.packet, statement))
             return ACCEPT
         elif isinstance(statement, VerdictMap):
-            return self.decided(self.packet.vmap(statement))
+            found = self.packet.vmap(statement)
+            if not isinstance(found, list):
+                return self.decided(found)
+            self.write(found)
         elif isinstance(statement, Reject):
             return self.decided(Verdict("reject"))
         elif isinstance(statement, Notrack):
@@ -137,6 +142,35 @@ class Walker:
     def decided(self, verdict: Verdict) -> Verdict:
         self.effects.append(Effect(verdict.kind, verdict.chain))
         return verdict
+
+    def write(self, met: list[Hit]) -> None:
+        """Do what the chains do to which the packets of a box go, each to one that writes a field.
+
+        Raises Split where that is not one value for all of them.
+        """
+        field = met[0].field
+        parts: dict[Verdict | Key, list[Range]] = {}
+        for hit in met:
+            parts.setdefault(hit.entry.data, []).extend(hit.where)
+        written = [
+            (mangle, union(where), self.written(mangle, field, union(where)))
+            for verdict, where in parts.items()
+            if (mangle := writes(self.packet.program, verdict))
+        ]
+        assert len(written) == len(parts), "elements of one kind"
+        wanted = written[0][0].field
+        value = together(wanted, field, [(kept, value) for _, kept, value in written])
+        if value is None:
+            raise Split(field, (kept for _, kept, _ in written))
+        value = number_of(self.writable(wanted, value))
+        self.packet.flight = self.packet.flight.with_field(wanted.name, value)
+
+    def written(self, mangle: Mangle, field: str, kept: Ranges) -> Range:
+        """What is written where a field of the box has the kept values."""
+        if not isinstance(mangle.value, Bitwise):
+            return self.packet.number(mangle.value)
+        before = narrowed(self.packet.field(mangle.value.field.name), field, kept)
+        return number_of(self.packet.changed(mangle.value, number_of(before)))
 
     def mangle(self, mangle: Mangle) -> None:
         if mangle.field.name in WRITABLE:
@@ -165,21 +199,23 @@ class Walker:
         """What a field of the packet has become. Where every look-up goes both ways, one port of a block is
         as good as another, or a search had a way for each candidate."""
         anyhow = self.packet.state.unknown and field == TH_SPORT
-        if isinstance(written, str | Names | FieldValues | DrawnNumber) or written.size == 1:
+        if isinstance(written, str | Names | FieldValues | DrawnNumber | DrawnBlocks) or written.size == 1:
             return written
         return written if isinstance(written, Scrambled) and not anyhow else DrawnNumber(*written)
 
     def toss(self, mangle: Mangle) -> None:
         """A field that is changed or not, as a number is drawn: the packet has one of both."""
         now, value = self.packet.number(mangle.field), mangle.value
-        (hulled,) = hull([(now,), (self.packet.number(value),)])
-        either, flight = number_of(hulled), self.packet.flight
+        other, flight = self.packet.number(value), self.packet.flight
+        (hulled,) = hull([(now,), (other,)])
+        both = number_of(hulled)
         if mangle.field != META_MARK:
-            self.packet.flight = flight.with_field(mangle.field.name, DrawnNumber(*either))
+            drawn = either(now, other) or DrawnNumber(*both)
+            self.packet.flight = flight.with_field(mangle.field.name, drawn)
             return
         many, tossed = (now.many, now.tossed) if isinstance(now, DrawnNumber) else (now.size, 0)
         bits = value.bits | value.xor if isinstance(value, Bitwise) else 0
-        self.packet.flight = flight._replace(mark=DrawnNumber(*either, 2 * many, tossed | bits))
+        self.packet.flight = flight._replace(mark=DrawnNumber(*both, 2 * many, tossed | bits))
 
     def update(self, update: SetUpdate) -> None:
         """Add, renew or delete an element; its limit or count may end the rule.
