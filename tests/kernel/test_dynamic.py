@@ -179,3 +179,30 @@ def test_every_block_has_an_address_for_protocols_without_ports(lab: Lab) -> Non
     lab.load(dynamic())
     packets = [(route(home(n)), Packet(253, home(n), 0, FAR + n, 0, 0)) for n in range(64)]
     assert all(outcome.out for outcome in lab.exchange(packets))
+
+
+def test_a_block_of_many_translates_every_protocol(lab: Lab) -> None:
+    """More than a thousand blocks of an address: their chains have a rule for each protocol."""
+    text = """
+nat_defaults: {port_block_size: 8}
+acls: {homes: {10: allow ip 100.64.0.0/24}}
+pools:
+  homes:
+    type: cgnat
+    acl: homes
+    priority: 1
+    allocation: dynamic
+    hairpin: off
+    global_ip: [203.0.113.0/29]
+    port_range: 1024-16383
+    limits_peruser: {portlimit_tcp: 8, portlimit_udp: 8, portlimit_icmp: 8}
+"""
+    lab.load(site(text).text.text)
+    subscribers = [(home(n), 5000) for n in range(20)]
+    held = [
+        [end and (end[0], end[1] // 8) for end in send(lab, protocol, subscribers)]
+        for protocol in (UDP, TCP, ICMP)
+    ]
+    assert held[0] == held[1] == held[2]
+    assert None not in held[0]
+    assert len(set(held[0])) == 20
