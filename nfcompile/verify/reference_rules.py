@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nfcompile.ipalloc import Stock
 from nfcompile.model.protocols import IN_BLOCK, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import Range
 from nfcompile.model.rules import DnatRule, Qualifier, Qualifiers, SnatRule
@@ -166,7 +167,7 @@ def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
     if served.blocks is None:
         # Who comes first has the choice: any block of the pool.
         everywhere = Range(min(one.first for one in pool.global_ip), max(one.last for one in pool.global_ip))
-        return everywhere, pool.port_range if ported else port
+        return everywhere, _blocks(allocation.stock) if ported else port
     found = served.blocks.look_up_all(probe.source)
     if found is None:
         return None
@@ -183,3 +184,9 @@ def translation(served: Served, probe: Packet) -> tuple[Range, Range] | None:
         rows.append((where, ports))
     field = probe.source.field if isinstance(probe.source, FieldValues) else ""
     return address, Blocks.of(field, rows)
+
+
+def _blocks(stock: Stock) -> Range:
+    """The ports that are in a block."""
+    first, last = stock.block(0, 0), stock.block(0, stock.blocks_per_address - 1)
+    return Range(first.first, last.last)

@@ -136,6 +136,11 @@ acls: {a: {10: allow ip any}}
 pools: {p: {type: cgnat, acl: a, priority: 1, allocation: dynamic, global_ip: [203.0.113.0/31],
             port_range: 1024-2047, filtering: endpoint_independent}}
 """,
+    "a dynamic pool whose ports are no multiple of its blocks": """
+acls: {a: {10: allow ip 10.1.0.0/31}}
+pools: {p: {type: cgnat, acl: a, priority: 1, allocation: dynamic, global_ip: [203.0.113.0/31],
+            port_range: 1024-4095, port_block_size: 1000, hairpin: off}}
+""",
     "some destinations of a subscriber, and mapping entries that the outside may use": """
 acls: {a: {10: allow tcp src 10.1.0.0/31 dst 198.51.100.0/24, 20: allow udp src 10.1.0.0/31 any}}
 pools: {p: {type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/31], port_range: 1024-2047,
