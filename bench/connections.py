@@ -76,6 +76,9 @@ SITES: dict[str, str] = {
     "randomize_ports on": sites.aligned(SUBSCRIBERS, f"{sites.BARE}, randomize_ports: on"),
     "randomize_ports off": sites.aligned(SUBSCRIBERS, f"{sites.BARE}, randomize_ports: off"),
     "all defaults": sites.aligned(SUBSCRIBERS, ""),
+    "all defaults, allocation dynamic": sites.aligned(
+        SUBSCRIBERS, "allocation: dynamic", f"port_block_size: {sites.BLOCK}"
+    ),
     "all defaults, 256 pools": sites.cgnat_pools(SUBSCRIBERS // 256, ""),
 }
 """Name -> site. To see what one more feature costs, add a line with that feature alone."""

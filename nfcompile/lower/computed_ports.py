@@ -15,7 +15,7 @@ Where all candidates are taken, low bits are turned over at random, and the same
 name of the other: then what comes unasked to that port reaches the other one of the same subscriber.)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from nfcompile.allocation.residues import shape
 from nfcompile.emit import Chain, Element, Map, Object, Rule
 from nfcompile.emit.expressions import Bitwise, Constant, Field, Numgen, number
 from nfcompile.emit.statements import (
+    CT_MARK,
     DROP,
     IP_SADDR,
     L4PROTO,
@@ -50,6 +51,8 @@ from nfcompile.lower.packet_marks import KNOWN
 from nfcompile.lower.part import Statements, chain_of
 from nfcompile.lower.piece_maps import piece_maps
 from nfcompile.lower.renewal import INSIDE, PROTOCOLS, lifetimes, socket_key
+from nfcompile.lower.tokens import UNANSWERED
+from nfcompile.lower.trial import trial_seconds
 from nfcompile.model.ranges import Range, cidrs
 from nfcompile.model.site import Pool
 
@@ -165,7 +168,7 @@ def computed_ports(
     alone = len(plan.spreads) == 1
     for one in plan.spreads:
         objects += _ports(pool, plan, one)
-        objects.append(_candidates(pool, one.bits, address))
+        objects.append(candidates_chain(pool, one.bits, address, [(goto(names.claimed_socket(pool.name)),)]))
         tried = list(_tried(pool, plan, one))
         if alone:
             rules += tried
@@ -173,7 +176,7 @@ def computed_ports(
             name = names.new_socket(pool.name, one.protocols)
             objects.append(chain_of(pool, name, *tried))
             rules.append((match(L4PROTO, *one.protocols), goto(name)))
-    objects.append(claimed_socket(context, pool, address))
+    objects.append(chain_of(pool, names.claimed_socket(pool.name), *claimed(context, pool, address)))
     return list(dict.fromkeys(objects)), rules
 
 
@@ -261,10 +264,9 @@ def shuffle_chain(bits: int) -> Chain:
     return Chain(names.shuffle(bits), tuple(rules), POOLS)
 
 
-def _candidates(pool: Pool, bits: int, address: Field | Bitwise) -> Chain:
-    """Claim one of the ports that differ from the source port in some low bits; come back where all are
-    another socket's. What gets here is one of PROTOCOLS; the match is for nft, which else cannot tell what
-    `proto-src` is."""
+def candidates_chain(pool: Pool, bits: int, address: Field | Bitwise, found: Sequence[Statements]) -> Chain:
+    """Claim one of the ports that differ from the source port in some low bits; come back if all are taken.
+    What gets here is one of PROTOCOLS; the match is for nft, which else cannot tell what `proto-src` is."""
     eif = names.eif(pool.name)
     tries: list[Statement] = [match(L4PROTO, *PROTOCOLS)]
     now = 0
@@ -273,24 +275,26 @@ def _candidates(pool: Pool, bits: int, address: Field | Bitwise) -> Chain:
             tries.append(set_field(TH_SPORT, Bitwise(TH_SPORT, xor=pattern ^ now)))
         tries.append(SetUpdate("add", eif, concat(L4PROTO, address, TH_SPORT), INSIDE, CLAIM))
         now = pattern
-    found = goto(names.claimed_socket(pool.name))
-    return chain_of(pool, names.candidates(pool.name, bits), (*tries, RETURN), (found,))
+    return chain_of(pool, names.candidates(pool.name, bits), (*tries, RETURN), *found)
 
 
-def claimed_socket(context: Context, pool: Pool, address: Field | Bitwise) -> Chain:
-    """Translate by what `eim` holds now. Entries that live longer than the maps say are renewed at once."""
-    eim = names.eim(pool.name)
+def claimed(context: Context, pool: Pool, address: Field | Bitwise) -> Iterator[Statements]:
+    """Translate by what `eim` holds now. Entries that live longer than the maps say are renewed at once, so
+    are those of a trial, which are shorter: a claim ends with it even if the packet gets no further."""
+    eim, ported = names.eim(pool.name), match(L4PROTO, *PROTOCOLS)
+    if seconds := trial_seconds(context, pool):
+        key = concat(L4PROTO, address, TH_SPORT)
+        short = SetUpdate("update", names.eif(pool.name), key, INSIDE, timeout=seconds)
+        yield match(CT_MARK, UNANSWERED), ported, short
+        yield (set_mark(KNOWN),)
+    else:
+        yield (set_mark(0),)
+        yield from (
+            (match(L4PROTO, *words), set_mark(KNOWN)) for words, more in lifetimes(context, pool) if more
+        )
     made = SetUpdate("add", eim, socket_key(INSIDE), concat(address, TH_SPORT))
     undo = [set_field(TH_SPORT, INSIDE.parts[1])]
     if address == IP_SADDR:
         undo.append(set_field(IP_SADDR, SUBSCRIBER))
-    longer = [(match(L4PROTO, *words), set_mark(KNOWN)) for words, more in lifetimes(context, pool) if more]
-    mapped = Nat("snat", lookup(concat(L4PROTO, IP_SADDR, TH_SPORT), eim))
-    return chain_of(
-        pool,
-        names.claimed_socket(pool.name),
-        (set_mark(0),),
-        *longer,
-        (match(L4PROTO, *PROTOCOLS), made, *undo, mapped),
-        (counter(names.pool_counter(pool.name, "full")), DROP),
-    )
+    yield ported, made, *undo, Nat("snat", lookup(concat(L4PROTO, IP_SADDR, TH_SPORT), eim))
+    yield counter(names.pool_counter(pool.name, "full")), DROP

@@ -43,7 +43,8 @@ from nfcompile.lower import names
 from nfcompile.lower.context import Context
 from nfcompile.lower.exhaustion import no_room
 from nfcompile.lower.nat import inbound_rule
-from nfcompile.lower.numbering import numbers, translation
+from nfcompile.lower.numbered_ports import NumberedPorts, numbered_ports, ports_objects, tried
+from nfcompile.lower.numbering import numbers, portless, translation
 from nfcompile.lower.part import PoolPart, Statements, chain_of, pool_rule
 from nfcompile.lower.search import (
     FOUND_NONE,
@@ -66,7 +67,7 @@ search takes in a pool that is nearly full (20 us)."""
 
 def dynamic(context: Context, allocation: PoolAllocation) -> PoolPart:
     """The allocator of one pool."""
-    pool = allocation.pool
+    pool, plan = allocation.pool, numbered_ports(allocation)
     inbound: tuple[Rule, ...] = ()
     if pool.can_be_reached:
         statement = Nat("dnat", lookup(IP_DADDR, names.owners(pool.name)))
@@ -75,7 +76,8 @@ def dynamic(context: Context, allocation: PoolAllocation) -> PoolPart:
     objects = tuple(
         chained(
             _state(context, allocation),
-            numbers(allocation),
+            numbers(allocation, plan is not None),
+            () if plan is None else ports_objects(context, allocation, plan),
             search_chains(allocation),
             _chains(context, allocation),
         )
@@ -109,7 +111,9 @@ def _state(context: Context, allocation: PoolAllocation) -> Iterator[Object]:
 
 def _chains(context: Context, allocation: PoolAllocation) -> Iterator[Chain]:
     pool = allocation.pool
-    yield chain_of(pool, names.allocator("use", pool.name), *_use(allocation))
+    if numbered_ports(allocation) is not None:
+        yield chain_of(pool, names.allocator("portless", pool.name), *portless(allocation))
+    yield chain_of(pool, names.allocator("use", pool.name), *_use(allocation, numbered_ports(allocation)))
     yield chain_of(pool, names.allocator("slots", pool.name), *_choose_slot(allocation))
     yield no_room(pool, names.allocator("exhausted", pool.name), names.pool_counter(pool.name, "exhausted"))
     for slot in range(1, allocation.blocks_each + 1):
@@ -218,7 +222,8 @@ def _log(allocation: PoolAllocation) -> list[Statements]:
     return [(Log(f"nfcompile assign {allocation.pool.name} ", names.LOG_GROUP),)]
 
 
-def _use(allocation: PoolAllocation) -> Iterator[Statements]:
-    """Translate by the number in the packet mark."""
-    yield from translation(allocation)
-    yield counter(names.dropped(allocation.pool.name)), DROP
+def _use(allocation: PoolAllocation, plan: NumberedPorts | None) -> Iterator[Statements]:
+    """Translate by the number in the packet mark; ports that are computed are claimed first."""
+    yield from translation(allocation, plan is not None)
+    if plan is not None:
+        yield from tried(allocation, plan)

@@ -1,11 +1,12 @@
 """Mapping entries of cgnat pools: endpoint-independent mapping, filtering and hairpin (RFC 4787).
 
 Two maps: `eim` leads from an inside socket to its global one, `eif` back; the protocol is part of their keys.
-A new connection asks `eim` first. A socket that is not in it takes a port of its block, and claims its place
-right after source NAT. Of two CPUs with packets of one socket, or with one port, one gets the token of the
-element in `asking` (a set without data: in a map one could get the token and the other write the data). `eif`
-then says whether another socket owns the port: with `limit rate over 1/week burst 1` the rule ends for the
-packet that makes the element and goes on for all that find it made.
+A new connection asks `eim` first. A socket that is not in it takes a port of its block: one that is computed
+and claimed before the translation (`computed_ports`, `numbered_ports`), or the kernel's choice, and then it
+claims its place right after source NAT. Of two CPUs with packets of one socket, or with one port, one gets
+the token of the element in `asking` (a set without data: in a map one could get the token and the other write
+the data). `eif` then says whether another socket owns the port: with `limit rate over 1/week burst 1` the
+rule ends for the packet that makes the element and goes on for all that find it made.
 A packet that is too late, or meets a port that another socket owns, is dropped; the retransmission
 finds its place. (A limit is evaluated by every later look-up too: only the `over` form lets those pass.)
 """
@@ -47,6 +48,7 @@ from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.guard import midstream_to_own
 from nfcompile.lower.inbound_blocks import inbound_blocks
 from nfcompile.lower.low_ports import LOW_PORTS
+from nfcompile.lower.numbered_ports import numbered_ports
 from nfcompile.lower.packet_marks import FRESH, KNOWN, TO_LEARN
 from nfcompile.lower.part import Statements, chain_of, pool_chain, pool_rule
 from nfcompile.lower.renewal import (
@@ -97,7 +99,7 @@ def sockets(context: Context, allocation: PoolAllocation, plan: PortPlan | None)
     objects += _maps(context, pool)
     objects += forwarded(pool)
     objects += _before_translation(context, allocation, plan)
-    if plan is None or allocation.low:
+    if allocation.low or not _computes(allocation):
         objects += _after_translation(context, pool)
     objects += refreshing(context, pool, slots)
     # One comparison each: a set of both costs as much as four of them.
@@ -124,12 +126,17 @@ def learning(context: Context) -> Contribution:
     return Contribution(tuple(chains), translated=tuple(rules))
 
 
+def _computes(allocation: PoolAllocation) -> bool:
+    """Whether ports are claimed before the translation."""
+    return port_plan(allocation) is not None or numbered_ports(allocation) is not None
+
+
 def _learns(allocation: PoolAllocation) -> bool:
     """Whether a first packet leaves something to learn: a socket whose port the kernel has chosen, or in a
     dynamic pool an owner."""
     pool = allocation.pool
     if pool.keeps_mapping_entries:
-        return allocation.low is not None or port_plan(allocation) is None
+        return allocation.low is not None or not _computes(allocation)
     return pool.is_dynamic and pool.can_be_reached
 
 
@@ -168,9 +175,9 @@ def _before_translation(
     pool = allocation.pool
     known = Nat("snat", lookup(socket_key(concat(IP_SADDR, TH_SPORT)), names.eim(pool.name)))
     rules: list[Statements] = [(set_mark(KNOWN), known)]
-    if plan is None:
+    if not _computes(allocation):
         rules.append((set_mark(FRESH),))
-    else:
+    if plan is not None:
         if allocation.low:
             rules.append((match(TH_SPORT, LOW_PORTS), set_mark(FRESH), RETURN))
         objects, tries = computed_ports(context, allocation, plan)

@@ -204,6 +204,11 @@ def pieces(pool: str, part: int = 0, protocols: tuple[str, ...] = (), rest: bool
     return Name(f"{word}of-{'-'.join(protocols)}" if protocols else word, pool)
 
 
+def low_pieces(pool: str) -> Name:
+    """The verdict map from low bits of the number of a block to the chain that puts them into the port."""
+    return Name("lowpieces", pool)
+
+
 def prefixes(pool: str) -> Name:
     """The verdict map from sources to the chain of their global prefix."""
     return Name("prefixes", pool)

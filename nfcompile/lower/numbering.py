@@ -14,6 +14,7 @@ from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.emit import Element, Map, Object
 from nfcompile.emit.expressions import Bitwise, Constant, Field, Lookup
 from nfcompile.emit.statements import (
+    DROP,
     ICMP,
     L4PROTO,
     META_MARK,
@@ -21,10 +22,13 @@ from nfcompile.emit.statements import (
     Nat,
     Statement,
     VerdictMap,
+    counter,
+    goto,
     jump,
     key,
     lookup,
     match,
+    unlike,
 )
 from nfcompile.lower import names
 from nfcompile.lower.part import Statements, chain_of
@@ -52,8 +56,9 @@ def looked_up(allocation: PoolAllocation, number: int) -> tuple[tuple[str, int, 
     return address, (str(names.blocks(pool)), number & numbering.block_mask, f"jump {chain}")
 
 
-def numbers(allocation: PoolAllocation) -> Iterator[Object]:
-    """The map of addresses, and the map and the chains of the blocks of one."""
+def numbers(allocation: PoolAllocation, computed: bool) -> Iterator[Object]:
+    """The map of addresses, and the map and the chains of the blocks of one; `computed`: not for tcp and udp,
+    whose ports are."""
     pool, numbering = allocation.pool, Numbering(allocation.stock)
     counted = enumerate(numbering.addresses(), FIRST_NUMBER)
     elements = tuple(Element(key(number), key(address)) for number, address in counted)
@@ -64,20 +69,32 @@ def numbers(allocation: PoolAllocation) -> Iterator[Object]:
     for number in range(numbering.each):
         ports = _ports(allocation, number)
         name = names.number_chain(pool.name, ports)
-        yield chain_of(pool, name, *_block_rules(pool, numbering, ports))
+        yield chain_of(pool, name, *_block_rules(pool, numbering, ports, computed))
         to_blocks.append(Element(key(number << numbering.shift), jump(name)))
     yield Map(names.blocks(pool.name), ("mark",), ("verdict",), pool.path, tuple(to_blocks))
 
 
-def translation(allocation: PoolAllocation) -> Iterator[Statements]:
+def translation(allocation: PoolAllocation, computed: bool) -> Iterator[Statements]:
     """Translate by the number in the packet mark; protocols without ports share an address."""
     pool, numbering = allocation.pool, Numbering(allocation.stock)
+    with_ids = (match(L4PROTO, ICMP),) if computed else ()
     if numbering.block_mask:
         # The chains of the blocks leave protocols without ports alone: these come back.
-        yield (VerdictMap(Bitwise(META_MARK, numbering.block_mask), names.blocks(pool.name)),)
+        yield *with_ids, VerdictMap(Bitwise(META_MARK, numbering.block_mask), names.blocks(pool.name))
     elif allocation.stock.ports is not None:
-        yield match(L4PROTO, *TRANSLATED), _to_ports(pool, numbering, _ports(allocation, 0))
-    yield (Nat("snat", address_of(pool, numbering)),)
+        yield match(L4PROTO, *_with_ports(computed)), _to_ports(pool, numbering, _ports(allocation, 0))
+    if computed:
+        # One comparison each: a set of both costs as much as four of them.
+        others = (unlike(L4PROTO, one) for one in ("udp", "tcp"))
+        yield *others, goto(names.allocator("portless", pool.name))
+    else:
+        yield from portless(allocation)
+
+
+def portless(allocation: PoolAllocation) -> Iterator[Statements]:
+    """Translate a packet without ports."""
+    yield (Nat("snat", address_of(allocation.pool, Numbering(allocation.stock))),)
+    yield counter(names.dropped(allocation.pool.name)), DROP
 
 
 def address_of(pool: Pool, numbering: Numbering) -> Lookup:
@@ -93,10 +110,15 @@ def _ports(allocation: PoolAllocation, number: int) -> Range:
     return Range(block.first, block.last)
 
 
-def _block_rules(pool: Pool, numbering: Numbering, ports: Range) -> Iterator[Statements]:
+def _with_ports(computed: bool) -> tuple[int, ...]:
+    """The protocols that the chains of the blocks translate: computed ports are claimed elsewhere."""
+    return (ICMP,) if computed else TRANSLATED
+
+
+def _block_rules(pool: Pool, numbering: Numbering, ports: Range, computed: bool) -> Iterator[Statements]:
     """A rule for all protocols, or one for each where the blocks are many."""
-    each = tuple((one,) for one in TRANSLATED) if numbering.each > MANY_BLOCKS else (TRANSLATED,)
-    for protocols in each:
+    every = _with_ports(computed)
+    for protocols in [(one,) for one in every] if numbering.each > MANY_BLOCKS else [every]:
         yield match(L4PROTO, *protocols), _to_ports(pool, numbering, ports)
 
 

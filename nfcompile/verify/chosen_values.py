@@ -92,13 +92,13 @@ class DrawnNumber(Range):
 
     def __eq__(self, other: object) -> bool:
         mine = *self, self.many, self.tossed
-        return isinstance(other, DrawnNumber) and mine == (*other, other.many, other.tossed)
+        return type(other) is type(self) and mine == (*other, other.many, other.tossed)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __hash__(self) -> int:
-        return hash((DrawnNumber, *self, self.many, self.tossed))
+        return hash((type(self), *self, self.many, self.tossed))
 
     def below(self, first: int) -> DrawnNumber:
         """Those below a number: numbers are spread evenly over the bits in which they differ."""
@@ -113,12 +113,16 @@ class DrawnNumber(Range):
         if not tossed & mask:
             apart = masked(Range(self.first & ~tossed, self.last & ~tossed), mask)
             free = not bits or masked(apart, bits) == Range(0, 0)
-            return DrawnNumber(*(joined(apart, bits) if free else inverted(apart, bits)))
+            return type(self)(*(joined(apart, bits) if free else inverted(apart, bits)))
         if mask & ~tossed:
             turned = bits & ~tossed
             return DrawnNumber(first | turned, last | turned, self.many, tossed)
         step = mask & -mask
         return DrawnNumber(first, last, (last - first) // step + 1, tossed & mask)
+
+
+class ShuffledNumber(DrawnNumber):
+    """One whose low bits were turned over at random: no packet of a box has the same as another one."""
 
 
 class OutgoingAddress(Range):
@@ -199,10 +203,10 @@ class DrawnBlocks(Blocks):
 
     @staticmethod
     def of(field: str, rows: Iterable[tuple[Range, Range]]) -> Range:
-        """The same as one drawn number where all values have the same."""
+        """The same as one shuffled number where all values have the same."""
         made = Blocks.of(field, rows)
         if not isinstance(made, Blocks):
-            return DrawnNumber(*made)
+            return ShuffledNumber(*made)
         drawn = Range.__new__(DrawnBlocks, *made)
         drawn.field, drawn.rows, drawn._hash = made.field, made.rows, made._hash
         return drawn

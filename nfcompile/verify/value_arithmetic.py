@@ -69,15 +69,18 @@ def netmapped(value: FieldValues, rows: Iterable[tuple[Range, Range]]) -> FieldV
 
 
 def inverted(value: Range, bits: int) -> Range:
-    """`value ^ bits`: of one number, or of a stretch of an aligned power of two that the bits keep together.
+    """`value ^ bits`: of one number, or of stretches of an aligned power of two that the bits keep together.
 
-    >>> inverted(Range(5, 5), 4), inverted(Range(0, 7), 4)
-    (Range(first=1, last=1), Range(first=0, last=7))
+    >>> inverted(Range(5, 5), 4), inverted(Range(0, 7), 4), inverted(Range(8, 31), 4)
+    (Range(first=1, last=1), Range(first=0, last=7), Range(first=8, last=31))
     """
     if not bits:
         return value
     if value.first == value.last:
         return Range(value.first ^ bits, value.first ^ bits)
+    size = 1 << bits.bit_length()
+    if value.first % size == 0 and (value.last + 1) % size == 0:
+        return value
     varying = (1 << (value.first ^ value.last).bit_length()) - 1
     fixed = (value.first ^ bits) & ~varying
     return Range(fixed, fixed | varying)

@@ -55,7 +55,7 @@ def crowd(lab: Lab, text: str) -> int:
 
 
 @pytest.mark.parametrize(("size", "least"), [(1024, 600), (1008, 599)])
-@pytest.mark.parametrize("more", ["", "randomize_ports: on"])
+@pytest.mark.parametrize("more", ["", "randomize_ports: on", "allocation: dynamic"])
 def test_no_first_packet_is_lost_to_a_port_of_another_socket(
     lab: Lab, size: int, least: int, more: str
 ) -> None:

@@ -33,15 +33,22 @@ pools:
     global_ip: [GLOBALS]
     port_range: 1024-LAST
     hairpin: HAIRPIN
+    randomize_ports: RANDOM
     limits_peruser: {portlimit_tcp: SIZE, portlimit_udp: SIZE, portlimit_icmp: SIZE}
 """
 
 
-def dynamic(addresses: int, blocks_each: int, size: int = BLOCK, hairpin: str = "off") -> str:
-    """The ruleset of a pool with that many global addresses and blocks on each."""
+def dynamic(
+    addresses: int, blocks_each: int, size: int = BLOCK, hairpin: str = "off", kernel_chooses: bool = False
+) -> str:
+    """The ruleset of a pool with that many global addresses and blocks on each; `kernel_chooses`: it computes
+    no ports."""
     text = POOL.replace("SIZE", str(size)).replace("LAST", str(FIRST_PORT + blocks_each * size - 1))
+    if not kernel_chooses:
+        text = text.replace("    randomize_ports: RANDOM\n", "")
     last = address_text(address("203.0.113.0") + addresses - 1)
-    return site(text.replace("GLOBALS", f"203.0.113.0-{last}").replace("HAIRPIN", hairpin)).text.text
+    text = text.replace("GLOBALS", f"203.0.113.0-{last}").replace("HAIRPIN", hairpin)
+    return site(text.replace("RANDOM", "off")).text.text
 
 
 def elements(lab: Lab, kind: str, name: str) -> list[Any]:

@@ -9,7 +9,7 @@ import pytest
 from nfcompile.emit import Map
 from nfcompile.model.ranges import Range
 from nfcompile.verify import proof
-from nfcompile.verify.chosen_values import Blocks, DrawnBlocks, DrawnNumber, Scrambled, either
+from nfcompile.verify.chosen_values import Blocks, DrawnBlocks, Scrambled, ShuffledNumber, either
 from nfcompile.verify.proof import TooManyBoxes
 from nfcompile.verify.proof.agreement import compared, fates
 from nfcompile.verify.walk import read
@@ -116,6 +116,6 @@ def test_a_drawn_bit_stays_in_the_block_of_each_source() -> None:
 
     assert isinstance(drawn, DrawnBlocks)
     assert drawn.rows == ((SOURCES[0], Range(0x500, 0x5FF)), (SOURCES[1], Range(0x600, 0x6FF)))
-    assert drawn.narrowed((Range(1, 2),)) == DrawnNumber(0x500, 0x5FF)
+    assert drawn.narrowed((Range(1, 2),)) == ShuffledNumber(0x500, 0x5FF)
     assert drawn.changed(0xFFFF, 0x1000).last == 0x16FF
     assert either(Range(1, 2), TURNED) is None

@@ -131,8 +131,13 @@ def agrees(outcome: Outcome, fate: Fate) -> bool:
     source_ports = fate.source_ports if fate.source_ports != ANY_PORT else left.source_port
     if _computed(left.source_port) and _is_in(left.source_port, fate.source_ports):
         source_ports = left.source_port
-    ends = (left.source, left.source_port, left.destination, left.destination_port)
+    ends = (_any_of(left.source), left.source_port, left.destination, left.destination_port)
     return ends == (fate.sources, source_ports, fate.destinations, fate.destination_ports)
+
+
+def _any_of(address: Range) -> Range:
+    """An address that a ruleset has drawn and written into the packet, as if it had translated to it."""
+    return Range(*address) if isinstance(address, DrawnNumber) else address
 
 
 def _computed(port: Range) -> bool:

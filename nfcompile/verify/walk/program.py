@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import NamedTuple
 
 from nfcompile.emit import Chain, Element, Map, Name, Rule, Set, Table
-from nfcompile.emit.expressions import Constant, Elements, Verdict
-from nfcompile.emit.statements import Nat, Statement
+from nfcompile.emit.expressions import Bitwise, Constant, Elements, Verdict
+from nfcompile.emit.statements import TH_SPORT, Mangle, Nat, Statement
 from nfcompile.emit.validate import validate
 from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range
 from nfcompile.verify.boxes import alike, divided_once, within
@@ -28,7 +28,8 @@ class Program(NamedTuple):
     known: dict[tuple[Verdict, ...], Verdict | None]
 
     def either(self, verdicts: list[Verdict]) -> list[Verdict]:
-        """One verdict that stands for several, where they lead to chains that differ in constant ports only;
+        """One verdict that stands for several, where they lead to chains that differ in constant ports only,
+        those of a translation or of the bits of a block;
         otherwise as they are. What reaches it is a number that the kernel has drawn."""
         key = tuple(verdicts)
         if key not in self.known:
@@ -145,7 +146,19 @@ def _all_of(statements: list[Statement]) -> Statement | None:
             every = Constant(Range(min(one.first for one in ports), max(one.last for one in ports)))
             same = {one._replace(port=every) for one in statements if isinstance(one, Nat)}
             return same.pop() if len(same) == 1 else None
+    if isinstance(first, Mangle):
+        return _any_port([one for one in statements if isinstance(one, Mangle)])
     return None
+
+
+def _any_port(mangles: list[Mangle]) -> Mangle | None:
+    """Of chains that keep low bits of a source port and put others above them: any of their ports."""
+    values = [one.value for one in mangles if one.field == TH_SPORT and isinstance(one.value, Bitwise)]
+    kept = [one for one in values if one.field == TH_SPORT and not one.bits and one.mask < PORT_LAST]
+    if len(kept) < len(mangles) or any(one.mask & (one.mask + 1) or one.xor & one.mask for one in kept):
+        return None
+    every = Range(min(one.xor for one in kept), max(one.xor | one.mask for one in kept))
+    return mangles[0]._replace(value=Constant(every))
 
 
 def ranged(source: Source, key: Key) -> tuple[list[Hit], bool] | None:

@@ -31,7 +31,7 @@ from nfcompile.emit.statements import (
 )
 from nfcompile.model.ranges import Range, union
 from nfcompile.verify.boxes import Names
-from nfcompile.verify.chosen_values import DrawnBlocks, DrawnNumber, Scrambled, either
+from nfcompile.verify.chosen_values import DrawnBlocks, DrawnNumber, Scrambled, ShuffledNumber, either
 from nfcompile.verify.field_values import FieldValues, Ranges, Split
 from nfcompile.verify.narrowing import Cut, narrowed
 from nfcompile.verify.walk.effects import Effect
@@ -210,7 +210,9 @@ class Walker:
         (hulled,) = hull([(now,), (other,)])
         both = number_of(hulled)
         if mangle.field != META_MARK:
-            drawn = either(now, other) or DrawnNumber(*both)
+            # Where every look-up goes both ways, equal ways are one, however the port was drawn.
+            shuffled = DrawnNumber if self.packet.state.unknown else ShuffledNumber
+            drawn = either(now, other) or shuffled(*both)
             self.packet.flight = flight.with_field(mangle.field.name, drawn)
             return
         many, tossed = (now.many, now.tossed) if isinstance(now, DrawnNumber) else (now.size, 0)
@@ -228,7 +230,7 @@ class Walker:
             self.packet.learn(name, key, None)
             return
         known = self.packet.dynamic(name, key)
-        if known is None and not self.packet.state.unknown and any(isinstance(one, Scrambled) for one in key):
+        if known is None and not self.packet.state.unknown and _computed(key):
             # Of the packets of a box some find such an element made by a packet of another one.
             known = data if self.packet.choose(2) else None
         if isinstance(update.condition, CtCount):
@@ -249,6 +251,12 @@ class Walker:
         self.effects.append(Effect("over" if over else "count", name, (number(condition.most),)))
         if over is not condition.over:
             raise RuleEnds
+
+
+def _computed(key: Key) -> bool:
+    """Whether a packet's port is computed; numbers that a search draws are another thing."""
+    drawn = len(key) > 1 and type(key[-1]) is DrawnNumber
+    return drawn or any(isinstance(one, Scrambled) for one in key)
 
 
 def _narrowed(learned: Learned, field: str, kept: Cut) -> Learned:

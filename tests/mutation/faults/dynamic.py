@@ -40,7 +40,7 @@ FAULTS = (
         DYNAMIC,
     ),
     Fault("lower/numbering.py", "number << numbering.shift", "number", DYNAMIC),
-    Fault("lower/numbering.py", "tuple((one,) for one in TRANSLATED)", "((TRANSLATED[0],),)", DYNAMIC),
+    Fault("lower/numbering.py", "[(one,) for one in every]", "[every[:1]]", DYNAMIC),
     Fault("lower/dynamic.py", "lifetime + GRACE_SECONDS, size", "lifetime, size", DYNAMIC),
     Fault("lower/dynamic.py", "for slot in range(1, last):", "for slot in range(1, 1):", DYNAMIC),
     Fault("lower/dynamic.py", '*([numbered(1, "beside")] if slot > 1 else []),', "", DYNAMIC),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mutation.faults.fault import CGNAT, INBOUND, MAPPING, STATIC, Fault, kernel
 
+NUMBERED = ("lower/test_numbered_ports.py", *MAPPING)
+
 FAULTS = (
     # The map of a piece.
     Fault("lower/piece_maps.py", "ADDRESS_LAST >> self.bits << self.bits", "ADDRESS_LAST", CGNAT),
@@ -108,8 +110,8 @@ FAULTS = (
     ),
     Fault(
         "lower/computed_ports.py",
-        "set_mark(KNOWN)) for words, more in lifetimes(context, pool) if more]",
-        "set_mark(KNOWN)) for words, more in lifetimes(context, pool) if not more]",
+        "set_mark(KNOWN)) for words, more in lifetimes(context, pool) if more\n",
+        "set_mark(KNOWN)) for words, more in lifetimes(context, pool) if not more\n",
         (*MAPPING, *kernel("policy")),
     ),
     Fault(
@@ -117,5 +119,86 @@ FAULTS = (
         "            rules.append((match(TH_SPORT, LOW_PORTS), set_mark(FRESH), RETURN))\n",
         "            pass\n",
         (*kernel("policy"), *MAPPING),
+    ),
+    Fault(
+        "lower/computed_ports.py",
+        "yield match(CT_MARK, UNANSWERED), ported, short",
+        "pass",
+        kernel("assignment_trial"),
+    ),
+    # Those of dynamic pools.
+    Fault(
+        "lower/numbered_ports.py",
+        "Range(number * size, number * size + size - 1)",
+        "Range(size, size + size - 1)",
+        NUMBERED,
+    ),
+    Fault(
+        "lower/numbered_ports.py",
+        "high = plan.numbering.block_mask & ~low",
+        "high = plan.numbering.block_mask",
+        NUMBERED,
+    ),
+    Fault(
+        "lower/numbered_ports.py",
+        "(steps & -steps).bit_length() - 1",
+        "(steps & -steps).bit_length()",
+        NUMBERED,
+    ),
+    Fault(
+        "lower/numbered_ports.py",
+        "more = (plan.spread.size << plan.low) - 1",
+        "more = plan.spread.size - 1",
+        NUMBERED,
+    ),
+    Fault(
+        "lower/numbered_ports.py",
+        "number << plan.numbering.shift & plan",
+        "number & plan",
+        NUMBERED,
+    ),
+    Fault(
+        "lower/numbered_ports.py",
+        "yield address, jump(names.candidates(pool.name, bits))",
+        "yield (jump(names.candidates(pool.name, bits)),)",
+        NUMBERED,
+    ),
+    Fault("lower/numbered_ports.py", '"conflict")), DROP', '"conflict")),', NUMBERED),
+    Fault("lower/numbered_ports.py", "(AGAIN if bits else 0)", "0", MAPPING),
+    Fault(
+        "lower/numbered_ports.py",
+        "if bits and (pool.ports_at_random or turn >= parts):",
+        "if bits and turn >= parts:",
+        MAPPING,
+    ),
+    Fault("lower/numbered_ports.py", "if turn == 0 or parts > 1:", "if turn == 0:", NUMBERED),
+    Fault(
+        "lower/numbered_ports.py",
+        "pool.is_dynamic) or pool.ports_at_random is False",
+        "pool.is_dynamic)",
+        NUMBERED,
+    ),
+    Fault("lower/numbered_ports.py", "and chains <= MOST_CHAINS", "", NUMBERED),
+    Fault("lower/numbering.py", 'for one in ("udp", "tcp"))', 'for one in ("udp",))', MAPPING),
+    Fault(
+        "lower/mapping.py", "if allocation.low or not _computes(allocation):", "if allocation.low:", NUMBERED
+    ),
+    Fault(
+        "lower/mapping.py",
+        "return allocation.low is not None or not _computes(allocation)",
+        "return False",
+        NUMBERED,
+    ),
+    Fault(
+        "verify/walk/walker.py",
+        "drawn = len(key) > 1 and type(key[-1]) is DrawnNumber",
+        "drawn = False",
+        NUMBERED,
+    ),
+    Fault(
+        "verify/reference_rules.py",
+        "_blocks(allocation.stock) if ported",
+        "pool.port_range if ported",
+        NUMBERED,
     ),
 )
