@@ -22,7 +22,7 @@ SERVERS = "198.18.0.1", "198.18.0.2"
 
 POOL = """
 interfaces: {inside: [lan0, lan1], outside: [wan0]}
-nat_defaults: {port_block_size: SIZE}
+nat_defaults: {port_block_size: SIZE, assignment_trial: 240}
 acls: {homes: {10: allow ip 100.64.0.0/16}}
 pools:
   homes:

@@ -110,15 +110,21 @@ def _send(
             if number < meetings:
                 turn += 1
                 places[mine] = turn
-                for _ in range(100_000_000):
-                    if places[theirs] >= turn:
-                        break
-                else:
-                    raise TimeoutError("the other processor did not come")
+                _await(places, theirs, turn)
             began = clock()
             send(data)
             spans.append((began, clock()))
         pipe.send(spans)
+
+
+def _await(places: memoryview, theirs: int, turn: int) -> None:
+    """Go round until the other processor is at that turn too; other work may keep it away for seconds."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        for _ in range(1_000_000):
+            if places[theirs] >= turn:
+                return
+    raise TimeoutError("the other processor did not come")
 
 
 class Storm(NamedTuple):
