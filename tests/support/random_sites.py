@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from nfcompile.diagnostics import SiteError
-from nfcompile.pipeline import Compiled, compile_site, parse
+from nfcompile.pipeline import Compiled, answering, compile_site, parse
 from support.random_parts import (
     NETWORKS,
     VLANS,
@@ -51,8 +51,9 @@ def random_sites(
 
 
 def accepted(data: dict[str, Any]) -> Compiled | None:
+    """A site compiled, a fleet's for its first node; None where the compiler refuses it."""
     try:
-        return compile_site(parse(json.dumps(data, indent=1).encode(), "site.yaml"))
+        return compile_site(answering(parse(json.dumps(data, indent=1).encode(), "site.yaml"))[0])
     except SiteError:
         return None
 

@@ -15,6 +15,7 @@ from nfcompile.model.read_pool import FIELD_TYPES
 from nfcompile.source.schema import schema_text
 from support.random_parts import one_in
 from support.random_sites import site
+from support.rare_keys import add_rare_keys
 
 SCHEMA = json.loads(schema_text())
 ODD = (
@@ -74,6 +75,7 @@ def wide(dice: Random) -> dict[str, Any]:
             own = pool["global_ip"][0].partition("/")[0].partition("-")[0]
             made["gateway"] = {"primary_ip": own}
             pool["global_ip"] = [own]
+    add_rare_keys(dice, made)
     return made
 
 
@@ -119,14 +121,15 @@ def _spots(data: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _properties(word: str) -> dict[str, Any]:
-    rule = _resolved(SCHEMA["properties"][word])
+    rule = resolved(SCHEMA["properties"][word])
     if "additionalProperties" in rule and isinstance(rule["additionalProperties"], dict):
-        rule = _resolved(rule["additionalProperties"])
+        rule = resolved(rule["additionalProperties"])
     found: dict[str, Any] = rule.get("properties", {})
     return found
 
 
-def _resolved(rule: dict[str, Any]) -> dict[str, Any]:
+def resolved(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule of the schema without references."""
     while "$ref" in rule:
         rule = SCHEMA["$defs"][rule["$ref"].rpartition("/")[2]]
     return rule
@@ -134,7 +137,7 @@ def _resolved(rule: dict[str, Any]) -> dict[str, Any]:
 
 def _drawn(dice: Random, rule: dict[str, Any]) -> Any:
     """A value that the schema takes; None for what is not drawn here (addresses, names)."""
-    rule = _resolved(rule)
+    rule = resolved(rule)
     if "enum" in rule:
         return dice.choice(rule["enum"])
     kind = rule.get("type")
