@@ -27,6 +27,7 @@ from nfcompile.emit.statements import (
     Mangle,
     Match,
     Nat,
+    concat,
     counter,
     goto,
     lookup,
@@ -34,8 +35,9 @@ from nfcompile.emit.statements import (
 )
 from nfcompile.lower import names
 from nfcompile.lower.context import Context, lowering_context
+from nfcompile.lower.one_armed import DIRECTIONS
 from nfcompile.model.npt import NptPool, Prefix6, PrefixPair
-from nfcompile.model.ranges import union
+from nfcompile.model.ranges import Range, subtract, union
 from nfcompile.model.site import Site
 
 POOLS = ("pools",)
@@ -43,10 +45,11 @@ SOURCE, DESTINATION = Field("ip6 saddr"), Field("ip6 daddr")
 OURS = match(Field("fib daddr type"), "local")
 ADDRESS6 = ("ipv6_addr",)
 EVERY_BIT = (1 << 128) - 1
+EVERYWHERE = Range(0, EVERY_BIT)
 
 
 class PrefixSides(NamedTuple):
-    """Matches of the two sides. On a one-armed gateway the local prefixes are inside."""
+    """Matches of the two sides. On an interface of both the local prefixes are inside."""
 
     from_inside: tuple[Match, ...]
     from_outside: tuple[Match, ...]
@@ -56,19 +59,45 @@ class PrefixSides(NamedTuple):
 
 
 def _sides(context: Context) -> PrefixSides:
-    one_armed = bool(context.sides.shared)
+    there = {word: _side(context, word) for word in DIRECTIONS}
+    return PrefixSides(**there, from_either=context.from_either)
 
-    def side(interface: Field, interfaces: tuple[str, ...], address: Field, op: str) -> tuple[Match, ...]:
-        mine = match(interface, *interfaces)
-        return (mine, match(address, names.NPT_LOCALS, op=op)) if one_armed else (mine,)
 
-    return PrefixSides(
-        side(IIFNAME, context.inside, SOURCE, "=="),
-        side(IIFNAME, context.outside, SOURCE, "!="),
-        side(OIFNAME, context.inside, DESTINATION, "=="),
-        side(OIFNAME, context.outside, DESTINATION, "!="),
-        context.from_either,
-    )
+def _side(context: Context, word: str) -> tuple[Match, ...]:
+    """As `Context.direction`, for IPv6."""
+    of_inside = word.endswith("inside")
+    interface, address = (IIFNAME, SOURCE) if word.startswith("from") else (OIFNAME, DESTINATION)
+    mine = context.inside if of_inside else context.outside
+    apart = [name for name in mine if name not in context.sides.shared]
+    if len(apart) == len(mine):
+        return (match(interface, *mine),)
+    if not apart:
+        return match(interface, *mine), match(address, names.NPT_LOCALS, op="==" if of_inside else "!=")
+    return (match(concat(interface, address), names.direction(word)),)
+
+
+def _direction_sets(context: Context, locals_: tuple[Range, ...], objects: list[Object]) -> Iterator[Set]:
+    """The interfaces and addresses of a direction where only some interfaces are on both sides."""
+    asked = {one.right for one in _matches(objects)}
+    sides = context.sides
+    for word in DIRECTIONS:
+        if names.direction(word) not in asked:
+            continue
+        of_inside = word.endswith("inside")
+        there = locals_ if of_inside else subtract((EVERYWHERE,), locals_)
+        rows = (
+            (name, one)
+            for name in (sides.inside if of_inside else sides.outside)
+            for one in (there if name in sides.shared else (EVERYWHERE,))
+        )
+        kind = ("ifname", *ADDRESS6)
+        yield Set(names.direction(word), kind, POOLS, tuple(Element(row) for row in rows), ("interval",))
+
+
+def _matches(objects: list[Object]) -> Iterator[Match]:
+    for chain in objects:
+        for rule in chain.rules if isinstance(chain, Chain) else ():
+            yield from (one for one in rule.statements if isinstance(one, Match))
 
 
 def npt_table(site: Site) -> Table | None:
@@ -76,7 +105,8 @@ def npt_table(site: Site) -> Table | None:
     pools = sorted((pool for pool in site.npt if pool.enable), key=lambda pool: pool.priority)
     if not pools:
         return None
-    ends = _sides(lowering_context(site, ()))
+    context = lowering_context(site, ())
+    ends = _sides(context)
     stateful = [pool for pool in pools if not pool.stateless]
     stateless = [pool for pool in pools if pool.stateless]
     objects: list[Object] = [Counter(names.NPT_LEAKS, POOLS), Counter(names.NPT_LOOPS, POOLS)]
@@ -91,8 +121,9 @@ def npt_table(site: Site) -> Table | None:
         (names.NPT_HAIRPIN, None, _hairpin(stateless)),
     )
     objects += (Chain(name, tuple(rules), POOLS, hook) for name, hook, rules in hooks)
-    kept = tuple(one for one in objects if not isinstance(one, Chain) or one.rules)
-    return Table(names.TABLE, kept, family=FAMILY6)
+    kept = [one for one in objects if not isinstance(one, Chain) or one.rules]
+    locals_ = tuple(union(pair.local.range for pool in pools for pair in pool.pairs))
+    return Table(names.TABLE, (*_direction_sets(context, locals_, kept), *kept), family=FAMILY6)
 
 
 def _prefixes(name: Name, pools: list[NptPool], side: Callable[[PrefixPair], Prefix6]) -> Set:

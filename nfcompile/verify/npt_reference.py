@@ -11,17 +11,18 @@ from nfcompile.model.npt import NptPool
 from nfcompile.model.ranges import Range
 from nfcompile.model.site import Site
 from nfcompile.verify import reference_site
-from nfcompile.verify.boxes import LOCAL, Packet, RangeTable, one_of
+from nfcompile.verify.boxes import LOCAL, Names, Packet, RangeTable, one_of
 from nfcompile.verify.reference import Fate, Route, dropped
 
 
 class PrefixGateway(NamedTuple):
-    """The pools by priority, and their prefixes with the way to the other side, tagged with the pool."""
+    """The pools by priority, and their prefixes with the way to the other side, tagged with the pool. On an
+    interface that is `shared` by both sides the local prefixes are inside."""
 
     pools: tuple[NptPool, ...]
     inside: frozenset[str]
     outside: frozenset[str]
-    is_one_armed: bool
+    shared: frozenset[str]
     outward: RangeTable
     inward: RangeTable
 
@@ -33,14 +34,14 @@ def prefix_gateway(site: Site) -> PrefixGateway:
     outward = ((pair.local.range, pair.globals.base - pair.local.base, at) for pair, at in rows)
     inward = ((pair.globals.range, pair.local.base - pair.globals.base, at) for pair, at in rows)
     sides = reference_site.sides(site)
-    return PrefixGateway(pools, *sides, bool(sides[0] & sides[1]), RangeTable(outward), RangeTable(inward))
+    return PrefixGateway(pools, *sides, sides[0] & sides[1], RangeTable(outward), RangeTable(inward))
 
 
 def fate(gate: PrefixGateway, probe: Packet, route: Route) -> Fate:
     """Decide. `reason` of a translated packet names no pool; `pool` is the one whose prefix it has got."""
     if one_of((LOCAL,), route(probe.destination)):
         return _forwarded(probe, None)
-    from_inside = _from_inside(gate, probe)
+    from_inside = _is_inside(gate, probe.interface, probe.source)
     from_outside = not from_inside and one_of(gate.outside, probe.interface)
     mine = gate.outward.look_up(probe.source) if from_inside else None
     owner = gate.pools[mine[1]] if mine is not None else None
@@ -56,8 +57,8 @@ def fate(gate: PrefixGateway, probe: Packet, route: Route) -> Fate:
     pool = led[1].name if led is not None else None
     if one_of((LOCAL,), out):
         return _forwarded(probe, pool)
-    to_local = gate.is_one_armed and gate.outward.holds(probe.destination)
-    if one_of(gate.outside, out) and not to_local:
+    to_inside = _is_inside(gate, out, probe.destination)
+    if not to_inside and one_of(gate.outside, out):
         if (from_inside or from_outside) and (
             gate.inward.holds(probe.destination) or gate.outward.holds(probe.destination)
         ):
@@ -65,18 +66,18 @@ def fate(gate: PrefixGateway, probe: Packet, route: Route) -> Fate:
         if mine is None or owner is None:
             return _forwarded(probe, pool)
         return _forwarded(probe._replace(source=mine[0]), owner.name)
-    if led is None or mine is None or owner is None or not one_of(gate.inside, out):
+    if led is None or mine is None or owner is None or not to_inside:
         return _forwarded(probe, pool)
     if not owner.hairpin or owner.stateless:
         return dropped("hairpin is off")
     return _forwarded(probe._replace(source=mine[0]), owner.name)
 
 
-def _from_inside(gate: PrefixGateway, probe: Packet) -> bool:
-    """On a one-armed gateway the local prefixes are inside."""
-    if not one_of(gate.inside, probe.interface):
-        return False
-    return not gate.is_one_armed or gate.outward.holds(probe.source)
+def _is_inside(gate: PrefixGateway, interface: str | Names, address: Range) -> bool:
+    """An address that is met on an interface."""
+    if one_of(gate.inside - gate.shared, interface):
+        return True
+    return one_of(gate.shared, interface) and gate.outward.holds(address)
 
 
 def _led(

@@ -106,6 +106,30 @@ def test_hairpin(routed: Lab, stateless: str, protocol: int) -> None:
 
 
 @BOTH
+def test_an_interface_of_one_side_decides_alone_beside_one_of_both(routed: Lab, stateless: str) -> None:
+    """On wan0, which is on both sides, the source decides; on lan0 and lan1 it does not matter."""
+    text = POOLS.replace("[lan0, lan1]", "[lan0, lan1, wan0]").replace("HAIRPIN", "on")
+    routed.load(site(text.replace("STATELESS", stateless)).text.text)
+    probes = (
+        ("lan0", HOME, FAR),
+        ("wan0", FAR, OFFICE_GLOBAL),
+        ("lan0", HOME, OFFICE_GLOBAL),
+        ("wan0", "fd00:1::20", OFFICE_GLOBAL),
+        ("lan0", "fd99::9", OFFICE_GLOBAL),
+    )
+    seen = [sent(routed, wire, Packet6(UDP, source, 700, to, 80)) for wire, source, to in probes]
+    *ends, guest = [one and (one.wire, one.packet.source, one.packet.destination) for one in seen]
+    assert ends == [
+        ("wan0", HOME_GLOBAL, FAR),
+        ("lan1", FAR, OFFICE),
+        ("lan1", HOME_GLOBAL, OFFICE),
+        ("lan1", "2001:db8:a1::20", OFFICE),
+    ]
+    # As on a gateway with two sides: without connection tracking only who has a global prefix is led.
+    assert guest == (("lan1", "fd99::9", OFFICE) if stateless == "off" else None)
+
+
+@BOTH
 def test_what_is_left_alone(routed: Lab, stateless: str) -> None:
     load(routed, stateless)
     for wire, source, destination, out in (

@@ -7,6 +7,8 @@ from random import Random
 from nfcompile.model.ranges import ipv6_text
 
 LENGTHS = (44, 48, 56, 61, 64, 128)
+PARTLY_SHARED = (("lan0, wan0", "wan0"), ("wan0", "wan0, wan1"), ("lan0, wan0", "wan0, wan1"))
+"""One interface is on both sides, others are on one."""
 
 
 def random_site(seed: int) -> str:
@@ -26,5 +28,7 @@ def random_site(seed: int) -> str:
         pools.append(
             f"  p{number}: {{type: npt, priority: {number}, {flags}, global_map: {{{', '.join(words)}}}}}"
         )
-    inside, outside = dice.choice((("lan0", "wan0"), ("lan0, lan1", "wan0"), ("wan0", "wan0")))
+    inside, outside = dice.choice(
+        (("lan0", "wan0"), ("lan0, lan1", "wan0"), ("wan0", "wan0"), *PARTLY_SHARED)
+    )
     return f"interfaces: {{inside: [{inside}], outside: [{outside}]}}\npools:\n" + "\n".join(pools)

@@ -76,8 +76,8 @@ FAULTS = (
     Fault("verify/npt_reference.py", "(pool.stateless and owner is None) or ", "", PREFIX_PROOF),
     Fault(
         "verify/npt_reference.py",
-        "return not gate.is_one_armed or gate.outward.holds(probe.source)",
-        "return True",
+        "return one_of(gate.shared, interface) and gate.outward.holds(address)",
+        "return one_of(gate.shared, interface)",
         PREFIX_PROOF,
     ),
 )

@@ -99,10 +99,6 @@ FAULTS = (
         PREFIXES,
     ),
     Fault("lower/npt.py", "EVERY_BIT >> prefix.length", "EVERY_BIT >> prefix.length - 1", PREFIXES),
-    Fault(
-        "lower/npt.py",
-        'DESTINATION, "!="),\n        context.from_either',
-        'DESTINATION, "=="),\n        context.from_either',
-        PREFIXES,
-    ),
+    Fault("lower/npt.py", 'op="==" if of_inside else "!="', 'op="=="', PREFIXES),
+    Fault("lower/npt.py", "there if name in sides.shared else (EVERYWHERE,)", "there", PREFIXES),
 )
