@@ -11,7 +11,7 @@ from nfcompile.model.protocols import IN_BLOCK, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, address_text, port_text, range_text
 from nfcompile.model.site import Pool, Site
 from nfcompile.pipeline import Compiled
-from nfcompile.verify.chosen_values import INTERFACE_ADDRESS
+from nfcompile.verify.chosen_values import INTERFACE_ADDRESS, DrawnNumber
 from nfcompile.verify.explain.reasons import reasons
 from nfcompile.verify.explain.scene import Reason, block_is_open, comes_from_outside, pool_of, static_entry
 from nfcompile.verify.walk import LOCAL, Outcome, Packet, Route, State, gate_open, one, read, walk
@@ -91,9 +91,15 @@ def explain(
 
 def _only(outcomes: Sequence[Outcome]) -> Outcome:
     """The outcome that all ports share. Raises Undecided."""
-    if len({(each.verdict, each.packet, each.dnat, each.snat) for each in outcomes}) > 1:
+    if len({(each.verdict, _told(each.packet), each.dnat, each.snat) for each in outcomes}) > 1:
         raise Undecided(PORT_NEEDED)
     return outcomes[0]
+
+
+def _told(packet: Packet) -> Packet:
+    """A packet as an answer has it: of numbers that a ruleset drew, only where they lie."""
+    source, port = (Range(*one) if isinstance(one, DrawnNumber) else one for one in packet[2:4])
+    return packet._replace(source=source, source_port=port)
 
 
 def _any_port(compiled: Compiled, outcome: Outcome) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Mapping
+from operator import or_
 from typing import NamedTuple
 
 from nfcompile.emit import Chain, Element, Map, Name, Rule, Set, Table
@@ -154,10 +155,13 @@ def _all_of(statements: list[Statement]) -> Statement | None:
 def _any_port(mangles: list[Mangle]) -> Mangle | None:
     """Of chains that keep low bits of a source port and put others above them: any of their ports."""
     values = [one.value for one in mangles if one.field == TH_SPORT and isinstance(one.value, Bitwise)]
-    kept = [one for one in values if one.field == TH_SPORT and not one.bits and one.mask < PORT_LAST]
-    if len(kept) < len(mangles) or any(one.mask & (one.mask + 1) or one.xor & one.mask for one in kept):
+    low = [one.mask for one in values if one.field == TH_SPORT and one.mask < PORT_LAST]
+    if len(low) < len(mangles):
         return None
-    every = Range(min(one.xor for one in kept), max(one.xor | one.mask for one in kept))
+    above = [one.xor | one.bits for one in values]
+    if any(mask & (mask + 1) or high & mask for mask, high in zip(low, above, strict=True)):
+        return None
+    every = Range(min(above), max(map(or_, above, low)))
     return mangles[0]._replace(value=Constant(every))
 
 
