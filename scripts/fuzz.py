@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import functools
 import io
 import json
@@ -37,7 +36,7 @@ sys.path[:0] = [str(HERE), str(HERE / "tests")]
 import typer.main  # noqa: E402
 
 from nfcompile.cli import main as nfcompile  # noqa: E402
-from nfcompile.kernel.netns import CLONE_NEWNET  # noqa: E402
+from nfcompile.kernel.netns import CLONE_NEWNET, _system  # noqa: E402
 from support.command_lines import BULK, FOREIGN, command_line, torn  # noqa: E402
 from support.wide_sites import wide, wrong  # noqa: E402
 
@@ -108,8 +107,8 @@ def main() -> int:
 
 def _ready() -> None:
     """A process with its namespace, the timer, and typer's commands, which cost 70 ms to make, once."""
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "no network namespace")
+    if problem := _system("unshare", CLONE_NEWNET):
+        raise OSError(f"no network namespace: {problem}")
     for kind in (signal.SIGVTALRM, signal.SIGALRM):
         signal.signal(kind, _too_long)
     typer.main.get_command = functools.cache(typer.main.get_command)

@@ -28,7 +28,7 @@ class Box(NamedTuple):
 
     `moment` says which packet of a connection it is (moments.py). Of one that is not the first, the fields
     above are those of the connection's first packet; the others are what it was translated to (`status`:
-    which of its ends, in the kernel's bits), where answers and ICMP errors arrive, and who sends the latter.
+    which of its ends, in the kernel's bits), where answers and ICMP errors arrive, and their sender.
     """
 
     protocol: int

@@ -90,7 +90,7 @@ def _led(
     pool = gate.pools[found[1]]
     if from_outside:
         return found[0], pool
-    # Without connection tracking only who has a global prefix is led; who is not tracked is not led with it.
+    # Without connection tracking only a source with a global prefix is led; with it, no untracked packet is.
     tracked = owner is None or not owner.stateless
     if not pool.hairpin or (pool.stateless and owner is None) or (not pool.stateless and not tracked):
         return None

@@ -125,7 +125,7 @@ def test_an_interface_of_one_side_decides_alone_beside_one_of_both(routed: Lab, 
         ("lan1", HOME_GLOBAL, OFFICE),
         ("lan1", "2001:db8:a1::20", OFFICE),
     ]
-    # As on a gateway with two sides: without connection tracking only who has a global prefix is led.
+    # As on a gateway with two sides: without connection tracking only a source with a global prefix is led.
     assert guest == (("lan1", "fd99::9", OFFICE) if stateless == "off" else None)
 
 

@@ -70,13 +70,13 @@ def written_again(text: str) -> str:
 
 
 def without_sockets(text: str) -> str:
-    """A new socket's port that the kernel chose is written down, whoever else does so for it."""
+    """A new socket's port that the kernel chose is written down, even if another CPU has done so."""
     claim = r"(add @asking_homes \{ meta l4proto \. ct original [^}]*?) limit [^}]*\} .* drop"
     return replaced(text, claim, r"\1 }")
 
 
 def without_ports(text: str) -> str:
-    """The owner of a port that the kernel chose is written down, whoever else owns it."""
+    """The owner of a port that the kernel chose is written down, even if another socket owns the port."""
     text = re.sub(r"\t\tmeta l4proto [^@]* add @asking_\w+ \{ meta l4proto \. ct reply .* drop.*\n", "", text)
     return replaced(text, r"(add @eif_\w+ \{[^}]*?) limit rate over [^}:]*?packets([^}]*\}) .* drop", r"\1\2")
 

@@ -1,4 +1,4 @@
-"""Trial and confirmation against a kernel: what is live afterwards, whoever dies on the way."""
+"""Trial and confirmation against a kernel: what is live afterwards, whichever process dies on the way."""
 
 import os
 import shutil

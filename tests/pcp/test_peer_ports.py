@@ -105,3 +105,4 @@ def test_a_gateway_that_never_stands_by_has_no_thread() -> None:
     assert threading.active_count() == before
     peer.wanted(True)
     assert threading.active_count() == before + 1
+    peer.wanted(False)

@@ -271,6 +271,28 @@ def test_a_block_that_is_not_picked_yet_is_not_the_whole_address(protocol: str) 
     assert "the kernel picks the block" in said(found, "pools.mobile.global_ip")
 
 
+@pytest.mark.parametrize("size", [64, 128])
+def test_a_socket_without_a_block_has_one_answer(size: int) -> None:
+    """Its port is computed in whichever block it will get: not an answer for each of them."""
+    text = f"""
+nat_defaults: {{port_block_size: {size}}}
+acls: {{homes: {{10: allow ip 100.64.0.0/28}}}}
+pools:
+  homes:
+    type: cgnat
+    acl: homes
+    priority: 1
+    allocation: dynamic
+    global_ip: [203.0.113.0/30]
+    port_range: 1024-2047
+    filtering: endpoint_independent
+    limits_peruser: {{portlimit_tcp: 64, portlimit_udp: 64}}
+"""
+    found = asked(site(text), "udp 100.64.0.1:5000 > 198.18.0.1:53")
+
+    assert (found.action, found.pool, found.global_ip, found.port_first) == ("translate", "homes", None, None)
+
+
 def test_marks_and_drops_have_their_steps(compiled: Compiled) -> None:
     marked = asked(compiled, "tcp 100.64.0.7:5000 > 198.18.0.1:8002")
     unsolicited = asked(compiled, "udp 198.18.0.1:5 > 203.0.113.7:2000", interface="wan0")

@@ -98,8 +98,11 @@ def _only(outcomes: Sequence[Outcome]) -> Outcome:
 
 def _told(packet: Packet) -> Packet:
     """A packet as an answer has it: of numbers that a ruleset drew, only where they lie."""
-    source, port = (Range(*one) if isinstance(one, DrawnNumber) else one for one in packet[2:4])
-    return packet._replace(source=source, source_port=port)
+
+    def where(number: Range) -> Range:
+        return Range(*number) if isinstance(number, DrawnNumber) else number
+
+    return packet._replace(source=where(packet.source), source_port=where(packet.source_port))
 
 
 def _any_port(compiled: Compiled, outcome: Outcome) -> Outcome:
