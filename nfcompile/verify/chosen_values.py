@@ -60,6 +60,14 @@ class Scrambled(Range):
         numbers = ((where, Scrambled(field, mask, *(one ^ base for one in bits))) for where, base in by[1])
         return Blocks.of(by[0], ((where, Range(*one)) for where, one in numbers))
 
+    @property
+    def drawn(self) -> Range:
+        """The same as numbers that a ruleset has drawn."""
+        ranges = self.ranges
+        return (
+            DrawnBlocks.of(ranges.field, ranges.rows) if isinstance(ranges, Blocks) else DrawnNumber(*ranges)
+        )
+
     def turned(self, mask: int, bits: int) -> Scrambled:
         """`& mask ^ bits` of that."""
         field, mine, old, by = self.of

@@ -152,6 +152,17 @@ dnat: {d: {protocol: all, mark: 10, dnat_ip: 192.0.2.9-192.0.2.12}}
 pools: {p: {type: cgnat, acl: a, priority: 1, allocation: dynamic, global_ip: [203.0.113.0/29],
             port_range: 1024-2047}}
 """,
+    # The token that a packet to a mapping entry gets is no mark that an `snat` rule asks for.
+    "a token is no mark of a rule": """
+version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+nat_defaults: {port_block_size: 64}
+acls: {a: {1: allow ip 10.0.0.0/26}}
+pools: {p: {type: cgnat, acl: a, priority: 1, subscribers: [10.0.0.0/26], global_ip: [203.0.113.0/27],
+            port_range: 60000-65535, inbound: subscriber}}
+dnat: {d: {protocol: tcp, dst_cidr: 198.51.100.7/32, mark: 18, dnat_port: 8002}}
+snat: {s: {mark: 18, src_cidr: 10.0.0.0/26, dst_cidr: 10.0.0.0/8, snat_prefix: 192.0.2.0/26}}
+""",
 }
 
 

@@ -147,7 +147,8 @@ class Evaluation:
         if data is None and (others := state.perhaps(name, key)):
             return [None, *others][self.choose(len(others) + 1)]
         if data is None and self.state.may_hold(name, key) and (name, key) not in self.learned:
-            data = self.program.sources[name].anything if self.choose(2) else None
+            anything = self.state.may_be(name, self.program.sources[name].anything)
+            data = anything if self.choose(2) else None
             if certain(key):
                 self.learn(name, key, data)
         return data

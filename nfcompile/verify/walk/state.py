@@ -17,6 +17,7 @@ from nfcompile.verify.walk.values import Key, Value, certain, within
 Ask = Callable[[Name, Key], Key | None]
 """The data of one element of a set or map by name ((): it has none); None where there is no such element."""
 Learned = Mapping[tuple[Name, Key], Key | None]
+ANY_TOKEN = Range(FIRST_TOKEN, FIRST_TOKEN | (TOKENS - 1))
 
 
 class State(NamedTuple):
@@ -49,8 +50,11 @@ class State(NamedTuple):
 
     def may_hold(self, name: Name, key: Key) -> bool:
         """Whether packets may have left an element that is not known. Tokens that are young are tokens."""
-        tokens = Range(FIRST_TOKEN, FIRST_TOKEN | (TOKENS - 1))
-        return self.unknown and (name != names.RECENT_TOKENS or within(key[0], tokens) is not False)
+        return self.unknown and (name != names.RECENT_TOKENS or within(key[0], ANY_TOKEN) is not False)
+
+    def may_be(self, name: Name, anything: Key) -> Key:
+        """What the data of such an element can be: a number of the data's type, a token where it is one."""
+        return (ANY_TOKEN,) if name == names.NOW else anything
 
     def perhaps(self, name: Name, key: Key) -> list[Key]:
         """The data of elements of other packets of the box: a packet has one of these keys, or none."""

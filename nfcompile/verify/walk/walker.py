@@ -201,7 +201,9 @@ class Walker:
         anyhow = self.packet.state.unknown and field == TH_SPORT
         if isinstance(written, str | Names | FieldValues | DrawnNumber | DrawnBlocks) or written.size == 1:
             return written
-        return written if isinstance(written, Scrambled) and not anyhow else DrawnNumber(*written)
+        if not isinstance(written, Scrambled):
+            return DrawnNumber(*written)
+        return written.drawn if anyhow else written
 
     def toss(self, mangle: Mangle) -> None:
         """A field that is changed or not, as a number is drawn: the packet has one of both."""

@@ -12,7 +12,7 @@ from nfcompile.emit import Element
 from nfcompile.emit.expressions import Bitwise, Constant, Field, Verdict
 from nfcompile.emit.statements import TH_SPORT, Mangle
 from nfcompile.model.ranges import Range, union
-from nfcompile.verify.chosen_values import Scrambled
+from nfcompile.verify.chosen_values import DrawnBlocks, DrawnNumber, Scrambled
 from nfcompile.verify.field_values import FieldValues, Ranges, Segment
 from nfcompile.verify.walk.packet import WRITABLE
 from nfcompile.verify.walk.program import Program
@@ -60,7 +60,9 @@ def _addresses(field: str, parts: Iterable[Written]) -> Range | None:
 
 
 def _ports(field: str, parts: Sequence[Written]) -> Range | None:
-    """Ports that are computed from one field in one way, but for what they are turned over by."""
+    """Ports that are computed from one field in one way, but for what they are turned over by, or drawn."""
+    if all(isinstance(value, DrawnNumber | DrawnBlocks) for _, value in parts):
+        return _drawn(field, parts)
     turned: list[tuple[Range, int]] = []
     ways = set()
     for kept, value in parts:
@@ -76,3 +78,15 @@ def _ports(field: str, parts: Sequence[Written]) -> Range | None:
         return None
     (of, mask) = ways.pop()
     return Scrambled(of, mask, 0, by=(field, tuple(sorted(turned))))
+
+
+def _drawn(field: str, parts: Iterable[Written]) -> Range | None:
+    rows: list[tuple[Range, Range]] = []
+    for kept, value in parts:
+        if not isinstance(value, DrawnBlocks):
+            rows += ((one, Range(*value)) for one in union(kept))
+        elif value.field == field:
+            rows += value.rows
+        else:
+            return None
+    return DrawnBlocks.of(field, rows)
