@@ -69,15 +69,20 @@ class PoolAllocation(NamedTuple):
 
     @property
     def blocks_each(self) -> int:
-        """How many blocks a subscriber may have: one, or in a dynamic pool as many as the limit allows."""
-        return max(1, max(self.tcp, self.udp) // self.stock.block_size)
+        """How many blocks a subscriber may have: one, or in a dynamic pool as many as the limit allows and
+        its address has."""
+        return self._blocks(max(self.tcp, self.udp))
 
     @property
     def protocol_blocks_each(self) -> tuple[tuple[str, int], ...]:
         """How many of those blocks each protocol may use, from the first one on."""
         size = self.stock.block_size
         icmp = min(self.blocks_each, -(-self.pool.limits.portlimit_icmp // size))
-        return ("tcp", self.tcp // size), ("udp", self.udp // size), ("icmp", icmp)
+        return ("tcp", self._blocks(self.tcp)), ("udp", self._blocks(self.udp)), ("icmp", icmp)
+
+    def _blocks(self, limit: int) -> int:
+        """So many blocks of one address, since further ones come from the address of the first."""
+        return max(1, min(limit // self.stock.block_size, self.stock.blocks_per_address))
 
     @property
     def protocol_ports(self) -> tuple[tuple[tuple[str, ...], int], ...]:

@@ -239,3 +239,19 @@ pools: {{p: {{type: cgnat, acl: a, priority: 1, global_ip: [203.0.113.0/29], lim
     assert low is not None
     assert low.first % 64 == 0
     assert 64 <= low.first <= low.last <= 1023
+
+
+def test_a_subscriber_has_no_more_blocks_than_its_address() -> None:
+    """A limit of 1,008 blocks, where an address has 16, made a ruleset of 5.6 MB instead of 144 KB."""
+    limits = "{portlimit_tcp: 100, portlimit_udp: 64512}"
+    text = f"""
+version: 1
+interfaces: {{inside: [lan0], outside: [wan0]}}
+acls: {{a: {{10: allow ip 10.0.0.0/30}}}}
+pools: {{p: {{type: cgnat, acl: a, priority: 1, allocation: dynamic, global_ip: [203.0.113.0/29],
+            port_range: 1024-2047, port_block_size: 64, limits_peruser: {limits}}}}}
+"""
+    (allocation,) = allocations(pipeline.read(pipeline.parse(text.encode(), "site.yaml")))
+
+    assert allocation.blocks_each == 16
+    assert dict(allocation.protocol_blocks_each) == {"tcp": 2, "udp": 16, "icmp": 16}
