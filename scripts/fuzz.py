@@ -1,5 +1,6 @@
 """Give random sites and random command lines to every verb, in this process, and report what should not be:
-a traceback, more than five seconds of processor time, an exit status that is none of ours, broken JSON.
+a traceback, more than five seconds of its own processor time (the kernel's is said at the end), an exit
+status that is none of ours, broken JSON.
 
     scripts/in-namespaces .venv/bin/python scripts/fuzz.py [--inputs 20000] [--seconds 60] [--seed 1]
 
@@ -66,10 +67,12 @@ class Asked(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """What came of a slice: how often each verb ended with each exit status, and what was found."""
+    """What came of a slice: how often each verb ended with each exit status, what was found, and which input
+    took the kernel longest (seconds, its number and verb)."""
 
     ran: Counter[tuple[str, str]]
     problems: list[str]
+    longest: tuple[float, int, str]
 
 
 def main() -> int:
@@ -86,13 +89,14 @@ def main() -> int:
     if asked.only is not None:
         numbers = [range(asked.only, asked.only + 1)]
     slices = [Asked(asked.seed, some, began + asked.seconds) for some in numbers]
-    ran, found = Counter[tuple[str, str]](), 0
+    ran, found, longest = Counter[tuple[str, str]](), 0, (0.0, 0, "")
     fork = multiprocessing.get_context("fork")
     # A process for each slice: what a verb leaves behind goes with it.
     with fork.Pool(asked.jobs, _ready, maxtasksperchild=1) as pool:
         for one in pool.imap_unordered(_fuzzed, slices):
             ran += one.ran
             found += len(one.problems)
+            longest = max(longest, one.longest)
             for problem in one.problems:
                 print(problem, flush=True)
             seconds = time.monotonic() - began
@@ -101,6 +105,8 @@ def main() -> int:
     print(
         f"seed {asked.seed}: {sum(ran.values()):,} inputs, {found} problems, {time.monotonic() - began:.0f} s"
     )
+    kernel, number, verb = longest
+    print(f"longest in the kernel: {kernel:.1f} s, --only {number}: {verb}")
     _print_statuses(ran)
     return 1 if found else 0
 
@@ -115,7 +121,7 @@ def _ready() -> None:
 
 
 def _fuzzed(asked: Asked) -> Slice:
-    ran, problems = Counter[tuple[str, str]](), []
+    ran, problems, longest = Counter[tuple[str, str]](), [], (0.0, 0, "")
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)
         os.environ["NFCOMPILE_STATE_DIR"] = str(Path(name) / "state")
@@ -125,13 +131,15 @@ def _fuzzed(asked: Asked) -> Slice:
             if number % EACH == 0 or number == asked.numbers[0]:
                 _write(Random(f"{asked.seed}/{number // EACH * EACH}/sites"))
             line = command_line(Random(f"{asked.seed}/{number}"))
+            before = os.times().system
             status, problem = _run(line)
+            longest = max(longest, (os.times().system - before, number, line[0]))
             ran[line[0], str(status)] += 1
             if problem:
                 words = " ".join(map(ascii, line))
                 problems.append(f"--only {number}: nfcompile {words}\n{problem}")
         os.chdir("/")
-    return Slice(ran, problems)
+    return Slice(ran, problems, longest)
 
 
 def _write(dice: Random) -> None:
