@@ -219,6 +219,7 @@ class DrawnBlocks(Blocks):
         drawn.field, drawn.rows, drawn._hash = made.field, made.rows, made._hash
         return drawn
 
+    @lru_cache(1 << 12)  # noqa: B019 (as `narrowed`)
     def changed(self, mask: int, bits: int) -> Range:
         """`& mask ^ bits` of that."""
         rows = ((where, DrawnNumber(*numbers).changed(mask, bits)) for where, numbers in self.rows)

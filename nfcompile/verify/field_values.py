@@ -49,13 +49,15 @@ class FieldValues(Range):
 
     def __new__(cls, field: str, pieces: Iterable[Segment], grain: int = 1) -> FieldValues:
         joined: list[Segment] = []
-        for piece in sorted(pieces):
+        ascending = sorted(pieces)
+        for piece in ascending if len(ascending) > 1 else ():
             if joined and joined[-1].last + 1 == piece.first and joined[-1].shift == piece.shift:
                 joined[-1] = joined[-1]._replace(last=piece.last)
             else:
                 joined.append(piece)
-        first = min(piece.first + piece.shift for piece in joined) // grain * grain
-        last = max(piece.last + piece.shift for piece in joined) // grain * grain
+        joined = joined or ascending
+        first = min([first + shift for first, _, shift in joined]) // grain * grain
+        last = max([last + shift for _, last, shift in joined]) // grain * grain
         made = super().__new__(cls, first, last)
         made.field, made.pieces, made.grain = field, tuple(joined), grain
         made._hash = hash((first, last) if first == last else made._identity())

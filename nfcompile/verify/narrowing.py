@@ -5,6 +5,9 @@ A walk that meets a Split goes on from there with each part of the box; so whate
 
 from __future__ import annotations
 
+from functools import lru_cache
+from operator import is_
+
 from nfcompile.model.ranges import Range
 from nfcompile.verify.boxes import Names, Packet
 from nfcompile.verify.chosen_values import CHOSEN, Blocks, Scrambled
@@ -37,26 +40,32 @@ def narrowed_packet(packet: Packet, field: str, kept: Cut) -> Packet:
     chosen = packet.chosen
     if field in CHOSEN and chosen is not None:
         chosen = (kept, chosen[1]) if field == CHOSEN[0] else (chosen[0], kept)
-    return packet._replace(
-        source=_ranges(packet.source, field, kept),
-        source_port=_ranges(packet.source_port, field, kept),
-        destination=_ranges(packet.destination, field, kept),
-        destination_port=_ranges(packet.destination_port, field, kept),
-        chosen=chosen,
-    )
+    source, source_port, destination, destination_port = (_ranges(one, field, kept) for one in packet[2:6])
+    narrow = source, source_port, destination, destination_port
+    if chosen is packet.chosen and all(map(is_, narrow, packet[2:6])):
+        return packet
+    return Packet(packet.interface, packet.protocol, *narrow, packet.opens, chosen)
 
 
 def _ranges(value: Range, field: str, kept: Ranges) -> Range:
     if isinstance(value, FieldValues):
         if value.field != field:
             return value
-        rows = ((one, None) for one in kept)
-        return FieldValues(field, [piece for piece, _ in value.over(rows)], value.grain)
+        return _values(value, kept) if value.first < value.last else _values_of(value, kept)
     if isinstance(value, Blocks):
         return value.narrowed(kept) if value.field == field else value
     if isinstance(value, Scrambled):
         return value.narrowed(field, kept)
     return value
+
+
+def _values_of(value: FieldValues, kept: Ranges) -> FieldValues:
+    rows = ((one, None) for one in kept)
+    return FieldValues(value.field, [piece for piece, _ in value.over(rows)], value.grain)
+
+
+_values = lru_cache(1 << 12)(_values_of)
+"""A packet's fields are the same in several of its forms. One number is equal to that of another field."""
 
 
 def _named(value: Names, kept: frozenset[str]) -> str | Names:

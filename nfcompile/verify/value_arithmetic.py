@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from nfcompile.model.ranges import Range
 from nfcompile.verify.field_values import FieldValues, Segment
@@ -23,7 +24,7 @@ def masked(value: Range, mask: int) -> Range:
     (Range(first=16777216, last=16777216), Range(first=2, last=5))
     """
     if isinstance(value, FieldValues):
-        return _masked_part(value, mask)
+        return _masked_values(value, mask) if value.first < value.last else _masked_part(value, mask)
     first, last = value
     varying = (1 << (first ^ last).bit_length()) - 1
     dropped = varying & ~mask
@@ -45,6 +46,10 @@ def _masked_part(value: FieldValues, mask: int) -> Range:
         raise ValueError(f"the mask 0x{mask:x} is not one stretch of bits")
     pieces = (one for piece in value.pieces for one in _wrapped(piece, size))
     return FieldValues(value.field, pieces, grain)
+
+
+_masked_values = lru_cache(1 << 12)(_masked_part)
+"""Rules ask for the same part of an address again and again. One number is equal to that of another field."""
 
 
 def _wrapped(piece: Segment, size: int) -> Iterator[Segment]:
