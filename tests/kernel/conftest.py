@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from support.bare_gateway import Namespace
 from support.holder import Unavailable
-from support.lab import Lab, cannot
+from support.lab import CANNOT, Lab, cannot, is_required
 from support.operator import Operator
+from support.privilege import refused
 from support.two_processors import Processors
 
 HERE = Path(__file__).parent
@@ -24,6 +25,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.kernel)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the kernel refuses an ordinary user is left out and said; a failure with CI set, as everywhere."""
+    report = yield
+    why = refused(report.longreprtext) if report.failed else None
+    if why and not is_required():
+        report.outcome = "skipped"
+        path, line, _ = item.location
+        report.longrepr = (path, (line or 0) + 1, f"Skipped: {CANNOT}: of an ordinary user, {why}")
+    return report
 
 
 @pytest.fixture(scope="session")

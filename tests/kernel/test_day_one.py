@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from support.lab import cannot
+from support.privilege import is_root
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs/day-one.md").read_text(encoding="utf-8")
@@ -126,7 +127,7 @@ def test_every_command_of_day_one(tmp_path):
     for program in NEEDED:
         if not shutil.which(program) and not os.path.exists(program):
             cannot(f"not installed: {program}")
-    if os.geteuid():
+    if not is_root():
         cannot("an overlay over this machine's files is for root")
     files = {
         "nfcompile": f"#!/bin/sh\nexec env PYTHONPATH={ROOT} {sys.executable} -c "

@@ -13,6 +13,7 @@ from nfcompile.cli import bundle
 from nfcompile.cli.options import Options
 from support.command import NFCOMPILE
 from support.lab import cannot
+from support.privilege import is_root
 
 COMMAND = shlex.join(NFCOMPILE)
 SITE = """version: 1
@@ -61,7 +62,7 @@ def need(*programs: str) -> None:
         if not shutil.which(program) and not os.path.exists(program):
             cannot(f"not installed: {program}")
     if (
-        os.geteuid()
+        not is_root()
         or subprocess.run(
             ["unshare", "-nmpf", "--mount-proc", "true"], capture_output=True, check=False
         ).returncode
