@@ -37,7 +37,7 @@ from nfcompile.lower.acl import port_field
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.prefix_maps import are_apart, prefix_map, prefix_translation
-from nfcompile.lower.qualifiers import WHOLE_MARK, constant, mark_match, mark_statement, qualifier_matches
+from nfcompile.lower.qualifiers import WHOLE_MARK, constant, mark_statement, mark_tests, qualifier_matches
 from nfcompile.model.protocols import ANY_PROTOCOL
 from nfcompile.model.ranges import EVERYWHERE, Range
 from nfcompile.model.rules import ANYTHING, DnatRule, Mark, Qualifiers, SnatRule
@@ -100,9 +100,9 @@ def snat(context: Context) -> Contribution:
             outside = _to_outside(context, rule)
             others = tuple(name for name in rule.match.interfaces(context.outside) if name not in outside)
             if outside:
-                rules.append(_snat_rule(rule, () if rule.match.interface is None else outside))
+                rules += _snat_rules(context, rule, () if rule.match.interface is None else outside)
             if others:
-                elsewhere.append(_snat_rule(rule, others, *context.from_inside))
+                elsewhere += _snat_rules(context, rule, others, *context.from_inside)
     inward = _inward(context)
     elsewhere += inward.postrouting
     if not rules:
@@ -118,7 +118,7 @@ def _inward(context: Context) -> Contribution:
     for rule in context.site.snat:
         shared = tuple(name for name in _to_outside(context, rule) if name in context.sides.shared)
         if shared and rule.match.names_interfaces:
-            rules.append(_snat_rule(rule, shared))
+            rules += _snat_rules(context, rule, shared)
     if not rules:
         return Contribution()
     chain = Chain(names.SNAT_INWARD, tuple(rules), ("snat",))
@@ -137,8 +137,8 @@ def left_alone(context: Context) -> tuple[Rule, ...]:
     rules = []
     for rule in towards:
         interfaces = () if rule.match.interface is None else _to_outside(context, rule)
-        matches = _conditions(rule, interfaces)
-        rules.append(Rule((*matches, *((RETURN,) if rule.exclude else drop)), rule.path))
+        ends = (RETURN,) if rule.exclude else drop
+        rules += [Rule((*matches, *ends), rule.path) for matches in _conditions(context, rule, interfaces)]
     return tuple(rules)
 
 
@@ -264,18 +264,20 @@ def _arriving(context: Context, rule: DnatRule) -> tuple[Match, ...]:
     return context.direction("from_inside", *(interfaces if interfaces != context.inside else ()))
 
 
-def _snat_rule(rule: SnatRule, interfaces: tuple[str, ...], *before: Match) -> Rule:
+def _snat_rules(
+    context: Context, rule: SnatRule, interfaces: tuple[str, ...], *before: Match
+) -> Iterator[Rule]:
     """The rule; without interfaces it stands where all packets go out of an outside one."""
-    return Rule((*before, *_conditions(rule, interfaces), _translation(rule)), rule.path)
+    for matches in _conditions(context, rule, interfaces):
+        yield Rule((*before, *matches, _translation(rule)), rule.path)
 
 
-def _conditions(rule: SnatRule, interfaces: tuple[str, ...]) -> Iterator[Match]:
-    """What a packet must be that the rule is for."""
-    if interfaces:
-        yield match(OIFNAME, *interfaces)
-    if rule.mark:
-        yield mark_match(rule.mark)
-    yield from qualifier_matches(rule.match)
+def _conditions(context: Context, rule: SnatRule, interfaces: tuple[str, ...]) -> Iterator[tuple[Match, ...]]:
+    """What a packet must be that the rule is for: one of these."""
+    out = (match(OIFNAME, *interfaces),) if interfaces else ()
+    tokens = any(pool.renews for pool in context.site.active_pools)
+    for marks in mark_tests(rule.mark, tokens) if rule.mark else ((),):
+        yield *out, *marks, *qualifier_matches(rule.match)
 
 
 def _translation(rule: SnatRule) -> Nat | Verdict:

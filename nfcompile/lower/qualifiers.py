@@ -17,6 +17,7 @@ from nfcompile.emit.statements import (
     unlike,
 )
 from nfcompile.lower.acl import port_field
+from nfcompile.lower.tokens import FIRST_TOKEN, TOKEN_BYTE
 from nfcompile.model.ranges import Range
 from nfcompile.model.rules import Mark, Qualifier, Qualifiers
 
@@ -54,8 +55,17 @@ def mark_statement(mark: Mark) -> Mangle:
     return set_mark(Bitwise(CT_MARK, ~mark.mask & WHOLE_MARK, mark.value), CT_MARK)
 
 
-def mark_match(asked: Qualifier[Mark]) -> Match:
-    """A test of marks; all of a list have one mask."""
+def mark_tests(asked: Qualifier[Mark], tokens: bool) -> tuple[tuple[Match, ...], ...]:
+    """Tests of marks of which one must hold; all marks of a list have one mask.
+
+    `tokens`: pools mark connections themselves. Those have no mark of the site, which is mark 0.
+    """
     mask = asked.values[0].mask
     field = CT_MARK if mask == WHOLE_MARK else Bitwise(CT_MARK, mask)
-    return _matches(field, Qualifier(tuple(mark.value for mark in asked.values), asked.negated))
+    test = _matches(field, Qualifier(tuple(mark.value for mark in asked.values), asked.negated))
+    of_none = any(mark.is_in(0) for mark in asked.values) is not asked.negated
+    sure = mask & TOKEN_BYTE == TOKEN_BYTE and of_none is asked.negated
+    if not tokens or sure:
+        return ((test,),)
+    token = Bitwise(CT_MARK, TOKEN_BYTE)
+    return ((match(token, FIRST_TOKEN),), (test,)) if of_none else ((unlike(token, FIRST_TOKEN), test),)

@@ -54,7 +54,7 @@ from nfcompile.lower.tokens import FIRST_TOKEN, NOW, TOKEN_BYTE, UNANSWERED
 from nfcompile.model.site import Pool
 
 SUBSCRIBER, GLOBAL = Field("ct original ip saddr"), Field("ct reply ip daddr")
-SEEN_REPLY = symbol("ct_status", "seen-reply")
+SEEN_REPLY, SNAT = symbol("ct_status", "seen-reply"), symbol("ct_status", "snat")
 TAKEN_EXTRA = 10
 """Seconds that a number outlives its assignment on trial."""
 PERIODS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
@@ -212,7 +212,12 @@ def on_trial_chain(
         rules.append((set_mark(tried), _taken(pool, seconds), renewed))
         rules.append((set_mark(held), SetUpdate("delete", ontrial, subscriber, META_MARK), full))
     over = counter(names.pool_counter(pool.name, "trial_over")), DROP
-    rules += [(match(META_MARK, 0), match(CT_MARK, UNANSWERED), *over), (match(META_MARK, 0), RETURN)]
+    # The mark is that of the subscriber who opened the connection, if a pool translates its source.
+    theirs = () if side == "inside" else (match(Bitwise(CT_STATUS, SNAT), 0),)
+    rules += [
+        (match(META_MARK, 0), match(CT_MARK, UNANSWERED), *theirs, *over),
+        (match(META_MARK, 0), RETURN),
+    ]
     if side == "inside":
         rules.append((jump(names.unanswered(pool.name)),))
     rules += entries

@@ -266,7 +266,7 @@ def test_verdicts_of_a_map_lead_to_chains() -> None:
 
 def test_a_phrase_is_read_as_newer_nft_lists_it() -> None:
     phrase = set_update(
-        "add @marks { meta mark & 0x000001ff | 0x00000100 : meta mark ^ 0x000000ff }", {"marks": ("mark",)}
+        "add @marks { meta mark & 0x000001ff | 0x00000100 : meta mark ^ 0x000000ff }", lambda _: ("mark",)
     )
     masked = {"|": [{"&": [{"meta": {"key": "mark"}}, 511]}, 256]}
     inverted = {"^": [{"meta": {"key": "mark"}}, 255]}

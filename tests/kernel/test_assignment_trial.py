@@ -156,6 +156,25 @@ def test_an_answer_to_a_connection_with_a_mark_of_the_operator(lab: Lab) -> None
     assert expires(lab, "map", "assigned1_homes") > DAY - 100
 
 
+LED = """
+acls: {homes: {10: allow ip 100.64.0.0/16}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 100, global_ip: [203.0.113.0/29], allocation: dynamic}
+dnat: {web: {src_cidr: 100.64.0.0/16, dst_cidr: 203.0.113.1, dnat_ip: 198.18.0.7}}
+"""
+
+
+def test_the_first_packet_of_a_subscriber_that_a_rule_leads_elsewhere(lab: Lab) -> None:
+    """The other end has no block: nobody's trial is over. All packets of a trial were dropped once."""
+    lab.load(site(LED).text.text)
+    global_address = address("203.0.113.1")
+
+    seen = lab.flight([out(port=5000 + n, far=global_address) for n in range(3)])
+
+    assert [one[0].packet.destination for one in seen if one] == [address("198.18.0.7")] * 3
+    assert counted(lab, "trial_over") == 0
+
+
 def test_nothing_leaves_from_a_block_that_is_free_again(lab: Lab) -> None:
     """A connection that outlives the trial, as ICMP can: its packets are dropped and counted, and a new
     connection gets another block."""

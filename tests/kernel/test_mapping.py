@@ -156,6 +156,25 @@ def test_hairpin(lab: Lab, protocol: int) -> None:
         assert outcome.back[0].packet[1:5] == (*theirs, *source)
 
 
+@pytest.mark.parametrize(("mark", "takes"), [("0x2/0xf", False), ('"!0x2/0xf"', True), ("10", False)])
+def test_a_token_is_no_mark_of_a_rule(lab: Lab, mark: str, takes: bool) -> None:
+    """Connections to a mapping have a token as mark, of which a rule may ask for some bits: it is mark 0."""
+    rule = f"snat: {{back: {{interface: lan0, mark: {mark}, snat_ip: 198.51.100.9}}}}\n"
+    dnat = (
+        "dnat: {two: {protocol: tcp, dst_port: 9, mark: 2}, ten: {protocol: tcp, dst_port: 10, mark: 10}}\n"
+    )
+    lab.load(
+        site(
+            CGNAT.replace("HAIRPIN", "on").replace("FILTERING", "endpoint_independent") + rule + dnat
+        ).text.text
+    )
+    theirs = outside(lab, UDP, (OTHER, 42000), SERVERS[0])
+    lab.must("nft", "flush map ip nfcompile now; add element ip nfcompile now { ip : 0x1000002 }")
+    (outcome,) = lab.exchange([packet(UDP, (HOME, 41000), theirs)])
+    assert outcome.out[0].packet.destination == OTHER
+    assert (outcome.out[0].packet.source == address("198.51.100.9")) is takes
+
+
 def test_hairpin_off(lab: Lab) -> None:
     lab.load(homes(hairpin="off", filtering="endpoint_independent").text.text)
     theirs = outside(lab, UDP, (OTHER, 42000), SERVERS[0])

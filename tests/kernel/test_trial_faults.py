@@ -36,6 +36,8 @@ def test_an_apply_killed_while_its_timer_starts_leaves_no_trial_and_no_process(o
 
     assert killed_in(operator, WHILE_THE_TIMER_STARTS, kind, "--confirm", "600").returncode != 0
 
+    # A timer that is just being started is not seen among the processes.
+    operator.waits(lambda: store.read(operator.path).events[-1].result != history.LOADING)
     operator.waits(lambda: not timers(operator))
     assert (operator.live(), operator.left_over()) == (SITE, [])
     assert operator.does("confirm").stderr == "nfcompile: error: no site is on trial\n"

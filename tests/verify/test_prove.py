@@ -163,6 +163,19 @@ pools: {p: {type: cgnat, acl: a, priority: 1, subscribers: [10.0.0.0/26], global
 dnat: {d: {protocol: tcp, dst_cidr: 198.51.100.7/32, mark: 18, dnat_port: 8002}}
 snat: {s: {mark: 18, src_cidr: 10.0.0.0/26, dst_cidr: 10.0.0.0/8, snat_prefix: 192.0.2.0/26}}
 """,
+    # The gate of a pair holds each interface; a box may be of packets from both.
+    "an open gate is open for every interface": """
+version: 1
+interfaces: {inside: [lan0, lan1], outside: [wan0]}
+acls: {a: {1: allow ip 100.64.0.0/24}}
+pools: {p: {type: nat, acl: a, priority: 1, global_ip: [203.0.113.0/30]}}
+pairs: {east: {virtual: {lan0: [100.64.0.1/10], wan0: [192.0.2.2/28]}, unicast: on}}
+nodes:
+  a: {pair: east, priority: 150, sync: {interface: sync0, address: 10.255.0.1},
+      addresses: {lan0: 100.64.0.2/10, wan0: 192.0.2.3/28}}
+  b: {pair: east, sync: {interface: sync0, address: 10.255.0.2},
+      addresses: {lan0: 100.64.0.3/10, wan0: 192.0.2.4/28}}
+""",
 }
 
 

@@ -8,7 +8,7 @@ nft 1.0.2 cuts the data off after their first part: an error here, since it read
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from nfcompile.emit.expressions import (
     FIELDS,
@@ -41,16 +41,16 @@ DEFAULT_BURST = 5
 """Packets of a limit's burst where nft before 1.1 writes none."""
 
 
-def set_update(phrase: str, data_types: Mapping[str, tuple[str, ...]]) -> SetUpdate:
-    """Read an update of a map; `data_types` are those of the maps of the table. Raises UnknownListing.
+def set_update(phrase: str, data_types: Callable[[str], tuple[str, ...]]) -> SetUpdate:
+    """Read an update of a map; `data_types` says those of a map by name. Raises UnknownListing.
 
-    >>> set_update("update @assigned { ip saddr timeout 1m30s : meta mark }", {"assigned": ("mark",)}).timeout
+    >>> set_update("update @assigned { ip saddr timeout 1m30s : meta mark }", lambda _: ("mark",)).timeout
     90
     """
     found = _UPDATE.fullmatch(phrase)
     if found is None:
         raise UnknownListing(phrase)
-    types = data_types.get(found["name"], ())
+    types = data_types(found["name"])
     data = _operands(found["data"], types)
     if len(found["data"].split(" . ")) != len(types):
         raise UnknownListing(phrase, f"is cut off: the data are {' . '.join(types) or 'of no map'}")

@@ -56,7 +56,7 @@ def statement(listed: Any, sets: Mapping[str, Types]) -> Statement:
     """
     try:
         if isinstance(listed, str):
-            return set_update(listed, {name: types.data for name, types in sets.items()})
+            return set_update(listed, lambda name: sets[name].data if name in sets else ())
         kind, inside = single(listed)
         if kind in VERDICTS:
             return verdict(listed)

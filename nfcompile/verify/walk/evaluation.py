@@ -141,11 +141,14 @@ class Evaluation:
             apart(key, [entry.key for entry in met])
         return [Hit(entry) for entry in met], sure
 
-    def dynamic(self, name: Name, key: Key) -> Key | None:
+    def dynamic(self, name: Name, key: Key, which: bool = True) -> Key | None:
+        """The data of an element that packets make, None where there is none. `which`: it matters which of
+        several elements it is that other packets of the box may have made."""
         state = self.state.after(self.learned) if self.learned else self.state
-        data = state.data(name, key)
+        data = state.data(name, state.named(name, key))
         if data is None and (others := state.perhaps(name, key)):
-            return [None, *others][self.choose(len(others) + 1)]
+            ways = [None, *others] if which else [None, others[0]]
+            return ways[self.choose(len(ways))]
         if data is None and self.state.may_hold(name, key) and (name, key) not in self.learned:
             anything = self.state.may_be(name, self.program.sources[name].anything)
             data = anything if self.choose(2) else None

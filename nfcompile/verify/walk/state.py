@@ -10,6 +10,7 @@ from nfcompile.emit import Name
 from nfcompile.lower import names
 from nfcompile.lower.tokens import FIRST_TOKEN, TOKENS
 from nfcompile.model.ranges import Range
+from nfcompile.verify.boxes import Names, among
 from nfcompile.verify.chosen_values import DrawnNumber
 from nfcompile.verify.field_values import FieldValues
 from nfcompile.verify.walk.values import Key, Value, certain, within
@@ -47,6 +48,18 @@ class State(NamedTuple):
         part = key[0]
         count = part.many if isinstance(part, DrawnNumber) else part.size if isinstance(part, Range) else 0
         return () if len(key) == 1 and count and there >= count else None
+
+    def named(self, name: Name, key: Key) -> Key:
+        """A key of several interfaces as that of one of them, where elements of all are known. Raises Split
+        where they are of some."""
+        part = key[0]
+        if len(key) > 1 or not isinstance(part, Names):
+            return key
+        elements = (other for (at, other), data in self.learned.items() if at == name and data is not None)
+        known = {one for (one, *_) in elements if isinstance(one, str)}
+        if (there := among(part, known)) is None:
+            raise part.together(known)
+        return (min(part.names),) if there else key
 
     def may_hold(self, name: Name, key: Key) -> bool:
         """Whether packets may have left an element that is not known. Tokens that are young are tokens."""

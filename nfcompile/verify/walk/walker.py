@@ -231,7 +231,11 @@ class Walker:
         if update.op == "delete":
             self.packet.learn(name, key, None)
             return
-        known = self.packet.dynamic(name, key)
+        if update.op == "update" and update.condition is None:
+            if certain(key):
+                self.packet.learn(name, key, data)
+            return
+        known = self.packet.dynamic(name, key, which=isinstance(update.condition, CtCount))
         if known is None and not self.packet.state.unknown and _computed(key):
             # Of the packets of a box some find such an element made by a packet of another one.
             known = data if self.packet.choose(2) else None
