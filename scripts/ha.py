@@ -82,7 +82,7 @@ def foreign(before: list[TalkingFlow], new: list[TalkingFlow]) -> int:
 def power(lab: PairLab, traffic: Traffic, delay: float = 0.0, most: float = 0.6) -> tuple[str, bool]:
     """A power cut of the master, with new subscribers from the first moment."""
     if delay:
-        script = lab.folder / "gw2/bundle/etc/keepalived/nfcompile-notify"
+        script = lab.folder / "gw2/etc/keepalived/nfcompile-notify"
         script.write_text(script.read_text().replace("conntrackd -c |", f"sleep {delay}; conntrackd -c |"))
     before = ready(lab, traffic)
     cut = time.monotonic()

@@ -3,8 +3,8 @@ files that `build --bundle` makes.
 
     inner ---- switch ---- gw1, gw2 ---- switch ---- world        gw1 ---- sync ---- gw2
 
-Every node has /run, /etc/keepalived and /etc/conntrackd of its own, so the bundle's files are used as they
-are. Everything has names in /run/netns, so it belongs into scripts/in-namespaces.
+Every node has /run, /etc/keepalived and /etc/conntrackd of its own: what their packages put there, and the
+bundle's files, as they are. Everything has names in /run/netns, so it belongs into scripts/in-namespaces.
 """
 
 from __future__ import annotations
@@ -158,9 +158,18 @@ class PairLab:
         self.nfcompile(
             node, "build", str(self.site), "--node", node, "--bundle", str(self.folder / node / "bundle")
         )
+        self._copy_bundle(node)
         for name, value in self.sysctls(node).items():
             inside(node, f"sysctl -qw {name}={value} 2>/dev/null || true")
         self.nfcompile(node, "apply", str(self.site), "--node", node, "--yes")
+
+    def _copy_bundle(self, node: str) -> None:
+        """`cp -r DIR/etc /` of docs/ha.md, for the node's own folders. keepalived 2.3 does not start without
+        the file `keepalived.config-opts` of its package."""
+        own = self.folder / node
+        for daemon in ("keepalived", "conntrackd"):
+            for source in (Path("/etc"), own / "bundle/etc"):
+                shutil.copytree(source / daemon, own / "etc" / daemon, dirs_exist_ok=True)
 
     def sysctls(self, node: str) -> dict[str, str]:
         text = (self.folder / node / "bundle/etc/sysctl.d/60-nfcompile.conf").read_text()
@@ -264,10 +273,9 @@ class PairLab:
     def of_node(self, node: str, *command: str) -> list[str]:
         """A command as a node runs it: its network, and its own /run and configuration."""
         own = self.folder / node
-        bundle = own / "bundle/etc"
         binds = f"mount --bind {own}/run /run;"
-        binds += f"if [ -d {bundle}/keepalived ]; then mount --bind {bundle}/keepalived /etc/keepalived;"
-        binds += f"mount --bind {bundle}/conntrackd /etc/conntrackd; fi;"
+        binds += f"if [ -d {own}/etc ]; then mount --bind {own}/etc/keepalived /etc/keepalived;"
+        binds += f"mount --bind {own}/etc/conntrackd /etc/conntrackd; fi;"
         return ["ip", "netns", "exec", node, "sh", "-c", f'{binds} exec "$@"', "sh", *command]
 
     def environment(self, node: str) -> dict[str, str]:
