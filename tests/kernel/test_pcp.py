@@ -65,7 +65,7 @@ def test_a_port_is_opened_for_everybody(daemon: PcpCommand) -> None:
     told = client.map(UDP, 6000)
 
     assert (told.result, told.lifetime, told.inside, told.protocol) == (SUCCESS, 3600, 6000, UDP)
-    assert told.address == "203.0.113.1"
+    assert told.address == "200.0.2.1"
     assert 1024 <= told.port <= 2047
     assert arrives(lab, told.address, told.port) == "100.64.0.1:6000"
     assert arrives(lab, told.address, told.port, far=FURTHER, sport=77) == "100.64.0.1:6000"
@@ -79,7 +79,7 @@ def test_a_wish_is_met_where_the_block_has_the_port(daemon: PcpCommand) -> None:
     assert client.map(TCP, 80, wish=1500).port == 1500
     assert client.map(TCP, 1600).port == 1600
     assert client.map(TCP, 81, wish=9000).port in range(1024, 2048)
-    assert arrives(daemon.lab, "203.0.113.2", 1500, TCP) == "100.64.0.2:80"
+    assert arrives(daemon.lab, "200.0.2.2", 1500, TCP) == "100.64.0.2:80"
 
 
 def test_the_inside_socket_keeps_the_port_when_it_sends(daemon: PcpCommand) -> None:
@@ -150,10 +150,10 @@ def test_a_closed_port_is_closed(daemon: PcpCommand) -> None:
     ports = [client.map(UDP, 6000 + n).port for n in range(3)]
 
     assert client.map(UDP, 6000, lifetime=0)[2:4] == (SUCCESS, 0)
-    assert arrives(lab, "203.0.113.0", ports[0]) is None
-    assert arrives(lab, "203.0.113.0", ports[1]) == "100.64.0.8:6001"
+    assert arrives(lab, "200.0.2.0", ports[0]) is None
+    assert arrives(lab, "200.0.2.0", ports[1]) == "100.64.0.8:6001"
     assert client.map(UDP, 0, lifetime=0).result == SUCCESS
-    assert [arrives(lab, "203.0.113.0", port, sport=10) for port in ports] == [None, None, None]
+    assert [arrives(lab, "200.0.2.0", port, sport=10) for port in ports] == [None, None, None]
     assert client.map(UDP, 6000, lifetime=0).result == SUCCESS
 
 
@@ -177,7 +177,7 @@ def test_lifetimes_have_bounds(daemon: PcpCommand) -> None:
     assert client.map(UDP, 6000, lifetime=1).lifetime == 120
     assert client.map(UDP, 6001, lifetime=0xFFFFFFFF).lifetime == 86400
     listed = daemon.lab.must("nft", "list", "set", "ip", "nfcompile", "forwarded_homes")
-    assert re.search(r"203\.0\.113\.3 \. \d+ timeout 2m expires (1m5|2m)", listed), listed
+    assert re.search(r"200\.0\.2\.3 \. \d+ timeout 2m expires (1m5|2m)", listed), listed
 
 
 def test_refusals_are_answered(daemon: PcpCommand) -> None:
@@ -223,8 +223,8 @@ def test_who_may_ask(daemon: PcpCommand) -> None:
     assert Client(lab, "100.64.2.9").map(UDP, 6000).result == NOT_AUTHORIZED
     assert Client(lab, "10.0.0.1").map(UDP, 6000).result == NOT_AUTHORIZED
     told = Client(lab, "192.168.0.5").map(UDP, 6000, wish=7000)
-    assert (told.result, told.address, told.port) == (SUCCESS, "203.0.113.20", 6000)
-    assert arrives(lab, "203.0.113.20", 6000) == "192.168.0.5:6000"
+    assert (told.result, told.address, told.port) == (SUCCESS, "200.0.2.20", 6000)
+    assert arrives(lab, "200.0.2.20", 6000) == "192.168.0.5:6000"
 
 
 def test_the_acl_holds_for_connections_from_outside(daemon: PcpCommand) -> None:
@@ -245,7 +245,7 @@ def test_other_subscribers_reach_an_opened_port(daemon: PcpCommand) -> None:
 
     assert (seen[0].wire, address_text(seen[0].packet.destination)) == ("lan0", "100.64.0.15")
     assert seen[0].packet.destination_port == 6000
-    assert address_text(seen[0].packet.source).startswith("203.0.113.")
+    assert address_text(seen[0].packet.source).startswith("200.0.2.")
 
 
 def test_a_real_client_of_nat_pmp(daemon: PcpCommand) -> None:
@@ -256,14 +256,14 @@ def test_a_real_client_of_nat_pmp(daemon: PcpCommand) -> None:
 
     said = lab.must("natpmpc", "-g", SERVER, "-a", "1234", "6100", "udp", "600", side=INSIDE)
 
-    assert "Public IP address : 203.0.113.1" in said
+    assert "Public IP address : 200.0.2.1" in said
     mapped = re.search(r"Mapped public port (\d+) protocol UDP to local port 6100 li\w+ 600", said)
     assert mapped, said
     assert mapped[1] == "1234"
-    assert arrives(lab, "203.0.113.1", 1234) == "100.64.0.1:6100"
+    assert arrives(lab, "200.0.2.1", 1234) == "100.64.0.1:6100"
     closed = lab.must("natpmpc", "-g", SERVER, "-a", "0", "6100", "udp", "0", side=INSIDE)
     assert re.search(r"local port 6100 li\w+ 0", closed), closed
-    assert arrives(lab, "203.0.113.1", 1234, sport=10) is None
+    assert arrives(lab, "200.0.2.1", 1234, sport=10) is None
 
 
 def test_nat_pmp_is_refused_with_its_own_codes(daemon: PcpCommand) -> None:

@@ -54,11 +54,11 @@ pools:
     type: cgnat
     acl: homes
     priority: 100
-    global_ip: [203.0.113.0/30]
+    global_ip: [200.0.2.0/30]
     port_range: 1024-17407
     port_forwarding: on
-  shops: {type: cgnat, acl: shops, priority: 110, global_ip: [203.0.113.8/30]}
-  servers: {type: static, priority: 50, port_forwarding: on, global_map: {192.168.0.5: 203.0.113.20}}
+  shops: {type: cgnat, acl: shops, priority: 110, global_ip: [200.0.2.8/30]}
+  servers: {type: static, priority: 50, port_forwarding: on, global_map: {192.168.0.5: 200.0.2.20}}
 """
 
 
