@@ -26,6 +26,13 @@ for i in $(seq 60); do
 done
 cat $OUT/check
 """
+# netplan 1.1 has systemd and udev reload, which do not run here. Its files are for networkd alone to read.
+NETPLAN = """
+mkdir $OUT/bin
+ln -s /bin/true $OUT/bin/systemctl
+ln -s /bin/true $OUT/bin/udevadm
+PATH=$OUT/bin:$PATH netplan generate --root-dir $BUNDLE 2>$OUT/netplan
+"""
 BASE = {
     "lan0": "[Network]\nAddress=100.64.0.1/10\n",
     "lan1": "[Network]\nLinkLocalAddressing=no\n",
@@ -41,6 +48,12 @@ def network_faults(text: str) -> list[str]:
     return [f"{x['what']}: {x['is']}" for x in lines if x["code"] in NETWORK and x["state"] != "ok"]
 
 
+def complaints(said: str) -> list[str]:
+    """What networkd says of the bundle's files; newer ones name each that they use, too."""
+    lines = [line for line in said.splitlines() if "nfcompile.conf" in line]
+    return [line for line in lines if ": Configuring with /etc/systemd/network/" not in line]
+
+
 @pytest.mark.parametrize("routed", [False, True], ids=["local", "null"])
 def test_networkd_makes_of_it_what_the_site_needs(tmp_path, routed):
     need("/lib/systemd/systemd-networkd")
@@ -52,9 +65,7 @@ def test_networkd_makes_of_it_what_the_site_needs(tmp_path, routed):
     found = run(NETWORKD + SETTLED + "kill $daemon", folder, tmp_path / "out")
 
     assert network_faults(found) == []
-    assert (
-        "nfcompile.conf" not in (tmp_path / "out/networkd").read_text()
-    )  # it complains of what it cannot read
+    assert complaints((tmp_path / "out/networkd").read_text()) == []
 
 
 @pytest.mark.parametrize("routed", [False, True], ids=["local", "null"])
@@ -70,9 +81,9 @@ def test_netplan_makes_of_it_what_the_site_needs(tmp_path, routed):
 """)
     main.chmod(0o600)
     script = f"""
-    netplan generate --root-dir $BUNDLE 2>$OUT/netplan
+    {NETPLAN}
     mkdir -p $BUNDLE/etc/systemd/network
-    cp $BUNDLE/run/systemd/network/* $BUNDLE/etc/systemd/network/
+    cp -a $BUNDLE/run/systemd/network/* $BUNDLE/etc/systemd/network/
     {NETWORKD}
     {SETTLED}
     kill $daemon
@@ -87,7 +98,7 @@ def test_netplan_takes_vlans(tmp_path):
     need("netplan")
     folder = made(tmp_path, "netplan")
 
-    run("netplan generate --root-dir $BUNDLE 2>$OUT/netplan", folder, tmp_path / "out")
+    run(NETPLAN, folder, tmp_path / "out")
 
     assert (tmp_path / "out/netplan").read_text() == ""
     text = (folder / "run/systemd/network/10-netplan-lan2.network").read_text()
