@@ -49,20 +49,25 @@ class _Line:
         self._timer.start()
 
     def _appear(self) -> None:
+        from nfcompile.kernel.netns import no_fork
+
+        with no_fork, self._lock:
+            if not self._ended:
+                self._show()
+
+    def _show(self) -> None:
         from rich.console import Console
         from rich.live import Live
         from rich.spinner import Spinner
         from rich.text import Text
 
-        with self._lock:
-            if not self._ended:
-                console = Console(stderr=True, no_color=not self._color)
-                # Otherwise what the verb prints, maybe into a file, would go to the terminal with the line.
-                spinner = Spinner("dots", Text(self._text), style="status.spinner")
-                self._live = Live(
-                    spinner, console=console, refresh_per_second=12.5, transient=True, redirect_stdout=False
-                )
-                self._live.start()
+        console = Console(stderr=True, no_color=not self._color)
+        # Otherwise what the verb prints, maybe into a file, would go to the terminal with the line.
+        spinner = Spinner("dots", Text(self._text), style="status.spinner")
+        self._live = Live(
+            spinner, console=console, refresh_per_second=12.5, transient=True, redirect_stdout=False
+        )
+        self._live.start()
 
     def end(self) -> None:
         """Take it away."""

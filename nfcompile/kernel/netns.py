@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import traceback
+from _thread import allocate_lock
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,10 @@ from nfcompile.kernel import KernelError, interrupts
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 NAMED = Path("/run/netns")
+
+no_fork = allocate_lock()
+"""A thread holds it while it imports modules: a child that is forked meanwhile would wait for ever for the
+locks of these modules."""
 
 T = TypeVar("T")
 
@@ -103,7 +108,8 @@ def _system(name: str, *arguments: int) -> str:
 
 def _in_child(enter: Callable[[], None], work: Callable[[], T]) -> T:
     reading, writing = os.pipe()
-    child = os.fork()
+    with no_fork:
+        child = os.fork()
     if child == 0:
         os.close(reading)
         _answer(writing, enter, work)

@@ -68,6 +68,44 @@ def test_a_pipe_gets_nothing():
     assert time.monotonic() - begun >= 0.5
 
 
+FORK = """
+import os, signal, sys, threading
+from nfcompile.cli import progress
+from nfcompile.cli.options import Options
+from nfcompile.kernel import netns
+
+begun, forked = threading.Event(), threading.Event()
+class SlowDisk:
+    def find_spec(name, path=None, target=None):
+        if name == "inspect":
+            begun.set()
+            forked.wait(0.5)
+def imports():
+    signal.alarm(20)  # a child that waits for ever
+    import inspect
+    return inspect.__name__
+def fork():
+    child = os_fork()
+    forked.set()
+    return child
+os_fork, os.fork = os.fork, fork
+netns._unshare = lambda: None
+sys.modules.pop("inspect", None)
+sys.meta_path.insert(0, SlowDisk)
+progress.DELAY_SECONDS = 0
+with progress.working("applying", Options()):
+    begun.wait()
+    assert netns.in_scratch(imports) == "inspect"
+"""
+"""Work that forks while the line's thread imports a module, which the child needs too."""
+
+
+def test_a_child_is_not_forked_amid_an_import():
+    got, code = on_terminal([sys.executable, "-c", FORK])
+
+    assert code == 0, got
+
+
 # Each verb. The site is large where Ctrl-C has to meet it at work.
 
 ENTRIES = "".join(
