@@ -72,20 +72,24 @@ def numbered_ports(allocation: PoolAllocation) -> NumberedPorts | None:
 
 def _low_bits(numbering: Numbering) -> int:
     """How many low bits of the numbers of blocks are those of the port: none if they are not aligned, and
-    none where the blocks are few.
+    none where the blocks are few. The blocks that are left over are a power of two, so that their chain is
+    exact, too.
 
     >>> from nfcompile.ipalloc import Stock
-    >>> def low(first: int, size: int) -> int:
-    ...     return _low_bits(Numbering(Stock((), Range(first, 65535), size)))
-    >>> low(1024, 128), low(1024, 1024), low(1000, 128), low(32768, 8)
-    (3, 0, 0, 6)
+    >>> def low(first: int, size: int, last: int = 65535) -> int:
+    ...     return _low_bits(Numbering(Stock((), Range(first, last), size)))
+    >>> low(1024, 128), low(1024, 1024), low(1000, 128), low(32768, 8), low(1024, 64, 40383)
+    (3, 0, 0, 6, 1)
     """
     stock = numbering.stock
     if stock.ports is None or numbering.each <= FEW_BLOCKS or stock.block_size & stock.block_size - 1:
         return 0
     steps, beside = divmod(stock.ports.first, stock.block_size)
     aligned = 0 if beside else (steps & -steps).bit_length() - 1
-    return min(aligned, (numbering.block_bits + 1) // 2)
+    low = min(aligned, (numbering.block_bits + 1) // 2)
+    while (left := numbering.each & (1 << low) - 1) & left - 1:
+        low -= 1
+    return low
 
 
 def ports_objects(context: Context, allocation: PoolAllocation, plan: NumberedPorts) -> Iterator[Object]:
@@ -156,7 +160,11 @@ def _parts(plan: NumberedPorts, part: int) -> dict[int, Range]:
     that differ in those bits."""
     first = ((number, plan.first_port(number)) for number in range(0, plan.numbering.each, 1 << plan.low))
     if plan.low:
-        more = (plan.spread.size << plan.low) - 1
-        return {number: Range(port, port + more) for number, port in first}
+        return {number: Range(port, port + _together(plan, number) - 1) for number, port in first}
     found = ((number, plan.spread.part(port, part)) for number, port in first)
     return {number: ports for number, ports in found if ports is not None}
+
+
+def _together(plan: NumberedPorts, number: int) -> int:
+    """How many ports the blocks have that differ in the low bits of their numbers, from this one on."""
+    return plan.spread.size * min(1 << plan.low, plan.numbering.each - number)

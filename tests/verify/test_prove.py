@@ -163,6 +163,24 @@ pools: {p: {type: cgnat, acl: a, priority: 1, subscribers: [10.0.0.0/26], global
 dnat: {d: {protocol: tcp, dst_cidr: 198.51.100.7/32, mark: 18, dnat_port: 8002}}
 snat: {s: {mark: 18, src_cidr: 10.0.0.0/26, dst_cidr: 10.0.0.0/8, snat_prefix: 192.0.2.0/26}}
 """,
+    # An element may lead anywhere, so to a destination that an `snat` rule is for.
+    "a rule translates what an element leads elsewhere": """
+version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+acls: {a: {1: allow ip 10.0.0.0/26}}
+pools: {p: {type: cgnat, acl: a, priority: 1, subscribers: [10.0.0.0/26], global_ip: [203.0.113.0/30],
+            port_range: 32768-65535, inbound: subscriber}}
+snat: {s: {protocol: [tcp, udp], dst_cidr: 198.18.0.0/15, snat_ip: 192.0.2.8}}
+""",
+    # 609 blocks: the low bits of the last one's number are not those of all.
+    "the last blocks of an address are fewer": """
+version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+acls: {a: {1: allow ip 10.0.0.0/26}}
+pools: {p: {type: cgnat, acl: a, priority: 1, allocation: dynamic, global_ip: [203.0.113.0/30],
+            port_range: 1024-39999, port_block_size: 64,
+            limits_peruser: {portlimit_tcp: 64, portlimit_udp: 64}}}
+""",
     # The gate of a pair holds each interface; a box may be of packets from both.
     "an open gate is open for every interface": """
 version: 1

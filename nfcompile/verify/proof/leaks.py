@@ -1,4 +1,5 @@
-"""No private source leaves: what a pool accepts goes out with one of the pool's addresses, or not at all.
+"""No private source leaves: what a pool accepts goes out with one of the pool's addresses, or not at all;
+what an element leads elsewhere with one of any pool's or rule's.
 
 Asked of the ruleset in every state that packets can have left it in: each look-up of an element that packets
 write is walked both ways, with any data. So a full block, a limit that is reached and a lost race are among
@@ -43,6 +44,7 @@ def leaks(
 ) -> Iterator[Ways]:
     """The ways of packets that a pool or a rule translates. Raises TooManyBoxes."""
     globals_ = {pool.name: _globals(pool) for pool in site.active_pools if pool.translates}
+    anybodys = _any_of(_all_globals(site))
     together = Together(program, ANYHOW, most)
     mine = [(box, fate) for box, fate in boxes if fate.pool in globals_ or _is_translated(box, fate)]
     for alike in by_protocol(mine):
@@ -51,10 +53,10 @@ def leaks(
         count, found = 0, []
         for way in ways:
             box, fate = alike[way.start]
-            if fate.pool not in globals_ or fate.action == "drop":
+            if fate.pool is None or fate.pool not in globals_ or fate.action == "drop":
                 continue
             count += 1
-            if fate.pool and _leaks(way, globals_[fate.pool]):
+            if _leaks(way, globals_[fate.pool]) and (_leaks(way, anybodys) or not _is_led(box, fate, way)):
                 found.append(Leak(part_of(box, way), fate.pool, way))
         yield Ways(count, tuple(found), tuple(ways))
 
@@ -71,12 +73,27 @@ def _leaks(way: Flight, mine: Callable[[Range], bool]) -> bool:
     return not (way.status & STATUS["snat"] and (source == EVERYWHERE or mine(source)))
 
 
+def _is_led(box: Box, fate: Fate, way: Flight) -> bool:
+    """Whether an element leads packets elsewhere than the site says: another rule may translate them then."""
+    return way.now.destination != part_of(box, way).confined(fate.destinations)
+
+
+def _all_globals(site: Site) -> Ranges:
+    """The addresses of all pools and rules."""
+    of_pools = [one for pool in site.active_pools if pool.translates for one in pool.global_ranges]
+    return union([*of_pools, *(rule.snat_ip for rule in site.snat if rule.snat_ip is not None)])
+
+
 def _globals(pool: Pool) -> Callable[[Range], bool]:
     ranges = union(pool.global_ranges)
     first, last = ranges[0].first, ranges[-1].last
     # What a dynamic pool takes is walked as the hull of all its addresses.
     if pool.is_dynamic:
         return lambda source: first <= source.first and source.last <= last
+    return _any_of(ranges)
+
+
+def _any_of(ranges: Ranges) -> Callable[[Range], bool]:
     return lambda source: any(within(source, one) for one in ranges) or _pieces_within(source, ranges)
 
 
