@@ -119,3 +119,21 @@ def test_a_drawn_bit_stays_in_the_block_of_each_source() -> None:
     assert drawn.narrowed((Range(1, 2),)) == ShuffledNumber(0x500, 0x5FF)
     assert drawn.changed(0xFFFF, 0x1000).last == 0x16FF
     assert either(Range(1, 2), TURNED) is None
+
+
+def many(count: int) -> str:
+    pools = [
+        f"  p{at}: {{type: cgnat, acl: a{at}, priority: {at + 1}, global_ip: [203.0.{at}.0/30]}}"
+        for at in range(count)
+    ]
+    acls = [f"  a{at}: {{10: allow ip 10.{at}.0.0/28}}" for at in range(count)]
+    return "\n".join(["acls:", *acls, "pools:", *pools])
+
+
+def test_later_packets_are_not_cut_by_every_pair_of_pools() -> None:
+    """Renewal does not decide: 20 pools with their defaults made 30,457 boxes, and 40 made 109,377."""
+    few, more = (proof.prove(site(many(count))) for count in (6, 12))
+
+    assert few.holds
+    assert more.holds
+    assert more.later_boxes < 2 * few.later_boxes

@@ -19,15 +19,20 @@ from nfcompile.emit.statements import (
     SetUpdate,
     Statement,
     Use,
+    VerdictMap,
 )
 from nfcompile.verify.walk.program import Program
+
+BACK, ENDS = ("jump",), ("jump", "goto")
+"""How a rule goes to a chain that all packets leave as they have come: back to the next rule, or to where
+its own chain ends."""
 
 
 def deciding(program: Program) -> Program:
     """The same ruleset for packets whose connections have any mark."""
     inert = _inert(program)
     chains = {
-        name: tuple(rule for rule in rules if not _decides_nothing(rule, inert))
+        name: tuple(rule for rule in rules if not _decides_nothing(rule, program, inert, BACK))
         for name, rules in program.chains.items()
     }
     return program._replace(chains=chains, known={})
@@ -40,20 +45,23 @@ def _inert(program: Program) -> frozenset[Name]:
         found = frozenset(
             name
             for name, rules in program.chains.items()
-            if all(_decides_nothing(rule, inert) for rule in rules)
+            if all(_decides_nothing(rule, program, inert, ENDS) for rule in rules)
         )
         if found == inert:
             return inert
         inert = found
 
 
-def _decides_nothing(rule: Rule, inert: frozenset[Name]) -> bool:
-    return all(_is_idle(statement, inert) for statement in rule.statements)
+def _decides_nothing(rule: Rule, program: Program, inert: frozenset[Name], kinds: tuple[str, ...]) -> bool:
+    return all(_is_idle(statement, program, inert, kinds) for statement in rule.statements)
 
 
-def _is_idle(statement: Statement, inert: frozenset[Name]) -> bool:
+def _is_idle(statement: Statement, program: Program, inert: frozenset[Name], kinds: tuple[str, ...]) -> bool:
     if isinstance(statement, Verdict):
-        return statement.kind == "jump" and statement.chain in inert
+        return statement.kind in kinds and statement.chain in inert
+    if isinstance(statement, VerdictMap):
+        verdicts = (entry.data for entry in program.entries(statement.source))
+        return all(isinstance(one, Verdict) and one.kind in kinds and one.chain in inert for one in verdicts)
     if isinstance(statement, Mangle):
         return statement.field in (CT_MARK, META_MARK)
     return isinstance(statement, Match | SetUpdate | Use | Log | Limit | CtCount)
