@@ -172,6 +172,17 @@ pools: {p: {type: cgnat, acl: a, priority: 1, subscribers: [10.0.0.0/26], global
             port_range: 32768-65535, inbound: subscriber}}
 snat: {s: {protocol: [tcp, udp], dst_cidr: 198.18.0.0/15, snat_ip: 192.0.2.8}}
 """,
+    # A mapping leads inside; on a gateway with one arm addresses say what that is.
+    "no mapping leads outside by a shared interface": """
+version: 1
+interfaces: {inside: [lan0, wan0], outside: [lan0, wan0]}
+acls: {a: {1: allow ip src 10.0.0.0/32 dst 198.18.1.24-198.18.1.28}}
+pools:
+  p: {type: cgnat, priority: 2, subscribers: [10.102.0.36/31], global_ip: [203.0.113.7],
+      port_range: 1024-32767, inbound: subscriber}
+  q: {type: cgnat, priority: 1, acl: a, global_ip: [203.0.113.7], port_range: 32768-65535,
+      filtering: endpoint_independent}
+""",
     # 609 blocks: the low bits of the last one's number are not those of all.
     "the last blocks of an address are fewer": """
 version: 1

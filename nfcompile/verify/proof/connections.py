@@ -42,6 +42,8 @@ from nfcompile.verify.walk.ways import Outcome, outcome
 TRANSLATED = STATUS["snat"] | STATUS["dnat"]
 FROM_OUTSIDE = (LATER, STATUS["dnat"]), (ANSWER, STATUS["snat"])
 """What is sent to a global address, in connections of which the other end is outside."""
+HOST = 6
+"""Which of the eight ends of a connection is the destination that it is led to."""
 Marked = tuple[Box, Range | None]
 """A box, and the mark of its connections: None is any, where rules have translated them."""
 
@@ -92,15 +94,21 @@ class Connections:
                 continue
             came, now = flight.original, flight.now
             towards = _names(flight.towards)
+            numbers = [_numbers(value) for value in (*came[2:6], *now[2:6])]
             if status == STATUS["dnat"] and mark is None:
                 towards &= self.gate.inside
-                if not towards:
+                numbers[HOST] = self._inside(numbers[HOST])
+                if not towards or not numbers[HOST]:
                     continue
             joined = Joined(now.protocol, status, mark, _names(came.interface), towards, _names(flight.home))
-            ends = self.ends.setdefault(joined, tuple(set() for _ in range(8)))
-            values = *came[2:6], *now[2:6]
-            for known, value in zip(ends, values, strict=True):
-                known.add(_numbers(value))
+            ends = self.ends.setdefault(joined, tuple(set() for _ in numbers))
+            for known, value in zip(ends, numbers, strict=True):
+                known.add(value)
+
+    def _inside(self, destinations: Ranges) -> Ranges:
+        """Where a mapping can lead: on a gateway that knows its sides by the addresses, inside networks."""
+        gate = self.gate
+        return intersect(destinations, tuple(gate.networks.ranges)) if gate.shared else destinations
 
     def boxes(self, interfaces: frozenset[str]) -> Iterator[Marked]:
         """Their packets after the first. What the gateway itself answers is not forwarded."""
