@@ -79,7 +79,7 @@ def dynamic(context: Context, allocation: PoolAllocation) -> PoolPart:
             numbers(allocation, plan is not None),
             () if plan is None else ports_objects(context, allocation, plan),
             search_chains(allocation),
-            _chains(context, allocation),
+            _chains(context, allocation, plan),
         )
     )
     return PoolPart(objects, (pool_rule(pool, goto(names.allocator("slots", pool.name))),), inbound)
@@ -109,11 +109,11 @@ def _state(context: Context, allocation: PoolAllocation) -> Iterator[Object]:
     yield from trial_objects(context, allocation, size)
 
 
-def _chains(context: Context, allocation: PoolAllocation) -> Iterator[Chain]:
+def _chains(context: Context, allocation: PoolAllocation, plan: NumberedPorts | None) -> Iterator[Chain]:
     pool = allocation.pool
-    if numbered_ports(allocation) is not None:
+    if plan is not None:
         yield chain_of(pool, names.allocator("portless", pool.name), *portless(allocation))
-    yield chain_of(pool, names.allocator("use", pool.name), *_use(allocation, numbered_ports(allocation)))
+    yield chain_of(pool, names.allocator("use", pool.name), *_use(allocation, plan))
     yield chain_of(pool, names.allocator("slots", pool.name), *_choose_slot(allocation))
     yield no_room(pool, names.allocator("exhausted", pool.name), names.pool_counter(pool.name, "exhausted"))
     for slot in range(1, allocation.blocks_each + 1):
