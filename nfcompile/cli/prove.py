@@ -20,8 +20,9 @@ from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference, reference_site
 from nfcompile.verify.explain import Explanation, Question, Undecided, explain
 from nfcompile.verify.proof import Box, Compared, Grown, Leak, Proof, Shared, TooManyBoxes, prove
-from nfcompile.verify.walk import UnknownStatement
+from nfcompile.verify.walk import NOTHING, UnknownStatement
 
+CLOSED = ", while the gate is closed"
 SHOWN = 5
 """Counterexamples of each kind that are shown in full."""
 
@@ -69,7 +70,7 @@ def _text(compiled: Compiled, proof: Proof) -> Iterator[str]:
         "packets",
         f"{boxes}, in all of them the ruleset agrees with the site",
         f"in {len(proof.different):,} of {boxes} the ruleset disagrees with the site",
-        [line for one in proof.different[:SHOWN] for line in _difference(compiled, one.box)],
+        [line for one in proof.different[:SHOWN] for line in _difference(compiled, one)],
     )
     yield from _told(
         "leaks",
@@ -135,12 +136,12 @@ def _moved(one: Grown) -> str:
     return f"pools.{one.pool}.{one.what}: {subscribers} moves when {range_text(one.entry)} is appended"
 
 
-def _difference(compiled: Compiled, box: Box) -> Iterator[str]:
+def _difference(compiled: Compiled, found: Compared) -> Iterator[str]:
     """A packet, what the site says of it, and what the ruleset does."""
-    one = box.one()
-    yield spelled(one)
-    yield f"    the site:    {_said(compiled, one)}"
-    answer = _explained(compiled, one)
+    one = found.box.one()
+    yield spelled(one) + (CLOSED if found.is_closed else "")
+    yield f"    the site:    {_said(compiled, one, found.is_closed)}"
+    answer = _explained(compiled, one, found.is_closed)
     if isinstance(answer, str):
         yield f"    the ruleset: {answer}"
         return
@@ -165,19 +166,20 @@ def spelled(one: Box) -> str:
     return f"{name}{start} from {min(one.interface)}, {left} to {right}, routed to {min(one.towards)}"
 
 
-def _said(compiled: Compiled, one: Box) -> str:
-    gate = reference_site.gateway(compiled.site, compiled.allocations)
+def _said(compiled: Compiled, one: Box, is_closed: bool) -> str:
+    gate = reference_site.gateway(compiled.site, compiled.allocations, is_closed)
     return str(reference.fate(gate, one.packet, one.route))
 
 
-def _explained(compiled: Compiled, one: Box) -> Explanation | str:
+def _explained(compiled: Compiled, one: Box, is_closed: bool) -> Explanation | str:
     ends = one.source[0].first, one.destination[0].first
     question = Question(one.protocol, *ends, interface=min(one.interface), opens=one.opens)
     if one.protocol in protocols.WITH_PORTS:
         ports = one.source_port[0].first, one.destination_port[0].first
         question = question._replace(source_port=ports[0], destination_port=ports[1])
     try:
-        return explain(compiled, question, route=lambda to: _towards(one, to))
+        state = NOTHING if is_closed else None
+        return explain(compiled, question, state, route=lambda to: _towards(one, to))
     except Undecided:
         return "several ways"
 
@@ -207,7 +209,7 @@ def _as_data(compiled: Compiled, proof: Proof) -> dict[str, Any]:
     return of_ipv6 | {
         "packets": {
             "boxes": proof.boxes,
-            "different": [_difference_data(compiled, one.box.one()) for one in proof.different],
+            "different": [_difference_data(compiled, one) for one in proof.different],
         },
         "leaks": {
             "ways": proof.ways,
@@ -246,12 +248,13 @@ def _as_data(compiled: Compiled, proof: Proof) -> dict[str, Any]:
     }
 
 
-def _difference_data(compiled: Compiled, one: Box) -> dict[str, Any]:
-    answer = _explained(compiled, one)
+def _difference_data(compiled: Compiled, found: Compared) -> dict[str, Any]:
+    one = found.box.one()
+    answer = _explained(compiled, one, found.is_closed)
     steps = [] if isinstance(answer, str) else answer.steps
     return {
-        "packet": spelled(one),
-        "site": _said(compiled, one),
+        "packet": spelled(one) + (CLOSED if found.is_closed else ""),
+        "site": _said(compiled, one, found.is_closed),
         "ruleset": answer if isinstance(answer, str) else answer.action,
         "steps": [{"path": dotted(step.path), "text": step.text} for step in steps],
     }

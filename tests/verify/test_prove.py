@@ -19,7 +19,7 @@ from nfcompile.emit import Chain, Element, Map, Rule, Table
 from nfcompile.emit.expressions import Bitwise
 from nfcompile.emit.listing import read_key
 from nfcompile.emit.spelling import key_text, rule_text
-from nfcompile.emit.statements import ACCEPT, Mangle
+from nfcompile.emit.statements import ACCEPT, Mangle, Match
 from nfcompile.model.ranges import Range
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import proof
@@ -316,6 +316,41 @@ def test_a_broken_ruleset_is_not_proved(
     assert f"{says:<11}NO: " in said
     assert "the site: " in said
     assert "the ruleset: " in said
+
+
+def test_a_gate_that_does_not_hold_is_shown_closed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The counterexample is of a closed gate, and so must its explanation be."""
+    whole = pipeline.compile_site
+    spares = with_match("meta l4proto != 112", "meta l4proto != 17")
+
+    def broken(document: Any) -> Compiled:
+        done = whole(document)
+        return done._replace(table=changed(done.table, "nat_prerouting", spares))
+
+    monkeypatch.setattr(pipeline, "compile_site", broken)
+    (tmp_path / "site.yaml").write_text(NO_ALARM["an open gate is open for every interface"])
+
+    assert verb.run(Options((str(tmp_path / "site.yaml"),), node="a", no_color=True)) == 1
+
+    said = capsys.readouterr().out
+    assert "udp from " in said
+    assert ", while the gate is closed\n        the site:    drop (the gate is closed)\n" in said
+
+
+def with_match(old: str, new: str) -> Callable[[Chain], Chain]:
+    """A chain with another match in the place of one."""
+    assert old.split(" != ")[0] == new.split(" != ")[0]
+    number = int(new.split(" != ")[1])
+
+    def change(one: Any) -> Any:
+        is_old = isinstance(one, Match) and rule_text((one,)) == old
+        return one._replace(right=(Element((Range(number, number),)),)) if is_old else one
+
+    return lambda chain: chain._replace(
+        rules=tuple(r._replace(statements=tuple(map(change, r.statements))) for r in chain.rules)
+    )
 
 
 def test_two_blocks_that_meet_are_seen() -> None:

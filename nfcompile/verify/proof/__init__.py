@@ -82,7 +82,7 @@ def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
             if count > most_boxes:
                 raise TooManyBoxes.than(most_boxes)
             if not one.agree:
-                different.append(one)
+                different.append(one._replace(is_closed=is_closed))
             leaving.setdefault(one.box.protocol, set()).update(rectangles(site, pools, one))
         for found in leaks(site, program, said, most_boxes):
             ways += found.out_of_pools

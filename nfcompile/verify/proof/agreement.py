@@ -27,11 +27,13 @@ PROTOCOL_NUMBERS = 256
 
 
 class Compared(NamedTuple):
-    """What both say of the packets of a box; of a box that has several outcomes, one of them."""
+    """What both say of the packets of a box; of a box that has several outcomes, one of them. `is_closed`: on
+    a node of a pair whose gate is closed."""
 
     box: Box
     fate: Fate
     outcome: Outcome
+    is_closed: bool = False
 
     @property
     def agree(self) -> bool:
