@@ -149,9 +149,18 @@ FAULTS = (
     ),
     Fault("lower/custom_nat.py", "statements.append(RETURN)", "pass", MARKS),
     Fault(
+        "lower/qualifiers.py", "(unlike(token, FIRST_TOKEN), test)", "(test,)", ("kernel/test_mapping.py",)
+    ),
+    Fault(
+        "lower/qualifiers.py",
+        "((match(token, FIRST_TOKEN),), (test,)) if",
+        "((test,),) if",
+        ("kernel/test_mapping.py",),
+    ),
+    Fault(
         "lower/custom_nat.py",
-        "_snat_rule(rule, others, *context.from_inside)",
-        "_snat_rule(rule, others)",
+        "_snat_rules(context, rule, others, *context.from_inside)",
+        "_snat_rules(context, rule, others)",
         MARKS,
     ),
     Fault(

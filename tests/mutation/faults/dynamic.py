@@ -54,6 +54,13 @@ FAULTS = (
     Fault("lower/dynamic.py", '*([tried(slot, "trial")] if trial else [])', "", TRIALS),
     Fault("lower/trial.py", "set_mark(UNANSWERED, CT_MARK))", "set_mark(1, CT_MARK))", TRIALS),
     Fault("lower/trial.py", "        moves(pool, 1, subscriber),\n", "", TRIALS),
+    Fault("lower/trial.py", "(match(Bitwise(CT_STATUS, SNAT), 0),)", "()", TRIALS),
+    Fault(
+        "allocation/pools.py",
+        "min(limit // self.stock.block_size, self.stock.blocks_per_address)",
+        "limit // self.stock.block_size",
+        ("allocation/test_pools.py",),
+    ),
     Fault("lower/trial.py", "Rule((mine, TO_LEARN, ACCEPT), path)", "Rule((mine, ACCEPT), path)", TRIALS),
     Fault(
         "lower/trial.py",

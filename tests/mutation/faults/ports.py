@@ -147,8 +147,14 @@ FAULTS = (
     ),
     Fault(
         "lower/numbered_ports.py",
-        "more = (plan.spread.size << plan.low) - 1",
-        "more = plan.spread.size - 1",
+        "min(1 << plan.low, plan.numbering.each - number)",
+        "(1 << plan.low)",
+        ("verify/test_prove.py",),
+    ),
+    Fault(
+        "lower/numbered_ports.py",
+        "min(1 << plan.low, plan.numbering.each - number)",
+        "1",
         NUMBERED,
     ),
     Fault(

@@ -8,7 +8,7 @@ FAULTS = (
     # The address of the interface, exclusions.
     Fault("lower/custom_nat.py", 'Nat("masquerade", None, port)', 'Nat("masquerade", None)', RULES),
     Fault("lower/custom_nat.py", "return ACCEPT", "return RETURN", RULES),
-    Fault("lower/custom_nat.py", "(RETURN,) if rule.exclude else drop)", "(RETURN,))", RULES),
+    Fault("lower/custom_nat.py", "(RETURN,) if rule.exclude else drop", "(RETURN,)", RULES),
     Fault("lower/custom_nat.py", "while towards and not towards[-1].exclude:", "while towards:", RULES),
     Fault(
         "lower/sources.py", "in context.site.snat if rule.exclude)", "in context.site.snat if False)", RULES
