@@ -61,7 +61,7 @@ from nfcompile.analysis.check_input import CheckInput
 from nfcompile.diagnostics import Diagnostic
 from nfcompile.ipalloc import Stock
 
-MOST_CHAINS = 1 << 13
+MOST_BLOCKS = 1 << 13
 """Blocks of an address of a dynamic pool. For each chain that looks up its address in the pool's map,
 nf_tables_bind_set (kernel 6.18) walks those that do so already: 8,064 blocks take 3 s of kernel time, 16,128
 take 12 s, and 32,256 took 280 s."""
@@ -83,15 +83,15 @@ def check(checked: CheckInput) -> Iterator[Diagnostic]:
 
 def _is_loadable(stock: Stock) -> bool:
     """Whether every block can have a number of its own, and the kernel takes the chains of the blocks."""
-    return stock.addresses <= Numbering(stock).most_addresses and stock.blocks_per_address <= MOST_CHAINS
+    return stock.addresses <= Numbering(stock).most_addresses and stock.blocks_per_address <= MOST_BLOCKS
 
 
 def _too_large(allocation: PoolAllocation) -> Diagnostic:
     pool, stock = allocation.pool, allocation.stock
     each, size = stock.blocks_per_address, _sufficient_block_size(stock)
     raised = f"raise port_block_size to {size}"
-    if pool.shares_addresses and each > MOST_CHAINS:
-        message = f"dynamic pool '{pool.name}' has {each} blocks on each address, more than {MOST_CHAINS}"
+    if pool.shares_addresses and each > MOST_BLOCKS:
+        message = f"dynamic pool '{pool.name}' has {each} blocks on each address, more than {MOST_BLOCKS}"
         hint = f"{raised}, or make the pool deterministic"
     else:
         most = Numbering(stock).most_addresses

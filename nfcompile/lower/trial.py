@@ -212,7 +212,7 @@ def on_trial_chain(
         rules.append((set_mark(tried), _taken(pool, seconds), renewed))
         rules.append((set_mark(held), SetUpdate("delete", ontrial, subscriber, META_MARK), full))
     over = counter(names.pool_counter(pool.name, "trial_over")), DROP
-    # The mark is that of the subscriber who opened the connection, if a pool translates its source.
+    # A pool that translates the source has set the mark: it speaks of the source, not of this end.
     theirs = () if side == "inside" else (match(Bitwise(CT_STATUS, SNAT), 0),)
     rules += [
         (match(META_MARK, 0), match(CT_MARK, UNANSWERED), *theirs, *over),

@@ -165,7 +165,7 @@ dnat: {web: {src_cidr: 100.64.0.0/16, dst_cidr: 203.0.113.1, dnat_ip: 198.18.0.7
 
 
 def test_the_first_packet_of_a_subscriber_that_a_rule_leads_elsewhere(lab: Lab) -> None:
-    """The other end has no block: nobody's trial is over. All packets of a trial were dropped once."""
+    """The other end has no block, so no trial is over; all packets of a subscriber on trial were dropped."""
     lab.load(site(LED).text.text)
     global_address = address("203.0.113.1")
 

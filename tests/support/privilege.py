@@ -1,4 +1,4 @@
-"""What an ordinary user may not, who runs the kernel tests as root of a user namespace."""
+"""What the kernel refuses an ordinary user, whose kernel tests run as root of a user namespace."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def leaks(
 ) -> Iterator[Ways]:
     """The ways of packets that a pool or a rule translates. Raises TooManyBoxes."""
     globals_ = {pool.name: _globals(pool) for pool in site.active_pools if pool.translates}
-    anybodys = _any_of(_all_globals(site))
+    anybodys = _lies_in(_all_globals(site))
     together = Together(program, ANYHOW, most)
     mine = [(box, fate) for box, fate in boxes if fate.pool in globals_ or _is_translated(box, fate)]
     for alike in by_protocol(mine):
@@ -90,10 +90,10 @@ def _globals(pool: Pool) -> Callable[[Range], bool]:
     # What a dynamic pool takes is walked as the hull of all its addresses.
     if pool.is_dynamic:
         return lambda source: first <= source.first and source.last <= last
-    return _any_of(ranges)
+    return _lies_in(ranges)
 
 
-def _any_of(ranges: Ranges) -> Callable[[Range], bool]:
+def _lies_in(ranges: Ranges) -> Callable[[Range], bool]:
     return lambda source: any(within(source, one) for one in ranges) or _pieces_within(source, ranges)
 
 
