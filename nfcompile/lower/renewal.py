@@ -265,9 +265,10 @@ def _while_alive(context: Context, renewing: list[PoolAllocation]) -> Iterator[R
     for field, inbound in ways.items():
         for allocation in renewing:
             alive = match(CT_MARK, names.alive(alive_seconds(context, allocation.pool)))
-            for mine in whose(context, allocation, Field(field)):
-                yield Rule((udp, *inbound, *mine, alive, ACCEPT), OPTION)
-        yield Rule((udp, *inbound, counter(names.SILENT_COUNTER), DROP), OPTION)
+            # A pool that renews nothing has some of its ports: its connections may have a token too.
+            mine = next(whose(context, allocation, Field(field)))
+            yield Rule((udp, *inbound, *mine, alive, ACCEPT), OPTION)
+            yield Rule((udp, *inbound, *mine, counter(names.SILENT_COUNTER), DROP), OPTION)
 
 
 def _new_token(young: int, alive: tuple[int, ...], tokens: int) -> Chain:

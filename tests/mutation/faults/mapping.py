@@ -115,7 +115,12 @@ FAULTS = (
         "",
         IDLE,
     ),
-    Fault("lower/renewal.py", "*inbound, counter(names.SILENT_COUNTER), DROP)", "*inbound, ACCEPT)", IDLE),
+    Fault(
+        "lower/renewal.py",
+        "*inbound, *mine, counter(names.SILENT_COUNTER), DROP)",
+        "*inbound, *mine, ACCEPT)",
+        IDLE,
+    ),
     Fault(
         "lower/renewal.py",
         "        *(add(names.alive(seconds), CT_MARK) for seconds in alive),\n",
