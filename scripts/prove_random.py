@@ -32,7 +32,7 @@ from support.random_sites import RandomSite, accepted  # noqa: E402
 from support.wide_sites import few  # noqa: E402
 
 LACKING = ("No such file or directory", "the running kernel has no")
-MOST_BOXES = 20_000
+MOST_BOXES = 200_000
 TOLD_EVERY = 50
 
 

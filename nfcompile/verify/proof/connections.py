@@ -30,6 +30,7 @@ from nfcompile.verify.moments import (
     UNTRACKED,
     Later,
 )
+from nfcompile.verify.proof.paths import Ends, Paths, joined, no_ends
 from nfcompile.verify.reference import Fate
 from nfcompile.verify.reference_site import Gateway
 from nfcompile.verify.walk import Program, Together
@@ -65,15 +66,12 @@ class Followed(NamedTuple):
         return ends == tuple(left[2:6])
 
 
-class Joined(NamedTuple):
-    """What connections have in common whose packets meet the same. `mark`: None is any."""
+class Kind(NamedTuple):
+    """What connections have in common whose packets meet the same on one path. `mark`: None is any."""
 
     protocol: int
     status: int
     mark: Range | None
-    interface: frozenset[str]
-    towards: frozenset[str]
-    home: frozenset[str]
 
 
 class Connections:
@@ -81,7 +79,7 @@ class Connections:
 
     def __init__(self, gate: Gateway) -> None:
         self.gate = gate
-        self.ends: dict[Joined, tuple[set[Ranges], ...]] = {}
+        self.ends: dict[Kind, dict[Paths, Ends]] = {}
         self.marks: set[Range] = set()
 
     def add(self, passed: Iterable[Flight]) -> None:
@@ -100,9 +98,9 @@ class Connections:
                 numbers[HOST] = self._inside(numbers[HOST])
                 if not towards or not numbers[HOST]:
                     continue
-            joined = Joined(now.protocol, status, mark, _names(came.interface), towards, _names(flight.home))
-            ends = self.ends.setdefault(joined, tuple(set() for _ in numbers))
-            for known, value in zip(ends, numbers, strict=True):
+            paths = _names(came.interface), towards, _names(flight.home)
+            of_kind = self.ends.setdefault(Kind(now.protocol, status, mark), {})
+            for known, value in zip(of_kind.setdefault(paths, no_ends(len(numbers))), numbers, strict=True):
                 known.add(value)
 
     def _inside(self, destinations: Ranges) -> Ranges:
@@ -112,31 +110,18 @@ class Connections:
 
     def boxes(self, interfaces: frozenset[str]) -> Iterator[Marked]:
         """Their packets after the first. What the gateway itself answers is not forwarded."""
-        for joined, ends in self.ends.items():
-            source, source_port, destination, destination_port, *others = (
-                union(one for ranges in known for one in ranges) for known in ends
-            )
-            box = Box(
-                joined.protocol,
-                False,
-                joined.interface,
-                source,
-                source_port,
-                destination,
-                destination_port,
-                joined.towards,
-                joined.towards,
-                home=joined.home,
-                status=joined.status,
-                given=others[0],
-                given_port=others[1],
-                host=others[2],
-                host_port=others[3],
-                back=interfaces,
-            )
-            known_here = (AGAIN, LATER, ERROR) if joined.towards == {LOCAL} else OF_A_CONNECTION
-            for moment in known_here:
-                yield box._replace(moment=moment), joined.mark
+        for kind, of_kind in self.ends.items():
+            for (arrive, towards, home), known in joined(of_kind).items():
+                source, source_port, destination, destination_port, *others = (
+                    union(one for ranges in values for one in ranges) for values in known
+                )
+                ends = source, source_port, destination, destination_port
+                box = Box(kind.protocol, False, arrive, *ends, towards, towards, home=home)
+                given, given_port, host, host_port = others
+                box = box._replace(status=kind.status, given=given, given_port=given_port, back=interfaces)
+                box = box._replace(host=host, host_port=host_port)
+                for moment in (AGAIN, LATER, ERROR) if towards == {LOCAL} else OF_A_CONNECTION:
+                    yield box._replace(moment=moment), kind.mark
 
 
 def led_by_elements(gate: Gateway, protocols: Iterable[int], interfaces: frozenset[str]) -> Iterator[Marked]:

@@ -4,7 +4,8 @@ Packets of a box that do not fare alike, and packets that the kernel has a choic
 statement where they part; nothing is walked twice. A rule is done once for all that are equal in what it
 reads. In the state ANYHOW every look-up of an element that packets write goes both ways, with any data, and
 nothing is remembered of it: then ways that meet in the same rule with the same packet go on as one, or a
-search that tries twice would have four ways, and one that tries sixty times more than can be counted.
+search that tries twice would have four ways, and one that tries sixty times more than can be counted. Parts
+that a chain has told apart for nothing are one again where it ends (reunion.py).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nfcompile.verify.walk.alternatives import alike
 from nfcompile.verify.walk.packet import Flight, is_local
 from nfcompile.verify.walk.program import Program
 from nfcompile.verify.walk.reads import Reads, reads
+from nfcompile.verify.walk.reunion import reunited
 from nfcompile.verify.walk.state import NOTHING, Learned, State
 from nfcompile.verify.walk.walker import Pause, Walker
 from nfcompile.verify.walk.ways import Route, first_flight
@@ -57,6 +59,7 @@ class Together:
         self.reads: dict[int, Reads] = {}
         self.same: dict[frozenset[object], Learned] = {}
         self.known: dict[tuple[Name, frozenset[Flight]], Ends] = {}
+        self.is_routed = False
         self.may_meet = False
         """Whether the last rule can have made packets equal: it has changed one, or gone two ways."""
 
@@ -89,6 +92,7 @@ class Together:
         """The base chains of a hook; `accept`, translations and the end of a chain lead to the next one."""
         dropped: Pauses = []
         bases = self.program.hooks.get(name, ())
+        self.is_routed = name != "prerouting"
         if name == "postrouting" and self.program.nat.isdisjoint(bases):
             pauses = _passed_by(name, pauses)
         for base in bases:
@@ -96,7 +100,7 @@ class Together:
             seen = [pause for pause in pauses if not is_nat or pause.flight.meets_nat]
             past = _passed_by(name, [pause for pause in pauses if is_nat and not pause.flight.meets_nat])
             ends = self.chain(base, seen)
-            pauses = [*ends.through, *ends.accepted, *past]
+            pauses = reunited([*ends.through, *ends.accepted, *past], self.is_routed)
             dropped += ends.dropped
         return Ends([], _passed_by(name, pauses), dropped)
 
@@ -134,7 +138,8 @@ class Together:
                 here = self.joined(here)
             if self.most is not None and max(len(here), len(accepted), len(through)) > self.most:
                 raise TooManyBoxes.than(self.most)
-        return Ends(self.joined([*through, *here]), self.joined(accepted), self.joined(dropped))
+        parts = (self.joined(pauses) for pauses in ([*through, *here], accepted, dropped))
+        return Ends(*(reunited(pauses, self.is_routed) for pauses in parts))
 
     def joined(self, pauses: Pauses) -> Pauses:
         """Packets that are equal, once, where nothing else is known of them; else ways that differ in
