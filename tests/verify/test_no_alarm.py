@@ -151,6 +151,14 @@ pools:
        global_ip: [203.0.0.0/29], port_range: 1024-39999,
        limits_peruser: {portlimit_tcp: 64, portlimit_udp: 64}}
 """,
+    # An element may lead to where the rule translates.
+    "a rule with the address of the interface, beside subscribers that reach each other": """
+nat_defaults: {vlan_mode: vlan}
+pools:
+  p0: {type: static, priority: 2, global_map: {10.102.0.0~102: 200.2.0.0}}
+  p2: {type: cgnat, priority: 1, subscribers: [10.1.0.56-10.1.0.59], global_ip: [203.0.2.0], inbound: subscriber}
+snat: {s: {protocol: tcp, dst_port: 1-443, snat_ip: interface}}
+""",
 }
 
 

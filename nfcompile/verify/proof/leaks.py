@@ -15,6 +15,7 @@ from nfcompile.model.ranges import EVERYWHERE, Range, union
 from nfcompile.model.site import Pool, Site
 from nfcompile.verify.box import Box
 from nfcompile.verify.boxes import within
+from nfcompile.verify.chosen_values import INTERFACE_ADDRESS
 from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.proof.agreement import by_protocol, part_of
 from nfcompile.verify.reference import Fate
@@ -44,7 +45,7 @@ def leaks(
 ) -> Iterator[Ways]:
     """The ways of packets that a pool or a rule translates. Raises TooManyBoxes."""
     globals_ = {pool.name: _globals(pool) for pool in site.active_pools if pool.translates}
-    anybodys = _lies_in(_all_globals(site))
+    anybodys = _anybodys(site)
     together = Together(program, ANYHOW, most)
     mine = [(box, fate) for box, fate in boxes if fate.pool in globals_ or _is_translated(box, fate)]
     for alike in by_protocol(mine):
@@ -78,10 +79,13 @@ def _is_led(box: Box, fate: Fate, way: Flight) -> bool:
     return way.now.destination != part_of(box, way).confined(fate.destinations)
 
 
-def _all_globals(site: Site) -> Ranges:
-    """The addresses of all pools and rules."""
+def _anybodys(site: Site) -> Callable[[Range], bool]:
+    """Whether a source is the address of any pool or rule."""
     of_pools = [one for pool in site.active_pools if pool.translates for one in pool.global_ranges]
-    return union([*of_pools, *(rule.snat_ip for rule in site.snat if rule.snat_ip is not None)])
+    known = _lies_in(union([*of_pools, *(rule.snat_ip for rule in site.snat if rule.snat_ip is not None)]))
+    if any(rule.snat_ip is None and not rule.exclude for rule in site.snat):
+        return lambda source: source == INTERFACE_ADDRESS or known(source)
+    return known
 
 
 def _globals(pool: Pool) -> Callable[[Range], bool]:
