@@ -156,7 +156,7 @@ pools:
 nat_defaults: {vlan_mode: vlan}
 pools:
   p0: {type: static, priority: 2, global_map: {10.102.0.0~102: 200.2.0.0}}
-  p2: {type: cgnat, priority: 1, subscribers: [10.1.0.56-10.1.0.59], global_ip: [203.0.2.0], inbound: subscriber}
+  p2: {type: cgnat, priority: 1, subscribers: [10.1.0.56/30], global_ip: [203.0.2.0], inbound: subscriber}
 snat: {s: {protocol: tcp, dst_port: 1-443, snat_ip: interface}}
 """,
 }
