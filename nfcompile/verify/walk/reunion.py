@@ -49,36 +49,62 @@ class NumbersOf(NamedTuple):
         return _changed(flight, self._hollow)
 
     def _hollow(self, value: Range) -> object:
-        if type(value) is FieldValues and value.field == self.field:
-            first, *others = value.pieces
-            if all(other.shift == first.shift for other in others):
-                return self.field, first.shift, value.grain
-        return value
+        if type(value) is not FieldValues or value.field != self.field:
+            return value
+        shift = _shift(value)
+        return value if shift is None else (self.field, shift, value.grain)
 
     def joined(self, flights: list[Flight]) -> Flight:
         found = [one for flight in flights for one in _of_field(flight, self.field)]
         values = union(one for value in found for one in value.domain)
 
         def filled(value: Range) -> Range:
-            if type(value) is FieldValues and value.field == self.field:
-                shift = value.pieces[0].shift
-                return FieldValues(self.field, (Segment(*one, shift) for one in values), value.grain)
-            return value
+            if type(value) is not FieldValues or value.field != self.field:
+                return value
+            shift = _shift(value)
+            if shift is None:
+                return value
+            return FieldValues(self.field, (Segment(*one, shift) for one in values), value.grain)
 
         return _changed(flights[0], filled) if values else flights[0]
 
 
-def reunited(pauses: Iterable[Pause], is_routed: bool) -> list[Pause]:
-    """The same packets in fewer parts. `is_routed`: the route is that to the destination as it is."""
-    boxes: dict[int, list[Pause]] = {}
-    for pause in pauses:
-        boxes.setdefault(pause.flight.start, []).append(pause)
-    return [one for parts in boxes.values() for one in _of_a_box(parts, is_routed)]
+def _shift(value: FieldValues) -> int | None:
+    """By what a field's values are moved in a number; None if not all by the same."""
+    first, *others = value.pieces
+    return first.shift if all(other.shift == first.shift for other in others) else None
 
 
-def _of_a_box(parts: list[Pause], is_routed: bool) -> list[Pause]:
+class Reunion:
+    """Finds parts that are one again, among all that are walked together.
+
+    `is_routed`: their routes are those to the destinations as they are now.
+    """
+
+    def __init__(self) -> None:
+        self.is_routed = False
+        self.apart: dict[int, dict[int, Flight]] = {}
+        """The last parts of each box that differ in more than one field; so do some of them."""
+
+    def fewer(self, pauses: Iterable[Pause]) -> list[Pause]:
+        """The same packets in fewer parts."""
+        boxes: dict[int, list[Pause]] = {}
+        for pause in pauses:
+            boxes.setdefault(pause.flight.start, []).append(pause)
+        return [one for start, parts in boxes.items() for one in self._of_a_box(start, parts)]
+
+    def _of_a_box(self, start: int, parts: list[Pause]) -> list[Pause]:
+        if len(parts) == 1:
+            return parts
+        known = self.apart.get(start, {})
+        if not all(id(part.flight) in known for part in parts):
+            parts = _joined_in(_fields(parts[0].flight, self.is_routed), parts)
+            self.apart[start] = {id(part.flight): part.flight for part in parts}
+        return parts
+
+
+def _joined_in(fields: list[NamesAt | NumbersOf], parts: list[Pause]) -> list[Pause]:
     count = len(parts) + 1
-    fields = _fields(parts[0].flight, is_routed)
     while 1 < len(parts) < count:
         count = len(parts)
         for field in fields:

@@ -23,7 +23,7 @@ from nfcompile.verify.walk.alternatives import alike
 from nfcompile.verify.walk.packet import Flight, is_local
 from nfcompile.verify.walk.program import Program
 from nfcompile.verify.walk.reads import Reads, reads
-from nfcompile.verify.walk.reunion import reunited
+from nfcompile.verify.walk.reunion import Reunion
 from nfcompile.verify.walk.state import NOTHING, Learned, State
 from nfcompile.verify.walk.walker import Pause, Walker
 from nfcompile.verify.walk.ways import Route, first_flight
@@ -59,7 +59,7 @@ class Together:
         self.reads: dict[int, Reads] = {}
         self.same: dict[frozenset[object], Learned] = {}
         self.known: dict[tuple[Name, frozenset[Flight]], Ends] = {}
-        self.is_routed = False
+        self.reunion = Reunion()
         self.may_meet = False
         """Whether the last rule can have made packets equal: it has changed one, or gone two ways."""
 
@@ -75,6 +75,7 @@ class Together:
         """Send packets through that are equal in protocol and moment. Later ones know their routes."""
         self.known.clear()
         self.same.clear()
+        self.reunion.apart.clear()
         arrived = self.hook("prerouting", [Pause(flight) for flight in flights])
         received: Pauses = []
         forwarded: Pauses = []
@@ -92,7 +93,7 @@ class Together:
         """The base chains of a hook; `accept`, translations and the end of a chain lead to the next one."""
         dropped: Pauses = []
         bases = self.program.hooks.get(name, ())
-        self.is_routed = name != "prerouting"
+        self.reunion.is_routed = name != "prerouting"
         if name == "postrouting" and self.program.nat.isdisjoint(bases):
             pauses = _passed_by(name, pauses)
         for base in bases:
@@ -100,7 +101,7 @@ class Together:
             seen = [pause for pause in pauses if not is_nat or pause.flight.meets_nat]
             past = _passed_by(name, [pause for pause in pauses if is_nat and not pause.flight.meets_nat])
             ends = self.chain(base, seen)
-            pauses = reunited([*ends.through, *ends.accepted, *past], self.is_routed)
+            pauses = self.reunion.fewer([*ends.through, *ends.accepted, *past])
             dropped += ends.dropped
         return Ends([], _passed_by(name, pauses), dropped)
 
@@ -139,7 +140,7 @@ class Together:
             if self.most is not None and max(len(here), len(accepted), len(through)) > self.most:
                 raise TooManyBoxes.than(self.most)
         parts = (self.joined(pauses) for pauses in ([*through, *here], accepted, dropped))
-        return Ends(*(reunited(pauses, self.is_routed) for pauses in parts))
+        return Ends(*(self.reunion.fewer(pauses) for pauses in parts))
 
     def joined(self, pauses: Pauses) -> Pauses:
         """Packets that are equal, once, where nothing else is known of them; else ways that differ in
