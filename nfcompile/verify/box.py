@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from nfcompile.model.protocols import ICMP, TCP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect
-from nfcompile.verify.boxes import LOCAL, Names, Packet
+from nfcompile.verify.boxes import LOCAL, Names, Packet, is_kept
 from nfcompile.verify.chosen_values import CHOSEN, Blocks
 from nfcompile.verify.field_values import FieldValues, Ranges, Split
 from nfcompile.verify.moments import FIRST
@@ -73,6 +73,11 @@ class Box(NamedTuple):
         if address == FieldValues.whole("destination", self.destination):
             return names_of(self.towards, "towards")
         return names_of(self.out, "out")
+
+    def route_apart(self, address: Range) -> str | Names:
+        """The same, where it is known of all packets whether they keep their destination. Raises Split."""
+        is_kept(self.packet.destination, address)
+        return self.route(address)
 
     def cut(self, split: Split) -> list[Box]:
         """The boxes that make up this one."""

@@ -173,6 +173,13 @@ def has(pattern: Range | None, value: Range) -> bool:
     return answer
 
 
+def is_kept(destination: Range, address: Range) -> bool:
+    """Whether packets with a destination go to it, when they go to an address. Raises Split where some do."""
+    if address.size > 1 or destination.size == 1:
+        return address == destination
+    return has(Range(*address), destination)
+
+
 def one_of(names: Iterable[str], value: str | Names) -> bool:
     """Whether an interface is among these. Raises Split."""
     wanted = frozenset(names)

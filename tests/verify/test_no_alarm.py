@@ -159,6 +159,11 @@ pools:
   p2: {type: cgnat, priority: 1, subscribers: [10.1.0.56/30], global_ip: [203.0.2.0], inbound: subscriber}
 snat: {s: {protocol: tcp, dst_port: 1-443, snat_ip: interface}}
 """,
+    # What comes to the address already goes where it went, not where the others are led.
+    "a dnat rule to an address that packets may have": """
+dnat: {d1: {interface: [wan0], dst_cidr: 200.0.0.9, mark: 2}, d2: {dnat_ip: 200.0.0.9}}
+snat: {s0: {snat_ip: 203.1.0.255}}
+""",
 }
 
 

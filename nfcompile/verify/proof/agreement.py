@@ -49,7 +49,7 @@ def fates(compiled: Compiled, program: Program, is_closed: bool = False) -> Iter
     named = {name for match in _matches(compiled.site) if match.interface for name in match.interface.values}
     interfaces = gate.inside | gate.outside | named
     every = everything(interfaces, _protocols(compiled, patterns(program, "meta l4proto")))
-    return explored(every, lambda box: reference.fate(gate, box.packet, box.route))
+    return explored(every, lambda box: reference.fate(gate, box.packet, box.route_apart))
 
 
 def compared(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from nfcompile.emit.expressions import number, symbol
 from nfcompile.emit.statements import ICMP, PORTED
 from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import LOCAL, Names, Packet, among
+from nfcompile.verify.boxes import LOCAL, Names, Packet, among, is_kept
 from nfcompile.verify.moments import ANSWERED, BACK, FIRST, SEEN_REPLY, STATES, Later
 from nfcompile.verify.narrowing import Cut, narrowed, narrowed_packet, narrowed_range
 from nfcompile.verify.walk.values import UnknownStatement, Value
@@ -98,8 +98,8 @@ class Flight(NamedTuple):
         )
 
     def route(self, route: Callable[[Range], str | Names]) -> str | Names:
-        """Where the packet goes on."""
-        same = self.later is not None or self.now.destination == self.original.destination
+        """Where the packet goes on. Raises Split where only some of its box keep their destination."""
+        same = self.later is not None or is_kept(self.original.destination, self.now.destination)
         return self.first if same else route(self.now.destination)
 
     @property

@@ -232,14 +232,17 @@ def _routed(pauses: Iterable[Pause], routes: Sequence[Route]) -> Iterator[tuple[
     waiting = list(pauses)
     while waiting:
         pause = waiting.pop()
-        out = pause.flight.route(routes[pause.flight.start]) if routes else pause.flight.first
+        out: str | Names = ""
         try:
+            out = pause.flight.route(routes[pause.flight.start]) if routes else pause.flight.first
             is_local(out)
         except Split as split:
             for kept in split.values:
-                assert isinstance(kept, frozenset)
-                assert isinstance(out, Names)
-                there = next(iter(kept)) if len(kept) == 1 else out._replace(names=kept)
-                yield pause.narrowed(split.field, kept), there
+                part = pause.narrowed(split.field, kept)
+                if isinstance(kept, frozenset):
+                    assert isinstance(out, Names)
+                    yield part, next(iter(kept)) if len(kept) == 1 else out._replace(names=kept)
+                else:
+                    waiting.append(part)
         else:
             yield pause, out
