@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from nfcompile import pipeline
-from nfcompile.cli.prove import spelled
+from nfcompile.cli.counterexamples import spelled
 from nfcompile.diagnostics import dotted
 from nfcompile.importers.importing import Imported
 from nfcompile.model.ranges import address_text, port_text, range_text

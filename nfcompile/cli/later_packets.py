@@ -38,7 +38,7 @@ WORDS = {
 }
 
 
-def as_text(compiled: Compiled, found: Followed) -> Iterator[str]:
+def later_text(compiled: Compiled, found: Followed) -> Iterator[str]:
     """A packet, what the site says of it, and what the ruleset does."""
     yield spelled(found.box.one())
     yield f"    the site:    {found.fate}"
@@ -46,7 +46,7 @@ def as_text(compiled: Compiled, found: Followed) -> Iterator[str]:
     yield from (f"        {dotted(one.path)}: {one.text}" for one in _reasons(compiled, found))
 
 
-def as_data(compiled: Compiled, found: Followed) -> dict[str, Any]:
+def later_data(compiled: Compiled, found: Followed) -> dict[str, Any]:
     return {
         "packet": spelled(found.box.one()),
         "site": str(found.fate),
