@@ -103,7 +103,7 @@ class Together:
             ends = self.chain(base, seen)
             pauses = self.reunion.fewer([*ends.through, *ends.accepted, *past])
             dropped += ends.dropped
-        return Ends([], _passed_by(name, pauses), dropped)
+        return Ends([], _passed_by(name, pauses), self.reunion.fewer(dropped))
 
     def chain(self, name: Name, pauses: Pauses) -> Ends:
         """A chain, with the chains that it calls. A search calls the same one many times."""
@@ -139,8 +139,8 @@ class Together:
                 here = self.joined(here)
             if self.most is not None and max(len(here), len(accepted), len(through)) > self.most:
                 raise TooManyBoxes.than(self.most)
-        parts = (self.joined(pauses) for pauses in ([*through, *here], accepted, dropped))
-        return Ends(*(self.reunion.fewer(pauses) for pauses in parts))
+        through = self.reunion.fewer(self.joined([*through, *here]))
+        return Ends(through, self.joined(accepted), self.joined(dropped))
 
     def joined(self, pauses: Pauses) -> Pauses:
         """Packets that are equal, once, where nothing else is known of them; else ways that differ in
