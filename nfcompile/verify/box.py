@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from nfcompile.model.protocols import ICMP, TCP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect
-from nfcompile.verify.boxes import LOCAL, Names, Packet, is_kept
+from nfcompile.verify.boxes import LOCAL, Names, Packet, is_kept, one_among
 from nfcompile.verify.chosen_values import CHOSEN, Blocks
 from nfcompile.verify.field_values import FieldValues, Ranges, Split
 from nfcompile.verify.moments import FIRST
@@ -56,7 +56,7 @@ class Box(NamedTuple):
     def packet(self) -> Packet:
         """All packets of the box as one."""
         return Packet(
-            names_of(self.interface, "interface"),
+            one_among(self.interface, "interface"),
             self.protocol,
             FieldValues.whole("source", self.source),
             FieldValues.whole("source_port", self.source_port),
@@ -69,10 +69,10 @@ class Box(NamedTuple):
     def route(self, address: Range) -> str | Names:
         """The gateway's routes: any whatever."""
         if isinstance(address, FieldValues) and address.field == "source":
-            return names_of(self.home, "home")
+            return one_among(self.home, "home")
         if address == FieldValues.whole("destination", self.destination):
-            return names_of(self.towards, "towards")
-        return names_of(self.out, "out")
+            return one_among(self.towards, "towards")
+        return one_among(self.out, "out")
 
     def route_apart(self, address: Range) -> str | Names:
         """The same, where it is known of all packets whether they keep their destination. Raises Split."""
@@ -148,7 +148,3 @@ def _first(value: Any) -> Any:
     if isinstance(value, frozenset):
         return frozenset([min(value)])
     return (Range(value[0].first, value[0].first),) if isinstance(value, tuple) else value
-
-
-def names_of(names: frozenset[str], field: str) -> str | Names:
-    return next(iter(names)) if len(names) == 1 else Names(names, field)

@@ -45,6 +45,16 @@ class Names(NamedTuple):
         return Split(self.field, (mine, self.names - mine))
 
 
+def one_among(names: frozenset[str], field: str) -> str | Names:
+    """An interface that is one of these."""
+    return next(iter(names)) if len(names) == 1 else Names(names, field)
+
+
+def names_of(interface: str | Names) -> frozenset[str]:
+    """Those that an interface is one of."""
+    return interface.names if isinstance(interface, Names) else frozenset([interface])
+
+
 class Packet(NamedTuple):
     """Where it arrives, and its two ends; a box of packets where ranges hold more than one number.
 

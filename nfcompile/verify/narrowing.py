@@ -9,7 +9,7 @@ from functools import lru_cache
 from operator import is_
 
 from nfcompile.model.ranges import Range
-from nfcompile.verify.boxes import Names, Packet
+from nfcompile.verify.boxes import Names, Packet, one_among
 from nfcompile.verify.chosen_values import CHOSEN, Blocks, Scrambled
 from nfcompile.verify.field_values import FieldValues, Ranges
 
@@ -21,7 +21,7 @@ def narrowed(value: Range | str | Names, field: str, kept: Cut) -> Range | str |
     """A value where `field` has only the kept values; equal to what a walk of the smaller box would find."""
     if isinstance(value, Names):
         assert isinstance(kept, frozenset) or value.field != field
-        return _named(value, kept) if value.field == field and isinstance(kept, frozenset) else value
+        return one_among(kept, field) if value.field == field and isinstance(kept, frozenset) else value
     return value if isinstance(value, str) or isinstance(kept, frozenset) else _ranges(value, field, kept)
 
 
@@ -35,7 +35,7 @@ def narrowed_packet(packet: Packet, field: str, kept: Cut) -> Packet:
     if isinstance(kept, frozenset):
         interface = packet.interface
         if isinstance(interface, Names) and interface.field == field:
-            return packet._replace(interface=_named(interface, kept))
+            return packet._replace(interface=one_among(kept, field))
         return packet
     chosen = packet.chosen
     if field in CHOSEN and chosen is not None:
@@ -66,7 +66,3 @@ def _values_of(value: FieldValues, kept: Ranges) -> FieldValues:
 
 _values = lru_cache(1 << 12)(_values_of)
 """A packet's fields are the same in several of its forms. One number is equal to that of another field."""
-
-
-def _named(value: Names, kept: frozenset[str]) -> str | Names:
-    return next(iter(kept)) if len(kept) == 1 else value._replace(names=kept)

@@ -12,7 +12,7 @@ from nfcompile.model.site import Site
 from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference, reference_site
 from nfcompile.verify.box import Box, everything, explored
-from nfcompile.verify.boxes import Names, within
+from nfcompile.verify.boxes import names_of, within
 from nfcompile.verify.chosen_values import Blocks, DrawnBlocks, DrawnNumber, Scrambled
 from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.narrowing import narrowed_range
@@ -84,16 +84,16 @@ def by_protocol(boxes: Iterable[tuple[Box, Fate]]) -> list[list[tuple[Box, Fate]
 def part_of(box: Box, flight: Flight, routed: bool = True) -> Box:
     """The packets of a box that have gone a way, and whether they have come as far as their routes."""
     came = flight.original
-    towards, out = _names(flight.first), box.out
+    towards, out = names_of(flight.first), box.out
     if routed and flight.now.destination == came.destination:
-        towards = _names(flight.towards)
+        towards = names_of(flight.towards)
     elif routed:
-        out = _names(flight.towards)
+        out = names_of(flight.towards)
     assert came.chosen is not None
     return Box(
         box.protocol,
         box.opens,
-        _names(came.interface),
+        names_of(came.interface),
         _domain(came.source),
         _domain(came.source_port),
         _domain(came.destination),
@@ -101,12 +101,8 @@ def part_of(box: Box, flight: Flight, routed: bool = True) -> Box:
         towards,
         out,
         *came.chosen,
-        _names(flight.home),
+        names_of(flight.home),
     )
-
-
-def _names(value: str | Names) -> frozenset[str]:
-    return value.names if isinstance(value, Names) else frozenset([value])
 
 
 def _domain(value: Range) -> Ranges:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from nfcompile.model.protocols import ICMP, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, Range, intersect, subtract, union
 from nfcompile.verify.box import ELSEWHERE, NOTHING, PORTS, Box, TooManyBoxes, explored
-from nfcompile.verify.boxes import LOCAL, Names
+from nfcompile.verify.boxes import LOCAL, names_of
 from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.later_reference import later_fate
 from nfcompile.verify.moments import (
@@ -91,14 +91,14 @@ class Connections:
                 self.marks.add(mark or Range(0, 0xFFFFFFFF))
                 continue
             came, now = flight.original, flight.now
-            towards = _names(flight.towards)
+            towards = names_of(flight.towards)
             numbers = [_numbers(value) for value in (*came[2:6], *now[2:6])]
             if status == STATUS["dnat"] and mark is None:
                 towards &= self.gate.inside
                 numbers[HOST] = self._inside(numbers[HOST])
                 if not towards or not numbers[HOST]:
                     continue
-            paths = _names(came.interface), towards, _names(flight.home)
+            paths = names_of(came.interface), towards, names_of(flight.home)
             of_kind = self.ends.setdefault(Kind(now.protocol, status, mark), {})
             for known, value in zip(of_kind.setdefault(paths, no_ends(len(numbers))), numbers, strict=True):
                 known.add(value)
@@ -272,14 +272,10 @@ def part_of(box: Box, flight: Flight) -> Box:
         if isinstance(value, FieldValues):
             found[value.field] = value.domain
     back = box.moment in BACK
-    found["home" if back else "towards"] = _names(flight.first)
+    found["home" if back else "towards"] = names_of(flight.first)
     arrived = "back" if back or box.moment in ERRORS else "interface"
-    found[arrived] = _names(flight.later.came.interface)
+    found[arrived] = names_of(flight.later.came.interface)
     return box._replace(**found)  # type: ignore[arg-type]
-
-
-def _names(value: str | Names) -> frozenset[str]:
-    return value.names if isinstance(value, Names) else frozenset([value])
 
 
 def _numbers(value: Range) -> Ranges:

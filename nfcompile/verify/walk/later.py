@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from nfcompile.model.protocols import ICMP
 from nfcompile.model.ranges import Range
-from nfcompile.verify.box import NOTHING, Box, names_of
-from nfcompile.verify.boxes import Names, Packet
+from nfcompile.verify.box import NOTHING, Box
+from nfcompile.verify.boxes import Names, Packet, one_among
 from nfcompile.verify.field_values import FieldValues
 from nfcompile.verify.moments import BACK, ERRORS, Later
 from nfcompile.verify.walk.packet import STATUS, Flight
@@ -20,7 +20,7 @@ def later_flight(box: Box, start: int = 0, mark: Range | None = None) -> Flight:
     later = _later(box)
     translated = bool(box.status)
     back = box.moment in BACK
-    towards = names_of(box.home, "home") if back else names_of(box.towards, "towards")
+    towards = one_among(box.home, "home") if back else one_among(box.towards, "towards")
     original = _original(box)
     mark = mark if mark is not None else MARKS if translated else Range(0, 0)
     flight = Flight(original, later.came, "", towards, towards, _home(box, back), ct_mark=mark)
@@ -29,7 +29,7 @@ def later_flight(box: Box, start: int = 0, mark: Range | None = None) -> Flight:
 
 def _home(box: Box, back: bool) -> str | Names:
     """Where the routes lead to the packet's source."""
-    return names_of(box.towards, "towards") if back else names_of(box.home, "home")
+    return one_among(box.towards, "towards") if back else one_among(box.home, "home")
 
 
 def _original(box: Box) -> Packet:
@@ -38,7 +38,7 @@ def _original(box: Box) -> Packet:
 
 def _later(box: Box) -> Later:
     original, snat, dnat = _original(box), box.status & STATUS["snat"], box.status & STATUS["dnat"]
-    back = names_of(box.back, "back")
+    back = one_among(box.back, "back")
     given = (_whole(box, "given"), _whole(box, "given_port")) if snat else original[2:4]
     host = (_whole(box, "host"), _whole(box, "host_port")) if dnat else original[4:6]
     answer = Packet(back, box.protocol, *host, *given, opens=False)

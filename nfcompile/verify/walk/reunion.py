@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from nfcompile.model.ranges import Range, union
-from nfcompile.verify.boxes import Names, Packet
+from nfcompile.verify.boxes import Names, Packet, names_of, one_among
 from nfcompile.verify.field_values import FieldValues, Segment
 from nfcompile.verify.moments import BACK, ERRORS, Later
 from nfcompile.verify.walk.packet import Flight
@@ -34,8 +34,8 @@ class NamesAt(NamedTuple):
         return self.put(flight, "")
 
     def joined(self, flights: list[Flight]) -> Flight:
-        names = frozenset[str]().union(*(_names(self.read(one)) for one in flights))
-        return self.put(flights[0], Names(names, self.field(flights[0])) if len(names) > 1 else min(names))
+        names = frozenset[str]().union(*(names_of(self.read(one)) for one in flights))
+        return self.put(flights[0], one_among(names, self.field(flights[0])))
 
 
 class NumbersOf(NamedTuple):
@@ -217,10 +217,6 @@ OF_LATER = (
 def _later(flight: Flight) -> Later:
     assert flight.later is not None
     return flight.later
-
-
-def _names(value: Interface) -> Iterable[str]:
-    return value.names if isinstance(value, Names) else [value]
 
 
 def _of_field(flight: Flight, field: str) -> Iterator[FieldValues]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from nfcompile.emit import Name, Rule
 from nfcompile.emit.expressions import Verdict
 from nfcompile.verify.box import TooManyBoxes
-from nfcompile.verify.boxes import Names, Packet
+from nfcompile.verify.boxes import Names, Packet, one_among
 from nfcompile.verify.field_values import Split
 from nfcompile.verify.narrowing import Cut
 from nfcompile.verify.walk.alternatives import alike
@@ -241,7 +241,7 @@ def _routed(pauses: Iterable[Pause], routes: Sequence[Route]) -> Iterator[tuple[
                 part = pause.narrowed(split.field, kept)
                 if isinstance(kept, frozenset):
                     assert isinstance(out, Names)
-                    yield part, next(iter(kept)) if len(kept) == 1 else out._replace(names=kept)
+                    yield part, one_among(kept, out.field)
                 else:
                     waiting.append(part)
         else:
