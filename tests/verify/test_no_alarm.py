@@ -159,6 +159,23 @@ pools:
   p2: {type: cgnat, priority: 1, subscribers: [10.1.0.56/30], global_ip: [203.0.2.0], inbound: subscriber}
 snat: {s: {protocol: tcp, dst_port: 1-443, snat_ip: interface}}
 """,
+    # An element may lead to where the acl denies the pool.
+    "a destination that the acl leaves out, beside subscribers that reach each other": """
+acls: {a0: {30: deny ip src any dst 198.18.0.0/15, 99: allow ip 0.0.0.0/1}}
+pools:
+  p0: {type: cgnat, priority: 1, subscribers: [10.102.0.48/28], global_ip: [203.0.0.0/27],
+       port_range: 40000-65535, inbound: subscriber}
+  p1: {type: cgnat, priority: 2, acl: a0, subscribers: [10.102.0.0/26], global_ip: [203.0.0.0/27],
+       port_range: 1024-39999}
+""",
+    # ... or to a port that it denies.
+    "a port that the acl leaves out, of a subscriber that is reached by its block": """
+nat_defaults: {port_block_size: 64}
+acls: {a0: {1: deny tcp src 10.102.0.61 dst any dport 8000-8005, 99: allow ip 10.102.0.0/26}}
+pools:
+  p3: {type: cgnat, priority: 1, acl: a0, subscribers: [10.102.0.0/26], global_ip: [203.0.3.0],
+       port_range: 60000-65535, inbound: subscriber, limits_peruser: {portlimit_tcp: 64, portlimit_udp: 64}}
+""",
     # What comes to the address already goes where it went, not where the others are led.
     "a dnat rule to an address that packets may have": """
 dnat: {d1: {interface: [wan0], dst_cidr: 200.0.0.9, mark: 2}, d2: {dnat_ip: 200.0.0.9}}

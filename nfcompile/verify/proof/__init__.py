@@ -84,7 +84,7 @@ def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
             if not one.agree:
                 different.append(one._replace(is_closed=is_closed))
             leaving.setdefault(one.box.protocol, set()).update(rectangles(site, pools, one))
-        for found in leaks(site, program, said, most_boxes):
+        for found in leaks(gate, program, said, most_boxes):
             ways += found.out_of_pools
             leaking += found.leaks
             known.add(found.passed)

@@ -1,5 +1,5 @@
 """No private source leaves: what a pool accepts goes out with one of the pool's addresses, or not at all;
-what an element leads elsewhere with one of any pool's or rule's.
+what an element leads elsewhere, and a pool accepts there, with one of any pool's or rule's.
 
 Asked of the ruleset in every state that packets can have left it in: each look-up of an element that packets
 write is walked both ways, with any data. So a full block, a limit that is reached and a lost race are among
@@ -16,9 +16,11 @@ from nfcompile.model.site import Pool, Site
 from nfcompile.verify.box import Box
 from nfcompile.verify.boxes import within
 from nfcompile.verify.chosen_values import INTERFACE_ADDRESS
-from nfcompile.verify.field_values import FieldValues, Ranges
+from nfcompile.verify.field_values import FieldValues, Ranges, Split
 from nfcompile.verify.proof.agreement import by_protocol, part_of
 from nfcompile.verify.reference import Fate
+from nfcompile.verify.reference_rules import accepts
+from nfcompile.verify.reference_site import Gateway
 from nfcompile.verify.walk import Program, Together
 from nfcompile.verify.walk.packet import STATUS, Flight
 from nfcompile.verify.walk.state import ANYHOW
@@ -41,9 +43,10 @@ class Ways(NamedTuple):
 
 
 def leaks(
-    site: Site, program: Program, boxes: Iterable[tuple[Box, Fate]], most: int | None = None
+    gate: Gateway, program: Program, boxes: Iterable[tuple[Box, Fate]], most: int | None = None
 ) -> Iterator[Ways]:
     """The ways of packets that a pool or a rule translates. Raises TooManyBoxes."""
+    site = gate.site
     globals_ = {pool.name: _globals(pool) for pool in site.active_pools if pool.translates}
     anybodys = _anybodys(site)
     together = Together(program, ANYHOW, most)
@@ -57,7 +60,9 @@ def leaks(
             if fate.pool is None or fate.pool not in globals_ or fate.action == "drop":
                 continue
             count += 1
-            if _leaks(way, globals_[fate.pool]) and (_leaks(way, anybodys) or not _is_led(box, fate, way)):
+            if not _leaks(way, globals_[fate.pool]):
+                continue
+            if not _is_led(box, fate, way) or (_leaks(way, anybodys) and _is_accepted(gate, way)):
                 found.append(Leak(part_of(box, way), fate.pool, way))
         yield Ways(count, tuple(found), tuple(ways))
 
@@ -76,7 +81,25 @@ def _leaks(way: Flight, mine: Callable[[Range], bool]) -> bool:
 
 def _is_led(box: Box, fate: Fate, way: Flight) -> bool:
     """Whether an element leads packets elsewhere than the site says: another rule may translate them then."""
-    return way.now.destination != part_of(box, way).confined(fate.destinations)
+    part, now = part_of(box, way), way.now
+    ends = part.confined(fate.destinations), part.confined(fate.destination_ports)
+    return (now.destination, now.destination_port) != ends
+
+
+def _is_accepted(gate: Gateway, way: Flight) -> bool:
+    """Whether a pool that translates accepts some of the packets where they are led."""
+    waiting = [way]
+    while waiting:
+        part = waiting.pop()
+        try:
+            pools = gate.by_source.of(part.now.source)
+            first = next((one.pool for one in pools if accepts(gate, one, part.now)), None)
+        except Split as split:
+            waiting += (part.narrowed(split.field, kept) for kept in split.values)
+            continue
+        if first is not None and first.translates:
+            return True
+    return False
 
 
 def _anybodys(site: Site) -> Callable[[Range], bool]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from nfcompile.model.ranges import Range, union
-from nfcompile.verify.boxes import Names, among
+from nfcompile.verify.boxes import Names
 from nfcompile.verify.boxes import within as number_within
 from nfcompile.verify.chosen_values import Scrambled
 from nfcompile.verify.field_values import FieldValues, Split
@@ -41,7 +41,7 @@ def certain(key: Key) -> bool:
 def within(value: Value, pattern: Value) -> bool | None:
     """Whether a value lies in a pattern; None where only a part of it does."""
     if isinstance(value, Names):
-        return among(value, [pattern] if isinstance(pattern, str) else [])
+        return None if pattern in value.names else False
     if isinstance(value, Range) and isinstance(pattern, Range):
         return number_within(value, pattern)
     return value == pattern
@@ -49,10 +49,13 @@ def within(value: Value, pattern: Value) -> bool | None:
 
 def key_within(key: Key, pattern: Key) -> bool | None:
     """The same of all parts of a key."""
-    answers = [within(part, one) for part, one in zip(key, pattern, strict=True)]
-    if False in answers:
-        return False
-    return None if None in answers else True
+    found: bool | None = True
+    for part, one in zip(key, pattern, strict=True):
+        answer = within(part, one)
+        if answer is False:
+            return False
+        found = found and answer
+    return found
 
 
 def apart(key: Key, patterns: Sequence[Key]) -> None:
