@@ -32,7 +32,6 @@ from support.random_sites import RandomSite, accepted  # noqa: E402
 from support.wide_sites import few  # noqa: E402
 
 LACKING = ("No such file or directory", "the running kernel has no")
-MOST_BOXES = 200_000
 TOLD_EVERY = 50
 
 
@@ -112,7 +111,7 @@ def loaded(drawn: RandomSite) -> tuple[str, str]:
 def proved(drawn: RandomSite) -> tuple[str, str]:
     """The same of the proof."""
     try:
-        found = proof.prove(drawn.compiled, MOST_BOXES)
+        found = proof.prove(drawn.compiled)
     except proof.TooManyBoxes:
         return "too many boxes", "too many boxes"
     if found.holds:
