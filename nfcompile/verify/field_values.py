@@ -7,13 +7,14 @@ by a number, so `part` is a function of the field and not just a set of results.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from nfcompile.model.ranges import Range, union
 
 Row = TypeVar("Row")
+Other = TypeVar("Other")
 Ranges = tuple[Range, ...]
 """Ascending, none touching the next."""
 
@@ -62,6 +63,11 @@ class FieldValues(Range):
         made.field, made.pieces, made.grain = field, tuple(joined), grain
         made._hash = hash((first, last) if first == last else made._identity())
         return made
+
+    @staticmethod
+    def of_all(field: str, values: Ranges, shift: int, grain: int) -> FieldValues:
+        """A field that is moved by the same everywhere."""
+        return FieldValues(field, (Segment(*one, shift) for one in values), grain)
 
     @staticmethod
     @lru_cache(4096)
@@ -135,6 +141,15 @@ class FieldValues(Range):
                 found.setdefault(index if inside else -1, []).append(Range(at - shift, stop - shift))
                 at = stop + 1
         return {index: tuple(ranges) for index, ranges in found.items()}
+
+
+def with_values(value: Range, field: str, made: Callable[[int, int], Other]) -> Range | Other:
+    """A number, and where it is the field itself, all of it moved by the same, what is made of that and its
+    grain instead: what parts that differ in the field have in common, or the number that it is of both."""
+    if type(value) is not FieldValues or value.field != field:
+        return value
+    shift, *others = {piece.shift for piece in value.pieces}
+    return value if others else made(shift, value.grain)
 
 
 def range_within(value: Range, pattern: Range) -> bool | None:

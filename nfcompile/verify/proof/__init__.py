@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from nfcompile.pipeline import Compiled
 from nfcompile.verify.box import Box, TooManyBoxes
+from nfcompile.verify.joined_boxes import joined
 from nfcompile.verify.proof.agreement import Compared, compared, fates, opened
 from nfcompile.verify.proof.connections import Connections, Followed, following
 from nfcompile.verify.proof.leaks import Leak, leaks
@@ -77,6 +78,7 @@ def prove(compiled: Compiled, most_boxes: int = MOST_BOXES) -> Proof:
         said = list(islice(fates(compiled, program, is_closed), most_boxes + 1))
         if len(said) > most_boxes:
             raise TooManyBoxes.than(most_boxes)
+        said = joined(said)
         for one in compared(program, said, opened(compiled, is_closed), most_boxes):
             count += 1
             if count > most_boxes:

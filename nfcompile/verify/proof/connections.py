@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from nfcompile.model.protocols import ICMP, TCP, UDP, WITH_PORTS
 from nfcompile.model.ranges import EVERYWHERE, Range, intersect, subtract, union
+from nfcompile.verify import joined_boxes
 from nfcompile.verify.box import ELSEWHERE, NOTHING, PORTS, Box, TooManyBoxes, explored
 from nfcompile.verify.boxes import LOCAL, names_of
 from nfcompile.verify.field_values import FieldValues, Ranges
@@ -194,12 +195,13 @@ def followed(
     count = 0
     groups: dict[tuple[object, ...], list[tuple[Box, Range | None, Fate]]] = {}
     for box, mark in boxes:
-        for part, fate in explored([box], lambda one: _said(gate, one, mark)):  # noqa: B023
+        said = list(explored([box], lambda one: _said(gate, one, mark)))  # noqa: B023
+        count += len(said)
+        if most is not None and count > most:
+            raise TooManyBoxes.than(most, "later packets")
+        for part, fate in joined_boxes.joined(said):
             protocol = ICMP if box.moment in ERRORS else box.protocol
             groups.setdefault((box.moment, protocol), []).append((part, mark, fate))
-            count += 1
-            if most is not None and count > most:
-                raise TooManyBoxes.than(most, "later packets")
     together = Together(deciding(program), ANYHOW, most)
     count = 0
     for alike in groups.values():

@@ -6,11 +6,12 @@ Interfaces stand at places that are known; numbers of a field can be in any numb
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from nfcompile.model.ranges import Range, union
 from nfcompile.verify.boxes import Names, Packet, names_of, one_among
-from nfcompile.verify.field_values import FieldValues, Segment
+from nfcompile.verify.field_values import FieldValues, with_values
 from nfcompile.verify.moments import BACK, ERRORS, Later
 from nfcompile.verify.walk.packet import Flight
 
@@ -44,28 +45,18 @@ class NumbersOf(NamedTuple):
 
     def without(self, flight: Flight) -> object:
         """All but the field's values: what depends on them, as how it does."""
-        return _changed(flight, self._moved(lambda shift, grain: (self.field, shift, grain)))
+        field = self.field
+        return _changed(flight, lambda value: with_values(value, field, lambda *moved: (field, *moved)))
 
     def joined(self, flights: list[Flight]) -> Flight:
         """One flight for some that are equal without the field."""
         found = [one for flight in flights for one in _of_field(flight, self.field)]
         values = union(one for value in found for one in value.domain)
 
-        def all_of_them(shift: int, grain: int) -> FieldValues:
-            return FieldValues(self.field, (Segment(*one, shift) for one in values), grain)
+        def filled(value: Range) -> Range:
+            return with_values(value, self.field, partial(FieldValues.of_all, self.field, values))
 
-        return _changed(flights[0], self._moved(all_of_them)) if values else flights[0]
-
-    def _moved(self, made: Callable[[int, int], object]) -> Change:
-        """Something else for a number that is the field, all of it moved by the same: `made` gets by what."""
-
-        def changed(value: Range) -> object:
-            if type(value) is not FieldValues or value.field != self.field:
-                return value
-            shift, *others = {piece.shift for piece in value.pieces}
-            return value if others else made(shift, value.grain)
-
-        return changed
+        return _changed(flights[0], filled) if values else flights[0]
 
 
 def fields_of(flight: Flight, is_routed: bool) -> list[NamesAt | NumbersOf]:
