@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeGuard
 
-from nfcompile.model.ranges import union
+from nfcompile.model.ranges import Range, union
 from nfcompile.verify.box import FIELDS, Box
 from nfcompile.verify.field_values import FieldValues, with_values
 from nfcompile.verify.reference import Fate
@@ -45,15 +45,27 @@ def _joined_at(place: int, said: list[Said]) -> list[Said]:
 
 
 def _one(place: int, name: str, said: list[Said]) -> Said:
-    """One box with the values that some have of a field."""
+    """One box with the values that some have of a field. What the kernel takes of a dnat rule's addresses has
+    fewer values in a fate than in its box."""
     box, fate = said[0]
     kept: list[Any] = [one[place] for one, _ in said]
-    values: Any = frozenset[str]().union(*kept) if isinstance(kept[0], frozenset) else union(chain(*kept))
-    if not isinstance(values, frozenset):
-        fate = Fate(*_changed(fate, name, partial(FieldValues.of_all, name, values)))
+    is_named = isinstance(kept[0], frozenset)
+    values: Any = frozenset[str]().union(*kept) if is_named else union(chain(*kept))
+    ends = (one for _, other in said for one in _ends(other))
+    right = union(where for one in ends if _is_of(one, name) for where in one.domain)
+    if right:
+        fate = Fate(*_changed(fate, name, partial(FieldValues.of_all, name, right)))
     return box._replace(**{Box._fields[place]: values}), fate
 
 
 def _changed(fate: Fate, name: str, made: Callable[[int, int], Any]) -> tuple[Any, ...]:
-    ends = fate.sources, fate.source_ports, fate.destinations, fate.destination_ports
-    return fate.action, *(with_values(one, name, made) for one in ends), fate.reason, fate.pool
+    ends = (with_values(one, name, made) for one in _ends(fate))
+    return fate.action, *ends, fate.reason, fate.pool
+
+
+def _ends(fate: Fate) -> tuple[Range, ...]:
+    return fate.sources, fate.source_ports, fate.destinations, fate.destination_ports
+
+
+def _is_of(value: Range, name: str) -> TypeGuard[FieldValues]:
+    return type(value) is FieldValues and value.field == name
