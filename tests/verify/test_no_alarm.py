@@ -171,9 +171,9 @@ pools:
     # ... or to a port that it denies.
     "a port that the acl leaves out, of a subscriber that is reached by its block": """
 nat_defaults: {port_block_size: 64}
-acls: {a0: {1: deny tcp src 10.102.0.61 dst any dport 8000-8005, 99: allow ip 10.102.0.0/26}}
+acls: {a0: {1: deny tcp src 10.102.0.13 dst any dport 8000-8005, 99: allow ip 10.102.0.0/28}}
 pools:
-  p3: {type: cgnat, priority: 1, acl: a0, subscribers: [10.102.0.0/26], global_ip: [203.0.3.0],
+  p3: {type: cgnat, priority: 1, acl: a0, subscribers: [10.102.0.0/28], global_ip: [203.0.3.0],
        port_range: 60000-65535, inbound: subscriber, limits_peruser: {portlimit_tcp: 64, portlimit_udp: 64}}
 """,
     # What comes to the address already goes where it went, not where the others are led.
