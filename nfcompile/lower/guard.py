@@ -33,7 +33,7 @@ from nfcompile.lower.acl import address_set
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.custom_nat import left_alone
-from nfcompile.lower.partly_closed import untranslated
+from nfcompile.lower.partly_closed import asked_again, taken_in_front, untranslated
 from nfcompile.lower.sources import (
     gateways_own,
     leaving,
@@ -98,8 +98,7 @@ def guard(context: Context) -> Contribution:
     outgoing = [Rule((match(CT_STATE, "invalid"), counter(names.INVALID_COUNTER), DROP), POOLS)]
     own = owned(context)
     if own:
-        leak = Chain(names.LEAK, _leak(context), POOLS)
-        objects += [Counter(names.LEAK_COUNTER, POOLS), address_set(names.OWNED, own, POOLS), leak]
+        objects += [Counter(names.LEAK_COUNTER, POOLS), address_set(names.OWNED, own, POOLS), *_leak(context)]
         outgoing.append(Rule((match(IP_SADDR, names.OWNED), goto(names.LEAK)), POOLS))
     outgoing += [*leaving(context), *untranslated(context)]
     if strict:
@@ -176,14 +175,19 @@ def _unsolicited(context: Context, *matches: Match) -> Rule:
     return Rule((*matches, target, counter(names.UNSOLICITED_COUNTER), DROP), POOLS)
 
 
-def _leak(context: Context) -> tuple[Rule, ...]:
+def _leak(context: Context) -> list[Chain]:
     """A subscriber's own address on its way out, in an answer too: a connection that was open before the pool
     was loaded. What an snat rule excludes and what a fake pool passes may go, unless a pool before that one
-    takes the source."""
+    takes the source, or this packet of it."""
     drop = counter(names.LEAK_COUNTER), DROP
     passed: list[Rule] = []
+    chains: dict[str, Chain] = {}
     for pool in partly_fake(context):
         if before := taken_before(context, pool):
             passed.append(Rule((match(IP_SADDR, *before), *drop), pool.path))
+        rules, asked = asked_again(context, taken_in_front(context, pool))
+        passed += rules
+        chains |= {str(chain.name): chain for chain in asked}
         passed.append(Rule((jump(names.pool_chain(pool.name)),), pool.path))
-    return (*left_alone(context), *passed, Rule(drop, POOLS))
+    leak = Chain(names.LEAK, (*left_alone(context), *passed, Rule(drop, POOLS)), POOLS)
+    return [*chains.values(), leak]

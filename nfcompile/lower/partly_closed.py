@@ -13,6 +13,7 @@ VLAN.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.diagnostics import Path
@@ -26,7 +27,7 @@ from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution, Rules
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.lower.reachable import OTHER_END
-from nfcompile.lower.sources import closed, excluded_sources, matched, several
+from nfcompile.lower.sources import closed, excluded_sources, matched, owned, several, taken_before
 from nfcompile.model.ranges import Range, intersect, subtract, union
 from nfcompile.model.site import Pool
 
@@ -50,6 +51,32 @@ def partly_translated(context: Context) -> Partly:
             sources = union(subtract(_allowed(pool), passed))
             found += [(allocation, sources)] if sources else []
     return tuple(found)
+
+
+def taken_in_front(context: Context, fake: Pool) -> Partly:
+    """The pools in front of a fake one that translate some packets of sources that it passes, and that are
+    translated otherwise. Those that a pool takes whole are `taken_before`."""
+    asked = intersect(owned(context), union(_allowed(fake)))
+    whole = taken_before(context, fake)
+    found = []
+    for allocation in takewhile(lambda one: one.pool != fake, context.allocations):
+        if allocation.pool.translates:
+            sources = union(subtract(intersect(_allowed(allocation.pool), asked), whole))
+            found += [(allocation, sources)] if sources else []
+    return tuple(found)
+
+
+def asked_again(context: Context, asked: Partly) -> tuple[list[Rule], list[Chain]]:
+    """Rules that drop what these pools would have translated, and the chains that they ask, but those that
+    are there for `untranslated`."""
+    there = {allocation.pool.name for allocation, _ in partly_translated(context)}
+    rules, chains = [], []
+    for allocation, sources in asked:
+        pool = allocation.pool
+        chain = _chain(context, pool, names.PARTLY_LEAK, UNTRANSLATED, turned=False)
+        rules.append(pool_rule(pool, match(IP_SADDR, *sources), jump(chain.name)))
+        chains += [] if pool.name in there else [chain]
+    return rules, chains
 
 
 def partly_closed(context: Context) -> Contribution:
@@ -105,17 +132,22 @@ def _chains(
     asked = []
     everybody = union(one for _, ranges in partly for one in ranges)
     for allocation, sources in partly:
-        pool, name = allocation.pool, entry._replace(owner=allocation.pool.name)
-        rules: list[Rule] = []
-        if pool.acl is not None:
-            _, rules = acl_rules(context, pool.acl, pool.name, (drop,), deny=(RETURN,), mapped=False)
-        if turned:
-            rules = [rewritten(rule, _other_end) for rule in rules]
-        last = (pool_rule(pool, *drop),) if pool.is_static else ()
-        yield pool_chain(pool, name, *rules, *last)
+        chain = _chain(context, allocation.pool, entry, drop, turned=turned)
+        yield chain
         mine = () if sources == everybody else (match(IP_DADDR if turned else IP_SADDR, *sources),)
-        asked.append(pool_rule(pool, *mine, jump(name)))
+        asked.append(pool_rule(allocation.pool, *mine, jump(chain.name)))
     yield Chain(entry, tuple(asked), POOLS)
+
+
+def _chain(context: Context, pool: Pool, entry: Name, drop: tuple[Statement, ...], *, turned: bool) -> Chain:
+    """Drop what the pool would translate; what its acl denies returns."""
+    rules: list[Rule] = []
+    if pool.acl is not None:
+        _, rules = acl_rules(context, pool.acl, pool.name, (drop,), deny=(RETURN,), mapped=False)
+    if turned:
+        rules = [rewritten(rule, _other_end) for rule in rules]
+    last = (pool_rule(pool, *drop),) if pool.is_static else ()
+    return pool_chain(pool, entry._replace(owner=pool.name), *rules, *last)
 
 
 def _other_end(value: object) -> object:

@@ -176,6 +176,17 @@ pools:
   p3: {type: cgnat, priority: 1, acl: a0, subscribers: [10.102.0.0/28], global_ip: [203.0.3.0],
        port_range: 60000-65535, inbound: subscriber, limits_peruser: {portlimit_tcp: 64, portlimit_udp: 64}}
 """,
+    # What the first pool would have translated left by the fake one, if it was open before the pools.
+    "a pool for a vlan, a fake one for it, and a static entry of the same host": """
+interfaces: {inside: [lan0], outside: [wan0], vlans: {102: lan0.102}}
+nat_defaults: {vlan_mode: vlan}
+acls: {a: {1: allow ip any~102}}
+pools:
+  p2: {type: nat, allocation: deterministic, priority: 1, acl: a, subscribers: [10.1.0.48/28],
+       global_ip: [203.0.2.0/24]}
+  p1: {type: fake, priority: 2, acl: a}
+  p3: {type: static, priority: 3, global_map: {10.1.0.49: 200.1.3.9}}
+""",
     # What comes to the address already goes where it went, not where the others are led.
     "a dnat rule to an address that packets may have": """
 dnat: {d1: {interface: [wan0], dst_cidr: 200.0.0.9, mark: 2}, d2: {dnat_ip: 200.0.0.9}}

@@ -42,8 +42,8 @@ FAULTS = (
     Fault("lower/partly_closed.py", "if turned:\n", "if False:\n", FORGED),
     Fault(
         "lower/partly_closed.py",
-        "if pool.is_static else ()\n        yield",
-        "if False else ()\n        yield",
+        "if pool.is_static else ()\n    return",
+        "if False else ()\n    return",
         FORGED,
     ),
     Fault("lower/partly_closed.py", "elsewhere in context.routed_outside", "elsewhere in ()", FORGED),
