@@ -56,7 +56,7 @@ def deviations(site: Table, kernel: Listed) -> Iterator[Deviation]:
 
 
 def _deviations(site: Table, kernel: Listed) -> Iterator[Deviation]:
-    wanted, held = _sides(site), _sides(kernel.table)
+    wanted, held = _sides(site, kernel.table), _sides(kernel.table, site)
     for name, one in wanted.items():
         if name in kernel.unread:
             yield Deviation(name, "changed", one.written.origin, (Spot("object", "", kernel.unread[name]),))
@@ -76,7 +76,7 @@ def _deviations(site: Table, kernel: Listed) -> Iterator[Deviation]:
 
 def as_compiled(site: Table, kernel: Table) -> Table:
     """The kernel's table with the names that the site has; what is alike is the site's own."""
-    wanted, held = _sides(site), _sides(kernel)
+    wanted, held = _sides(site, kernel), _sides(kernel, site)
     objects = tuple(_as_compiled(wanted.get(name), one) for name, one in held.items())
     return _renamed(kernel._replace(objects=objects), {str(one.name): one.name for one in site.objects})
 
@@ -96,10 +96,12 @@ def _as_compiled(site: _WrittenObject | None, kernel: _WrittenObject) -> Object:
     return kernel.written._replace(rules=rules, origin=site.written.origin)
 
 
-def _sides(table: Table) -> dict[str, _WrittenObject]:
-    """Objects by kind and name."""
-    simple = {_label(one): one for one in normal(table).objects}
-    return {_label(one): _WrittenObject(one, simple[_label(one)]) for one in table.objects}
+def _sides(table: Table, other: Table) -> dict[str, _WrittenObject]:
+    """Objects by kind and name; chains that the other side lacks as they are written, which may be all."""
+    common = {_label(one) for one in other.objects}
+    simple = normal(table, lambda one: not isinstance(one, Chain) or _label(one) in common).objects
+    forms = {_label(one): one for one in simple}
+    return {_label(one): _WrittenObject(one, forms.get(_label(one), one)) for one in table.objects}
 
 
 def _label(one: Object) -> str:

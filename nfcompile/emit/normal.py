@@ -7,7 +7,7 @@ packets write (elements of dynamic sets and of sets with timeouts) are no part o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from nfcompile.emit.expressions import (
@@ -67,10 +67,10 @@ POLICIES = {
 Either = TypeVar("Either", Set, Map)
 
 
-def normal(table: Table) -> Table:
-    """The table in its normal form."""
+def normal(table: Table, wanted: Callable[[Object], bool] = lambda _: True) -> Table:
+    """The table in its normal form, with the objects that are wanted."""
     written = set(_written(table))
-    objects = [_object(one, one.name in written) for one in table.objects]
+    objects = [_object(one, one.name in written) for one in table.objects if wanted(one)]
     objects.sort(key=lambda one: (NAMESPACES[type(one)], str(one.name)))
     return Table(table.name, tuple(objects), family=table.family)
 
