@@ -66,7 +66,7 @@ def _held(compiled: Compiled, options: Options) -> tuple[Held, dict[str, Any]]:
 
 
 def _examples() -> ModuleType:
-    """Who shows a counterexample; where all holds, nobody needs what explains one."""
+    """The module that shows counterexamples. It imports `explain`, which a proof that holds does not need."""
     from nfcompile.cli import counterexamples
 
     return counterexamples

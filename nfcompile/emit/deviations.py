@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
-from nfcompile.emit.differences import KINDS
+from nfcompile.emit.differences import label
 from nfcompile.emit.expressions import Element, Elements, Key, Name, keys
 from nfcompile.emit.listing import Listed
 from nfcompile.emit.normal import normal
@@ -98,14 +98,10 @@ def _as_compiled(site: _WrittenObject | None, kernel: _WrittenObject) -> Object:
 
 def _sides(table: Table, other: Table) -> dict[str, _WrittenObject]:
     """Objects by kind and name; chains that the other side lacks as they are written, which may be all."""
-    common = {_label(one) for one in other.objects}
-    simple = normal(table, lambda one: not isinstance(one, Chain) or _label(one) in common).objects
-    forms = {_label(one): one for one in simple}
-    return {_label(one): _WrittenObject(one, forms.get(_label(one), one)) for one in table.objects}
-
-
-def _label(one: Object) -> str:
-    return f"{KINDS[type(one)]} {one.name}"
+    common = {label(one) for one in other.objects}
+    simple = normal(table, lambda one: not isinstance(one, Chain) or label(one) in common).objects
+    forms = {label(one): one for one in simple}
+    return {label(one): _WrittenObject(one, forms.get(label(one), one)) for one in table.objects}
 
 
 def _contents(one: _WrittenObject) -> Iterator[Spot]:

@@ -6,7 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
-from nfcompile.emit import Chain, Counter, CtHelper, CtTimeout, Flowtable, Map, Set, Table, object_lines
+from nfcompile.emit import (
+    Chain,
+    Counter,
+    CtHelper,
+    CtTimeout,
+    Flowtable,
+    Map,
+    Object,
+    Set,
+    Table,
+    object_lines,
+)
 
 KINDS = {
     Counter: "counter",
@@ -24,6 +35,11 @@ Objects = Mapping[str, Sequence[str]]
 """The lines of each object by its key, kind and name as nft's commands take them: 'chain pool_homes'."""
 
 
+def label(one: Object) -> str:
+    """Kind and name, as nft's commands take them: 'chain pool_homes'."""
+    return f"{KINDS[type(one)]} {one.name}"
+
+
 class Changed(NamedTuple):
     """Keys of the objects that are more, otherwise, and no longer there, in the order of the rulesets."""
 
@@ -34,13 +50,13 @@ class Changed(NamedTuple):
 
 def objects(table: Table) -> Objects:
     """The objects of a table as they are emitted."""
-    keyed = ((f"{KINDS[type(thing)]} {thing.name}", thing) for thing in table.objects)
+    keyed = ((label(thing), thing) for thing in table.objects)
     return {key: tuple(line for line, _ in object_lines(thing)) for key, thing in keyed}
 
 
 def origins(table: Table) -> dict[str, Path]:
     """The site path that each object of a table serves; () for those of the whole gateway."""
-    return {f"{KINDS[type(thing)]} {thing.name}": thing.origin for thing in table.objects}
+    return {label(thing): thing.origin for thing in table.objects}
 
 
 def compare(before: Objects, after: Objects) -> Changed:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nfcompile.emit import Map, Object, Set
-from nfcompile.emit.differences import KINDS
+from nfcompile.emit import Map, Set
+from nfcompile.emit.differences import label
 from nfcompile.emit.listing import Listed, UnknownListing, read_listing
 from nfcompile.emit.normal import packets_write
 from nfcompile.kernel import NOT_LOADED, KernelError, netns, nft
@@ -29,7 +29,7 @@ def _listed(table: str) -> Listed | None:
     try:
         read = read_listing(structure)
         ours = [one for one in read.table.objects if isinstance(one, Set | Map) and not packets_write(one)]
-        contents = nft.contents_json((_label(one) for one in ours), table)
+        contents = nft.contents_json((label(one) for one in ours), table)
         return _with_contents(read, read_listing(contents))
     except UnknownListing as error:
         raise KernelError(str(error)) from None
@@ -38,11 +38,7 @@ def _listed(table: str) -> Listed | None:
 def _with_contents(read: Listed, contents: Listed) -> Listed:
     """A table with sets and maps as they were listed one by one; reading all rules again costs as much as
     the first time."""
-    filled = {_label(one): one for one in contents.table.objects}
-    objects = (filled.get(_label(one), one) for one in read.table.objects)
-    known = tuple(one for one in objects if _label(one) not in contents.unread)
+    filled = {label(one): one for one in contents.table.objects}
+    objects = (filled.get(label(one), one) for one in read.table.objects)
+    known = tuple(one for one in objects if label(one) not in contents.unread)
     return Listed(read.table._replace(objects=known), {**read.unread, **contents.unread})
-
-
-def _label(one: Object) -> str:
-    return f"{KINDS[type(one)]} {one.name}"

@@ -31,7 +31,7 @@ from nfcompile.verify.moments import (
     UNTRACKED,
     Later,
 )
-from nfcompile.verify.proof.paths import Ends, Paths, joined, no_ends
+from nfcompile.verify.proof.paths import EndValues, Paths, joined, no_ends
 from nfcompile.verify.reference import Fate
 from nfcompile.verify.reference_site import Gateway
 from nfcompile.verify.walk import Program, Together
@@ -67,7 +67,7 @@ class Followed(NamedTuple):
         return ends == tuple(left[2:6])
 
 
-class Kind(NamedTuple):
+class ConnectionKind(NamedTuple):
     """What connections have in common whose packets meet the same on one path. `mark`: None is any."""
 
     protocol: int
@@ -80,7 +80,7 @@ class Connections:
 
     def __init__(self, gate: Gateway) -> None:
         self.gate = gate
-        self.ends: dict[Kind, dict[Paths, Ends]] = {}
+        self.ends: dict[ConnectionKind, dict[Paths, EndValues]] = {}
         self.marks: set[Range] = set()
 
     def add(self, passed: Iterable[Flight]) -> None:
@@ -100,7 +100,7 @@ class Connections:
                 if not towards or not numbers[HOST]:
                     continue
             paths = names_of(came.interface), towards, names_of(flight.home)
-            of_kind = self.ends.setdefault(Kind(now.protocol, status, mark), {})
+            of_kind = self.ends.setdefault(ConnectionKind(now.protocol, status, mark), {})
             for known, value in zip(of_kind.setdefault(paths, no_ends(len(numbers))), numbers, strict=True):
                 known.add(value)
 

@@ -9,15 +9,15 @@ from nfcompile.verify.field_values import Ranges
 
 Paths = tuple[frozenset[str], frozenset[str], frozenset[str]]
 """Where first packets arrive, where their routes lead, and those to their sources."""
-Ends = tuple[set[Ranges], ...]
+EndValues = tuple[set[Ranges], ...]
 """All that connections have at each of their eight ends."""
 
 
-def no_ends(count: int) -> Ends:
+def no_ends(count: int) -> EndValues:
     return tuple(set() for _ in range(count))
 
 
-def joined(known: Mapping[Paths, Ends]) -> dict[Paths, Ends]:
+def joined(known: Mapping[Paths, EndValues]) -> dict[Paths, EndValues]:
     """The same paths, as few as there can be: those that differ at one place are one with both, and those
     within others are theirs. What has another's path may have its ends: more than there is."""
     found, count = dict(known), len(known) + 1
@@ -41,6 +41,6 @@ def _with(paths: Paths, place: int, names: frozenset[str]) -> Paths:
     return first, second, third
 
 
-def _join(found: dict[Paths, Ends], some: Iterable[Paths], paths: Paths) -> None:
+def _join(found: dict[Paths, EndValues], some: Iterable[Paths], paths: Paths) -> None:
     ends = [found.pop(one) for one in some]
     found[paths] = tuple(set().union(*values) for values in zip(*ends, strict=True))
