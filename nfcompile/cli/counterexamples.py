@@ -4,7 +4,7 @@ data."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from nfcompile.cli.later_packets import later_data, later_text
 from nfcompile.diagnostics import dotted
@@ -14,9 +14,10 @@ from nfcompile.pipeline import Compiled
 from nfcompile.verify import reference, reference_site
 from nfcompile.verify.explain import Explanation, Question, Undecided, explain
 from nfcompile.verify.proof import Box, Compared, Grown, Leak, Shared
-from nfcompile.verify.walk import NOTHING
+from nfcompile.verify.walk import NOTHING, Program, read
 
 __all__ = [
+    "Proved",
     "difference_data",
     "difference_text",
     "later_data",
@@ -26,12 +27,29 @@ __all__ = [
     "moved_data",
     "moved_text",
     "prefix_text",
+    "proved",
     "shared_data",
     "shared_text",
     "spelled",
 ]
 
 CLOSED = ", while the gate is closed"
+
+
+class Proved(NamedTuple):
+    """What was proved, read once for all that is shown of it."""
+
+    compiled: Compiled
+    program: Program
+    is_open: reference_site.Gateway
+    is_closed: reference_site.Gateway
+
+
+def proved(compiled: Compiled) -> Proved:
+    """Both sides of a proof."""
+    site, allocations = compiled.site, compiled.allocations
+    gates = (reference_site.gateway(site, allocations, is_closed) for is_closed in (False, True))
+    return Proved(compiled, read(compiled.table), *gates)
 
 
 def spelled(one: Box) -> str:
@@ -50,12 +68,12 @@ def spelled(one: Box) -> str:
     return f"{name}{start} from {min(one.interface)}, {left} to {right}, routed to {min(one.towards)}"
 
 
-def difference_text(compiled: Compiled, found: Compared) -> Iterator[str]:
+def difference_text(about: Proved, found: Compared) -> Iterator[str]:
     """A packet, what the site says of it, and what the ruleset does."""
     one = found.box.one()
     yield spelled(one) + (CLOSED if found.is_closed else "")
-    yield f"    the site:    {_said(compiled, one, found.is_closed)}"
-    answer = _explained(compiled, one, found.is_closed)
+    yield f"    the site:    {_said(about, one, found.is_closed)}"
+    answer = _explained(about, one, found.is_closed)
     if isinstance(answer, str):
         yield f"    the ruleset: {answer}"
         return
@@ -64,24 +82,24 @@ def difference_text(compiled: Compiled, found: Compared) -> Iterator[str]:
     yield from (f"        {dotted(step.path)}: {step.text}" for step in answer.steps)
 
 
-def difference_data(compiled: Compiled, found: Compared) -> dict[str, Any]:
+def difference_data(about: Proved, found: Compared) -> dict[str, Any]:
     one = found.box.one()
-    answer = _explained(compiled, one, found.is_closed)
+    answer = _explained(about, one, found.is_closed)
     steps = [] if isinstance(answer, str) else answer.steps
     return {
         "packet": spelled(one) + (CLOSED if found.is_closed else ""),
-        "site": _said(compiled, one, found.is_closed),
+        "site": _said(about, one, found.is_closed),
         "ruleset": answer if isinstance(answer, str) else answer.action,
         "steps": [{"path": dotted(step.path), "text": step.text} for step in steps],
     }
 
 
-def _said(compiled: Compiled, one: Box, is_closed: bool) -> str:
-    gate = reference_site.gateway(compiled.site, compiled.allocations, is_closed)
+def _said(about: Proved, one: Box, is_closed: bool) -> str:
+    gate = about.is_closed if is_closed else about.is_open
     return str(reference.fate(gate, one.packet, one.route))
 
 
-def _explained(compiled: Compiled, one: Box, is_closed: bool) -> Explanation | str:
+def _explained(about: Proved, one: Box, is_closed: bool) -> Explanation | str:
     ends = one.source[0].first, one.destination[0].first
     question = Question(one.protocol, *ends, interface=min(one.interface), opens=one.opens)
     if one.protocol in protocols.WITH_PORTS:
@@ -89,7 +107,9 @@ def _explained(compiled: Compiled, one: Box, is_closed: bool) -> Explanation | s
         question = question._replace(source_port=ports[0], destination_port=ports[1])
     try:
         state = NOTHING if is_closed else None
-        return explain(compiled, question, state, route=lambda to: _towards(one, to))
+        return explain(
+            about.compiled, question, state, route=lambda to: _towards(one, to), program=about.program
+        )
     except Undecided:
         return "several ways"
 

@@ -8,7 +8,6 @@ from typing import Any
 from nfcompile.diagnostics import dotted
 from nfcompile.model import protocols
 from nfcompile.model.ranges import Range, address_text
-from nfcompile.pipeline import Compiled
 from nfcompile.verify.box import Box
 from nfcompile.verify.explain.later import later_reasons
 from nfcompile.verify.explain.scene import Reason
@@ -24,7 +23,7 @@ from nfcompile.verify.moments import (
     UNTRACKED,
 )
 from nfcompile.verify.proof import Followed
-from nfcompile.verify.walk import read
+from nfcompile.verify.walk import Program
 from nfcompile.verify.walk.packet import STATUS
 
 WORDS = {
@@ -38,20 +37,20 @@ WORDS = {
 }
 
 
-def later_text(compiled: Compiled, found: Followed) -> Iterator[str]:
+def later_text(program: Program, found: Followed) -> Iterator[str]:
     """A packet, what the site says of it, and what the ruleset does."""
     yield spelled(found.box.one())
     yield f"    the site:    {found.fate}"
     yield f"    the ruleset: {_does(found)}"
-    yield from (f"        {dotted(one.path)}: {one.text}" for one in _reasons(compiled, found))
+    yield from (f"        {dotted(one.path)}: {one.text}" for one in _reasons(program, found))
 
 
-def later_data(compiled: Compiled, found: Followed) -> dict[str, Any]:
+def later_data(program: Program, found: Followed) -> dict[str, Any]:
     return {
         "packet": spelled(found.box.one()),
         "site": str(found.fate),
         "ruleset": "drop" if found.outcome.verdict == "drop" else "forward",
-        "steps": [{"path": dotted(one.path), "text": one.text} for one in _reasons(compiled, found)],
+        "steps": [{"path": dotted(one.path), "text": one.text} for one in _reasons(program, found)],
     }
 
 
@@ -82,6 +81,6 @@ def _does(found: Followed) -> str:
     return f"forward as {address_text(left.source.first)} to {address_text(left.destination.first)}"
 
 
-def _reasons(compiled: Compiled, found: Followed) -> tuple[Reason, ...]:
+def _reasons(program: Program, found: Followed) -> tuple[Reason, ...]:
     one, outcome = found.box.one(), found.outcome
-    return later_reasons(read(compiled.table), one, outcome.mark, outcome.verdict)
+    return later_reasons(program, one, outcome.mark, outcome.verdict)

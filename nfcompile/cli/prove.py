@@ -79,11 +79,12 @@ def _text(compiled: Compiled, proof: Proof) -> Iterator[str]:
     boxes, ways = _many(proof.boxes, "box", "boxes"), _many(proof.ways, "way", "ways")
     subscribers = _many(proof.sharing.subscribers, "subscriber", "subscribers")
     lists = _many(proof.lists, "list", "lists")
+    about: Any = None if proof.holds else _examples().proved(compiled)
     yield from _told(
         "packets",
         f"{boxes}, in all of them the ruleset agrees with the site",
         f"in {len(proof.different):,} of {boxes} the ruleset disagrees with the site",
-        [line for one in proof.different[:SHOWN] for line in _examples().difference_text(compiled, one)],
+        [line for one in proof.different[:SHOWN] for line in _examples().difference_text(about, one)],
     )
     yield from _told(
         "leaks",
@@ -96,7 +97,7 @@ def _text(compiled: Compiled, proof: Proof) -> Iterator[str]:
         "later",
         f"{many} of second packets, answers and ICMP errors, in all of them the ruleset agrees with the site",
         f"in {len(proof.later):,} of {many} of second packets, answers and ICMP errors the ruleset disagrees",
-        [line for one in proof.later[:SHOWN] for line in _examples().later_text(compiled, one)],
+        [line for one in proof.later[:SHOWN] for line in _examples().later_text(about.program, one)],
     )
     yield from _told(
         "sharing",
@@ -133,17 +134,18 @@ def _many(count: int, one: str, more: str) -> str:
 
 
 def _as_data(compiled: Compiled, proof: Proof) -> dict[str, Any]:
+    about: Any = None if proof.holds else _examples().proved(compiled)
     found = [_examples().prefix_text(one) for one in proof.prefixes]
     of_ipv6 = {} if compiled.npt is None else {"prefixes": {"boxes": proof.prefix_boxes, "different": found}}
     return of_ipv6 | {
         "packets": {
             "boxes": proof.boxes,
-            "different": [_examples().difference_data(compiled, one) for one in proof.different],
+            "different": [_examples().difference_data(about, one) for one in proof.different],
         },
         "leaks": {"ways": proof.ways, "found": [_examples().leak_data(one) for one in proof.leaks]},
         "later": {
             "boxes": proof.later_boxes,
-            "different": [_examples().later_data(compiled, one) for one in proof.later],
+            "different": [_examples().later_data(about.program, one) for one in proof.later],
         },
         "sharing": {
             "subscribers": proof.sharing.subscribers,

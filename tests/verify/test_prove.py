@@ -27,7 +27,7 @@ from nfcompile.verify.box import Box, everything
 from nfcompile.verify.field_values import FieldValues
 from nfcompile.verify.proof.agreement import compared, fates
 from nfcompile.verify.proof.sharing import Owner, Rectangle, meeting
-from nfcompile.verify.walk import read
+from nfcompile.verify.walk import program, read
 from support.disagreement import agree
 from support.random_sites import RandomSite, random_sites
 from support.sites import ROOT, RULESETS, site
@@ -173,6 +173,32 @@ def test_a_broken_ruleset_is_not_proved(
     assert f"{says:<11}NO: " in said
     assert "the site: " in said
     assert "the ruleset: " in said
+
+
+def test_the_ruleset_is_read_once_for_all_counterexamples(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the fuzzer: 569 packets of a changed table took half a minute to explain."""
+    whole, validated, done_so_often = pipeline.compile_site, program.validate, list[Table]()
+
+    def broken(document: Any) -> Compiled:
+        done = whole(document)
+        return done._replace(table=changed(done.table, "translate_homes", without("snat")))
+
+    def counted(table: Table) -> None:
+        done_so_often.append(table)
+        validated(table)
+
+    monkeypatch.setattr(pipeline, "compile_site", broken)
+    monkeypatch.setattr(program, "validate", counted)
+    (tmp_path / "site.yaml").write_text(BARE)
+
+    assert verb.run(Options((str(tmp_path / "site.yaml"),), format="json")) == 1
+
+    said = json.loads(capsys.readouterr().out)
+    assert len(said["packets"]["different"]) + len(said["later"]["different"]) > 5
+    assert all(one["steps"] or one["ruleset"] for one in said["packets"]["different"])
+    assert len(done_so_often) <= 3
 
 
 def test_a_gate_that_does_not_hold_is_shown_closed(

@@ -14,7 +14,7 @@ from nfcompile.pipeline import Compiled
 from nfcompile.verify.chosen_values import INTERFACE_ADDRESS, DrawnNumber
 from nfcompile.verify.explain.reasons import reasons
 from nfcompile.verify.explain.scene import Reason, block_is_open, comes_from_outside, pool_of, static_entry
-from nfcompile.verify.walk import LOCAL, Outcome, Packet, Route, State, gate_open, one, read, walk
+from nfcompile.verify.walk import LOCAL, Outcome, Packet, Program, Route, State, gate_open, one, read, walk
 
 ANY_PORT = Range(0, PORT_LAST)
 A_SOCKET = 49152
@@ -56,10 +56,14 @@ class Undecided(Exception):
 
 
 def explain(
-    compiled: Compiled, question: Question, state: State | None = None, route: Route | None = None
+    compiled: Compiled,
+    question: Question,
+    state: State | None = None,
+    route: Route | None = None,
+    program: Program | None = None,
 ) -> Explanation:
     """Walk the packet through the compiled ruleset, as nobody has used it; on a node of a pair the gate is
-    open. Raises Undecided."""
+    open. Who asks many questions gives the ruleset as it was `read` once. Raises Undecided."""
     if state is None:
         both = lowering_context(compiled.site, compiled.allocations)
         state = gate_open((*both.inside, *both.outside))
@@ -78,10 +82,10 @@ def explain(
             return str(packet.interface)
         return question.out or towards(compiled, address.first)
 
-    table, sent = read(compiled.table), route or sited
-    outcome = _only(walk(table, packet, sent, state))
+    program, sent = program or read(compiled.table), route or sited
+    outcome = _only(walk(program, packet, sent, state))
     if outcome.verdict == "drop" and question.source_port is None and question.protocol in WITH_PORTS:
-        socket = walk(table, packet._replace(source_port=one(A_SOCKET)), sent, state)[0]
+        socket = walk(program, packet._replace(source_port=one(A_SOCKET)), sent, state)[0]
         if state.ask and socket.verdict != "drop":
             raise Undecided(PORT_NEEDED)
         outcome = socket
