@@ -12,7 +12,7 @@ VLAN.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import takewhile
 
 from nfcompile.allocation.pools import PoolAllocation
@@ -27,7 +27,7 @@ from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution, Rules
 from nfcompile.lower.part import pool_chain, pool_rule
 from nfcompile.lower.reachable import OTHER_END
-from nfcompile.lower.sources import closed, excluded_sources, matched, owned, several, taken_before
+from nfcompile.lower.sources import allowed, closed, excluded_sources, matched, owned, several, taken_before
 from nfcompile.model.ranges import Range, intersect, subtract, union
 from nfcompile.model.site import Pool
 
@@ -43,12 +43,12 @@ def partly_translated(context: Context) -> Partly:
     """The pools that translate sources for some of their packets only, and those sources."""
     passed = [*closed(context), *excluded_sources(context), *context.global_addresses]
     for allocation in context.allocations:
-        passed += () if allocation.pool.translates else _allowed(allocation.pool)
+        passed += () if allocation.pool.translates else allowed(allocation.pool)
     found = []
     for allocation in context.allocations:
         pool = allocation.pool
         if pool.translates:
-            sources = union(subtract(_allowed(pool), passed))
+            sources = union(subtract(allowed(pool), passed))
             found += [(allocation, sources)] if sources else []
     return tuple(found)
 
@@ -56,12 +56,12 @@ def partly_translated(context: Context) -> Partly:
 def taken_in_front(context: Context, fake: Pool) -> Partly:
     """The pools in front of a fake one that translate some packets of sources that it passes, and that are
     translated otherwise. Those that a pool takes whole are `taken_before`."""
-    asked = intersect(owned(context), union(_allowed(fake)))
+    asked = intersect(owned(context), union(allowed(fake)))
     whole = taken_before(context, fake)
     found = []
     for allocation in takewhile(lambda one: one.pool != fake, context.allocations):
         if allocation.pool.translates:
-            sources = union(subtract(intersect(_allowed(allocation.pool), asked), whole))
+            sources = union(subtract(intersect(allowed(allocation.pool), asked), whole))
             found += [(allocation, sources)] if sources else []
     return tuple(found)
 
@@ -109,20 +109,6 @@ def untranslated(context: Context) -> Rules:
 
 def _asked(sources: tuple[Range, ...]) -> tuple[Statement, ...]:
     return matched(IP_SADDR, names.PARTLY, sources), jump(names.PARTLY_LEAK)
-
-
-def _allowed(pool: Pool) -> Sequence[Range]:
-    """Sources of which a pool takes some packets, perhaps all; none that a rule in front denies whole."""
-    if pool.is_static:
-        return [entry.local for entry in pool.global_map if entry.vid is None]
-    allowed: list[Range] = []
-    denied: list[Range] = []
-    for rule in pool.acl.rules if pool.acl else ():
-        if rule.allow:
-            allowed += subtract([rule.source], denied)
-        elif rule.only_source:
-            denied.append(rule.source)
-    return allowed if pool.subscribers is None else intersect(allowed, pool.subscribers)
 
 
 def _chains(

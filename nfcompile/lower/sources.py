@@ -9,7 +9,7 @@ and what the subscriber itself sends to that peer would count as the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nfcompile.diagnostics import Path
 from nfcompile.emit import Counter, Name, Object, Rule
@@ -146,9 +146,24 @@ def owned(context: Context) -> tuple[Range, ...]:
 def closed(context: Context) -> tuple[Range, ...]:
     """Those of them that no fake pool passes to some destination, and no snat rule excludes: from there
     a connection may come."""
-    rules = (rule for pool in partly_fake(context) for rule in (pool.acl.rules if pool.acl else ()))
-    passed = [rule.source for rule in rules if rule.allow]
-    return union(subtract(owned(context), [*passed, *excluded_sources(context)]))
+    passed = excluded_sources(context)
+    for pool in partly_fake(context):
+        passed += subtract(allowed(pool), taken_before(context, pool))
+    return union(subtract(owned(context), passed))
+
+
+def allowed(pool: Pool) -> Sequence[Range]:
+    """Sources of which a pool takes some packets, perhaps all; none that a rule in front denies whole."""
+    if pool.is_static:
+        return [entry.local for entry in pool.global_map if entry.vid is None]
+    found: list[Range] = []
+    denied: list[Range] = []
+    for rule in pool.acl.rules if pool.acl else ():
+        if rule.allow:
+            found += subtract([rule.source], denied)
+        elif rule.only_source:
+            denied.append(rule.source)
+    return found if pool.subscribers is None else intersect(found, pool.subscribers)
 
 
 def excluded_sources(context: Context) -> list[Range]:
@@ -179,8 +194,8 @@ def taken_before(context: Context, pool: Pool) -> tuple[Range, ...]:
             break
         if allocation.pool.translates:
             found += subtract(allocation.taken, passed)
-        elif allocation.pool.acl:
-            passed += (rule.source for rule in allocation.pool.acl.rules if rule.allow)
+        else:
+            passed += allowed(allocation.pool)
     return union(subtract(found, context.global_addresses))
 
 

@@ -82,16 +82,13 @@ def _owned(allocations: Sequence[PoolAllocation]) -> Iterator[Range]:
 
 
 def _closed(allocations: Sequence[PoolAllocation]) -> list[Range]:
-    """What translating pools take whole, less what fake pools in front of them pass anywhere."""
+    """What translating pools take whole, less what fake pools in front of them pass."""
     found: list[Range] = []
     passed: list[Range] = []
     last = max((n for n, one in enumerate(allocations) if one.pool.translates), default=-1)
     for number, allocation in enumerate(allocations):
-        rules = allocation.pool.acl.rules if allocation.pool.acl else ()
         if allocation.pool.translates:
             found += allocation.taken
-        elif number < last and all(rule.only_source for rule in rules):
-            passed += subtract(allocation.taken, found)
         elif number < last:
-            passed += (rule.source for rule in rules if rule.allow)
+            passed += subtract(_may_hit(allocation.pool), found)
     return list(subtract(found, passed))

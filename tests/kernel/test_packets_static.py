@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nfcompile.model.parse import address
+from support.frames import UDP, Packet
 from support.lab import Lab
 from support.packet_table import check
 from support.sites import site
@@ -232,6 +234,54 @@ pools:
         tcp 10.31.0.5:1000 > 198.18.2.1:80         -> untranslated
         """,
     )
+
+
+BEHIND = """
+acls:
+  front: {10: allow ip 192.168.0.6 dst net 198.18.0.0/25}
+  guests: {10: deny ip 192.168.0.7, 20: allow ip 192.168.0.8/29, 30: allow udp any dport 443}
+  homes: {10: allow ip 100.64.0.0/29, 20: allow ip 192.168.0.6/31}
+pools:
+  servers: {type: static, priority: 1, allow_external_connect: on, global_map: {192.168.0.5: 200.0.0.3}}
+  front: {type: nat, acl: front, priority: 2, allocation: deterministic, global_ip: [200.0.1.0], hairpin: off}
+  guests: {type: fake, acl: guests, priority: 3}
+  homes: {type: nat, acl: homes, priority: 4, allocation: deterministic, global_ip: [203.0.112.0/28],
+          hairpin: off}
+"""
+
+
+THERE = "198.18.0.1", "198.18.0.200"
+
+
+def test_a_fake_pool_opens_nothing_to_who_is_translated_before_it(lab: Lab) -> None:
+    """Nor to a source that its acl denies: the answers would leave with the private address."""
+    check(
+        lab,
+        site(BEHIND),
+        """
+        tcp 192.168.0.5:1000 > 198.18.0.1:80       -> from 200.0.0.3:1000
+        tcp@wan0 198.18.0.9:999 > 200.0.0.3:22     -> to 192.168.0.5
+        tcp@wan0 198.18.0.9:999 > 192.168.0.5:22   -> drop
+        udp 192.168.0.8:1000 > 198.18.0.1:53       -> untranslated
+        tcp@wan0 198.18.0.9:999 > 192.168.0.8:22   -> untranslated
+        udp 192.168.0.7:1000 > 198.18.0.1:53       -> pool homes
+        tcp@wan0 198.18.0.9:999 > 192.168.0.7:22   -> drop
+        """,
+    )
+
+
+def test_a_fake_pool_lets_go_nothing_that_the_pool_before_it_translates(lab: Lab) -> None:
+    """Packets of a connection that is older than the pools: to what the first pool translates they stay, to
+    what the fake pool passes they go."""
+    there, elsewhere = (Packet(UDP, address("192.168.0.6"), 5000, address(to), 443) for to in THERE)
+    lab.load("table ip before {\n chain c {\n type filter hook forward priority 0\n ct state new\n }\n}\n")
+    before = lab.flight([("lan0", there), ("lan0", elsewhere)])
+    assert [one[0].wire for one in before] == ["wan0", "wan0"]
+
+    lab.reload(site(BEHIND).text.text)
+
+    after = lab.flight([("lan0", there), ("lan0", elsewhere)])
+    assert [len(one) for one in after] == [0, 1]
 
 
 def test_a_disabled_pool_is_not_there(lab: Lab) -> None:

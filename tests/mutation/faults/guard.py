@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mutation.faults.fault import FLOWTABLE, GUARD, HOST, POLICY, VLANS, Fault, kernel
+from mutation.faults.fault import FLOWTABLE, GUARD, HOST, POLICY, STATIC, VLANS, Fault, kernel
 
 TIMES = ("model/test_timeout_policies.py",)
 BOTH = kernel("both_halves")
@@ -47,6 +47,12 @@ FAULTS = (
         FORGED,
     ),
     Fault("lower/partly_closed.py", "elsewhere in context.routed_outside", "elsewhere in ()", FORGED),
+    # A fake pool behind pools that translate its sources.
+    Fault("lower/guard.py", "        passed += rules\n", "", STATIC),
+    Fault(
+        "lower/sources.py", "subtract(allowed(pool), taken_before(context, pool))", "allowed(pool)", STATIC
+    ),
+    Fault("lower/sources.py", "subtract([rule.source], denied)", "[rule.source]", STATIC),
     Fault(
         "lower/partly_closed.py",
         "prerouting.append(Rule((*context.from_outside, inside, *_asked(sources)), POOLS))",

@@ -15,8 +15,8 @@ FAULTS = (
     ),
     Fault(
         "lower/sources.py",
-        "passed = [rule.source for rule in rules if rule.allow]",
-        "passed: list[Range] = []",
+        "passed += subtract(allowed(pool), taken_before(context, pool))",
+        "pass",
         RULES,
     ),
     # Prefixes one to one.
