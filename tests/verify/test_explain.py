@@ -458,3 +458,29 @@ def test_both_doors_mean_the_same(format: str) -> None:
     assert command_line.read(["explain", *asked]) is not None
 
     assert command(*asked).stdout == command(*asked, "--no-color").stdout != ""
+
+
+MANY_WAYS = """
+version: 1
+interfaces: {inside: [lan0], outside: [wan0]}
+nat_defaults: {timeouts_inactivity: {special_tcp_ports: [22, 5222]}}
+acls: {homes: {10: allow ip src 10.0.0.8-10.0.0.33}}
+pools:
+  homes: {type: cgnat, acl: homes, priority: 2, allocation: dynamic, port_range: 1024-32767,
+          global_ip: [203.0.113.0/30, 203.0.113.7], timeouts_inactivity: {tcp_handshake: 2147483}}
+  others: {type: cgnat, priority: 1, port_range: 32768-65535, global_ip: [203.0.113.0/30, 203.0.113.7]}
+"""
+
+
+def test_ways_that_end_alike_are_one_answer_however_many() -> None:
+    """Found by the fuzzer: 688 ways, by block and by the candidate that was free; a traceback once."""
+    answer = asked(site(MANY_WAYS), "tcp 10.0.0.9 > 198.18.0.5")
+
+    assert facts(answer)[:3] == ("translate", "homes", "10.0.0.9")
+
+
+def test_ways_that_nobody_waits_for_are_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nfcompile.verify.explain.answer.MANY", 3)
+
+    with pytest.raises(Undecided, match="port that is not given"):
+        asked(site(MANY_WAYS), "tcp 10.0.0.9 > 198.18.0.5")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfcompile.lower.context import lowering_context
@@ -14,11 +14,24 @@ from nfcompile.pipeline import Compiled
 from nfcompile.verify.chosen_values import INTERFACE_ADDRESS, DrawnNumber
 from nfcompile.verify.explain.reasons import reasons
 from nfcompile.verify.explain.scene import Reason, block_is_open, comes_from_outside, pool_of, static_entry
-from nfcompile.verify.walk import LOCAL, Outcome, Packet, Program, Route, State, gate_open, one, read, walk
+from nfcompile.verify.walk import (
+    LOCAL,
+    Outcome,
+    Packet,
+    Program,
+    Route,
+    State,
+    gate_open,
+    one,
+    outcomes,
+    read,
+)
 
 ANY_PORT = Range(0, PORT_LAST)
 A_SOCKET = 49152
 """Stands for a source port that is left out: a mapping entry is of one socket, not of all ports at once."""
+MANY = 4096
+"""Ways of one question that are walked: a second of work."""
 PORT_NEEDED = "the answer depends on a port that is not given; write --src A:P and --dst A:P"
 
 
@@ -83,9 +96,9 @@ def explain(
         return question.out or towards(compiled, address.first)
 
     program, sent = program or read(compiled.table), route or sited
-    outcome = _only(walk(program, packet, sent, state))
+    outcome = _only(outcomes(program, packet, sent, state))
     if outcome.verdict == "drop" and question.source_port is None and question.protocol in WITH_PORTS:
-        socket = walk(program, packet._replace(source_port=one(A_SOCKET)), sent, state)[0]
+        socket = next(outcomes(program, packet._replace(source_port=one(A_SOCKET)), sent, state))
         if state.ask and socket.verdict != "drop":
             raise Undecided(PORT_NEEDED)
         outcome = socket
@@ -93,11 +106,17 @@ def explain(
     return _answer(compiled, packet, outcome)
 
 
-def _only(outcomes: Sequence[Outcome]) -> Outcome:
-    """The outcome that all ports share. Raises Undecided."""
-    if len({(each.verdict, _told(each.packet), each.dnat, each.snat) for each in outcomes}) > 1:
-        raise Undecided(PORT_NEEDED)
-    return outcomes[0]
+def _only(found: Iterator[Outcome]) -> Outcome:
+    """The outcome that all ports share. Raises Undecided, also where these are too many to ask."""
+    first = next(found)
+    for number, other in enumerate(found):
+        if _facts(other) != _facts(first) or number > MANY:
+            raise Undecided(PORT_NEEDED)
+    return first
+
+
+def _facts(outcome: Outcome) -> tuple[str, Packet, bool, bool]:
+    return outcome.verdict, _told(outcome.packet), outcome.dnat, outcome.snat
 
 
 def _told(packet: Packet) -> Packet:

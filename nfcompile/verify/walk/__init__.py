@@ -13,7 +13,7 @@ from nfcompile.verify.walk.program import Program, read
 from nfcompile.verify.walk.state import NOTHING, State, gate_open
 from nfcompile.verify.walk.together import Together
 from nfcompile.verify.walk.values import UnknownStatement, Value
-from nfcompile.verify.walk.ways import Outcome, Route, walk
+from nfcompile.verify.walk.ways import Outcome, Route, outcomes, walk
 
 __all__ = [
     "LOCAL",
@@ -30,6 +30,7 @@ __all__ = [
     "Value",
     "gate_open",
     "one",
+    "outcomes",
     "read",
     "walk",
 ]

@@ -7,6 +7,7 @@ one: two CPUs at the same instant are not walked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from nfcompile.emit import Name
@@ -68,13 +69,17 @@ def walk(program: Program, packet: Packet, route: Route, state: State = NOTHING)
 
     Raises UnknownStatement for what the walker cannot do, ValueError where the ways are too many, and Split.
     """
+    found = tuple(islice(outcomes(program, packet, route, state), WAYS + 1))
+    if len(found) > WAYS:
+        raise ValueError(f"more than {WAYS} ways through the ruleset")
+    return found
+
+
+def outcomes(program: Program, packet: Packet, route: Route, state: State = NOTHING) -> Iterator[Outcome]:
+    """The same, one after the other, however many they are."""
     start = WalkWay(Pause(first_flight(packet, route)))
-    found = []
     for way in _RoutedWalk(program, state, route).ways(start):
-        found.append(outcome(way.verdict, way.pause, way.steps, state))
-        if len(found) > WAYS:
-            raise ValueError(f"more than {WAYS} ways through the ruleset")
-    return tuple(found)
+        yield outcome(way.verdict, way.pause, way.steps, state)
 
 
 def walk_later(program: Program, flight: Flight) -> Iterator[Outcome]:
