@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -13,43 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from nfcompile import pipeline
-from nfcompile.host import change, doing, ledger
-from nfcompile.host.change import HostPlace
-from nfcompile.host.plan import HostPlan
-from nfcompile.host.planning import plan
-from nfcompile.host.steps import AddAddress, Step
-from nfcompile.kernel import KernelError
-from nfcompile.model.parse import address
-from nfcompile.records import store
-from support.bare_gateway import LINKS
 from support.command import nfcompile
-from support.lab import cannot, lacking
+from support.host_gateway import SETTINGS, SITE, Gateway, bare
+from support.lab import lacking
 
-SITE = """version: 1
-interfaces: {inside: [lan0], outside: [wan0]}
-gateway: {primary_ip: 192.0.2.2, secondary_ips: [192.0.2.10-192.0.2.12]}
-nat_defaults:
-  l2mtu: 1822
-  lldp: on
-  permit_invalid_flow: on
-  timeouts_inactivity: {icmp: 41, other: 333}
-acls:
-  home: {10: allow ip 100.64.0.0/24}
-pools:
-  home: {type: cgnat, acl: home, priority: 1, global_ip: [203.0.113.0/30, 192.0.2.64/27], hairpin: off}
-snat:
-  servers: {src_cidr: 10.1.0.0/24, snat_ip: 192.0.2.11}
-  others: {src_cidr: 10.2.0.0/24, snat_ip: 198.51.100.7}
-"""
-# What an operator may have set, and must find again: forwarding switches these too.
-SETTINGS = {
-    "net.ipv4.ip_forward": 0,
-    "net.ipv4.conf.all.accept_redirects": 0,
-    "net.ipv4.conf.l1.forwarding": 1,
-    "net.netfilter.nf_conntrack_tcp_loose": 0,
-    "net.netfilter.nf_conntrack_icmp_timeout": 17,
-}
 VLANS = """version: 1
 interfaces: {inside: [lan0], outside: [wan0], vlans: {101: l1, 102: w1}}
 nat_defaults: {vlan_mode: vlan}
@@ -62,78 +27,9 @@ pools:
 """
 
 
-class Gateway:
-    """A namespace with two interfaces, an address on each and a way out; a state directory of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        command = ["unshare", "-n", "sh", "-c", "echo ready; exec sleep infinity"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.path = f"/proc/{self.process.pid}/ns/net"
-        self.folder = folder
-
-    def run(self, *command: str, text: str = "") -> str:
-        """Run a command there that has to succeed."""
-        done = subprocess.run(
-            ["nsenter", f"--net={self.path}", *command],
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-        return done.stdout
-
-    def sysctl(self, name: str) -> int:
-        return int(self.run("sysctl", "-n", name))
-
-    def state(self) -> list[str]:
-        """Addresses, routes of all tables, rules and settings."""
-        settings = self.run("sysctl", "-a", "--pattern", r"^net\.")
-        return [
-            *self.run("ip", "-d", "-4", "address").splitlines(),
-            *self.run("ip", "-4", "route", "show", "table", "all").splitlines(),
-            *self.run("ip", "-4", "rule").splitlines(),
-            # counted, not set
-            *(line for line in settings.splitlines() if "nf_conntrack_count" not in line),
-        ]
-
-    def host(self, verb: str, *options: str, site: str = SITE) -> subprocess.CompletedProcess[str]:
-        words = [] if verb == "revert" else ["-"]
-        state = [] if verb == "check" else ["--state-dir", str(self.folder)]
-        found: subprocess.CompletedProcess[str] = nfcompile(
-            "host", verb, *words, "--netns", self.path, *state, *options, input=site
-        )
-        return found
-
-    def lines(self, site: str = SITE) -> dict[str, str]:
-        """What `host check` says, by what each line is about."""
-        found = json.loads(self.host("check", "--format", "json", site=site).stdout)["host"]
-        return {line["what"]: line["state"] for line in found}
-
-    def place(self) -> HostPlace:
-        folder = store.directory(str(self.folder), self.path)
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        return HostPlace(folder, self.path, store.identity(self.path))
-
-
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    made = Gateway(tmp_path)
-    try:
-        if made.process.stdout is None or made.process.stdout.readline() != "ready\n":
-            cannot("no network namespace can be made here")
-        # Without IPv6 addresses: they come by themselves, some seconds later.
-        made.run("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1", "net.ipv6.conf.all.disable_ipv6=1")
-        made.run("ip", "-batch", "-", text=LINKS)
-        made.run("sysctl", "-qw", *(f"{name}={value}" for name, value in SETTINGS.items()))
-        yield made
-    finally:
-        made.process.kill()
-        made.process.communicate()
-
-
-def planned(site: str = SITE) -> HostPlan:
-    return plan(pipeline.compile_site(pipeline.parse(site.encode(), "site.yaml")))
+    yield from bare(tmp_path)
 
 
 def test_from_a_bare_namespace_to_all_ok_and_back(gateway):
@@ -241,107 +137,6 @@ def test_what_was_changed_since_stays(gateway):
     assert "note: net.netfilter.nf_conntrack_icmp_timeout is 77 by now, not 41: left as it is\n" in ran.stdout
     assert gateway.sysctl("net.netfilter.nf_conntrack_icmp_timeout") == 77
     assert gateway.sysctl("net.ipv4.ip_forward") == 0
-
-
-def test_the_kernels_refusal_undoes_what_came_before(gateway):
-    """A macvlan's MTU cannot be larger than that of the interface below: lan0 has it by then."""
-    gateway.run("ip", "link", "del", "wan0")
-    gateway.run("ip", "-batch", "-", text="link add below type veth peer name w1\nlink set below up\n")
-    gateway.run("ip", "link", "add", "wan0", "link", "below", "type", "macvlan")
-    gateway.run("ip", "-batch", "-", text="link set wan0 up\naddress add 192.0.2.2/24 dev wan0\n")
-    before = gateway.state()
-
-    ran = gateway.host("apply")
-
-    assert ran.returncode == 1
-    problem = "'ip link set wan0 mtu 1800' failed: Invalid argument"
-    assert ran.stderr == f"nfcompile: error: {problem}; what had been done of the host's part is undone\n"
-    assert gateway.state() == before
-    assert gateway.host("revert").stdout == "nothing to undo\n"
-
-
-def steps(gateway: Gateway) -> tuple[Step, ...]:
-    return change.foreseen(planned(), gateway.place()).made
-
-
-def test_a_failure_at_any_step_is_undone(gateway, monkeypatch):
-    before, all_steps, make = gateway.state(), steps(gateway), doing.make
-    assert len(all_steps) > 10
-
-    for failing in all_steps:
-
-        def refused(step: Step, failing: Step = failing) -> None:
-            if step == failing:
-                raise KernelError("no")
-            make(step)
-
-        monkeypatch.setattr(doing, "make", refused)
-        with pytest.raises(KernelError, match="no; what had been done"):
-            change.bring(planned(), gateway.place())
-        assert gateway.state() == before, failing
-        assert ledger.read(gateway.place().folder, gateway.place().identity).steps == ()
-
-
-def test_a_kill_at_any_step_can_be_reverted(gateway, monkeypatch):
-    """The process is killed before the step, or right after it; `host revert` finds what was begun."""
-    before, make = gateway.state(), doing.make
-    for at, killing in enumerate(steps(gateway)):
-
-        def killed(step: Step, killing: Step = killing, after: int = at % 2) -> None:
-            if step != killing or after:
-                make(step)
-            if step == killing:  # in a child of bring's process, which enters the namespace
-                os.kill(os.getppid(), signal.SIGKILL)
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        monkeypatch.setattr(doing, "make", killed)
-        child = os.fork()
-        if child == 0:
-            try:
-                change.bring(planned(), gateway.place())
-            finally:
-                os._exit(0)
-        os.waitpid(child, 0)
-        monkeypatch.setattr(doing, "make", make)
-        assert not [one for one in change.revert(gateway.place()) if one.failure]
-        assert gateway.state() == before, killing
-
-
-def test_the_death_of_the_process_in_the_namespace_is_undone(gateway, monkeypatch):
-    """It enters the namespace for another process, which lives on, and takes back what was made."""
-    before, make, last = gateway.state(), doing.make, steps(gateway)[-1]
-
-    def killed(step: Step) -> None:
-        if step == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-        make(step)
-
-    monkeypatch.setattr(doing, "make", killed)
-    with pytest.raises(KernelError, match="died"):
-        change.bring(planned(), gateway.place())
-
-    assert gateway.state() == before
-
-
-def test_what_cannot_be_undone_stops_a_change(gateway, monkeypatch):
-    """The new site asks for less; one thing of the old one stays, so all of it does."""
-    gateway.host("apply")
-    before, undo = gateway.state(), doing.undo
-    smaller = SITE.replace("192.0.2.10-192.0.2.12", "192.0.2.11").replace("  l2mtu: 1822\n", "")
-
-    def refused(step: Step) -> str:
-        if step == AddAddress(address("192.0.2.10"), "wan0"):
-            raise KernelError("no")
-        return undo(step)
-
-    monkeypatch.setattr(doing, "undo", refused)
-    with pytest.raises(KernelError, match="no; what had been done"):
-        change.bring(planned(smaller), gateway.place())
-
-    assert sorted(gateway.state()) == sorted(before)
-    monkeypatch.setattr(doing, "undo", undo)
-    assert gateway.host("apply").stdout == "nothing to change\n"
-    assert gateway.host("revert").returncode == 0
 
 
 def test_answers_find_their_vlan_by_mark(gateway):
