@@ -51,7 +51,7 @@ class Changed(NamedTuple):
 def objects(table: Table) -> Objects:
     """The objects of a table as they are emitted."""
     keyed = ((label(thing), thing) for thing in table.objects)
-    return {key: tuple(line for line, _ in object_lines(thing)) for key, thing in keyed}
+    return {key: tuple(line for lines, _ in object_lines(thing) for line in lines) for key, thing in keyed}
 
 
 def origins(table: Table) -> dict[str, Path]:

@@ -82,13 +82,11 @@ def element_speller(
         text = range_text(first) if plain and isinstance(first, Range) else key_text(parts, key)
         if isinstance(found, Verdict):
             return f"{text} : {_statement(found)}"
-        return f"{text} : {_data_text(found, data, interval)}" if found else text
+        if not found:
+            return text
+        return f"{text} : {' . '.join([_known(*one, interval) for one in zip(found, data, strict=True)])}"
 
     return spell
-
-
-def _data_text(key: Key, types: Sequence[str], interval: bool) -> str:
-    return " . ".join([_known_text(part, one, interval) for part, one in zip(key, types, strict=True)])
 
 
 def key_text(key: Key, types: Sequence[str], interval: bool = False) -> str:
@@ -120,7 +118,7 @@ def value_text(value: Value, datatype: str, interval: bool = False) -> str:
     return f"{hex(first)}-{hex(last)}" if datatype == "mark" else port_text(value)
 
 
-_known_text = lru_cache(MEMORY)(value_text)
+_known = lru_cache(MEMORY)(value_text)
 
 
 def _ipv6_range(value: Range, interval: bool) -> str:

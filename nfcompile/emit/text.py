@@ -5,6 +5,8 @@ No decisions here: an object is written as it is. The text loads on nft 1.0.2 an
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from nfcompile.diagnostics import Path
@@ -23,7 +25,10 @@ from nfcompile.emit.objects import (
 from nfcompile.emit.spelling import element_speller, rule_text
 from nfcompile.emit.validate import validate
 
-Line = tuple[str, Path]
+Stretch = tuple[list[str], Path]
+"""Lines that follow each other and serve one path of the site."""
+
+ELEMENT_ORIGIN = attrgetter("origin")
 
 
 class Text(NamedTuple):
@@ -53,11 +58,11 @@ def render(*tables: Table) -> Text:
         for index, thing in enumerate(table.objects):
             if index:
                 lines.append("")
-            for line, path in object_lines(thing):
-                lines.append(line)
+            for stretch, path in object_lines(thing):
                 if not paths or paths[-1] != path:
-                    starts.append(len(lines))
+                    starts.append(len(lines) + 1)
                     paths.append(path)
+                lines += stretch
         lines.append("}")
         starts.append(len(lines))
         paths.append(())
@@ -66,34 +71,29 @@ def render(*tables: Table) -> Text:
     return Text("\n".join(lines), tuple(starts), tuple(paths))
 
 
-def object_lines(thing: Object) -> Iterator[Line]:
-    """The lines of one object inside its table, each with the site path that it serves."""
+def object_lines(thing: Object) -> Iterator[Stretch]:
+    """The lines of one object inside its table, with the site paths that they serve."""
     if isinstance(thing, Chain):
         return _chain(thing)
-    if isinstance(thing, Counter):
-        return iter([(f"\tcounter {thing.name} {{", thing.origin), ("\t}", thing.origin)])
-    if isinstance(thing, CtTimeout):
-        return _timeout(thing)
-    if isinstance(thing, CtHelper):
-        return _helper(thing)
-    if isinstance(thing, Flowtable):
-        return _flowtable(thing)
-    return _elements(thing)
+    if isinstance(thing, Set | Map):
+        return _elements(thing)
+    return iter([([*_declaration(thing), "\t}"], thing.origin)])
 
 
-def _chain(chain: Chain) -> Iterator[Line]:
+def _chain(chain: Chain) -> Iterator[Stretch]:
     comment = chain.comment
-    yield f"\tchain {chain.name} {{", chain.origin
+    head = [f"\tchain {chain.name} {{"]
     if comment:
-        yield f'\t\tcomment "{comment}"', chain.origin
+        head.append(f'\t\tcomment "{comment}"')
     if chain.hook:
         type_, hook, priority = chain.hook
-        yield f"\t\ttype {type_} hook {hook} priority {priority}; policy accept;", chain.origin
+        head.append(f"\t\ttype {type_} hook {hook} priority {priority}; policy accept;")
+    yield head, chain.origin
     for rule in chain.rules:
         own = rule.comment
         text = rule_text(rule.statements)
-        yield f"\t\t{text}" if own in ("", comment) else f'\t\t{text} comment "{own}"', rule.origin
-    yield "\t}", chain.origin
+        yield [f"\t\t{text}" if own in ("", comment) else f'\t\t{text} comment "{own}"'], rule.origin
+    yield ["\t}"], chain.origin
 
 
 def rule_line(chain: Chain, rule: Rule) -> str:
@@ -102,49 +102,50 @@ def rule_line(chain: Chain, rule: Rule) -> str:
     return rule_text(rule.statements) + (f' comment "{comment}"' if comment else "")
 
 
-def _elements(thing: Set | Map) -> Iterator[Line]:
+def _elements(thing: Set | Map) -> Iterator[Stretch]:
     origin, key, interval = thing.origin, thing.key, False
     data: tuple[str, ...] = ()
-    yield f"\t{'map' if isinstance(thing, Map) else 'set'} {thing.name} {{", origin
-    line = f"\t\ttype {' . '.join(key)}"
+    head = [f"\t{'map' if isinstance(thing, Map) else 'set'} {thing.name} {{", f"\t\ttype {' . '.join(key)}"]
     if isinstance(thing, Map):
         data, interval = thing.data, thing.interval
-        line += f" : {'interval ' if interval else ''}{' . '.join(data)}"
-    yield line, origin
+        head[-1] += f" : {'interval ' if interval else ''}{' . '.join(data)}"
     if thing.size:
-        yield f"\t\tsize {thing.size}", origin
+        head.append(f"\t\tsize {thing.size}")
     if thing.flags:
-        yield f"\t\tflags {', '.join(thing.flags)}", origin
+        head.append(f"\t\tflags {', '.join(thing.flags)}")
     if thing.timeout:
-        yield f"\t\ttimeout {thing.timeout}s", origin
-    if thing.elements:
-        yield "\t\telements = {", origin
-        spelled = element_speller(key, data, interval)
-        for element in thing.elements:
-            yield f"\t\t\t{spelled(element)},", element.origin or origin
-        yield "\t\t}", origin
-    yield "\t}", origin
+        head.append(f"\t\ttimeout {thing.timeout}s")
+    if not thing.elements:
+        yield [*head, "\t}"], origin
+        return
+    yield [*head, "\t\telements = {"], origin
+    spelled = element_speller(key, data, interval)
+    for path, elements in groupby(thing.elements, ELEMENT_ORIGIN):
+        yield [f"\t\t\t{spelled(element)}," for element in elements], path or origin
+    yield ["\t\t}", "\t}"], origin
 
 
-def _timeout(thing: CtTimeout) -> Iterator[Line]:
-    policy = ", ".join(f"{state} : {seconds}" for state, seconds in thing.policy)
-    yield f"\tct timeout {thing.name} {{", thing.origin
-    yield f"\t\tprotocol {thing.protocol}", thing.origin
-    yield "\t\tl3proto ip", thing.origin
-    yield f"\t\tpolicy = {{ {policy} }}", thing.origin
-    yield "\t}", thing.origin
-
-
-def _helper(thing: CtHelper) -> Iterator[Line]:
-    yield f"\tct helper {thing.name} {{", thing.origin
-    yield f'\t\ttype "{thing.type}" protocol {thing.protocol}', thing.origin
-    yield "\t\tl3proto ip", thing.origin
-    yield "\t}", thing.origin
-
-
-def _flowtable(thing: Flowtable) -> Iterator[Line]:
+def _declaration(thing: Counter | CtTimeout | CtHelper | Flowtable) -> list[str]:
+    """The lines of an object without elements and rules, but for the last."""
+    if isinstance(thing, Counter):
+        return [f"\tcounter {thing.name} {{"]
+    if isinstance(thing, CtTimeout):
+        policy = ", ".join(f"{state} : {seconds}" for state, seconds in thing.policy)
+        return [
+            f"\tct timeout {thing.name} {{",
+            f"\t\tprotocol {thing.protocol}",
+            "\t\tl3proto ip",
+            f"\t\tpolicy = {{ {policy} }}",
+        ]
+    if isinstance(thing, CtHelper):
+        return [
+            f"\tct helper {thing.name} {{",
+            f'\t\ttype "{thing.type}" protocol {thing.protocol}',
+            "\t\tl3proto ip",
+        ]
     devices = ", ".join(f'"{device}"' for device in thing.devices)
-    yield f"\tflowtable {thing.name} {{", thing.origin
-    yield "\t\thook ingress priority filter", thing.origin
-    yield f"\t\tdevices = {{ {devices} }}", thing.origin
-    yield "\t}", thing.origin
+    return [
+        f"\tflowtable {thing.name} {{",
+        "\t\thook ingress priority filter",
+        f"\t\tdevices = {{ {devices} }}",
+    ]
