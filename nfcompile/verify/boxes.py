@@ -87,7 +87,9 @@ class RangeTable:
 
     def holds(self, value: Range) -> bool:
         """Whether a value lies in any range. Raises Split."""
-        return self.look_up(value) is not None
+        if not isinstance(value, FieldValues):
+            return self.look_up(value) is not None
+        return -1 not in self._alike(value)
 
     def look_up_all(self, value: Range) -> tuple[Range, list[tuple[Range, int]]] | None:
         """The value moved, and the tags of its stretches; None where no range has it. Raises Split."""
@@ -112,13 +114,18 @@ class RangeTable:
                 return None
             _, by, tag = self.rows[index]
             return moved(value, by), tag
-        divided = divided_once(value, self.ranges, self._divided)
-        alike(value, divided, lambda index: self.rows[index][2])
+        divided = self._alike(value)
         if -1 in divided:
             return None
         rows = sorted((one, self.rows[index][1]) for index, where in divided.items() for one in where)
         pieces = (piece._replace(shift=piece.shift + by) for piece, by in value.over(rows))
         return FieldValues(value.field, pieces), self.rows[next(iter(divided))][2]
+
+    def _alike(self, value: FieldValues) -> dict[int, Ranges]:
+        """Which of its numbers lie in which range, where all ranges have one tag."""
+        divided = divided_once(value, self.ranges, self._divided)
+        alike(value, divided, lambda index: self.rows[index][2])
+        return divided
 
 
 def divided_once(

@@ -25,6 +25,7 @@ class Scrambled(Range):
     """
 
     of: tuple[str, int, tuple[int, ...], tuple[str, Bases] | None]
+    _hash: int
 
     def __new__(cls, field: str, mask: int, *bits: int, by: tuple[str, Bases] | None = None) -> Scrambled:
         if by is not None:
@@ -37,9 +38,10 @@ class Scrambled(Range):
             by = (by[0], tuple(rows)) if any(turned for _, turned in rows) else None
             bits = tuple(one ^ base for one in bits)
         bases = {0} if by is None else {turned for _, turned in by[1]}
-        every = {one ^ base for one in bits for base in bases}
-        made = super().__new__(cls, min(one & ~mask for one in every), max(one | mask for one in every))
+        hulls = [_hull(mask, bits, base) for base in bases]
+        made = super().__new__(cls, min(one.first for one in hulls), max(one.last for one in hulls))
         made.of = field, mask, bits if len(set(bits)) > 1 else bits[:1], by
+        made._hash = hash(made.of)
         return made
 
     def __eq__(self, other: object) -> bool:
@@ -49,16 +51,15 @@ class Scrambled(Range):
         return not self == other
 
     def __hash__(self) -> int:
-        return hash(self.of)
+        return self._hash
 
     @property
     def ranges(self) -> Range:
         """All numbers that it can be, for each value of the field that it depends on besides."""
-        field, mask, bits, by = self.of
+        _, mask, bits, by = self.of
         if by is None:
             return Range(*self)
-        numbers = ((where, Scrambled(field, mask, *(one ^ base for one in bits))) for where, base in by[1])
-        return Blocks.of(by[0], ((where, Range(*one)) for where, one in numbers))
+        return Blocks.of(by[0], ((where, _hull(mask, bits, base)) for where, base in by[1]))
 
     @property
     def drawn(self) -> Range:
@@ -68,6 +69,7 @@ class Scrambled(Range):
             DrawnBlocks.of(ranges.field, ranges.rows) if isinstance(ranges, Blocks) else DrawnNumber(*ranges)
         )
 
+    @lru_cache(1 << 12)  # noqa: B019 (a number is frozen)
     def turned(self, mask: int, bits: int) -> Scrambled:
         """`& mask ^ bits` of that."""
         field, mine, old, by = self.of
@@ -75,6 +77,7 @@ class Scrambled(Range):
             by = by[0], tuple((where, base & mask) for where, base in by[1])
         return Scrambled(field, mine & mask, *((one & mask) ^ bits for one in old), by=by)
 
+    @lru_cache(1 << 12)  # noqa: B019 (as `turned`)
     def narrowed(self, field: str, kept: Ranges) -> Range:
         """That of packets in which a field has only some values."""
         mine, mask, bits, by = self.of
@@ -84,6 +87,12 @@ class Scrambled(Range):
             bits, mask = tuple(one ^ (kept[0].first & mask) for one in bits), 0
         made = Scrambled(mine, mask, *bits, by=by)
         return made if made.of[1] or made.first < made.last else Range(*made)
+
+
+def _hull(mask: int, bits: Iterable[int], base: int) -> Range:
+    """Where a number lies whose bits of the mask may be any, and the others one of some, turned over."""
+    turned = [one ^ base for one in bits]
+    return Range(min(one & ~mask for one in turned), max(one | mask for one in turned))
 
 
 class DrawnNumber(Range):

@@ -29,7 +29,7 @@ def joined(said: Iterable[Said]) -> list[Said]:
     while 1 < len(found) < count:
         count = len(found)
         for place, value in enumerate(found[0][0]):
-            if isinstance(value, frozenset | tuple):
+            if isinstance(value, frozenset | tuple) and any(box[place] != value for box, _ in found):
                 found = _joined_at(place, found)
     return found
 

@@ -95,6 +95,11 @@ def joined(value: Range, bits: int) -> Range:
     """`value | bits`, where no number of the range has any of the bits; otherwise for one number only."""
     if not bits:
         return value
+    whole = isinstance(value, FieldValues) and value.first < value.last
+    return _joined_values(value, bits) if whole else _joined(value, bits)
+
+
+def _joined(value: Range, bits: int) -> Range:
     if isinstance(value, FieldValues):
         stretches = [Range(piece.first + piece.shift, piece.last + piece.shift) for piece in value.pieces]
     else:
@@ -104,3 +109,7 @@ def joined(value: Range, bits: int) -> Range:
     if value.first == value.last:
         return Range(value.first | bits, value.first | bits)
     return Range(bits, WORD)
+
+
+_joined_values = lru_cache(1 << 12)(_joined)
+"""As with masks."""

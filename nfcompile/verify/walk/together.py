@@ -146,7 +146,7 @@ class Together:
         """Packets that are equal, once, where nothing else is known of them; else ways that differ in
         computed ports only, as one."""
         if self.forgets:
-            return list({pause.flight: pause for pause in pauses}.values())
+            return pauses if len(pauses) < 2 else list({pause.flight: pause for pause in pauses}.values())
         return [pause._replace(learned=self.once(pause.learned)) for pause in alike(pauses)]
 
     def outcomes(self, rule: Rule, here: Pauses) -> dict[Verdict | None, Pauses]:
