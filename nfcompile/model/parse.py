@@ -6,6 +6,9 @@ Raises `Fault` with the stretch of the text that is wrong. Knows neither YAML no
 from nfcompile.model.ranges import PORT_LAST, Range, range_text
 from nfcompile.model.rules import Mark
 
+OCTETS = {str(number): number for number in range(256)}
+"""Without leading zeros: some programs read 010 as 8."""
+
 
 class Fault(Exception):
     """A wrong value: `start` and `end` are a half-open stretch of its text."""
@@ -21,22 +24,24 @@ class Fault(Exception):
 
 def address(text: str, at: int = 0) -> int:
     """Read a dotted quad. `at` is where `text` stands in its scalar, for the position of a fault."""
+    try:
+        one, two, three, four = text.split(".")
+        return OCTETS[one] << 24 | OCTETS[two] << 16 | OCTETS[three] << 8 | OCTETS[four]
+    except (KeyError, ValueError):
+        raise _no_address(text, at) from None
+
+
+def _no_address(text: str, at: int) -> Fault:
     parts = text.split(".")
-    value = 0
-    if len(parts) == 4:
-        for part in parts:
-            if not (part.isascii() and part.isdigit()) or len(part) > 3 or int(part) > 255:
-                break
-            if part[0] == "0" and part != "0":
-                hint = "write each number without leading zeros"
-                raise _fault("bad-address", f"'{text}' has leading zeros", text, at, hint)
-            value = value << 8 | int(part)
-        else:
-            return value
+    if len(parts) == 4 and all(
+        len(part) < 4 and part and part.lstrip("0") in {"", *OCTETS} for part in parts
+    ):
+        hint = "write each number without leading zeros"
+        return _fault("bad-address", f"'{text}' has leading zeros", text, at, hint)
     message = f"'{text}' is not an IPv4 address"
     if ":" in text:
         message += " (IPv6 is translated by npt pools only)"
-    raise _fault("bad-address", message, text, at)
+    return _fault("bad-address", message, text, at)
 
 
 def prefix(text: str, at: int = 0) -> Range:

@@ -82,13 +82,18 @@ def cidrs(value: Range) -> Iterator[tuple[int, int]]:
 
 def union(ranges: Iterable[Range]) -> tuple[Range, ...]:
     """Sort ranges and join those that overlap or touch."""
+    ascending = sorted(ranges)
+    if not ascending:
+        return ()
     joined: list[Range] = []
-    for one in sorted(ranges):
-        if joined and one.first <= joined[-1].last + 1:
-            if one.last > joined[-1].last:
-                joined[-1] = Range(joined[-1].first, one.last)
-        else:
-            joined.append(one)
+    first, last = ascending[0]
+    for start, end in ascending:
+        if start > last + 1:
+            joined.append(Range(first, last))
+            first, last = start, end
+        elif end > last:
+            last = end
+    joined.append(Range(first, last))
     return tuple(joined)
 
 
