@@ -51,11 +51,13 @@ NAT = {
 
 
 class Reads:
-    """What a rule reads of a packet, and whether it reads elements that packets write."""
+    """What a rule reads of a packet, whether it reads elements that packets write, and of which set or map it
+    `needs` one before it does anything."""
 
-    def __init__(self, places: set[str], dynamic: bool) -> None:
+    def __init__(self, places: set[str], dynamic: bool, needs: Name | None) -> None:
         self.places = frozenset(places)
         self.dynamic = dynamic
+        self.needs = needs
         flights = sorted(f"flight.{place}" for place in places)
         self._get: Callable[[Pause], object] = attrgetter(*flights) if flights else lambda _: None
 
@@ -82,7 +84,25 @@ def reads(rule: Rule, program: Program) -> Reads:
             places.add("status")
         if isinstance(statement, Nat):
             places |= NAT[statement.kind]
-    return Reads(places, dynamic)
+    return Reads(places, dynamic, _needed(rule, program))
+
+
+def _needed(rule: Rule, program: Program) -> Name | None:
+    """The set or map, written by packets, in which the first statement but matches looks, or a match before
+    it."""
+    for statement in rule.statements:
+        if isinstance(statement, Match) and statement.op == "==":
+            looked = [statement.right]
+        elif isinstance(statement, Mangle | Nat):
+            looked = [one.source for one in _expressions(statement) if isinstance(one, Lookup)]
+        else:
+            looked = []
+        for name in looked:
+            if isinstance(name, Name) and program.sources[name].dynamic:
+                return name
+        if not isinstance(statement, Match):
+            return None
+    return None
 
 
 def _written(statement: Statement, program: Program) -> Iterator[Mangle]:

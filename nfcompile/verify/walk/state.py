@@ -49,6 +49,10 @@ class State(NamedTuple):
         count = part.many if isinstance(part, DrawnNumber) else part.size if isinstance(part, Range) else 0
         return () if len(key) == 1 and count and there >= count else None
 
+    def lacks(self, name: Name) -> bool:
+        """Whether there is certainly no element in that set or map."""
+        return not self.unknown and self.ask is None and all(at != name for at, _ in self.learned)
+
     def named(self, name: Name, key: Key) -> Key:
         """A key of several interfaces as that of one of them, where elements of all are known. Raises Split
         where they are of some."""

@@ -154,11 +154,14 @@ class Together:
         asked = self.reads.get(id(rule))
         if asked is None:
             asked = self.reads[id(rule)] = reads(rule, self.program)
+        self.may_meet = False
+        going: dict[Verdict | None, Pauses] = {}
+        if asked.needs is not None and self.walker.packet.state.lacks(asked.needs):
+            going[None] = [pause for pause in here if not _knows(pause, asked.needs)]
+            here = [pause for pause in here if _knows(pause, asked.needs)]
         groups: dict[object, Pauses] = {}
         for pause in here:
             groups.setdefault(asked.of(pause), []).append(pause)
-        self.may_meet = False
-        going: dict[Verdict | None, Pauses] = {}
         for members in groups.values():
             for verdict, done in self.done(rule, members, asked.dynamic):
                 going.setdefault(verdict, []).extend(done)
@@ -193,6 +196,11 @@ class Together:
 
     def once(self, learned: Learned) -> Learned:
         return self.same.setdefault(frozenset(learned.items()), learned) if learned else NOTHING.learned
+
+
+def _knows(pause: Pause, name: Name) -> bool:
+    """Whether a packet has left an element there; else a rule that needs one ends."""
+    return any(at == name for at, _ in pause.learned)
 
 
 def _likewise(members: Pauses, cuts: tuple[tuple[str, Cut], ...], after: Pause, learns: bool) -> Pauses:
