@@ -6,6 +6,7 @@ are parts of a box (boxes.py) stands for all packets of the box, and Split is ra
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import cast
 
 from nfcompile.diagnostics import Path
@@ -24,17 +25,17 @@ from nfcompile.emit.expressions import (
 )
 from nfcompile.emit.expressions import Key as EmitKey
 from nfcompile.emit.statements import META_MARK, TCP, UDP, Match, VerdictMap
-from nfcompile.model.ranges import Range
+from nfcompile.model.ranges import Range, union
 from nfcompile.verify.boxes import Names
 from nfcompile.verify.chosen_values import DrawnBlocks, DrawnNumber, Scrambled
-from nfcompile.verify.field_values import FieldValues
+from nfcompile.verify.field_values import FieldValues, Split
 from nfcompile.verify.moments import UNKNOWN
 from nfcompile.verify.value_arithmetic import inverted, joined, masked
 from nfcompile.verify.walk.packet import Flight
 from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits, ranged
 from nfcompile.verify.walk.state import NOTHING, Learned, State
 from nfcompile.verify.walk.values import Key, Value, apart, certain, hull, number_of
-from nfcompile.verify.walk.writing import kind, writes
+from nfcompile.verify.walk.writing import addresses, kind, writes
 
 OF_PROTOCOL = {
     "tcp flags": (TCP, "tcp flags"),
@@ -44,6 +45,8 @@ OF_PROTOCOL = {
 """Fields that match the protocol as well, and what they are of it."""
 MANY = 64
 """Elements that one key may meet, from which on the hull of their data is remembered."""
+
+ONE_NUMBER = "one number"
 
 
 class RuleEnds(Exception):
@@ -179,7 +182,22 @@ class Evaluation:
             return (expression.value,)
         if isinstance(expression, Numgen):
             return (Range(expression.offset, expression.offset + expression.modulus - 1),)
-        return self.hull(self.found(expression, lambda entry: entry.data))
+        return self.looked_up(expression)
+
+    def looked_up(self, looked: Lookup) -> Key:
+        """The data of the elements that a key may meet. Packets of a box that meet elements of one number
+        each have that number; Split is raised where that is not one value for all of them."""
+        met = self.found(looked, data_kind)
+        if len(met) < 2 or not met[0].field or data_kind(met[0].entry) is not ONE_NUMBER:
+            return self.hull(met)
+        where: dict[Key, list[Range]] = {}
+        for hit in met:
+            where.setdefault(data_of(hit.entry), []).extend(hit.where)
+        parts = [(union(kept), number_of(data[0])) for data, kept in where.items()]
+        value = parts[0][1] if len(parts) == 1 else addresses(met[0].field, parts)
+        if value is None:
+            raise Split(met[0].field, (kept for kept, _ in parts))
+        return (value,)
 
     def hull(self, met: list[Hit]) -> Key:
         """The data of elements that a key may meet; remembered, since `ranged` gives the same lists."""
@@ -216,6 +234,12 @@ class Evaluation:
 
     def number(self, expression: Expression) -> Range:
         return number_of(self.key(expression)[0])
+
+
+def data_kind(entry: Element) -> Hashable:
+    """What elements of a map must have in common to be met by packets of one box."""
+    data = data_of(entry)
+    return ONE_NUMBER if len(data) == 1 and isinstance(data[0], Range) and data[0].size == 1 else data
 
 
 def data_of(entry: Element) -> Key:

@@ -44,10 +44,12 @@ def kind(program: Program, entry: Element) -> Hashable:
 
 def together(written: Field, field: str, parts: Sequence[Written]) -> Range | None:
     """One value for all parts of a box; None where there is none."""
-    return _ports(field, parts) if written == TH_SPORT else _addresses(field, parts)
+    return _ports(field, parts) if written == TH_SPORT else addresses(field, parts)
 
 
-def _addresses(field: str, parts: Iterable[Written]) -> Range | None:
+def addresses(field: str, parts: Iterable[Written]) -> Range | None:
+    """Numbers that packets have by their value of a field, as that field moved; None where several have one
+    number."""
     pieces: list[Segment] = []
     for kept, value in parts:
         if isinstance(value, FieldValues) and value.field == field and value.grain == 1:
