@@ -31,18 +31,22 @@ from nfcompile.emit.statements import (
 )
 from nfcompile.ipalloc import Block, Layout
 from nfcompile.lower import names
+from nfcompile.lower.block_sockets import block_tries
+from nfcompile.lower.computed_ports import PortPlan
 from nfcompile.lower.context import Context
 from nfcompile.lower.low_ports import LOW_PATH, LOW_PORTS, low_udp, over_limit
 from nfcompile.lower.packet_marks import NUMBERS
 from nfcompile.lower.part import Statements, chain_of, pool_rule
+from nfcompile.lower.port_selection import Groups
 from nfcompile.model.ranges import ADDRESS_LAST, Range
 from nfcompile.model.site import Pool
 
 
 def blocks_by_address(
-    context: Context, allocation: PoolAllocation, layout: Layout, shape: Shape
+    context: Context, allocation: PoolAllocation, layout: Layout, shape: Shape, plan: PortPlan | None
 ) -> tuple[list[Object], list[Rule]]:
-    """The chains of the blocks, the maps that lead to them, and the rule of the translate chain."""
+    """The chains of the blocks, the maps that lead to them, and the rule of the translate chain. With a plan
+    tcp and udp come to them before, all but those with low ports."""
     pool = allocation.pool
     found = list(cells(layout, shape.bits))
     residues = sorted({cell.residue for cell in found})
@@ -50,12 +54,21 @@ def blocks_by_address(
     for residue in residues:
         name = names.residue(pool.name, residue)
         table = _low_bits(allocation, residue, shape.bits)
-        objects += [table, chain_of(pool, name, (VerdictMap(_low(shape.bits), table.name),))]
+        low = Bitwise(IP_SADDR, (1 << shape.bits) - 1)
+        objects += [table, chain_of(pool, name, (VerdictMap(low, table.name),))]
     for number in range(layout.stock.blocks_per_address):
-        objects += _block(context, allocation, number)
+        objects += _block(context, allocation, number, plan)
     objects += low_udp(context, allocation)
-    way = VerdictMap(IP_SADDR if _mixed(found, shape.bits) else _high(shape.bits), names.cells(pool.name))
-    return objects, [pool_rule(pool, match(L4PROTO, *PORTED, ICMP), way)]
+    ported = PORTED if plan is None or allocation.low else ()
+    rule = pool_rule(pool, match(L4PROTO, *ported, ICMP), to_block(pool, layout, shape))
+    return objects, [rule]
+
+
+def to_block(pool: Pool, layout: Layout, shape: Shape) -> VerdictMap:
+    """The look-up that leads a source to the chain of its block."""
+    mixed = _mixed(list(cells(layout, shape.bits)), shape.bits)
+    high = IP_SADDR if mixed else Bitwise(IP_SADDR, ADDRESS_LAST >> shape.bits << shape.bits)
+    return VerdictMap(high, names.cells(pool.name))
 
 
 def _mixed(found: list[Cell], bits: int) -> bool:
@@ -87,15 +100,9 @@ def _low_bits(allocation: PoolAllocation, residue: int, bits: int) -> Map:
     return Map(names.low_bits(pool.name, residue), ("ipv4_addr",), ("verdict",), pool.path, elements)
 
 
-def _low(bits: int) -> Bitwise:
-    return Bitwise(IP_SADDR, (1 << bits) - 1)
-
-
-def _high(bits: int) -> Bitwise:
-    return Bitwise(IP_SADDR, ADDRESS_LAST >> bits << bits)
-
-
-def _block(context: Context, allocation: PoolAllocation, number: int) -> Iterator[Chain]:
+def _block(
+    context: Context, allocation: PoolAllocation, number: int, plan: PortPlan | None
+) -> Iterator[Chain]:
     """The chain of one block of every address; its ports are constants, the address is looked up."""
     pool = allocation.pool
     block = allocation.stock.block(0, number)
@@ -106,14 +113,21 @@ def _block(context: Context, allocation: PoolAllocation, number: int) -> Iterato
         name = names.low_number(pool.name, number)
         yield Chain(name, tuple(_low_rules(context, allocation, low)), LOW_PATH)
         rules.append(Rule((*below, jump(name)), LOW_PATH))
-    rules += (pool_rule(pool, *statements) for statements in _translations(allocation, block))
+    groups = allocation.protocol_ports
+    tries: list[Statements] = []
+    if plan is not None:
+        groups = ((("icmp",), allocation.stock.block_size),)
+        chains, tries = block_tries(pool, plan, number)
+        yield from chains
+    translations = [*_translations(allocation, block, groups), *tries]
+    rules += (pool_rule(pool, *statements) for statements in translations)
     yield Chain(names.block_number(pool.name, number), tuple(rules), pool.path)
 
 
-def _translations(allocation: PoolAllocation, block: Block) -> Iterator[Statements]:
+def _translations(allocation: PoolAllocation, block: Block, groups: Groups) -> Iterator[Statements]:
     pool = allocation.pool
     address = lookup(IP_SADDR, names.addresses(pool.name))
-    for protocols, size in allocation.protocol_ports:
+    for protocols, size in groups:
         if pool.ports_at_random is False:
             port = lookup(META_MARK, names.ports(pool.name))
             for protocol in protocols:

@@ -14,6 +14,7 @@ from nfcompile.emit.statements import IP_SADDR, L4PROTO, Nat, lookup, match
 from nfcompile.ipalloc import Layout
 from nfcompile.lower import names
 from nfcompile.lower.by_address import blocks_by_address
+from nfcompile.lower.computed_ports import PortPlan
 from nfcompile.lower.context import Context
 from nfcompile.lower.low_ports import BLOCK_DATA, block_elements, low_ports, prefix
 from nfcompile.lower.part import PoolPart
@@ -23,21 +24,21 @@ from nfcompile.lower.port_selection import Groups, chosen_ports, port_numbers
 ADDRESS_DATA = ("ipv4_addr",)
 
 
-def deterministic_cgnat(context: Context, allocation: PoolAllocation, computed: bool) -> PoolPart:
+def deterministic_cgnat(context: Context, allocation: PoolAllocation, plan: PortPlan | None) -> PoolPart:
     """The maps and rules of one pool; where protocols have different limits, a map for each limit.
 
     Where ports are computed, tcp and udp come here with low ports at most.
     """
     pool = allocation.pool
     groups = allocation.protocol_ports
-    if computed and allocation.low is None:
+    if plan is not None and allocation.low is None:
         groups = ((("icmp",), allocation.stock.block_size),)
     layout = allocation.layout()
     objects: list[Object] = []
     rules: list[Rule] = []
     chains = shape(layout) if layout.stock.by_address else None
     if chains is not None:
-        more, lines = blocks_by_address(context, allocation, layout, chains)
+        more, lines = blocks_by_address(context, allocation, layout, chains, plan)
         if pool.ports_at_random is False:
             objects.append(port_numbers(allocation))
     else:

@@ -20,7 +20,7 @@ from functools import cache
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.allocation.residues import shape
+from nfcompile.allocation.residues import Shape, shape
 from nfcompile.emit import Chain, Element, Map, Object, Rule
 from nfcompile.emit.expressions import Bitwise, Constant, Field, Numgen, number
 from nfcompile.emit.statements import (
@@ -88,11 +88,13 @@ class Spread(NamedTuple):
 
 
 class PortPlan(NamedTuple):
-    """How a pool computes ports, and the prefixes on which its subscribers are."""
+    """How a pool computes ports, and the prefixes on which its subscribers are; or the two look-ups that lead
+    to the chains of its blocks (`fill: address`), which know the rest."""
 
     layout: Layout
     spreads: tuple[Spread, ...]
     prefixes: tuple[tuple[int, int], ...]
+    shape: Shape | None = None
 
     @property
     def single(self) -> bool:
@@ -106,17 +108,18 @@ def port_plan(allocation: PoolAllocation) -> PortPlan | None:
     if not (pool.keeps_mapping_entries and pool.is_deterministic) or pool.ports_at_random is False:
         return None
     layout = allocation.layout()
-    if layout.stock.by_address and shape(layout) is not None:
-        return None
-    numbers = {piece.block for piece in layout.pieces}
+    short = shape(layout) if layout.stock.by_address else None
+    each = layout.stock.blocks_per_address
+    numbers = set(range(each)) if short else {piece.block for piece in layout.pieces}
     blocks = frozenset(layout.stock.block(0, number).first for number in numbers)
     spreads = tuple(
         spread(tuple(word for word in words if word != "icmp"), allocation.stock._replace(globals=()), size)
         for words, size in allocation.protocol_ports
         if words != ("icmp",)
     )
-    plan = PortPlan(layout, spreads, tuple(dict.fromkeys((one.base, one.bits) for one in layout.pieces)))
-    count = len(_every_part(spreads, blocks)) + (0 if plan.single else len(plan.prefixes))
+    prefixes = () if short else tuple(dict.fromkeys((one.base, one.bits) for one in layout.pieces))
+    plan = PortPlan(layout, spreads, prefixes, short)
+    count = len(_every_part(spreads, blocks)) + (0 if plan.single else len(prefixes))
     return plan if 0 < count <= MOST_CHAINS else None
 
 
@@ -251,9 +254,14 @@ def _addresses(pool: Pool, plan: PortPlan) -> tuple[list[Object], Statements]:
 
 @cache
 def port_chain(ports: Range) -> Chain:
+    """The chain that puts a source port among these."""
+    return Chain(names.port_chain(ports), (Rule((port_among(ports),), POOLS),), POOLS)
+
+
+def port_among(ports: Range) -> Statement:
     """Keep the low bits of the source port, and put it among these ports; a source port there stays."""
     port = Bitwise(TH_SPORT, ports.size - 1, xor=ports.first) if ports.size > 1 else Constant(ports)
-    return Chain(names.port_chain(ports), (Rule((set_field(TH_SPORT, port),), POOLS),), POOLS)
+    return set_field(TH_SPORT, port)
 
 
 @cache

@@ -42,6 +42,8 @@ from nfcompile.emit.statements import (
     update,
 )
 from nfcompile.lower import names
+from nfcompile.lower.block_sockets import shared_chains
+from nfcompile.lower.by_address import to_block
 from nfcompile.lower.computed_ports import PortPlan, computed_ports, port_plan
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
@@ -180,9 +182,13 @@ def _before_translation(
     if plan is not None:
         if allocation.low:
             rules.append((match(TH_SPORT, LOW_PORTS), set_mark(FRESH), RETURN))
-        objects, tries = computed_ports(context, allocation, plan)
-        yield from objects
-        rules += tries
+        if plan.shape is not None:
+            yield from shared_chains(context, allocation, plan)
+            rules.append((to_block(pool, plan.layout, plan.shape),))
+        else:
+            objects, tries = computed_ports(context, allocation, plan)
+            yield from objects
+            rules += tries
     yield chain_of(pool, names.sockets(pool.name), *rules)
 
 

@@ -234,6 +234,16 @@ def new_socket(pool: str, protocols: tuple[str, ...]) -> Name:
     return Name(f"new_{'-'.join(protocols)}", pool)
 
 
+def block_sockets(pool: str, number: int, protocols: tuple[str, ...]) -> Name:
+    """The same of that block of every address (`fill: address`)."""
+    return Name(f"new_{'-'.join(protocols)}", pool, str(number))
+
+
+def chances(pool: str, bits: int) -> Name:
+    """The chain that tries the candidates, then with low bits turned over at random (`fill: address`)."""
+    return Name("chances", pool, str(bits))
+
+
 def candidates(pool: str, bits: int) -> Name:
     """The chain that claims one of the ports that differ in low bits."""
     return Name("candidates", pool, str(bits))

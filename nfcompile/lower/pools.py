@@ -24,7 +24,7 @@ from nfcompile.emit.statements import (
 from nfcompile.lower import names
 from nfcompile.lower.acl import acl_rules, address_set
 from nfcompile.lower.cgnat import deterministic_cgnat
-from nfcompile.lower.computed_ports import port_plan
+from nfcompile.lower.computed_ports import PortPlan, port_plan
 from nfcompile.lower.connection_policy import policy
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
@@ -108,7 +108,7 @@ def _pool(context: Context, allocation: PoolAllocation) -> tuple[tuple[Object, .
         return _fake(context, allocation), ()
     sets, rules = _entry(context, allocation, (goto(names.translate_chain(pool.name)),))
     plan = port_plan(allocation)
-    part = _part(context, allocation, plan is not None)
+    part = _part(context, allocation, plan)
     timeouts, first_packet = policy(context, allocation)
     limits, refusals = subscriber_limits(allocation)
     entries = sockets(context, allocation, plan)
@@ -149,14 +149,14 @@ def _fake(context: Context, allocation: PoolAllocation) -> tuple[Object, ...]:
     )
 
 
-def _part(context: Context, allocation: PoolAllocation, computed: bool) -> PoolPart:
+def _part(context: Context, allocation: PoolAllocation, plan: PortPlan | None) -> PoolPart:
     if allocation.pool.is_static:
         return static(context, allocation)
     if allocation.pool.is_dynamic:
         return dynamic(context, allocation)
     if allocation.pool.owns_addresses:
         return deterministic_nat(context, allocation)
-    return deterministic_cgnat(context, allocation, computed)
+    return deterministic_cgnat(context, allocation, plan)
 
 
 def _entry(

@@ -12,6 +12,7 @@ from nfcompile.allocation.lookup import lookups
 from nfcompile.lower.computed_ports import port_plan
 from nfcompile.model.parse import address
 from nfcompile.model.ranges import address_text
+from nfcompile.pipeline import Compiled
 from support.frames import TCP, UDP, Packet
 from support.lab import Lab
 from support.lifetimes import RENEWED, age, forget_tokens
@@ -66,6 +67,48 @@ def test_no_first_packet_is_lost_to_a_port_of_another_socket(
     assert crowd(lab, site(text).text.text) >= least
 
 
+def by_address(
+    size: int, subscribers: str, globals_: str, more: str = "", udp: int = 0, unit: int = 0
+) -> Compiled:
+    """A pool that fills one address before the next, with two short look-ups to the block of a subscriber."""
+    text = CGNAT.replace("HAIRPIN", "on").replace(
+        "FILTERING", f"endpoint_independent\n    fill: address{more}"
+    )
+    text = text.replace("{port_block_size: 128}", f"{{port_block_size: {unit or size}}}")
+    text = text.replace("_udp: 128", f"_udp: {udp or size}").replace("_tcp: 128", f"_tcp: {size}")
+    compiled = site(text.replace("100.64.0.0/26", subscribers).replace("203.0.113.0/28", globals_))
+    plan = port_plan(compiled.allocations[0])
+    assert plan is not None
+    assert plan.shape is not None
+    return compiled
+
+
+@pytest.mark.parametrize(("size", "least"), [(1024, 600), (1008, 599)])
+@pytest.mark.parametrize("more", ["", "\n    randomize_ports: on"])
+def test_nor_where_one_address_is_filled_before_the_next(lab: Lab, size: int, least: int, more: str) -> None:
+    assert crowd(lab, by_address(size, "100.64.0.0/20", "203.0.113.0/25", more).text.text) >= least
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+@pytest.mark.parametrize("udp", [1000, 500])
+def test_ports_are_computed_in_every_block_of_an_address(lab: Lab, protocol: int, udp: int) -> None:
+    """The first packet of a subscriber comes out with the block that `lookup` says, and the answer comes
+    back; so does a datagram of another subscriber. Protocols may have different limits."""
+    compiled = by_address(1000, "100.64.0.0/21", "203.0.113.0/25", udp=udp, unit=500)
+    lab.load(compiled.text.text)
+    first = address("100.64.0.0")
+    for subscriber in (first, first + 1, first + 63, first + 64, first + 700, first + 2047):
+        block = lookups(compiled.allocations, subscriber)[0]
+        assert block.port_first is not None
+        last = block.port_first + (udp if protocol == UDP else 1000) - 1
+        for port in (40001, 500):
+            end = outside(lab, protocol, (subscriber, port), SERVERS[0], 1)
+            assert address_text(end[0]) == block.global_ip
+            assert block.port_first <= end[1] <= last
+            (seen,) = lab.exchange([packet(protocol, (HOME, 41000), end)])
+            assert seen.out[0].packet[3:5] == (subscriber, port)
+
+
 GLOBALS = "203.0.113.0/30, 203.0.113.9, 203.0.113.16-203.0.113.18"
 
 
@@ -111,8 +154,20 @@ def test_default_pools_load_without_privileges(tmp_path: Path, size: int, addres
     text = text.replace("203.0.113.0/28", f"203.0.0.0-{last}").replace(": 128", f": {size}")
     most = min(64000, addresses * (64512 // size))
     text = text.replace("100.64.0.0/26", f"100.64.0.0-{address_text(address('100.64.0.0') + most - 1)}")
-    ruleset = tmp_path / "ruleset.nft"
-    ruleset.write_text(site(text).text.text)
+    _loaded_by_a_user(site(text), tmp_path)
+
+
+@pytest.mark.parametrize(("size", "addresses"), [(1024, 60), (1008, 30)])
+def test_so_do_those_that_fill_one_address_before_the_next(tmp_path: Path, size: int, addresses: int) -> None:
+    last = address_text(address("203.0.0.0") + addresses - 1)
+    most = addresses * (64512 // size)
+    subscribers = f"100.64.0.0-{address_text(address('100.64.0.0') + most - 1)}"
+    _loaded_by_a_user(by_address(size, subscribers, f"203.0.0.0-{last}"), tmp_path)
+
+
+def _loaded_by_a_user(compiled: Compiled, folder: Path) -> None:
+    ruleset = folder / "ruleset.nft"
+    ruleset.write_text(compiled.text.text)
     subprocess.run(["unshare", "-Urn", "nft", "-f", str(ruleset)], check=True, timeout=60)
 
 

@@ -103,6 +103,11 @@ def static() -> str:
     return site(STATIC).text.text
 
 
+def by_address() -> str:
+    """Eight blocks on each address, one address filled before the next."""
+    return site(f"{STATIC}    fill: address\n    port_range: 1024-2047\n").text.text
+
+
 def on_demand() -> str:
     return dynamic(*ON_DEMAND, hairpin="on")
 
@@ -160,7 +165,7 @@ def other_sockets(lab: Lab, processors: Processors, seed: int, protocol: int) ->
 
 
 @pytest.mark.parametrize("protocol", [UDP, TCP])
-@pytest.mark.parametrize("pool", [static, on_demand, chosen])
+@pytest.mark.parametrize("pool", [static, by_address, on_demand, chosen])
 def test_every_socket_one_port(
     lab: Lab, processors: Processors, pool: Callable[[], str], protocol: int
 ) -> None:
