@@ -6,8 +6,8 @@ is asked with the two ends in each other's place; else the answer, and what the 
 that peer, would leave with the private address. The guard asks the same ACL, as it is written, of what leaves
 untranslated: a connection may be older than its pool. Where no pool translates, both may pass.
 
-Left alone, as in `sources.closed`: what a fake pool or an excluding snat rule names, and static entries of a
-VLAN.
+Left alone, as in `sources.closed`: what a fake pool names and no pool before it takes whole, what an
+excluding snat rule names, and static entries of a VLAN.
 """
 
 from __future__ import annotations

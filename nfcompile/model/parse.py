@@ -33,9 +33,7 @@ def address(text: str, at: int = 0) -> int:
 
 def _no_address(text: str, at: int) -> Fault:
     parts = text.split(".")
-    if len(parts) == 4 and all(
-        len(part) < 4 and part and part.lstrip("0") in {"", *OCTETS} for part in parts
-    ):
+    if len(parts) == 4 and all(len(one) < 4 and (one.lstrip("0") or one[:1]) in OCTETS for one in parts):
         hint = "write each number without leading zeros"
         return _fault("bad-address", f"'{text}' has leading zeros", text, at, hint)
     message = f"'{text}' is not an IPv4 address"
