@@ -45,7 +45,6 @@ FAULTS = (
     Fault(
         "lower/block_sockets.py", "for ports in parts if len(parts) > 1 else ():", "for ports in ():", MAPPING
     ),
-    Fault("lower/block_sockets.py", "port_among(parts[0]), goto", "port_among(parts[-1]), goto", MAPPING),
     # `inbound: subscriber`.
     Fault("lower/inbound_blocks.py", "if allocation.low is not None:", "if False:", INBOUND),
     Fault(
