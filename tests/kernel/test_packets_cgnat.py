@@ -91,6 +91,7 @@ pools:
 BY_ADDRESS_RANDOM = BY_ADDRESS_ODD.replace("hairpin: off", "randomize_ports: on")
 BY_ADDRESS_IN_ORDER = BY_ADDRESS_ODD.replace("hairpin: off", "randomize_ports: off")
 BY_ADDRESS_LOW = BY_ADDRESS_ODD.replace("{port_block", "{portlimit_low: 64, low_to_all_udp: on, port_block")
+BY_ADDRESS_LOW_CLAIMED = BY_ADDRESS_LOW.replace("hairpin: off", "hairpin: on")
 BY_ADDRESS_FEW = """
 nat_defaults: {port_block_size: 64}
 acls: {a: {10: allow ip 100.64.0.3-100.64.0.40}}
@@ -112,6 +113,7 @@ ALLOCATIONS = {
     "by address, random ports": BY_ADDRESS_RANDOM,
     "by address, ports in order": BY_ADDRESS_IN_ORDER,
     "by address, low ports": BY_ADDRESS_LOW,
+    "by address, low ports, mapping entries": BY_ADDRESS_LOW_CLAIMED,
     "by address, few subscribers": BY_ADDRESS_FEW,
 }
 
