@@ -41,8 +41,8 @@ class Proved(NamedTuple):
 
     compiled: Compiled
     program: Program
-    is_open: reference_site.Gateway
-    is_closed: reference_site.Gateway
+    open_gate: reference_site.Gateway
+    closed_gate: reference_site.Gateway
 
 
 def proved(compiled: Compiled) -> Proved:
@@ -95,7 +95,7 @@ def difference_data(about: Proved, found: Compared) -> dict[str, Any]:
 
 
 def _said(about: Proved, one: Box, is_closed: bool) -> str:
-    gate = about.is_closed if is_closed else about.is_open
+    gate = about.closed_gate if is_closed else about.open_gate
     return str(reference.fate(gate, one.packet, one.route))
 
 

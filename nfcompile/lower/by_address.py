@@ -37,7 +37,7 @@ from nfcompile.lower.context import Context
 from nfcompile.lower.low_ports import LOW_PATH, LOW_PORTS, low_udp, over_limit
 from nfcompile.lower.packet_marks import NUMBERS
 from nfcompile.lower.part import Statements, chain_of, pool_rule
-from nfcompile.lower.port_selection import Groups
+from nfcompile.lower.port_selection import Groups, ids_alone
 from nfcompile.model.ranges import ADDRESS_LAST, Range
 from nfcompile.model.site import Pool
 
@@ -116,7 +116,7 @@ def _block(
     groups = allocation.protocol_ports
     tries: list[Statements] = []
     if plan is not None:
-        groups = ((("icmp",), allocation.stock.block_size),)
+        groups = ids_alone(allocation)
         chains, tries = block_tries(pool, plan, number)
         yield from chains
     translations = [*_translations(allocation, block, groups), *tries]

@@ -19,7 +19,7 @@ from nfcompile.lower.context import Context
 from nfcompile.lower.low_ports import BLOCK_DATA, block_elements, low_ports, prefix
 from nfcompile.lower.part import PoolPart
 from nfcompile.lower.piece_maps import piece_maps
-from nfcompile.lower.port_selection import Groups, chosen_ports, port_numbers
+from nfcompile.lower.port_selection import Groups, chosen_ports, ids_alone, port_numbers
 
 ADDRESS_DATA = ("ipv4_addr",)
 
@@ -32,7 +32,7 @@ def deterministic_cgnat(context: Context, allocation: PoolAllocation, plan: Port
     pool = allocation.pool
     groups = allocation.protocol_ports
     if plan is not None and allocation.low is None:
-        groups = ((("icmp",), allocation.stock.block_size),)
+        groups = ids_alone(allocation)
     layout = allocation.layout()
     objects: list[Object] = []
     rules: list[Rule] = []

@@ -36,6 +36,11 @@ Groups = tuple[tuple[tuple[str, ...], int], ...]
 """Protocols, and how many ports of a block they may use."""
 
 
+def ids_alone(allocation: PoolAllocation) -> Groups:
+    """What the kernel chooses of a block where ports are computed: the ids of ICMP."""
+    return ((("icmp",), allocation.stock.block_size),)
+
+
 def chosen_ports(
     allocation: PoolAllocation, layout: Layout, groups: Groups
 ) -> tuple[list[Object], list[Rule]]:

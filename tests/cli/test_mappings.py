@@ -1,4 +1,4 @@
-"""`nfcompile lookup` and `mappings`: who has which address and ports, in every format."""
+"""`nfcompile lookup` and `mappings`: the address and ports of each subscriber, in every format."""
 
 import csv
 import io

@@ -76,7 +76,7 @@ def explain(
     program: Program | None = None,
 ) -> Explanation:
     """Walk the packet through the compiled ruleset, as nobody has used it; on a node of a pair the gate is
-    open. Who asks many questions gives the ruleset as it was `read` once. Raises Undecided."""
+    open. `program` is that ruleset, `read` once for many questions. Raises Undecided."""
     if state is None:
         both = lowering_context(compiled.site, compiled.allocations)
         state = gate_open((*both.inside, *both.outside))
