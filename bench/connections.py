@@ -79,6 +79,9 @@ SITES: dict[str, str] = {
     "all defaults, allocation dynamic": sites.aligned(
         SUBSCRIBERS, "allocation: dynamic", f"port_block_size: {sites.BLOCK}"
     ),
+    "all defaults, allocation dynamic, known subscribers, new sockets": sites.aligned(
+        SUBSCRIBERS, "allocation: dynamic", f"port_block_size: {sites.BLOCK}"
+    ),
     "all defaults, 256 pools": sites.cgnat_pools(SUBSCRIBERS // 256, ""),
 }
 """Name -> site. To see what one more feature costs, add a line with that feature alone."""
@@ -103,8 +106,10 @@ SNAT_SITES: dict[str, tuple[str, Verify]] = {
 }
 """Name -> site of snat rules alone, and what its connections have to look like."""
 
-ANSWERED = "bare, allocation dynamic, known subscribers"
-"""The case whose subscribers have had an answer each before the first turn."""
+NEW_SOCKETS = "all defaults, allocation dynamic, known subscribers, new sockets"
+"""The case whose mapping entries are forgotten after each turn, and nothing else."""
+ANSWERED = ("bare, allocation dynamic, known subscribers", NEW_SOCKETS)
+"""Cases whose subscribers have had an answer each before the first turn."""
 LISTENED = (
     "masquerade",
     "bare: hairpin off, connection_logging off",
@@ -248,8 +253,10 @@ def main(arguments: Sequence[str] = ()) -> None:
 def _measure(gateways: list[Gateway], count: int, rounds: int, buckets: str) -> None:
     batch = Batch([flow.frame() for flow in flows(count, 1, SUBSCRIBERS)])
     for gateway in gateways:
-        if gateway.name == ANSWERED and (fault := _answered(gateway, count)):
-            print(f"*** {ANSWERED}: {fault}", file=sys.stderr, flush=True)
+        if gateway.name in ANSWERED and (fault := _answered(gateway, count)):
+            print(f"*** {gateway.name}: {fault}", file=sys.stderr, flush=True)
+        if gateway.name == NEW_SOCKETS:
+            gateway.flush("map ip nfcompile eim_homes", "map ip nfcompile eif_homes")
     broken = {gateway.name: fault for gateway in gateways if (fault := _check(gateway, batch))}
     turns = {g.name: partial(traffic.new_flows, g, batch, broken) for g in gateways}
     costs = measure.interleave(turns, rounds)

@@ -165,6 +165,10 @@ class Gateway:
         """Do not load anew before a turn: what the ruleset learns from one counts in the next."""
         self._again = ()
 
+    def flush(self, *objects: str) -> None:
+        """Before a turn, forget what these sets and maps have learnt, and nothing else."""
+        self._again = ("nft", "; ".join(f"flush {one}" for one in objects))
+
     def listen(self) -> None:
         """Start a program that reads all connection events, on another CPU than the sender's."""
         command = self.namespace.command("conntrack", "-E", "-e", "NEW,DESTROY", "-b", "8388608")

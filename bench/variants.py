@@ -1,10 +1,11 @@
-"""What rulesets that were rewritten by hand cost, against one plain `masquerade` and against each other, in turns.
+"""What rulesets that were rewritten by hand cost, against one plain `masquerade`, in turns.
 
     nfcompile build site.yaml > now.nft; cp now.nft less.nft; $EDITOR less.nft
-    python bench/variants.py --site site.yaml now=now.nft less=less.nft "known, less=less.nft"
+    python bench/variants.py --site site.yaml now=now.nft less=less.nft "less, known=less.nft"
 
-A new flow of each subscriber, as in `connections.py`: the site's subscribers are those of the benches (`sites.py`), and
-what the first flows became is compared with it. A name with the word `known` keeps between turns what its ruleset learns.
+A new flow of each subscriber, as in `connections.py`: the site's subscribers are those of the benches
+(`sites.py`), and what the first flows became is compared with it. A name with the word `known` keeps between
+turns what its ruleset learns.
 """
 
 from __future__ import annotations
@@ -65,14 +66,18 @@ def _measure(gateways: Sequence[Gateway], count: int, rounds: int, established: 
             raise Failed(f"{gateway.name}: {len(faults)} wrong, e.g. {faults[0]}")
         gateway.forget()
     broken: dict[str, str] = {}
-    costs = measure.interleave({g.name: partial(traffic.new_flows, g, batch, broken) for g in gateways}, rounds)
+    costs = measure.interleave(
+        {g.name: partial(traffic.new_flows, g, batch, broken) for g in gateways}, rounds
+    )
     _report(f"New connections: {count:,} UDP flows a turn, {rounds} rounds", costs, broken)
     if not established:
         return
     some = flows(LONG_LIVED, 2, SUBSCRIBERS)
     broken |= {g.name: fault for g in gateways if (fault := traffic.establish(g, some))}
     many = Batch([flow.frame() for flow in some], ESTABLISHED_PACKETS // LONG_LIVED)
-    costs = measure.interleave({g.name: partial(traffic.established, g, many, broken) for g in gateways}, rounds)
+    costs = measure.interleave(
+        {g.name: partial(traffic.established, g, many, broken) for g in gateways}, rounds
+    )
     _report(f"Packets of {LONG_LIVED:,} running connections, {rounds} rounds", costs, broken)
 
 

@@ -51,8 +51,8 @@ from nfcompile.lower.packet_marks import KNOWN
 from nfcompile.lower.part import Statements, chain_of
 from nfcompile.lower.piece_maps import piece_maps
 from nfcompile.lower.renewal import INSIDE, PROTOCOLS, lifetimes, socket_key
-from nfcompile.lower.tokens import UNANSWERED
-from nfcompile.lower.trial import trial_seconds
+from nfcompile.lower.tokens import FIRST_TOKEN, TOKEN_BYTE, UNANSWERED
+from nfcompile.lower.trial import for_trial, trial_seconds
 from nfcompile.model.ranges import Range, cidrs
 from nfcompile.model.site import Pool
 
@@ -287,22 +287,24 @@ def candidates_chain(pool: Pool, bits: int, address: Field | Bitwise, found: Seq
 
 
 def claimed(context: Context, pool: Pool, address: Field | Bitwise) -> Iterator[Statements]:
-    """Translate by what `eim` holds now. Entries that live longer than the maps say are renewed at once, so
-    are those of a trial, which are shorter: a claim ends with it even if the packet gets no further."""
-    eim, ported = names.eim(pool.name), match(L4PROTO, *PROTOCOLS)
-    if seconds := trial_seconds(context, pool):
-        key = concat(L4PROTO, address, TH_SPORT)
-        short = SetUpdate("update", names.eif(pool.name), key, INSIDE, timeout=seconds)
-        yield match(CT_MARK, UNANSWERED), ported, short
-        yield (set_mark(KNOWN),)
-    else:
-        yield (set_mark(0),)
-        yield from (
-            (match(L4PROTO, *words), set_mark(KNOWN)) for words, more in lifetimes(context, pool) if more
-        )
+    """Translate by what `eim` holds now. Entries that live as long as the maps say need nothing more, and on
+    trial both get its time here: the packet mark stays the number, which `stale_on_trial` lets pass. What is
+    marked is renewed at once: entries that live longer, and those of a connection with an operator's mark."""
+    eim, eif, ported = names.eim(pool.name), names.eif(pool.name), match(L4PROTO, *PROTOCOLS)
     made = SetUpdate("add", eim, socket_key(INSIDE), concat(address, TH_SPORT))
-    undo = [set_field(TH_SPORT, INSIDE.parts[1])]
+    undo: list[Statement] = [set_field(TH_SPORT, INSIDE.parts[1])]
     if address == IP_SADDR:
         undo.append(set_field(IP_SADDR, SUBSCRIBER))
-    yield ported, made, *undo, Nat("snat", lookup(concat(L4PROTO, IP_SADDR, TH_SPORT), eim))
+    translated: Statements = *undo, Nat("snat", lookup(concat(L4PROTO, IP_SADDR, TH_SPORT), eim))
+    lives = list(lifetimes(context, pool))
+    if seconds := trial_seconds(context, pool):
+        claim = SetUpdate("update", eif, concat(L4PROTO, address, TH_SPORT), INSIDE, timeout=seconds)
+        yield match(CT_MARK, UNANSWERED), ported, claim, *for_trial(made, seconds), *translated
+        yield (set_mark(KNOWN),)
+        answered = match(Bitwise(CT_MARK, TOKEN_BYTE), FIRST_TOKEN)
+        yield from ((answered, match(L4PROTO, *words), set_mark(0)) for words, more in lives if not more)
+    else:
+        yield (set_mark(0),)
+        yield from ((match(L4PROTO, *words), set_mark(KNOWN)) for words, more in lives if more)
+    yield ported, made, *translated
     yield counter(names.pool_counter(pool.name, "full")), DROP

@@ -33,6 +33,7 @@ acls: {lines: {10: allow ip 100.64.0.0/24}}
 pools: {lines: {type: nat, acl: lines, priority: 100, global_ip: [203.0.113.0/29]}}
 """
 DAY, TRIAL, PATIENCE = 86400, 30, 60
+ENTRIES = "eim_homes", "eif_homes"
 HOST = address("100.64.0.9")
 
 
@@ -53,6 +54,12 @@ def leaves(lab: Lab, *packets: tuple[str, Packet]) -> list[bool]:
 def members(lab: Lab, name: str, kind: str = "set") -> int:
     listed = lab.must("nft", "list", kind, "ip", "nfcompile", name)
     return listed.partition("elements")[2].count("expires")
+
+
+def lives(lab: Lab) -> list[int]:
+    """Seconds that each mapping entry has left."""
+    listed = (lab.must("nft", "-j", "list", "map", "ip", "nfcompile", one) for one in ENTRIES)
+    return [int(one) for each in listed for one in re.findall(r'"expires": (\d+)', each)]
 
 
 def counted(lab: Lab, word: str) -> int:
@@ -128,11 +135,7 @@ def test_nothing_that_the_subscriber_sends_ends_it(lab: Lab, hairpin: str) -> No
     assert members(lab, "assigned1_homes", "map") == 0
     assert expires(lab, "map", "ontrial1_homes") <= TRIAL
     assert expires(lab, "set", "taken_homes") <= TRIAL + 10
-    for entries in ("eim_homes", "eif_homes") if hairpin == "on" else ():
-        listed = lab.must("nft", "list", "map", "ip", "nfcompile", entries)
-        lives = [int(one) for one in re.findall(r"expires (\d+)s", listed)]
-        assert lives
-        assert max(lives) <= TRIAL, listed
+    assert hairpin == "off" or max(lives(lab)) <= TRIAL
 
 
 def test_connections_of_before_an_answer_count_after_it(lab: Lab) -> None:
@@ -154,6 +157,34 @@ def test_an_answer_to_a_connection_with_a_mark_of_the_operator(lab: Lab) -> None
     lab.exchange([marked])
     assert marks(lab) == [10]
     assert expires(lab, "map", "assigned1_homes") > DAY - 100
+    assert min(lives(lab)) > TRIAL
+
+
+def test_entries_of_connections_with_a_mark_of_the_operator_end_with_the_trial(lab: Lab) -> None:
+    """Such a mark does not say that the subscriber is on trial, and only one packet of 16 renews."""
+    loaded(lab)
+    sockets = [(route(HOST), Packet(TCP, HOST, port, FAR, 8001, SYN)) for port in range(5000, 5003)]
+    assert all(leaves(lab, *sockets))
+    assert marks(lab) == [10] * 3
+    assert len(lives(lab)) == 6
+    assert max(lives(lab)) <= TRIAL
+
+
+@pytest.mark.parametrize(("protocol", "seconds"), [(TCP, 3600), (UDP, 60)], ids=["tcp", "udp"])
+def test_a_new_socket_of_who_has_been_answered_lives_its_full_time(
+    lab: Lab, protocol: int, seconds: int
+) -> None:
+    """Where the protocols differ, each its own; one that nothing answers, too."""
+    times = "timeouts_inactivity: {tcp_active: 3600, udp: 60}, type: cgnat"
+    lab.load(
+        site(POOL.replace("TRIAL", "3").replace("HAIRPIN", "on").replace("type: cgnat", times)).text.text
+    )
+    lab.exchange([out(protocol=protocol)])
+    for entries in ENTRIES:
+        lab.must("nft", "flush", "map", "ip", "nfcompile", entries)
+    assert leaves(lab, out(6000, protocol=protocol)) == [True]
+    assert len(lives(lab)) == 2
+    assert all(seconds <= one <= seconds + 30 for one in lives(lab))
 
 
 LED = """

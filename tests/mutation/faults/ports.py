@@ -103,7 +103,7 @@ FAULTS = (
         MAPPING,
     ),
     Fault("lower/computed_ports.py", "undo.append(set_field(IP_SADDR, SUBSCRIBER))", "pass", MAPPING),
-    Fault("lower/computed_ports.py", "undo = [set_field(TH_SPORT, INSIDE.parts[1])]", "undo = []", MAPPING),
+    Fault("lower/computed_ports.py", "[set_field(TH_SPORT, INSIDE.parts[1])]", "[]", MAPPING),
     Fault(
         "lower/computed_ports.py",
         "address = Bitwise(IP_SADDR, (1 << bits) - 1, base) if bits",
@@ -119,8 +119,8 @@ FAULTS = (
     ),
     Fault(
         "lower/computed_ports.py",
-        "set_mark(KNOWN)) for words, more in lifetimes(context, pool) if more\n",
-        "set_mark(KNOWN)) for words, more in lifetimes(context, pool) if not more\n",
+        "set_mark(KNOWN)) for words, more in lives if more)",
+        "set_mark(KNOWN)) for words, more in lives if not more)",
         (*MAPPING, *kernel("policy")),
     ),
     Fault(
@@ -131,8 +131,26 @@ FAULTS = (
     ),
     Fault(
         "lower/computed_ports.py",
-        "yield match(CT_MARK, UNANSWERED), ported, short",
-        "pass",
+        "claim, *for_trial(made, seconds)",
+        "claim, made",
+        kernel("assignment_trial"),
+    ),
+    Fault(
+        "lower/computed_ports.py",
+        "ported, claim, *for_trial",
+        "ported, *for_trial",
+        kernel("assignment_trial"),
+    ),
+    Fault(
+        "lower/computed_ports.py",
+        "set_mark(0)) for words, more in lives if not more)",
+        "set_mark(0)) for words, more in lives)",
+        kernel("assignment_trial"),
+    ),
+    Fault(
+        "lower/computed_ports.py",
+        "yield from ((answered, match",
+        "yield from ((match",
         kernel("assignment_trial"),
     ),
     # Those of dynamic pools.
