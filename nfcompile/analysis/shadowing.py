@@ -125,9 +125,12 @@ def _rules(rules: Sequence[Rule], kind: str, interfaces: RuleInterfaces) -> Iter
     for index, rule in enumerate(rules):
         for earlier in islice(rules, index) if pairs_left > 0 else ():
             pairs_left -= 1
-            if not interfaces.within(rule.match, earlier.match):
-                continue
-            if _match_within(rule.match, earlier.match) and _marks_within(rule, earlier):
+            # Lists of rules differ in a mark or an end, so most pairs are done with one of these.
+            if (
+                _marks_within(rule, earlier)
+                and _match_within(rule.match, earlier.match)
+                and interfaces.within(rule.match, earlier.match)
+            ):
                 yield Diagnostic(
                     "rule-shadowed",
                     f"{kind} rule '{rule.name}' can never match",
@@ -147,14 +150,12 @@ def _marks_within(inner: DnatRule | SnatRule, outer: DnatRule | SnatRule) -> boo
 
 
 def _match_within(inner: Qualifiers, outer: Qualifiers) -> bool:
-    ranges = (
-        (inner.src_cidr, outer.src_cidr, ADDRESS_LAST),
-        (inner.src_port, outer.src_port, PORT_LAST),
-        (inner.dst_cidr, outer.dst_cidr, ADDRESS_LAST),
-        (inner.dst_port, outer.dst_port, PORT_LAST),
-    )
-    return _words_within(inner.protocol, outer.protocol) and all(
-        _ranges_within(small, large, last) for small, large, last in ranges
+    return (
+        _ranges_within(inner.dst_port, outer.dst_port, PORT_LAST)
+        and _ranges_within(inner.dst_cidr, outer.dst_cidr, ADDRESS_LAST)
+        and _ranges_within(inner.src_cidr, outer.src_cidr, ADDRESS_LAST)
+        and _ranges_within(inner.src_port, outer.src_port, PORT_LAST)
+        and _words_within(inner.protocol, outer.protocol)
     )
 
 
@@ -189,6 +190,8 @@ def _mark_within(inner: Qualifier[Mark] | None, outer: Qualifier[Mark] | None) -
         return True
     if inner is None or inner.negated or outer.negated:
         return inner == outer
+    if inner.single is not None and outer.single is not None:
+        return _tests_less(outer.single, inner.single)
     return all(any(_tests_less(large, small) for large in outer.values) for small in inner.values)
 
 

@@ -100,8 +100,9 @@ def sockets(context: Context, allocation: PoolAllocation, plan: PortPlan | None)
     objects: list[Object] = [Counter(names.pool_counter(pool.name, "conflict"), pool.path)]
     objects += _maps(context, pool)
     objects += forwarded(pool)
-    objects += _before_translation(context, allocation, plan)
-    if allocation.low or not _computes(allocation):
+    computes = plan is not None or numbered_ports(allocation) is not None
+    objects += _before_translation(context, allocation, plan, computes)
+    if allocation.low or not computes:
         objects += _after_translation(context, pool)
     objects += refreshing(context, pool, slots)
     # One comparison each: a set of both costs as much as four of them.
@@ -128,17 +129,13 @@ def learning(context: Context) -> Contribution:
     return Contribution(tuple(chains), translated=tuple(rules))
 
 
-def _computes(allocation: PoolAllocation) -> bool:
-    """Whether ports are claimed before the translation."""
-    return port_plan(allocation) is not None or numbered_ports(allocation) is not None
-
-
 def _learns(allocation: PoolAllocation) -> bool:
     """Whether a first packet leaves something to learn: a socket whose port the kernel has chosen, or in a
     dynamic pool an owner."""
     pool = allocation.pool
     if pool.keeps_mapping_entries:
-        return allocation.low is not None or not _computes(allocation)
+        computes = port_plan(allocation) is not None or numbered_ports(allocation) is not None
+        return allocation.low is not None or not computes
     return pool.is_dynamic and pool.can_be_reached
 
 
@@ -171,13 +168,13 @@ def forwarded(pool: Pool) -> Iterator[Set]:
 
 
 def _before_translation(
-    context: Context, allocation: PoolAllocation, plan: PortPlan | None
+    context: Context, allocation: PoolAllocation, plan: PortPlan | None, computes: bool
 ) -> Iterator[Object]:
     """Look a socket up; one without entries takes a port, or is marked to claim what the kernel chooses."""
     pool = allocation.pool
     known = Nat("snat", lookup(socket_key(concat(IP_SADDR, TH_SPORT)), names.eim(pool.name)))
     rules: list[Statements] = [(set_mark(KNOWN), known)]
-    if not _computes(allocation):
+    if not computes:
         rules.append((set_mark(FRESH),))
     if plan is not None:
         if allocation.low:

@@ -13,6 +13,7 @@ excluding snat rule names, and static entries of a VLAN.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain as chained
 from itertools import takewhile
 
 from nfcompile.allocation.pools import PoolAllocation
@@ -44,12 +45,13 @@ def partly_translated(context: Context) -> Partly:
     passed = [*closed(context), *excluded_sources(context), *context.global_addresses]
     for allocation in context.allocations:
         passed += () if allocation.pool.translates else allowed(allocation.pool)
+    translating = [one for one in context.allocations if one.pool.translates]
+    named = chained.from_iterable(allowed(one.pool) for one in translating)
+    partly = union(subtract(named, passed))
     found = []
-    for allocation in context.allocations:
-        pool = allocation.pool
-        if pool.translates:
-            sources = union(subtract(allowed(pool), passed))
-            found += [(allocation, sources)] if sources else []
+    for allocation in translating if partly else ():
+        sources = intersect(allowed(allocation.pool), partly)
+        found += [(allocation, sources)] if sources else []
     return tuple(found)
 
 

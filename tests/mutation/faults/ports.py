@@ -213,12 +213,10 @@ FAULTS = (
     ),
     Fault("lower/numbered_ports.py", "and chains <= MOST_CHAINS", "", NUMBERED),
     Fault("lower/numbering.py", 'for one in ("udp", "tcp"))', 'for one in ("udp",))', MAPPING),
-    Fault(
-        "lower/mapping.py", "if allocation.low or not _computes(allocation):", "if allocation.low:", NUMBERED
-    ),
+    Fault("lower/mapping.py", "if allocation.low or not computes:", "if allocation.low:", NUMBERED),
     Fault(
         "lower/mapping.py",
-        "return allocation.low is not None or not _computes(allocation)",
+        "return allocation.low is not None or not computes",
         "return False",
         NUMBERED,
     ),
