@@ -1,8 +1,9 @@
 """What must not grow or get lost: pools, ACL rules, live sockets, mapping entries, time.
 
-    python bench/growth.py [pools] [inbound] [lost] [kept] [mappings] [--short] [--rounds N]
+    python bench/growth.py [pools] [rules] [inbound] [lost] [kept] [mappings] [--short] [--rounds N]
 
 pools     a new connection of the first and of the last of 1, 10, 50 and 200 pools, and behind 200 ACL rules
+rules     a new connection beside 10, 200 and 1,000 dnat rules, and by the last of as many snat rules
 inbound   a connection that the outside opens to the last of 1, 50 and 200 static pools
 lost      first packets of one subscriber's new sockets that do not arrive, by the sockets that are alive
 kept      mapping entries of sockets that send a packet each 2.5 s while other connections are busy
@@ -80,6 +81,28 @@ def _new(one: Gateway, batch: Batch, broken: traffic.Broken) -> float:
     return found
 
 
+def rules(where: GrowthLab) -> None:
+    """Ratio to masquerade of a new connection, by the number of dnat or snat rules."""
+    count = 2_000 if where.short else 16_000
+    counts = (10, 200) if where.short else (10, 200, 1_000)
+    every, last = sites.FIRST_SUBSCRIBER, 64
+    cases = [("masquerade", "", every, SUBSCRIBERS), ("no rules", sites.aligned(65536), every, SUBSCRIBERS)]
+    for n in counts:
+        cases.append((f"{n:,} dnat rules", sites.servers(n), every, SUBSCRIBERS))
+    for n in counts:
+        cases.append((f"{n:,} snat rules, the last", sites.egress(n), every + last * (n - 1), last))
+    gateways: dict[str, Gateway] = {}
+    batches: dict[str, Batch] = {}
+    for name, site, first, size in cases:
+        gateways[name] = gateway(where, name, site, "" if site else lab.MASQUERADE)
+        flows = some_flows(first, min(size, count), count)
+        batches[name] = Batch([flow.frame() for flow in flows])
+    broken: traffic.Broken = {}
+    turns = {name: partial(traffic.new_flows, one, batches[name], broken) for name, one in gateways.items()}
+    costs = measure.interleave(turns, where.rounds)
+    ratios(f"New connections: {count:,} a turn, {where.rounds} rounds", gateways, costs, broken, "masquerade")
+
+
 def inbound(where: GrowthLab) -> None:
     """Ratio to one prefix rule of a connection from outside, by the number of static pools."""
     count = 2_000 if where.short else 16_000
@@ -130,6 +153,7 @@ def _inward(one: Gateway, batch: Batch, broken: traffic.Broken) -> float:
 
 PARTS: dict[str, Callable[[GrowthLab], None]] = {
     "pools": pools,
+    "rules": rules,
     "inbound": inbound,
     "lost": live_sockets.lost,
     "kept": live_sockets.kept,

@@ -165,3 +165,23 @@ def acl_rules(count: int) -> str:
         for n in range(count - 1)
     ]
     return site.replace("{10: allow ip", "{" + "".join(denied) + f"{10 + count}: allow ip")
+
+
+def servers(count: int) -> str:
+    """One pool, and dnat rules for the ports of servers behind some addresses."""
+    rules = [
+        f"  s{n}: {{interface: wan0, protocol: tcp, dst_cidr: {text(FIRST_GLOBAL + (1 << 16) + n % 50)}, "
+        f"dst_port: {1000 + n // 50}, dnat_ip: {text((10 << 24) + n)}, dnat_port: 80}}"
+        for n in range(count)
+    ]
+    return "\n".join([aligned(65536), "dnat:", *rules, ""])
+
+
+def egress(count: int) -> str:
+    """snat rules that give 64 sources an address each."""
+    rules = [
+        f"  e{n}: {{src_cidr: {text(FIRST_SUBSCRIBER + 64 * n)}/26, snat_ip: {text(FIRST_GLOBAL + n)}}}"
+        for n in range(count)
+    ]
+    head = ["version: 1", "interfaces: {inside: [lan0], outside: [wan0]}"]
+    return "\n".join([*head, "snat:", *rules, ""])

@@ -32,8 +32,8 @@ from nfcompile.lower import names
 from nfcompile.lower.acl import address_set
 from nfcompile.lower.context import Context
 from nfcompile.lower.contribution import Contribution
-from nfcompile.lower.custom_nat import left_alone
 from nfcompile.lower.partly_closed import asked_again, taken_in_front, untranslated
+from nfcompile.lower.snat_rules import left_alone
 from nfcompile.lower.sources import (
     gateways_own,
     leaving,

@@ -480,17 +480,24 @@ def allocator(word: str, pool: str) -> Name:
 # ---- customized NAT
 
 
-def port_map(word: str, protocol: int, run: int) -> Name:
-    """The map of neighbouring `dnat` rules from ports to marks ('mark') or destinations ('dnat').
+def rule_map(word: str, keys: str, protocol: int | None, run: int) -> Name:
+    """The map of `dnat` rules from their keys ('ports', 'sockets', 'addresses') to marks ('mark') or
+    destinations ('dnat'); `protocol` is that of all of them.
 
-    `run` counts such neighbours of a protocol, so a rule in front of them changes no name.
+    `run` counts such maps of a protocol, so a rule in front of them changes no name.
     """
-    return Name(f"{word}_ports", SYMBOLS["inet_proto"][protocol], str(run) if run > 1 else "")
+    of_protocol = "" if protocol is None else SYMBOLS["inet_proto"].get(protocol, str(protocol))
+    return Name(f"{word}_{keys}", of_protocol, str(run) if run > 1 else "")
 
 
 def prefix_map(stage: str, run: int) -> Name:
     """The map of neighbouring rules of a stage from prefix to prefix."""
     return Name(f"{stage}_prefixes", "", str(run) if run > 1 else "")
+
+
+def source_map(run: int) -> Name:
+    """The map of neighbouring `snat` rules from sources to addresses."""
+    return Name("snat_sources", "", str(run) if run > 1 else "")
 
 
 def mark_map(run: int) -> Name:

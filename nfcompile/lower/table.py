@@ -29,7 +29,7 @@ from nfcompile.lower.cheapest_first import cheapest_first
 from nfcompile.lower.connection_policy import helpers
 from nfcompile.lower.context import Context, lowering_context
 from nfcompile.lower.contribution import Contribution
-from nfcompile.lower.custom_nat import dnat, snat
+from nfcompile.lower.dnat_rules import dnat
 from nfcompile.lower.exhaustion import exhaustion
 from nfcompile.lower.flowtable import flowtable
 from nfcompile.lower.gate import gate
@@ -42,6 +42,7 @@ from nfcompile.lower.pools import pools
 from nfcompile.lower.reachable import reachable
 from nfcompile.lower.renewal import renewal
 from nfcompile.lower.session_limits import session_limit
+from nfcompile.lower.snat_rules import snat
 from nfcompile.lower.sources import among_inside, sources
 from nfcompile.lower.vlans import vlan_zones, zone_remarks
 from nfcompile.model.site import Site

@@ -214,6 +214,62 @@ snat:
     )
 
 
+def test_rules_of_one_form(lab: Lab) -> None:
+    """Servers, hosts and networks of more than a few rules are one look-up each, between others; from outside
+    and, where a rule names no interface, from inside."""
+    check(
+        lab,
+        site("""
+dnat:
+  s1: {interface: wan0, protocol: tcp, dst_cidr: 203.0.113.1, dst_port: 25, dnat_ip: 10.0.0.1, dnat_port: 25}
+  s2: {interface: wan0, protocol: tcp, dst_cidr: 203.0.113.1, dst_port: 80, dnat_ip: 10.0.0.2, dnat_port: 88}
+  games: {interface: wan0, protocol: udp, dst_cidr: 203.0.113.1, dst_port: 2000-2100, dnat_ip: 10.0.0.3}
+  s3:
+    {interface: wan0, protocol: [tcp, udp], dst_cidr: 203.0.113.2, dst_port: 53, dnat_ip: 10.0.0.4,
+     dnat_port: 53}
+  s4: {interface: wan0, protocol: tcp, dst_cidr: 203.0.113.2, dst_port: 443, dnat_ip: 10.0.0.5, dnat_port: 44}
+  s5: {interface: wan0, protocol: tcp, dst_cidr: 203.0.113.3, dst_port: 22, dnat_ip: 10.0.0.6, dnat_port: 22}
+  some: {interface: wan0, dst_cidr: 203.0.113.0/30, src_cidr: 198.18.0.8/29, dnat_ip: 10.0.0.7}
+  s6: {interface: wan0, protocol: tcp, dst_cidr: 203.0.113.3, dst_port: 80, dnat_ip: 10.0.0.8, dnat_port: 88}
+  h1: {dst_cidr: 203.0.113.10, dnat_ip: 198.18.3.10, mark: 1}
+  h2: {dst_cidr: 203.0.113.11, dnat_ip: 198.18.3.11, mark: 2}
+  h3: {dst_cidr: 203.0.113.12, dnat_ip: 198.18.3.12, mark: 1}
+  h4: {dst_cidr: 203.0.113.11, dnat_ip: 198.18.3.99, mark: 1}
+  h5: {dst_cidr: 203.0.113.14, dnat_ip: 198.18.3.14, mark: 1}
+  h6: {dst_cidr: 203.0.113.15, dnat_ip: 198.18.3.15, mark: 1}
+snat:
+  one: {mark: 1, snat_ip: 172.32.0.1}
+  two: {mark: 2, snat_ip: 172.32.0.2}
+  a: {src_cidr: 10.0.0.0/28, snat_ip: 172.32.1.1}
+  b: {src_cidr: [10.0.1.0/24, 10.0.0.77], snat_ip: 172.32.1.2}
+  c: {src_cidr: 10.0.0.0/24, snat_ip: 172.32.1.8-172.32.1.11}
+  d: {src_cidr: 10.0.0.200, snat_ip: 172.32.1.4}
+  e: {src_cidr: 10.0.8.0/21, snat_ip: 172.32.1.5}
+"""),
+        """
+        tcp@wan0 198.18.0.1:5000 > 203.0.113.1:25      -> to 10.0.0.1:25
+        tcp@wan0 198.18.0.1:5001 > 203.0.113.1:80      -> to 10.0.0.2:88
+        udp@wan0 198.18.0.1:5002 > 203.0.113.1:2050    -> to 10.0.0.3:2050
+        tcp@wan0 198.18.0.1:5003 > 203.0.113.2:53      -> to 10.0.0.4:53
+        udp@wan0 198.18.0.1:5004 > 203.0.113.2:53      -> to 10.0.0.4:53
+        tcp@wan0 198.18.0.1:5005 > 203.0.113.2:443     -> to 10.0.0.5:44
+        tcp@wan0 198.18.0.9:5006 > 203.0.113.3:22      -> to 10.0.0.6:22
+        tcp@wan0 198.18.0.9:5007 > 203.0.113.3:80      -> to 10.0.0.7:80
+        udp@wan0 198.18.0.9:5008 > 203.0.113.1:25      -> to 10.0.0.7:25
+        tcp@wan0 198.18.0.1:5009 > 203.0.113.3:80      -> to 10.0.0.8:88
+        udp 10.0.0.1:5010 > 203.0.113.10:7             -> from 172.32.0.1 to 198.18.3.10:7
+        icmp 10.0.0.1 > 203.0.113.11                   -> from 172.32.0.2 to 198.18.3.11
+        gre 10.0.1.1 > 203.0.113.15                    -> from 172.32.0.1 to 198.18.3.15
+        tcp 10.0.0.15 > 198.18.0.1:443                 -> from 172.32.1.1
+        tcp 10.0.0.77 > 198.18.0.1:443                 -> from 172.32.1.2
+        udp 10.0.1.77 > 198.18.0.1:443                 -> from 172.32.1.2
+        icmp 10.0.0.200 > 198.18.0.1                   -> from 172.32.1.8-172.32.1.11
+        gre 10.0.9.7 > 198.18.0.1                      -> from 172.32.1.5
+        tcp 192.168.0.1 > 198.18.0.1:443               -> untranslated
+        """,
+    )
+
+
 def test_masks(lab: Lab) -> None:
     """A mark with a mask is some bits of the whole; others may be set by other rules or programs."""
     compiled = site("""

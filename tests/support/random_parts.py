@@ -182,6 +182,34 @@ def dnat_rule(dice: Random) -> dict[str, Any]:
     return rule
 
 
+def forwards(dice: Random) -> list[dict[str, Any]]:
+    """A list of dnat rules of one form, as a gateway with servers has it; some of them twice."""
+    whole = one_in(dice, 3)
+    common: dict[str, Any] = {} if one_in(dice, 2) else {"interface": dice.choice(("wan0", "lan0", "!lan1"))}
+    marked, ported = one_in(dice, 3), not whole and one_in(dice, 2)
+    rules = []
+    for _ in range(dice.randint(5, 9)):
+        rule = common | {"dst_cidr": dice.choice((*GLOBAL_ENDS, "198.18.0.7", "198.18.0.8"))}
+        if not whole:
+            rule["protocol"] = dice.choice(("tcp", "udp", ["tcp", "udp"]))
+            rule["dst_port"] = dice.choice(("8001", "8002", "443", "53"))
+        if marked:
+            rule["mark"] = dice.choice((1, 2))
+        if ported:
+            rule["dnat_port"] = dice.choice(("9001", "443", "1"))
+        rules.append(rule | {"dnat_ip": dice.choice(("198.18.0.200", "198.18.1.200", "10.0.0.5"))})
+    return rules
+
+
+def egress(dice: Random) -> list[dict[str, Any]]:
+    """A list of snat rules by source alone; some within others."""
+    ends = ("1", "8-203.1.9.11", "0", "255")
+    return [
+        {"src_cidr": source(dice).replace("any", "10.0.0.0/8"), "snat_ip": f"203.1.9.{dice.choice(ends)}"}
+        for _ in range(dice.randint(5, 8))
+    ]
+
+
 def snat_rule(dice: Random, number: int) -> dict[str, Any]:
     """From an address or a segment of their own, now and then from some of its ports; from the interface's
     address, one to one, or excluded."""

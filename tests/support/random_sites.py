@@ -16,6 +16,8 @@ from support.random_parts import (
     acl,
     block,
     dnat_rule,
+    egress,
+    forwards,
     global_map,
     network,
     one_in,
@@ -92,7 +94,22 @@ def site(dice: Random) -> dict[str, Any]:
         # Without mapping entries a packet to a block has one fate, and so it must stay.
         if one["type"] in ("cgnat", "nat", "static") and "inbound" not in one and one_in(dice, 4):
             one["port_forwarding"] = True
+    if one_in(dice, 4):
+        among(dice, made["dnat"], "f", forwards(dice))
+    if one_in(dice, 6):
+        among(dice, made["snat"], "e", egress(dice))
     return made
+
+
+def among(dice: Random, rules: dict[str, Any], word: str, more: list[dict[str, Any]]) -> None:
+    """Put rules of one form before, after and between others."""
+    items = list(rules.items())
+    start = dice.randint(0, len(items))
+    for number, rule in enumerate(more):
+        start = min(start + dice.choice((1, 1, 1, 2)), len(items) + 1)
+        items.insert(start - 1, (f"{word}{number}", rule))
+    rules.clear()
+    rules.update(items)
 
 
 def taken_over(dice: Random, made: dict[str, Any]) -> None:

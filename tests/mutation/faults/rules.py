@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from mutation.faults.fault import ONE_ARMED, PREFIXES, RULES, Fault
 
+FORMS = ("lower/test_dnat_forms.py", *RULES)
+
 FAULTS = (
     # The address of the interface, exclusions.
-    Fault("lower/custom_nat.py", 'Nat("masquerade", None, port)', 'Nat("masquerade", None)', RULES),
-    Fault("lower/custom_nat.py", "return ACCEPT", "return RETURN", RULES),
-    Fault("lower/custom_nat.py", "(RETURN,) if rule.exclude else drop", "(RETURN,)", RULES),
-    Fault("lower/custom_nat.py", "while towards and not towards[-1].exclude:", "while towards:", RULES),
+    Fault("lower/snat_rules.py", 'Nat("masquerade", None, port)', 'Nat("masquerade", None)', RULES),
+    Fault("lower/snat_rules.py", "return ACCEPT", "return RETURN", RULES),
+    Fault("lower/snat_rules.py", "(RETURN,) if rule.exclude else drop", "(RETURN,)", RULES),
+    Fault("lower/snat_rules.py", "while towards and not towards[-1].exclude:", "while towards:", RULES),
     Fault(
         "lower/sources.py", "in context.site.snat if rule.exclude)", "in context.site.snat if False)", RULES
     ),
@@ -20,8 +22,8 @@ FAULTS = (
         RULES,
     ),
     # Prefixes one to one.
-    Fault("lower/custom_nat.py", "prefix = rule.prefix and rule", "prefix = False and rule", RULES),
-    Fault("lower/custom_nat.py", "port, rule.prefix and several, flags)", "port, False, flags)", RULES),
+    Fault("lower/dnat_rules.py", "prefix = rule.prefix and rule", "prefix = False and rule", RULES),
+    Fault("lower/snat_rules.py", "port, rule.prefix and several, flags)", "port, False, flags)", RULES),
     Fault(
         "lower/prefix_maps.py",
         'IP_SADDR if stage == "snat" else IP_DADDR, table.name), prefix=True)',
@@ -29,18 +31,50 @@ FAULTS = (
         RULES,
     ),
     Fault("lower/prefix_maps.py", "len(group) > 1 and apart", "len(group) > 1", RULES),
-    Fault("lower/custom_nat.py", "return (PREFIX, asked.interface) if", "return (PREFIX, None) if", RULES),
     Fault(
-        "lower/custom_nat.py",
-        "rule.mark is None and rule.match == ANYTHING._replace(src_cidr=rule.match.src_cidr)",
-        "rule.mark is None",
+        "lower/dnat_forms.py",
+        "return Form(PREFIXES, None, asked.interface,",
+        "return Form(PREFIXES, None, None,",
         RULES,
     ),
     Fault(
-        "lower/custom_nat.py",
-        "arriving = _arriving(context, group[0])",
-        "arriving = ()",
+        "lower/snat_rules.py",
+        "rule.mark is None and asked == ANYTHING._replace(src_cidr=asked.src_cidr) else",
+        "rule.mark is None else",
         RULES,
+    ),
+    Fault(
+        "lower/dnat_rules.py",
+        "[(*_arriving(context, group.rules[0]), prefix_translation",
+        "[(prefix_translation",
+        RULES,
+    ),
+    # Rules of one form.
+    Fault("lower/dnat_forms.py", "all(_are_apart(rule, other) for other in others)", "True", FORMS),
+    Fault("lower/dnat_forms.py", "len(others) <= PASSED and all(", "all(", ("lower/test_dnat_forms.py",)),
+    Fault("lower/dnat_forms.py", "if other < place:", "if False:", FORMS),
+    Fault(
+        "lower/dnat_forms.py",
+        "theirs is None or mine.negated or theirs.negated:\n        return False\n    return not intersect",
+        "theirs is None:\n        return False\n    return not intersect",
+        FORMS,
+    ),
+    Fault("lower/dnat_forms.py", "or mine.protocol.negated or theirs.protocol.negated", "", FORMS),
+    Fault("lower/dnat_forms.py", "{TCP, UDP}.issuperset(protocol.values)", "True", FORMS),
+    Fault("lower/dnat_forms.py", "Form(kind, only, asked.interface,", "Form(kind, only, None,", FORMS),
+    Fault(
+        "lower/dnat_rules.py",
+        "elements = tuple(Element(one, key(r.mark.value",
+        "elements = tuple(Element(one, key(not r.mark",
+        FORMS,
+    ),
+    Fault("lower/dnat_rules.py", "for protocol in protocols:\n", "for protocol in protocols[:1]:\n", FORMS),
+    Fault("lower/snat_rules.py", "            covered.add(source, None)\n", "", ("test_golden.py",)),
+    Fault(
+        "lower/snat_rules.py",
+        "asked.src_cidr.negated or rule.mark is not None:",
+        "rule.mark is not None:",
+        FORMS,
     ),
     # Qualifiers.
     Fault("lower/qualifiers.py", "(unlike if asked.negated else match)", "match", RULES),
@@ -52,9 +86,9 @@ FAULTS = (
     ),
     Fault("lower/qualifiers.py", "not (ports and only is not None)", "not ports", RULES),
     # One-armed gateways.
-    Fault("lower/custom_nat.py", "inward = _inward(context)", "inward = Contribution()", ONE_ARMED),
+    Fault("lower/snat_rules.py", "inward = _inward(context)", "inward = Contribution()", ONE_ARMED),
     Fault(
-        "lower/custom_nat.py",
+        "lower/snat_rules.py",
         "if shared and rule.match.names_interfaces:",
         "if shared:",
         ONE_ARMED,
