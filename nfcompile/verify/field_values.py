@@ -145,11 +145,14 @@ class FieldValues(Range):
 
 def with_values(value: Range, field: str, made: Callable[[int, int], Other]) -> Range | Other:
     """A number, and where it is the field itself, all of it moved by the same, what is made of that and its
-    grain instead: what parts that differ in the field have in common, or the number that it is of both."""
+    grain instead: what parts that differ in the field have in common, or the number that it is of both. One
+    number that each packet of a part has by another move is that number, and no more of the field."""
     if type(value) is not FieldValues or value.field != field:
         return value
     shift, *others = {piece.shift for piece in value.pieces}
-    return value if others else made(shift, value.grain)
+    if not others:
+        return made(shift, value.grain)
+    return Range(*value) if value.first == value.last else value
 
 
 def range_within(value: Range, pattern: Range) -> bool | None:

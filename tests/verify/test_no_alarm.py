@@ -37,6 +37,14 @@ def default_pools(count: int, more: str = "") -> str:
 
 
 NO_ALARM = {
+    "sources on one address whose boxes are joined, and parted by a rule about some of them": """
+acls:
+  homes: {10: allow ip 10.1.0.8-10.1.0.25, 20: allow ip 10.0.0.10 dst 198.18.1.20/30, 30: allow ip 0.0.0.0/1}
+pools:
+  homes: {type: cgnat, priority: 1, acl: homes, subscribers: [10.1.0.0/26, 10.102.0.0/26],
+          global_ip: [203.0.2.255, 203.0.2.0],
+          limits_peruser: {sessions: 1, portlimit_tcp: 64, portlimit_udp: 128}}
+""",
     "nine pools with their defaults": default_pools(9),
     "fifteen pools with their defaults": default_pools(15),
     "a dynamic nat pool with hairpin, which is the default": """
