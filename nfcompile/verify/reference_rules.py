@@ -20,7 +20,9 @@ LOW_PORTS = Range(0, 1023)
 def first_dnat(gate: Gateway, probe: Packet, towards: str | Names) -> DnatRule | None:
     """`towards` is where the packet would go: what stays inside, and what is for the gateway itself, is left
     alone by rules that do not say otherwise."""
-    for rule in gate.site.dnat:
+    if not one_of(gate.dnat_from, probe.interface):
+        return None
+    for rule in gate.dnat.of(probe.destination):
         destination, named = rule.match.dst_cidr, rule.match.names_interfaces
         if not one_of(rule.match.interfaces(sorted(gate.inside)), probe.interface):
             continue
@@ -38,7 +40,7 @@ def first_dnat(gate: Gateway, probe: Packet, towards: str | Names) -> DnatRule |
 def first_snat(gate: Gateway, probe: Packet, mark: int | None, out: str | Names) -> SnatRule | None:
     """A rule without interfaces is for what goes outside, one that names some for all that leaves there.
     `mark` is None for a packet without a connection: no rule that asks for a mark takes it."""
-    for rule in gate.site.snat:
+    for rule in gate.snat.of(probe.source):
         if rule.mark is not None and (
             mark is None or any(one.is_in(mark) for one in rule.mark.values) == rule.mark.negated
         ):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from nfcompile.allocation.pools import PoolAllocation
 from nfcompile.model.protocols import TCP, UDP
-from nfcompile.model.ranges import PORT_LAST, Range, subtract
+from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, subtract
+from nfcompile.model.rules import DnatRule, Qualifier, SnatRule
 from nfcompile.model.site import Pool, Site
 from nfcompile.model.sources import named_sources, own_sources
 from nfcompile.model.vlans import shared_addresses
@@ -16,6 +17,7 @@ from nfcompile.verify.candidates import Candidates, FirstMatch
 from nfcompile.verify.sources import Sources, sources
 
 ANY_PORT = Range(0, PORT_LAST)
+One = TypeVar("One")
 
 
 class Served(NamedTuple):
@@ -53,8 +55,9 @@ class Gateway(NamedTuple):
     """A site, and what follows from it for every packet: its two sides, whose addresses are global, and which
     is the gateway's own as well. In a pair the gate may be closed.
 
-    `shared` interfaces are on both sides; there addresses in `networks` are inside. `tells_vlans_apart`: two
-    VLANs have the same addresses.
+    `shared` interfaces are on both sides; there addresses in `networks` are inside. `dnat`, `snat`: the rules
+    that a destination, or a source, can meet; `dnat_from`: where packets of some dnat rule arrive.
+    `tells_vlans_apart`: two VLANs have the same addresses.
     """
 
     site: Site
@@ -70,6 +73,9 @@ class Gateway(NamedTuple):
     reached_outside: Candidates[Served, tuple[Served, ...]]
     limited: tuple[Served, ...]
     sources: Sources
+    dnat: Candidates[DnatRule, tuple[DnatRule, ...]]
+    snat: Candidates[SnatRule, tuple[SnatRule, ...]]
+    dnat_from: frozenset[str]
     is_closed: bool = False
     tells_vlans_apart: bool = False
 
@@ -113,6 +119,9 @@ def gateway(site: Site, allocations: Sequence[PoolAllocation], is_closed: bool =
         Candidates([(_reached(one), one) for one in tables if opens_inbound(one.pool)], Chosen),
         tuple(one for one in tables if one.pool.acl is not None and one.pool.is_reached_by_acl),
         sources(site, allocations),
+        Candidates([(_asked(rule.match.dst_cidr), rule) for rule in site.dnat], Chosen),
+        Candidates([(_asked(rule.match.src_cidr), rule) for rule in site.snat], Chosen),
+        frozenset(name for rule in site.dnat for name in rule.match.interfaces(sorted(inside))),
         is_closed,
         bool(shared_addresses(site)),
     )
@@ -128,14 +137,21 @@ def _reached(one: Served) -> list[Range]:
     return [*one.reached.ranges, *(one.pool.global_ip if one.owned else ())]
 
 
-class Chosen(tuple[Served, ...]):
-    """Pools in their order, compared by which they are."""
+class Chosen(tuple[One, ...]):
+    """Pools or rules in their order, compared by which they are."""
 
     def __hash__(self) -> int:
         return hash(tuple(map(id, self)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Chosen) and list(map(id, self)) == list(map(id, other))
+
+
+def _asked(addresses: Qualifier[Range] | None) -> Sequence[Range]:
+    """The addresses that a rule can be for."""
+    if addresses is None:
+        return (EVERYWHERE,)
+    return subtract((EVERYWHERE,), addresses.values) if addresses.negated else addresses.values
 
 
 def _sources(pool: Pool) -> list[Range]:

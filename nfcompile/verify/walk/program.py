@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Mapping
 from operator import or_
 from typing import NamedTuple
@@ -16,6 +16,9 @@ from nfcompile.verify.boxes import alike, divided_once, within
 from nfcompile.verify.chosen_values import DrawnNumber
 from nfcompile.verify.field_values import FieldValues, Ranges
 from nfcompile.verify.walk.values import Key, Value, key_within
+
+FEW = 16
+"""So many elements of several fields are compared one after the other."""
 
 
 class Program(NamedTuple):
@@ -52,7 +55,17 @@ class Program(NamedTuple):
 class Source:
     """A set or map. Its elements are put in order when they are first asked for: they can be many."""
 
-    __slots__ = ("_divided", "_entries", "_firsts", "_patterns", "dynamic", "name", "ranged", "thing")
+    __slots__ = (
+        "_divided",
+        "_entries",
+        "_firsts",
+        "_index",
+        "_patterns",
+        "dynamic",
+        "name",
+        "ranged",
+        "thing",
+    )
 
     def __init__(self, thing: Set | Map) -> None:
         self.thing = thing
@@ -60,6 +73,7 @@ class Source:
         self.dynamic = "dynamic" in thing.flags
         self._entries: Elements | None = None
         self._firsts: list[int] = []
+        self._index: tuple[int, list[int]] | None = None
         self._patterns: list[Range] | None = None
         self._divided: dict[FieldValues, dict[int, Ranges]] = {}
         self.ranged: dict[Range, tuple[list[Hit], bool]] = {}
@@ -77,12 +91,20 @@ class Source:
 
     @property
     def entries(self) -> Elements:
-        """The elements in the ruleset, those of one field in ascending order."""
+        """The elements in the ruleset, those of one field in ascending order, those of several in that of the
+        field that tells most of them apart, if it is a number in each."""
         if self._entries is None:
             entries = list(self.thing.elements)
             if entries and all(len(e.key) == 1 and isinstance(e.key[0], Range) for e in entries):
                 entries.sort(key=lambda entry: _first(entry.key[0]))
                 self._firsts = [_first(entry.key[0]) for entry in entries]
+            elif len(entries) > FEW:
+                parts = enumerate(zip(*(entry.key for entry in entries), strict=True))
+                distinct = {at: len({*part}) for at, part in parts if all(map(_is_number, part))}
+                if distinct:
+                    at = max(distinct, key=lambda one: distinct[one])
+                    entries.sort(key=lambda entry: _first(entry.key[at]))
+                    self._index = at, [_first(entry.key[at]) for entry in entries]
             self._entries = tuple(entries)
         return self._entries
 
@@ -96,6 +118,11 @@ class Source:
     def near(self, key: Key) -> Elements:
         """The elements that a key can meet, and perhaps more."""
         entries = self.entries
+        if self._index is not None:
+            at, numbers = self._index
+            if not isinstance(part := key[at], Range):
+                return entries
+            return entries[bisect_left(numbers, part.first) : bisect_right(numbers, part.last)]
         part = key[0]
         if not self._firsts or not isinstance(part, Range):
             return entries
@@ -244,3 +271,7 @@ def _overlap(key: Key, pattern: Key) -> int:
 
 def _first(value: Value) -> int:
     return value.first if isinstance(value, Range) else 0
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, Range) and value.first == value.last
