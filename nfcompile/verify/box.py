@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from nfcompile.model.protocols import ICMP, TCP, WITH_PORTS
-from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, intersect
+from nfcompile.model.ranges import EVERYWHERE, PORT_LAST, Range, union
 from nfcompile.verify.boxes import LOCAL, Names, Packet, is_kept, one_among
 from nfcompile.verify.chosen_values import CHOSEN, Blocks
 from nfcompile.verify.field_values import FieldValues, Ranges, Split
@@ -86,7 +87,7 @@ class Box(NamedTuple):
     def parts(self, split: Split) -> list[tuple[Box, Cut]]:
         """The boxes that make up this one, and which values of the field each has kept."""
         field = FIELDS.get(split.field, split.field)
-        values = [found for value in split.values if (found := _common(getattr(self, field), value))]
+        values = [found for found in _common(getattr(self, field), split.values) if found]
         assert len(values) > 1, f"{field} is to be cut where it is whole"
         return [(self._replace(**{field: value}), value) for value in values]
 
@@ -140,8 +141,20 @@ def explored(boxes: Iterable[Box], ask: Callable[[Box], Answer]) -> Iterator[tup
         yield box, answer
 
 
-def _common(mine: Any, theirs: Any) -> Any:
-    return mine & theirs if isinstance(mine, frozenset) else intersect(mine, theirs)
+def _common(mine: Any, theirs: Iterable[Any]) -> Iterator[Any]:
+    """What each of several has in common with the values of a field, which are many where they are ranges."""
+    if isinstance(mine, frozenset):
+        yield from (mine & one for one in theirs)
+        return
+    lasts = [one.last for one in mine]
+    for ranges in theirs:
+        found: list[Range] = []
+        for first, last in ranges:
+            at = bisect_left(lasts, first)
+            while at < len(mine) and mine[at].first <= last:
+                found.append(Range(max(first, mine[at].first), min(last, mine[at].last)))
+                at += 1
+        yield union(found)
 
 
 def _first(value: Any) -> Any:

@@ -79,6 +79,7 @@ class RangeTable:
         self.rows = sorted(rows, key=lambda row: row[0])
         self.ranges = [row[0] for row in self.rows]
         self._divided: dict[FieldValues, dict[int, Ranges]] = {}
+        self._moved: dict[FieldValues, FieldValues] = {}
 
     @classmethod
     def of(cls, ranges: Iterable[Range]) -> RangeTable:
@@ -88,7 +89,7 @@ class RangeTable:
     def holds(self, value: Range) -> bool:
         """Whether a value lies in any range. Raises Split."""
         if not isinstance(value, FieldValues):
-            return self.look_up(value) is not None
+            return self._row(value) is not None
         return -1 not in self._alike(value)
 
     def look_up_all(self, value: Range) -> tuple[Range, list[tuple[Range, int]]] | None:
@@ -109,17 +110,36 @@ class RangeTable:
     def look_up(self, value: Range) -> tuple[Range, int] | None:
         """The value moved, and its tag; None where no range has it. Raises Split."""
         if not isinstance(value, FieldValues):
-            index = bisect_right(self.ranges, Range(value.first + 1, -1)) - 1
-            if index < 0 or value.first > self.ranges[index].last:
-                return None
-            _, by, tag = self.rows[index]
-            return moved(value, by), tag
+            row = self._row(value)
+            return None if row is None else (moved(value, row[1]), row[2])
         divided = self._alike(value)
         if -1 in divided:
             return None
+        return self._each_moved(value, divided), self.rows[next(iter(divided))][2]
+
+    def tag(self, value: Range) -> int | None:
+        """The tag alone. Raises Split."""
+        if not isinstance(value, FieldValues):
+            row = self._row(value)
+            return None if row is None else row[2]
+        divided = self._alike(value)
+        return None if -1 in divided else self.rows[next(iter(divided))][2]
+
+    def _row(self, value: Range) -> tuple[Range, int, int] | None:
+        """The range with a number."""
+        index = bisect_right(self.ranges, Range(value.first + 1, -1)) - 1
+        return None if index < 0 or value.first > self.ranges[index].last else self.rows[index]
+
+    def _each_moved(self, value: FieldValues, divided: dict[int, Ranges]) -> FieldValues:
+        """The value moved, by the range in which each of its numbers lies; remembered as `divided` is."""
+        if value.first < value.last and value in self._moved:
+            return self._moved[value]
         rows = sorted((one, self.rows[index][1]) for index, where in divided.items() for one in where)
         pieces = (piece._replace(shift=piece.shift + by) for piece, by in value.over(rows))
-        return FieldValues(value.field, pieces), self.rows[next(iter(divided))][2]
+        made = FieldValues(value.field, pieces)
+        if value.first < value.last:
+            self._moved[value] = made
+        return made
 
     def _alike(self, value: FieldValues) -> dict[int, Ranges]:
         """Which of its numbers lie in which range, where all ranges have one tag."""

@@ -41,8 +41,8 @@ class Candidates(Generic[One, Answer]):
 
     def of(self, value: Range) -> Answer:
         """The answer for a value. Raises Split where its numbers have different ones."""
-        found = self.table.look_up(value)
-        return self.nothing if found is None else self.answers[found[1]]
+        found = self.table.tag(value)
+        return self.nothing if found is None else self.answers[found]
 
 
 class FirstMatch:

@@ -6,10 +6,11 @@ Shares the values of a site and of its allocations with the compiler, nothing el
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from nfcompile.allocation.pools import PoolAllocation
-from nfcompile.model.ranges import EVERYWHERE, Range, intersect, subtract
+from nfcompile.model.ranges import EVERYWHERE, Range, intersect, subtract, union
 from nfcompile.model.rules import SnatRule
 from nfcompile.model.site import Pool, Site
 from nfcompile.model.sources import named_sources, own_sources
@@ -37,7 +38,9 @@ def sources(site: Site, allocations: Sequence[PoolAllocation]) -> Sources:
     globals_ = [one for pool in site.active_pools for one in pool.global_ranges]
     closed = subtract(_closed(allocations), [*excluded, *globals_])
     whole = [*closed, *excluded, *globals_, *_passed(allocations)]
-    partly = {one.pool.name: list(subtract(_some(one.pool), whole)) for one in allocations}
+    some = {one.pool.name: tuple(_some(one.pool)) for one in allocations}
+    left = union(subtract(chain.from_iterable(some.values()), whole))
+    partly = {name: intersect(ranges, left) for name, ranges in some.items()} if left else {}
     tables = {name: RangeTable.of(ranges) for name, ranges in partly.items() if ranges}
     owned = RangeTable.of(subtract(_owned(allocations), globals_))
     return Sources(RangeTable.of(own_sources(site)), owned, RangeTable.of(closed), tables, named)
