@@ -8,6 +8,7 @@ wins.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -50,7 +51,7 @@ class Group:
     @property
     def is_map(self) -> bool:
         """Whether the rules are one look-up."""
-        if self.form is None or len(self.rules) <= FEW.get(self.form.kind, 1):
+        if self.form is None or _are_few(self.form, len(self.rules)):
             return False
         return self.form.kind != PREFIXES or are_apart(self.rules)
 
@@ -62,11 +63,13 @@ class Group:
 
 
 def grouped(rules: Sequence[DnatRule]) -> list[Group]:
-    """The rules, in an order in which the first match is the same."""
+    """The rules, in an order with the same first match. Of a form with few each stays where it is."""
+    forms = [form_of(rule) for rule in rules]
+    counts = Counter(forms)
     groups: list[Group] = []
     latest: dict[Form, int] = {}
-    for rule in rules:
-        form = form_of(rule)
+    for rule, asked in zip(rules, forms, strict=True):
+        form = None if asked is None or _are_few(asked, counts[asked]) else asked
         place = None if form is None else latest.get(form)
         if place is not None and _may_pass(rule, groups[place].behind):
             groups[place].is_mixed |= bool(groups[place].behind)
@@ -80,6 +83,10 @@ def grouped(rules: Sequence[DnatRule]) -> list[Group]:
             if other < place:
                 groups[other].behind.append(rule)
     return groups
+
+
+def _are_few(form: Form, count: int) -> bool:
+    return count <= FEW.get(form.kind, 1)
 
 
 def form_of(rule: DnatRule) -> Form | None:

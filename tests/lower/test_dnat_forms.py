@@ -80,8 +80,13 @@ def test_a_rule_passes_so_many_others_at_most() -> None:
         f"x{number}: {{dst_cidr: 203.0.114.{number}, src_port: 9, protocol: tcp, exclude: on}}"
         for number in range(PASSED + 1)
     ]
-    assert len(names([FIVE[0], *others[:PASSED], FIVE[1]])) == PASSED + 1
-    assert len(names([FIVE[0], *others, FIVE[1]])) == PASSED + 3
+    assert len(names([*FIVE[:4], *others[:PASSED], FIVE[4]])) == PASSED + 1
+    assert len(names([*FIVE[:4], *others, FIVE[4]])) == PASSED + 3
+
+
+def test_few_rules_stay_where_they_are() -> None:
+    other = "x: {dst_cidr: 203.0.114.1, src_port: 9, protocol: tcp, exclude: on}"
+    assert names([FIVE[0], other, *FIVE[1:4]]) == [["s1"], ["x"], ["s2"], ["s3"], ["s4"]]
 
 
 LIKE = "interface: wan0, protocol: tcp, dst_cidr: 203.0.113.1, dst_port: 9, dnat_ip: 10.0.0.9, dnat_port: 80"
