@@ -20,7 +20,7 @@ from nfcompile.model.ranges import Range, intersect
 from nfcompile.model.rules import ANYTHING, DnatRule, Qualifier
 
 PREFIXES, PORTS, SOCKETS, ADDRESSES = "prefixes", "ports", "sockets", "addresses"
-FEW = {SOCKETS: 4, ADDRESSES: 4}
+FEW = 4
 """Up to so many rules are asked one after the other: a look-up costs as much, and is harder to read."""
 PASSED = 64
 """So many other rules a rule passes at most on its way to those of its form."""
@@ -86,7 +86,9 @@ def grouped(rules: Sequence[DnatRule]) -> list[Group]:
 
 
 def _are_few(form: Form, count: int) -> bool:
-    return count <= FEW.get(form.kind, 1)
+    """Whether rules stay rules: but for prefixes, and Aviatrix's own form, a port for a port."""
+    own = form.kind == PORTS and form.port and form.interface is None
+    return count <= (1 if own or form.kind == PREFIXES else FEW)
 
 
 def form_of(rule: DnatRule) -> Form | None:
@@ -111,8 +113,8 @@ def _kind(rule: DnatRule) -> str | None:
     asked, ip, port = rule.match, rule.dnat_ip, rule.dnat_port
     protocol = asked.protocol
     if asked.dst_cidr is None:
-        plain = protocol is not None and protocol.single is not None and asked.interface is None
-        return PORTS if plain and port is not None and _is_one(asked.dst_port) else None
+        plain = protocol is not None and protocol.single is not None and (ip, port) != (None, None)
+        return PORTS if plain and _is_one(asked.dst_port) else None
     if ip is None or not _is_one(asked.dst_cidr):
         return None
     if asked.dst_port is None:

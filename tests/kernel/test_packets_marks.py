@@ -231,6 +231,11 @@ dnat:
   s5: {interface: wan0, protocol: tcp, dst_cidr: 203.0.113.3, dst_port: 22, dnat_ip: 10.0.0.6, dnat_port: 22}
   some: {interface: wan0, dst_cidr: 203.0.113.0/30, src_cidr: 198.18.0.8/29, dnat_ip: 10.0.0.7}
   s6: {interface: wan0, protocol: tcp, dst_cidr: 203.0.113.3, dst_port: 80, dnat_ip: 10.0.0.8, dnat_port: 88}
+  p1: {interface: wan0, protocol: tcp, dst_port: 3001, dnat_ip: 10.0.0.11, dnat_port: 22}
+  p2: {interface: wan0, protocol: tcp, dst_port: 3002, dnat_ip: 10.0.0.12, dnat_port: 22}
+  p3: {interface: wan0, protocol: tcp, dst_port: 3003, dnat_ip: 10.0.0.13, dnat_port: 22}
+  p4: {interface: wan0, protocol: tcp, dst_port: 3001, dnat_ip: 10.0.0.14, dnat_port: 22}
+  p5: {interface: wan0, protocol: tcp, dst_port: 3005, dnat_ip: 10.0.0.15, dnat_port: 23}
   h1: {dst_cidr: 203.0.113.10, dnat_ip: 198.18.3.10, mark: 1}
   h2: {dst_cidr: 203.0.113.11, dnat_ip: 198.18.3.11, mark: 2}
   h3: {dst_cidr: 203.0.113.12, dnat_ip: 198.18.3.12, mark: 1}
@@ -257,6 +262,8 @@ snat:
         tcp@wan0 198.18.0.9:5007 > 203.0.113.3:80      -> to 10.0.0.7:80
         udp@wan0 198.18.0.9:5008 > 203.0.113.1:25      -> to 10.0.0.7:25
         tcp@wan0 198.18.0.1:5009 > 203.0.113.3:80      -> to 10.0.0.8:88
+        tcp@wan0 198.18.0.1:5010 > 203.0.113.9:3001    -> to 10.0.0.11:22
+        tcp@wan0 198.18.0.1:5011 > 203.0.113.8:3005    -> to 10.0.0.15:23
         udp 10.0.0.1:5010 > 203.0.113.10:7             -> from 172.32.0.1 to 198.18.3.10:7
         icmp 10.0.0.1 > 203.0.113.11                   -> from 172.32.0.2 to 198.18.3.11
         gre 10.0.1.1 > 203.0.113.15                    -> from 172.32.0.1 to 198.18.3.15

@@ -84,6 +84,30 @@ def test_a_rule_passes_so_many_others_at_most() -> None:
     assert len(names([*FIVE[:4], *others, FIVE[4]])) == PASSED + 3
 
 
+FORWARDS = {
+    "ports of an interface": (
+        "interface: wan0, protocol: tcp, dst_port: {n}, dnat_ip: 10.0.0.{n}, dnat_port: 80",
+        5,
+    ),
+    "with a mark": ("interface: wan0, protocol: tcp, dst_port: {n}, dnat_ip: 10.0.0.{n}, mark: {n}", 5),
+    "an address for a port": ("protocol: udp, dst_port: {n}, dnat_ip: 10.0.0.{n}", 5),
+    "a port for a port": ("protocol: tcp, dst_port: {n}, dnat_port: 8{n}", 2),
+    "an address and a port for a port": (
+        "protocol: tcp, dst_port: {n}, dnat_ip: 10.0.0.{n}, dnat_port: 80",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORWARDS)
+def test_so_many_rules_by_port_are_one_look_up(form: str) -> None:
+    words, needed = FORWARDS[form]
+    for count in (needed - 1, needed):
+        found = site("dnat:\n" + "".join(f"  r{n}: {{{words.format(n=n)}}}\n" for n in range(1, count + 1)))
+        assert ("dport map @dnat_ports_" in found.text.text) is (count == needed)
+        assert proof.prove(found).holds
+
+
 def test_few_rules_stay_where_they_are() -> None:
     other = "x: {dst_cidr: 203.0.114.1, src_port: 9, protocol: tcp, exclude: on}"
     assert names([FIVE[0], other, *FIVE[1:4]]) == [["s1"], ["x"], ["s2"], ["s3"], ["s4"]]

@@ -184,14 +184,17 @@ def dnat_rule(dice: Random) -> dict[str, Any]:
 
 def forwards(dice: Random) -> list[dict[str, Any]]:
     """A list of dnat rules of one form, as a gateway with servers has it; some of them twice."""
-    whole = one_in(dice, 3)
+    keys = dice.choice(("sockets", "sockets", "addresses", "ports"))
     common: dict[str, Any] = {} if one_in(dice, 2) else {"interface": dice.choice(("wan0", "lan0", "!lan1"))}
-    marked, ported = one_in(dice, 3), not whole and one_in(dice, 2)
+    marked, ported = one_in(dice, 3), keys != "addresses" and one_in(dice, 2)
     rules = []
     for _ in range(dice.randint(5, 9)):
-        rule = common | {"dst_cidr": dice.choice((*GLOBAL_ENDS, "198.18.0.7", "198.18.0.8"))}
-        if not whole:
-            rule["protocol"] = dice.choice(("tcp", "udp", ["tcp", "udp"]))
+        rule = dict(common)
+        if keys != "ports":
+            rule["dst_cidr"] = dice.choice((*GLOBAL_ENDS, "198.18.0.7", "198.18.0.8"))
+        if keys != "addresses":
+            several = [["tcp", "udp"]] if keys == "sockets" else []
+            rule["protocol"] = dice.choice(("tcp", "udp", *several))
             rule["dst_port"] = dice.choice(("8001", "8002", "443", "53"))
         if marked:
             rule["mark"] = dice.choice((1, 2))

@@ -136,12 +136,6 @@ FAULTS = (
         MARKS,
     ),
     Fault(
-        "lower/dnat_forms.py",
-        "protocol.single is not None and asked.interface is None",
-        "protocol.single is not None",
-        MARKS,
-    ),
-    Fault(
         "lower/dnat_rules.py",
         "before = (*_arriving(context, group.rules[0]), *_unless_for_us(context, group.rules[0]))",
         "before = _arriving(context, group.rules[0])",

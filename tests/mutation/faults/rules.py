@@ -76,6 +76,8 @@ FAULTS = (
         "rule.mark is not None:",
         FORMS,
     ),
+    Fault("lower/dnat_forms.py", "form.port and form.interface is None", "form.port", FORMS),
+    Fault("lower/dnat_forms.py", "form.kind == PORTS and form.port and", "form.kind == PORTS and", FORMS),
     # Qualifiers.
     Fault("lower/qualifiers.py", "(unlike if asked.negated else match)", "match", RULES),
     Fault(
