@@ -32,7 +32,7 @@ from nfcompile.verify.field_values import FieldValues, Split
 from nfcompile.verify.moments import UNKNOWN
 from nfcompile.verify.value_arithmetic import inverted, joined, masked
 from nfcompile.verify.walk.packet import Flight
-from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits, ranged
+from nfcompile.verify.walk.program import Hit, Kind, Program, Source, divided, hits, of_names, ranged
 from nfcompile.verify.walk.state import NOTHING, Learned, State
 from nfcompile.verify.walk.values import Key, Value, apart, certain, hull, number_of
 from nfcompile.verify.walk.writing import addresses, kind, writes
@@ -136,6 +136,8 @@ class Evaluation:
         part = key[0]
         if len(key) == 1 and isinstance(part, FieldValues):
             return divided(source, part, kind)
+        if len(key) == 1 and isinstance(part, str | Names):
+            return of_names(source, part, kind)
         if isinstance(source, Source) and (found := ranged(source, key)) is not None:
             return found
         met, sure = hits(source, key)

@@ -12,9 +12,9 @@ from nfcompile.emit.expressions import Bitwise, Constant, Elements, Verdict
 from nfcompile.emit.statements import TH_SPORT, Mangle, Nat, Statement
 from nfcompile.emit.validate import validate
 from nfcompile.model.ranges import ADDRESS_LAST, PORT_LAST, Range
-from nfcompile.verify.boxes import alike, divided_once, within
+from nfcompile.verify.boxes import Names, alike, divided_once, names_of, within
 from nfcompile.verify.chosen_values import DrawnNumber
-from nfcompile.verify.field_values import FieldValues, Ranges
+from nfcompile.verify.field_values import FieldValues, Ranges, Split
 from nfcompile.verify.walk.values import Key, Value, key_within
 
 FEW = 16
@@ -259,6 +259,20 @@ def divided(source: Source | Elements, part: FieldValues, kind: Kind) -> tuple[l
     return [
         Hit(entries[index], part.field, where) for index, where in found.items() if index >= 0
     ], -1 not in found
+
+
+def of_names(source: Source | Elements, part: str | Names, kind: Kind) -> tuple[list[Hit], bool]:
+    """The same where the key is an interface: those with elements of one kind stay together. Raises Split."""
+    elements = {entry.key[0]: entry for entry in (source.entries if isinstance(source, Source) else source)}
+    kinds: dict[Hashable, list[str]] = {}
+    for name in sorted(names_of(part)):
+        entry = elements.get(name)
+        kinds.setdefault(None if entry is None else (kind(entry),), []).append(name)
+    if len(kinds) > 1 and isinstance(part, Names):
+        raise Split(part.field, [frozenset(names) for names in kinds.values()])
+    (names,) = kinds.values()
+    met = [Hit(elements[name]) for name in names if name in elements]
+    return met, bool(met)
 
 
 def _overlap(key: Key, pattern: Key) -> int:
