@@ -1,4 +1,4 @@
-"""Many pools and many ACL rules: `build` and `prove`, which must grow with them and with nothing else.
+"""Many pools, rules and interfaces: `build` and `prove`, which must grow with them and with nothing else.
 
     python bench/many.py [--pools 1 10 50 200] [--rules 10 200 1000] [--beside CHECKOUT]
 
@@ -23,6 +23,7 @@ SLOWEST = 100
 """Seconds; what takes longer is left out."""
 CALL = "import sys; sys.path.insert(0, {root!r}); from nfcompile.cli import main; main()"
 MANY_BUILT = (200, 1000)
+MANY_INTERFACES = 400
 MANY_DEFAULTS = 50
 """Pools with all defaults take 0.2 s each to prove."""
 
@@ -41,6 +42,9 @@ def main() -> None:
         **{f"{n} static pools": sites.static_pools(n) for n in asked.pools[-1:]},
         **{f"{n} cgnat pools, defaults": sites.cgnat_pools(n, "") for n in asked.pools if n <= MANY_DEFAULTS},
         **{f"{n} ACL rules": sites.acl_rules(n) for n in asked.rules},
+        **{f"{n} dnat rules": sites.servers(n) for n in asked.rules[-1:]},
+        **{f"{n} snat rules": sites.egress(n) for n in asked.rules[-1:]},
+        f"{MANY_INTERFACES} inside interfaces": sites.interfaces(MANY_INTERFACES),
         "examples/isp": (measure.ROOT / "examples/isp/site.yaml").read_text(),
     }
     built = {f"{n} cgnat pools": sites.cgnat_pools(n) for n in MANY_BUILT}

@@ -185,3 +185,9 @@ def egress(count: int) -> str:
     ]
     head = ["version: 1", "interfaces: {inside: [lan0], outside: [wan0]}"]
     return "\n".join([*head, "snat:", *rules, ""])
+
+
+def interfaces(count: int) -> str:
+    """One pool behind many inside interfaces."""
+    names = ", ".join(f"lan{n}" for n in range(count))
+    return aligned(65536).replace("inside: [lan0]", f"inside: [{names}]")
