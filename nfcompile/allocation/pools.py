@@ -8,6 +8,7 @@ Knows nothing of nft, and finds no faults.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from nfcompile.ipalloc import Block, Layout, Stock
@@ -15,6 +16,12 @@ from nfcompile.model.ranges import EVERYWHERE, Cover, Range, intersect, union
 from nfcompile.model.site import AclRule, Defaults, Pool, Site
 
 LOW_PORT_LAST = 1023
+
+
+@lru_cache(1024)
+def _layout(stock: Stock, subscribers: tuple[Range, ...]) -> Layout:
+    """Checks and the lowering ask for one after the other; it says the same each time."""
+    return Layout(stock, subscribers)
 
 
 class PoolAllocation(NamedTuple):
@@ -44,7 +51,7 @@ class PoolAllocation(NamedTuple):
 
     def layout(self) -> Layout:
         """The deterministic allocation of this pool."""
-        return Layout(self.stock, self.subscribers)
+        return _layout(self.stock, self.subscribers)
 
     def low_block(self, block: Block) -> Block | None:
         """The ports below 1024 of the subscriber with that block, if there are enough."""
