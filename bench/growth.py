@@ -1,11 +1,12 @@
 """What must not grow or get lost: pools, ACL rules, live sockets, mapping entries, time.
 
-    python bench/growth.py [pools] [rules] [inbound] [lost] [kept] [mappings] [--short] [--rounds N]
+    python bench/growth.py [pools] [rules] [inbound] [lost] [arithmetic] [kept] [mappings] [--short]
 
 pools     a new connection of the first and of the last of 1, 10, 50 and 200 pools, and behind 200 ACL rules
 rules     a new connection beside 10, 200 and 1,000 dnat rules, and by the last of as many snat rules
 inbound   a connection that the outside opens to the last of 1, 50 and 200 static pools
 lost      first packets of one subscriber's new sockets that do not arrive, by the sockets that are alive
+arithmetic  first packets that ports computed without entries would lose, beside the kernel's choice
 kept      mapping entries of sockets that send a packet each 2.5 s while other connections are busy
 mappings  memory and cost of a known socket with a million live mapping entries
 `--short` takes less of each: a look at whether the rows work. Without names all of them run, 10 minutes.
@@ -27,6 +28,7 @@ import live_sockets
 import measure
 import sites
 import traffic
+from arithmetic import arithmetic
 from frames import Batch
 from growth_lab import SERVERS, SUBSCRIBERS, GrowthLab, gateway, ratios, some_flows
 from lab import CPU, SERVER_MAC, WAN_MAC, Flow, Gateway
@@ -156,6 +158,7 @@ PARTS: dict[str, Callable[[GrowthLab], None]] = {
     "rules": rules,
     "inbound": inbound,
     "lost": live_sockets.lost,
+    "arithmetic": arithmetic,
     "kept": live_sockets.kept,
     "mappings": live_sockets.mappings,
 }
