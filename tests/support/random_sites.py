@@ -94,9 +94,9 @@ def site(dice: Random) -> dict[str, Any]:
         # Without mapping entries a packet to a block has one fate, and so it must stay.
         if one["type"] in ("cgnat", "nat", "static") and "inbound" not in one and one_in(dice, 4):
             one["port_forwarding"] = True
-    if one_in(dice, 4):
+    if one_in(dice, 5):
         among(dice, made["dnat"], "f", forwards(dice))
-    if one_in(dice, 6):
+    if one_in(dice, 12):
         among(dice, made["snat"], "e", egress(dice))
     return made
 
