@@ -37,6 +37,18 @@ def default_pools(count: int, more: str = "") -> str:
 
 
 NO_ALARM = {
+    "a subscriber that is counted as a source, and as where a block leads": """
+version: 1
+interfaces: {inside: [lan0], outside: [wan0, wan1], vlans: {102: lan0.102}}
+nat_defaults: {vlan_mode: vlan, limits_peruser: {sessions: 65535}}
+acls:
+  homes:
+    10: allow ip 10.102.0.56-10.102.0.63
+    20: allow udp src 10.102.0.16-10.102.0.51
+    30: allow ip 10.1.0.63~102
+pools: {homes: {type: cgnat, priority: 1, acl: homes, global_ip: [203.0.0.0/27], inbound: subscriber}}
+gateway: {secondary_ips: [203.1.0.1]}
+""",
     "sources on one address whose boxes are joined, and parted by a rule about some of them": """
 acls:
   homes: {10: allow ip 10.1.0.8-10.1.0.25, 20: allow ip 10.0.0.10 dst 198.18.1.20/30, 30: allow ip 0.0.0.0/1}

@@ -265,11 +265,16 @@ def _computed(key: Key) -> bool:
     return drawn or any(isinstance(one, Scrambled) for one in key)
 
 
+def _is_one(value: Value) -> bool:
+    return isinstance(value, FieldValues) and value.first == value.last
+
+
 def _narrowed(learned: Learned, field: str, kept: Cut) -> Learned:
-    """What is known of elements, of a part of the box."""
+    """What is known of elements, of a part of the box. Of what is one number each packet knows the same, and
+    what is equal is kept once (`Together.once`): it may be one of another field, or of other packets."""
 
     def key_of(key: Key) -> Key:
-        return tuple(narrowed(value, field, kept) for value in key)
+        return tuple(value if _is_one(value) else narrowed(value, field, kept) for value in key)
 
     return {
         (name, key_of(key)): None if data is None else key_of(data) for (name, key), data in learned.items()
