@@ -109,16 +109,16 @@ def test_a_child_is_not_forked_amid_an_import():
 # Each verb. The site is large where Ctrl-C has to meet it at work.
 
 ENTRIES = "".join(
-    f"      10.{n >> 8}.{n & 255}.0/24: 172.{16 + (n >> 8)}.{n & 255}.0/24\n" for n in range(4000)
+    f"      10.{n >> 8}.{n & 255}.0/24: 172.{16 + (n >> 8)}.{n & 255}.0/24\n" for n in range(16_000)
 )
 LARGE = f"{HEAD}pools:\n  p:\n    type: static\n    priority: 1\n    global_map:\n{ENTRIES}"
 RULES = "*nat\n" + "".join(
     f"-A POSTROUTING -s 10.{n >> 8}.{n & 255}.0/24 -o wan0 -j SNAT --to-source 203.0.113.{n % 250}\n"
-    for n in range(4000)
+    for n in range(16_000)
 )
 MILLION = GOOD.replace("203.0.113.0/30", "203.0.0.0/16").replace("100.64.0.0/24", "100.64.0.0/12")
 VERBS = {
-    "prove": (("prove", "isp.yaml"), b"proving isp.yaml"),
+    "prove": (("prove", "large.yaml"), b"proving large.yaml"),
     "diff": (("diff", "large.yaml", "other.yaml"), b"compiling large.yaml"),
     "import": (("import", "iptables", "rules.v4", "-o", "new.yaml"), b"reading rules.v4"),
     "lookup": (("lookup", "million.yaml", "--bulk", "questions.csv"), b"answering"),
