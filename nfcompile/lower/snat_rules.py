@@ -34,7 +34,7 @@ from nfcompile.lower.contribution import Contribution
 from nfcompile.lower.prefix_maps import are_apart, prefix_map, prefix_translation
 from nfcompile.lower.qualifiers import WHOLE_MARK, constant, mark_tests, qualifier_matches
 from nfcompile.model.ranges import Cover
-from nfcompile.model.rules import ANYTHING, DnatRule, Mark, Qualifiers, SnatRule
+from nfcompile.model.rules import ANYTHING, Mark, SnatRule
 
 PREFIX, MARK, SOURCE = "prefix", "mark", "source"
 FEW = {PREFIX: 1, MARK: 1, SOURCE: 4}
@@ -106,12 +106,6 @@ def _to_outside(context: Context, rule: SnatRule) -> tuple[str, ...]:
     return tuple(name for name in rule.match.interfaces(context.outside) if name in context.outside)
 
 
-def _plain(asked: Qualifiers) -> bool:
-    """Whether nothing but protocol and destination port is asked."""
-    others = asked.src_cidr, asked.src_port, asked.dst_cidr, asked.interface
-    return all(qualifier is None for qualifier in others)
-
-
 def _snat_shape(rule: SnatRule) -> str:
     """What neighbouring rules that share a map differ in; "" where a rule needs its own line."""
     asked, mark = rule.match, _mark(rule)
@@ -126,7 +120,7 @@ def _snat_shape(rule: SnatRule) -> str:
     return SOURCE if asked == ANYTHING._replace(src_cidr=asked.src_cidr) else ""
 
 
-def _comment(group: Sequence[DnatRule | SnatRule]) -> str:
+def _comment(group: Sequence[SnatRule]) -> str:
     return f"{dotted(group[0].path)} to {group[-1].name}"
 
 

@@ -141,8 +141,7 @@ def test_what_has_another_form_is_another_rule(other: str) -> None:
     assert [len(group.rules) for group in grouped(found.site.dnat)] == [5, 1]
 
 
-def test_addresses_of_tcp_or_icmp_are_no_sockets() -> None:
-    """A protocol without ports has none to look up."""
+def test_rules_for_a_protocol_without_ports_are_looked_up_by_address() -> None:
     rules = [f"r{at}: {{protocol: icmp, dst_cidr: 203.0.113.{at}, dnat_ip: 10.0.0.{at}}}" for at in range(5)]
     found = site("dnat:\n" + "".join(f"  {rule}\n" for rule in rules))
 
